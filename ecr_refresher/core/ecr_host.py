@@ -1,0 +1,77 @@
+"""The grammar of ECR host names, and nothing else: a host says account, region, FIPS and dual-stack.
+
+Source: AWS's endpoint pages and the partitions in botocore's endpoint data.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+PUBLIC_HOSTS = ("public.ecr.aws", "ecr-public.aws.com")
+PUBLIC_REGION = "us-east-1"  # the only region in which ECR Public hands out tokens
+HOST_EXAMPLE = "123456789012.dkr.ecr.us-east-1.amazonaws.com"
+
+_PRIVATE = re.compile(
+    r"(?P<account>\d{12})\.dkr(?P<joint>[.-])ecr(?P<fips>-fips)?\.(?P<region>[a-z0-9][a-z0-9-]*)"
+    r"\.(?P<suffix>amazonaws\.(?:com(?:\.cn)?|eu)|on\.(?:aws|amazonwebservices\.com\.cn)|sc2s\.sgov\.gov|c2s\.ic\.gov"
+    r"|cloud\.adc-e\.uk|csp\.hci\.ic\.gov)"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class EcrHost:
+    """A host name of ECR, taken apart. `account` is None for ECR Public."""
+
+    account: str | None
+    region: str
+    suffix: str
+    fips: bool = False
+    dualstack: bool = False
+
+    @property
+    def public(self) -> bool:
+        return self.account is None
+
+    def __str__(self) -> str:
+        if self.account is None:
+            return self.suffix
+        joint = "-" if self.dualstack else "."
+        fips = "-fips" if self.fips else ""
+        return f"{self.account}.dkr{joint}ecr{fips}.{self.region}.{self.suffix}"
+
+
+def parse(host: str) -> EcrHost:
+    """Take a registry's host apart, as it stands in image names.
+
+    Raises ValueError that says what is wrong with it and shows a right one.
+    """
+    if host in PUBLIC_HOSTS:
+        return EcrHost(account=None, region=PUBLIC_REGION, suffix=host)
+    match = _PRIVATE.fullmatch(host)
+    if match is None:
+        raise ValueError(
+            f"{_fault(host)}; a registry is named by its bare host, e.g. {HOST_EXAMPLE} or {PUBLIC_HOSTS[0]}"
+        )
+    return EcrHost(
+        account=match["account"],
+        region=match["region"],
+        suffix=match["suffix"],
+        fips=match["fips"] is not None,
+        dualstack=match["joint"] == "-",
+    )
+
+
+def _fault(host: str) -> str:
+    if "://" in host:
+        return f"'{host}' has a scheme in front"
+    if "/" in host:
+        return f"'{host}' has a path behind the host"
+    if re.fullmatch(r".*:\d*", host):
+        return f"'{host}' has a port; Docker pulls from ECR break with one"
+    if host != host.lower():
+        return f"'{host}' has capital letters"
+    account = host.split(".", 1)[0]
+    if ".dkr" in host and not re.fullmatch(r"\d{12}", account):
+        return f"'{host}' begins with '{account}', which is no account number of 12 digits"
+    return f"'{host}' is no host of ECR"

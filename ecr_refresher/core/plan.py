@@ -1,0 +1,194 @@
+"""The resolved plan: the settings after reading, defaults and checks. It holds references to secrets, never one."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Literal
+
+PRIVATE, PUBLIC = "ecr", "ecr-public"
+
+
+@dataclass(frozen=True, slots=True)
+class SecretRef:
+    """Where a secret is to be read afresh at each pass: a file's path or an environment variable's name."""
+
+    kind: Literal["file", "env"]
+    where: str
+
+
+@dataclass(frozen=True, slots=True)
+class Principal:
+    """Whose rights a token carries, and where it is asked for: one fetch serves all its registries."""
+
+    service: Literal["ecr", "ecr-public"]
+    region: str
+    role_arn: str | None = None
+    external_id: str | None = None
+
+    @property
+    def key(self) -> str:
+        """A name for it that is stable across passes and fit for logs."""
+        return f"{self.service}/{self.region}" + (f"/{self.role_arn}" if self.role_arn else "")
+
+
+@dataclass(frozen=True, slots=True)
+class Registry:
+    """One ECR registry. `host` is empty while the caller's own registry has not been found out."""
+
+    name: str
+    host: str
+    principal: Principal
+    required: bool = True
+    probe_image: str | None = None
+    registry_url: str | None = None
+    ca_file: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Connection:
+    """One Airflow connection that must hold the login of one registry."""
+
+    id: str
+    registry: str
+    create: bool = True
+    team_name: str | None = None
+    required: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Airflow:
+    """One Airflow and the connections there."""
+
+    name: str
+    url: str
+    connections: tuple[Connection, ...]
+    username: str | None = None
+    password: SecretRef | None = None
+    token: SecretRef | None = None
+    ca_file: str | None = None
+
+    def sink(self, connection: Connection) -> str:
+        return f"airflow/{self.name}/{connection.id}"
+
+
+@dataclass(frozen=True, slots=True)
+class Engine:
+    """A Docker engine that proves logins."""
+
+    url: str
+    tls_ca: str | None = None
+    tls_cert: str | None = None
+    tls_key: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class DockerConfig:
+    """One `config.json`, the registries that belong into it, and how it must be owned."""
+
+    config_file: str
+    registries: tuple[str, ...]
+    mode: int = 0o600
+    uid: int | None = None
+    gid: int | None = None
+    engine: Engine | None = None
+    required: bool = True
+
+    @property
+    def sink(self) -> str:
+        return f"docker/{self.config_file}"
+
+
+@dataclass(frozen=True, slots=True)
+class Refresh:
+    """When to renew and retry; durations in seconds, fractions of a token's life."""
+
+    at_fraction: float = 0.667
+    jitter: float = 0.1
+    max_age: float | None = None
+    verify_every: float = 3600.0
+    deadline: float = 60.0
+    retry_first: float = 5.0
+    retry_max: float = 300.0
+    prove: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Server:
+    """Where probes and scrapes are answered."""
+
+    host: str = "127.0.0.1"
+    port: int = 9719
+    tls_cert: str | None = None
+    tls_key: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Log:
+    level: str = "info"
+    format: str = "json"
+
+
+@dataclass(frozen=True, slots=True)
+class Slot:
+    """One (sink, registry): the unit of everything."""
+
+    sink: str
+    kind: Literal["airflow", "docker"]
+    target: str  # what people know it by: Airflow's URL, or the file's path
+    registry: str
+    principal: str  # the key of whose token belongs here
+    required: bool
+
+    @property
+    def id(self) -> tuple[str, str]:
+        return self.sink, self.registry
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """All that the daemon has to do."""
+
+    registries: tuple[Registry, ...]
+    airflows: tuple[Airflow, ...] = ()
+    dockers: tuple[DockerConfig, ...] = ()
+    refresh: Refresh = field(default_factory=Refresh)
+    server: Server = field(default_factory=Server)
+    log: Log = field(default_factory=Log)
+    settings_file: str | None = None
+
+    def registry(self, name: str) -> Registry:
+        return next(registry for registry in self.registries if registry.name == name)
+
+    @property
+    def unresolved(self) -> bool:
+        """True while the caller's own registry is wanted, and its host has not been found out."""
+        return any(not registry.host for registry in self.registries)
+
+    def slots(self) -> tuple[Slot, ...]:
+        """Every slot, files first: they need no network and serve the host itself."""
+        by_name = {registry.name: registry for registry in self.registries}
+        files = [
+            Slot(
+                docker.sink,
+                "docker",
+                docker.config_file,
+                name,
+                by_name[name].principal.key,
+                docker.required and by_name[name].required,
+            )
+            for docker in self.dockers
+            for name in docker.registries
+        ]
+        connections = [
+            Slot(
+                airflow.sink(connection),
+                "airflow",
+                airflow.url,
+                connection.registry,
+                by_name[connection.registry].principal.key,
+                connection.required and by_name[connection.registry].required,
+            )
+            for airflow in self.airflows
+            for connection in airflow.connections
+        ]
+        return tuple(files + connections)

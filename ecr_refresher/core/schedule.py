@@ -1,0 +1,62 @@
+"""When: the renewal of a credential, the pause before another try, the time a pass may take. All pure.
+
+`roll` is always a number drawn evenly from [0, 1).
+"""
+
+from __future__ import annotations
+
+from .model import Failure, Reason
+from .plan import Refresh
+
+DEFAULT_LIFE_S = 12 * 3600.0  # what ECR grants today; only stands in until a token has shown its own life
+DENIED_FIRST_S = 60.0
+REFUSED_LOGIN_S = 300.0  # 12 tries an hour: an account must not be locked by us
+PAUSE_MIN_S = 1.0
+PASS_MIN_S = 5.0  # a worker needs a second to load its libraries: no pass gets less than this
+
+# A draw is `roll ** (1 / SKEW)`: most daemons draw late, few early. The gap between the first and the second of
+# n daemons is about n ** (-1 / SKEW) / SKEW of the range, widest near SKEW = ln n; 6 serves 50 to 10,000 of them.
+SKEW = 6
+
+
+def renewal_at(issued_at: float, expires_at: float, rules: Refresh, roll: float) -> float:
+    """The moment at which a credential is due, never past its expiry."""
+    life = expires_at - issued_at
+    drawn = 2.0 * float(roll ** (1 / SKEW)) - 1.0
+    due = issued_at + life * (rules.at_fraction + rules.jitter * drawn)
+    if rules.max_age is not None:
+        due = min(due, issued_at + rules.max_age)
+    return max(issued_at, min(due, expires_at))
+
+
+def retry_pause(failure: Failure, tries: int, left_s: float, rules: Refresh, roll: float) -> float:
+    """The pause before the next try, after `tries` failures in a row (1 after the first).
+
+    `left_s` is the life left in what the slot holds, 0 or less when there is none. A refused login is the one
+    thing that life left does not hurry: trying faster mends nothing, and may lock the account.
+    """
+    if failure.login_refused:
+        return REFUSED_LOGIN_S * (1.0 + 0.1 * roll)
+    first = max(rules.retry_first, DENIED_FIRST_S) if failure.reason is Reason.DENIED else rules.retry_first
+    longest = max(first, min(max(rules.retry_max, first), first * 2.0 ** min(tries, 32)))
+    pause = first + (longest - first) * roll
+    if left_s > 0:
+        pause = min(pause, left_s / 4)
+    return max(PAUSE_MIN_S, pause)
+
+
+def pass_limit(rules: Refresh, lives_left: list[float]) -> float:
+    """How long a pass may take: `deadline`, or a quarter of the shortest life left, so that a hung one harms nobody."""
+    alive = [left for left in lives_left if left > 0]
+    return max(PASS_MIN_S, min([rules.deadline, *(left / 4 for left in alive)]))
+
+
+def clamp_offset(offset: float | None, sent: float, answered: float, date: float) -> float:
+    """AWS's time minus the boot clock, after an answer with `date` (whole seconds, cut off) between two moments.
+
+    What was known stays wherever the answer allows it: `Date` is coarser than a good clock.
+    """
+    lowest, highest = date - answered, date + 1.0 - sent
+    if offset is None:
+        return (lowest + highest) / 2
+    return min(max(offset, lowest), highest)

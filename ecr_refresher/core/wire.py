@@ -1,0 +1,156 @@
+"""What supervisor and worker say to each other: one job in, report lines out, as JSON.
+
+Lines are streamed as things happen, so that a killed worker loses nothing that is known.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field
+
+from . import codec
+from .model import Failure, Outcome
+from .plan import Plan
+
+LINE_MAX = 1 << 20  # a plan of 1,000 slots is 0.2 MB; anything longer is a worker gone mad
+
+
+@dataclass(frozen=True, slots=True)
+class Load:
+    """Read the settings anew; these are what the command line said."""
+
+    config: str | None = None
+    log_level: str | None = None
+    log_format: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """One slot to be seen to."""
+
+    sink: str
+    registry: str
+    expected_until: float | None = None  # what should be there, by our own writing or last look
+    due: bool = False  # its planned renewal has come: what was expected there is no longer good enough
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """One pass."""
+
+    id: int
+    ends_at: float  # on the boot clock, which all processes of a machine share
+    load: Load | None = None  # where there is no plan yet, or a new one is wanted
+    plan: Plan | None = None
+    orders: tuple[Order, ...] | None = None  # None: every slot of the plan
+    lives: dict[str, float] = field(default_factory=dict)  # principal -> last known life of its tokens
+    clock_offset: float | None = None  # AWS's time minus the boot clock, once measured
+    force: bool = False
+    dry_run: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Planned:
+    """The settings are good, and this is what they come to."""
+
+    plan: Plan
+    witness: str | None = None  # of the settings file as it was read
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """The settings are wrong; every error, each with its path."""
+
+    errors: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Clock:
+    """AWS's `Date` was seen: its time minus the boot clock, and how far the wall clock is off."""
+
+    offset: float
+    skew: float
+
+
+@dataclass(frozen=True, slots=True)
+class Looked:
+    """What a slot holds, and whether that is good enough."""
+
+    sink: str
+    registry: str
+    until: float | None = None
+    needed: bool = False
+    why: str = ""
+    life: float | None = None
+    witness: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Fetched:
+    """One call for a token: its life, or why there is none."""
+
+    principal: str
+    duration_s: float
+    issued_at: float | None = None
+    expires_at: float | None = None
+    failure: Failure | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Proved:
+    """A token was tried: at the registry, by the engine, or with the probe image."""
+
+    registry: str
+    by: str
+    failure: Failure | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Delivered:
+    """What came of one slot."""
+
+    sink: str
+    registry: str
+    outcome: Outcome
+    duration_s: float = 0.0
+    until: float | None = None  # what it holds now, where known
+    life: float | None = None
+    token: str | None = None  # names the credential within this daemon's life; says nothing of its content
+    repaired: bool = False  # somebody had removed or spoiled what was there
+    witness: str | None = None
+    failure: Failure | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Done:
+    """The pass came to its end; without this line it did not."""
+
+
+Line = Planned | Refused | Clock | Looked | Fetched | Proved | Delivered | Done
+_KINDS: dict[str, type[Line]] = {
+    kind.__name__.lower(): kind for kind in (Planned, Refused, Clock, Looked, Fetched, Proved, Delivered, Done)
+}
+
+
+def dump_job(job: Job) -> bytes:
+    return json.dumps(codec.encode(job)).encode()
+
+
+def load_job(text: bytes) -> Job:
+    """Read a job; raises ValueError."""
+    return codec.decode(Job, json.loads(text))
+
+
+def dump_line(job_id: int, line: Line) -> bytes:
+    return json.dumps({"job": job_id, type(line).__name__.lower(): codec.encode(line)}).encode() + b"\n"
+
+
+def load_line(text: bytes) -> tuple[int, Line]:
+    """Read a report line: the job's id and the line; raises ValueError on anything else."""
+    raw = json.loads(text)
+    if not isinstance(raw, dict) or len(raw) != 2 or not isinstance(raw.get("job"), int):
+        raise ValueError("not a report line")
+    (kind,) = raw.keys() - {"job"}
+    if kind not in _KINDS:
+        raise ValueError("a report line of unknown kind")
+    return raw["job"], codec.decode(_KINDS[kind], raw[kind])
