@@ -91,9 +91,9 @@ class Failed(Exception):
         self.failure = Failure(reason, message, login_refused)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Credential:
-    """A login for all registries of one principal and region, and its life."""
+    """A login for all registries of one principal and region, and its life. Told apart by identity, not content."""
 
     username: str
     secret: Secret = field(repr=False)

@@ -38,12 +38,14 @@ def book(state: State, job: int, line: wire.Line, now: float) -> Stepped:
 
 def _planned(state: State, line: wire.Planned, now: float) -> Stepped:
     plan, first, running = line.plan, state.plan is None, state.running
+    reloaded = False
     slots = {slot.id: state.slots.get(slot.id, SlotState(look_boot=now)) for slot in plan.slots()}
     fresh = frozenset(slots) if first else frozenset(slots.keys() - state.slots.keys())
     said: list[Action] = [Adopt(plan, first)] if plan != state.plan else []
     if running is not None:
         running = replace(running, open=(running.open & slots.keys()) | fresh)
-    if running is not None and running.reloads:
+        reloaded, running = running.reloads, replace(running, reloads=False)
+    if reloaded:
         said.append(Say("info", "settings_reloaded", {"changed": plan != state.plan}))
         state = replace(state, reloads_ok=state.reloads_ok + 1, last_reload_ok=True)
     state = replace(
@@ -53,6 +55,7 @@ def _planned(state: State, line: wire.Planned, now: float) -> Stepped:
         tallies={slot_id: state.tallies.get(slot_id, Tally()) for slot_id in slots},
         principals={slot.principal: state.principals.get(slot.principal, PrincipalState()) for slot in plan.slots()},
         running=running,
+        own_hosts={**state.own_hosts, **line.own_hosts},
         load_tries=0,
         files={**state.files, **({plan.settings_file: line.witness} if plan.settings_file and line.witness else {})},
     )

@@ -106,6 +106,7 @@ def _next_job(state: State, now: float) -> tuple[State, wire.Job | None]:
         plan=None if loads else plan,
         orders=None if loads else orders,  # a new plan may have slots that this one has not
         lives={key: known.life for key, known in state.principals.items() if known.life is not None},
+        own_hosts=state.own_hosts,
         clock_offset=state.offset if state.offset_measured else None,
         force=state.force,
     )

@@ -1,0 +1,125 @@
+"""The metrics of the contract, as families built from the state, and their text. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from math import nan
+
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, SummaryMetricFamily
+from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
+from prometheus_client.metrics_core import Metric
+from prometheus_client.openmetrics import exposition as openmetrics
+
+from .. import __version__
+from ..core.model import Reason
+from .state import PrincipalState, State, holds
+from .view import token_expiry, token_renewal
+
+TEXT, OPENMETRICS = CONTENT_TYPE_LATEST, openmetrics.CONTENT_TYPE_LATEST
+
+
+class Scrape:
+    """What prometheus_client wants of a registry: its families, computed for one moment."""
+
+    def __init__(self, state: State, now: float) -> None:
+        self._state, self._now = state, now
+
+    def collect(self) -> Iterator[Metric]:
+        yield from families(self._state, self._now)
+
+
+def render(state: State, now: float, *, as_openmetrics: bool = False) -> bytes:
+    """The text that is scraped; without `_created` series, since the families carry none."""
+    write: Callable[..., bytes] = openmetrics.generate_latest if as_openmetrics else generate_latest
+    return write(Scrape(state, now))
+
+
+def families(state: State, now: float) -> Iterable[Metric]:
+    build = GaugeMetricFamily("ecr_refresher_build_info", "The version that runs.", labels=["version"])
+    build.add_metric([__version__], 1)
+    yield build
+    yield from _of_registries(state)
+    yield from _of_slots(state, now)
+    yield from _of_process(state)
+
+
+def _of_registries(state: State) -> Iterable[Metric]:
+    p = "ecr_refresher_"
+    label = ["registry"]
+    expiry = GaugeMetricFamily(f"{p}token_expiration_timestamp_seconds", "When the newest token ends.", labels=label)
+    renewal = GaugeMetricFamily(f"{p}token_renewal_timestamp_seconds", "When it is due for renewal.", labels=label)
+    attempts = CounterMetricFamily(f"{p}refresh_attempts", "Calls for a token.", labels=label)
+    failures = CounterMetricFamily(f"{p}refresh_failures", "Calls for a token that failed.", labels=[*label, "reason"])
+    duration = SummaryMetricFamily(f"{p}refresh_duration_seconds", "Time that calls for a token took.", labels=label)
+    success = GaugeMetricFamily(
+        f"{p}last_refresh_success_timestamp_seconds", "When a token was last fetched.", labels=label
+    )
+    proofs = CounterMetricFamily(
+        f"{p}proof_failures",
+        "Tries of a new token that raised a doubt; they warn, and block nothing.",
+        labels=[*label, "by"],
+    )
+    for registry in state.plan.registries if state.plan else ():
+        name = [registry.name]
+        known = state.principals.get(registry.principal.key, PrincipalState())
+        tally, failed = known.tally, dict(known.tally.failures)
+        expiry.add_metric(name, token_expiry(state, registry) or 0.0)
+        renewal.add_metric(name, token_renewal(state, registry) or 0.0)
+        attempts.add_metric(name, tally.attempts)
+        duration.add_metric(name, count_value=tally.timed, sum_value=round(tally.seconds, 6))
+        success.add_metric(name, known.last_success_at or 0.0)
+        for reason in Reason:
+            failures.add_metric([*name, reason], failed.get(reason, 0))
+        for by in ("registry", "probe_image", "engine"):
+            proofs.add_metric([*name, by], state.proof_failures.get((registry.name, by), 0))
+    yield from (expiry, renewal, attempts, failures, duration, success, proofs)
+
+
+def _of_slots(state: State, now: float) -> Iterable[Metric]:
+    p = "ecr_refresher_"
+    label = ["registry", "sink"]
+    attempts = CounterMetricFamily(f"{p}delivery_attempts", "Credentials brought to a slot.", labels=label)
+    failures = CounterMetricFamily(f"{p}delivery_failures", "Deliveries that failed.", labels=[*label, "reason"])
+    skipped = CounterMetricFamily(f"{p}delivery_skipped", "Deliveries that somebody else had made.", labels=label)
+    duration = SummaryMetricFamily(f"{p}delivery_duration_seconds", "Time that deliveries took.", labels=label)
+    until = GaugeMetricFamily(
+        f"{p}delivered_token_expiration_timestamp_seconds", "Until when the slot holds; 0: nothing known.", labels=label
+    )
+    is_ready = GaugeMetricFamily(f"{p}sink_ready", "1 while the slot holds an unexpired credential.", labels=label)
+    repaired = CounterMetricFamily(
+        f"{p}drift_repaired", "Repairs of what somebody else removed or spoiled.", labels=label
+    )
+    distinct = CounterMetricFamily(f"{p}distinct_tokens", "Different tokens pushed into Airflow.", labels=["sink"])
+    for slot in state.plan.slots() if state.plan else ():
+        names = [slot.registry, slot.sink]
+        known, tally = state.slots[slot.id], state.tallies[slot.id]
+        failed = dict(tally.failures)
+        attempts.add_metric(names, tally.attempts)
+        skipped.add_metric(names, tally.skipped)
+        duration.add_metric(names, count_value=tally.timed, sum_value=round(tally.seconds, 6))
+        until.add_metric(names, known.held_until or 0.0)
+        is_ready.add_metric(names, float(holds(state, slot, now)))
+        repaired.add_metric(names, tally.repaired)
+        for reason in Reason:
+            failures.add_metric([*names, reason], failed.get(reason, 0))
+        if slot.kind == "airflow":
+            distinct.add_metric([slot.sink], tally.distinct)
+    yield from (attempts, failures, skipped, duration, until, is_ready, repaired, distinct)
+
+
+def _of_process(state: State) -> Iterable[Metric]:
+    p = "ecr_refresher_"
+    yield GaugeMetricFamily(
+        f"{p}loop_last_iteration_timestamp_seconds", "When the loop last turned.", state.aws_time(state.turned_boot)
+    )
+    skew = nan if state.skew is None else state.skew
+    yield GaugeMetricFamily(f"{p}clock_skew_seconds", "Local clock minus AWS's; NaN until measured.", skew)
+    reloads = CounterMetricFamily(f"{p}config_reloads", "Reloads of the settings.", labels=["result"])
+    reloads.add_metric(["success"], state.reloads_ok)
+    reloads.add_metric(["failure"], state.reloads_failed)
+    yield reloads
+    yield GaugeMetricFamily(
+        f"{p}config_last_reload_successful",
+        "1 if the last reload was good, or none was asked for.",
+        float(state.last_reload_ok),
+    )

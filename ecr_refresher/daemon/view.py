@@ -1,0 +1,129 @@
+"""What the daemon tells about itself: probes and `/status`. Pure: computed from the state at the moment of asking."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from typing import Any
+
+from .. import __version__
+from ..core.model import Failure, Outcome
+from ..core.plan import Registry, Slot
+from .state import State, holds, live, ready, renew_at, slot_next_boot, started
+
+
+@dataclass(frozen=True, slots=True)
+class Probe:
+    """An answer to a probe, and what it rests on."""
+
+    ok: bool
+    checks: tuple[tuple[str, bool, str], ...]  # name, passed, why not
+
+    def verbose(self) -> str:
+        lines = [
+            f"[{'+' if passed else '-'}]{name} {'ok' if passed else f'failed: {why}'}"
+            for name, passed, why in self.checks
+        ]
+        return "\n".join([*lines, f"{'passed' if self.ok else 'failed'}"]) + "\n"
+
+
+def livez(state: State, now: float) -> Probe:
+    ok = live(state, now)
+    return Probe(ok, (("loop", ok, f"last turn {now - state.turned_boot:.0f} s ago"),))
+
+
+def readyz(state: State, now: float) -> Probe:
+    """Every required slot counts; the others are shown, with no say."""
+    checks = [(slot.sink, holds(state, slot, now), _why_not(state, slot)) for slot in _slots(state)]
+    if state.plan is None:
+        checks.append(("settings", False, "not read yet"))
+    if state.stopping:
+        checks.append(("running", False, "stopping"))
+    return Probe(ready(state, now), tuple(checks))
+
+
+def startupz(state: State, now: float) -> Probe:
+    ok = started(state, now)
+    return Probe(ok, (("startup", ok, "the first pass is under way"),))
+
+
+def status(state: State, now: float) -> dict[str, Any]:
+    """The document at `/status`; times are RFC 3339 in UTC, on AWS's clock."""
+    return {
+        "version": __version__,
+        "started_at": rfc3339(state.aws_time(state.started_boot)),
+        "ready": ready(state, now),
+        "live": live(state, now),
+        "clock_skew_seconds": None if state.skew is None else round(state.skew, 3),
+        "registries": [_registry(state, registry) for registry in (state.plan.registries if state.plan else ())],
+        "slots": [_slot(state, slot, now) for slot in _slots(state)],
+    }
+
+
+def token_expiry(state: State, registry: Registry) -> float | None:
+    """When the newest token for a registry ends: the last one fetched, or what its slots were found to hold."""
+    principal = state.principals.get(registry.principal.key)
+    held = [state.slots[slot.id].held_until for slot in _slots(state) if slot.registry == registry.name]
+    known = [until for until in [*held, principal.expires_at if principal else None] if until]
+    return max(known, default=None)
+
+
+def token_renewal(state: State, registry: Registry) -> float | None:
+    """When the first of the registry's slots is due for renewal."""
+    planned = [renew_at(state, slot) for slot in _slots(state) if slot.registry == registry.name]
+    return min((moment for moment in planned if moment is not None), default=None)
+
+
+def rfc3339(moment: float | None) -> str | None:
+    """A moment as text; None and 0 are not known."""
+    if not moment or not abs(moment) < 2**37:
+        return None
+    return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(moment))
+
+
+def _slots(state: State) -> tuple[Slot, ...]:
+    return state.plan.slots() if state.plan else ()
+
+
+def _why_not(state: State, slot: Slot) -> str:
+    known = state.slots[slot.id]
+    if known.failure is not None:
+        return str(known.failure.reason)
+    if known.held_until is None:
+        return "not looked at yet"
+    return "expired" if known.held_until else "nothing usable there"
+
+
+def _registry(state: State, registry: Registry) -> dict[str, Any]:
+    principal = state.principals.get(registry.principal.key)
+    return {
+        "name": registry.name,
+        "host": registry.host or None,
+        "expires_at": rfc3339(token_expiry(state, registry)),
+        "renew_at": rfc3339(token_renewal(state, registry)),
+        "last_success_at": rfc3339(principal.last_success_at) if principal else None,
+        "last_error": _error(principal.failure, principal.failed_at) if principal else None,
+    }
+
+
+def _slot(state: State, slot: Slot, now: float) -> dict[str, Any]:
+    known = state.slots[slot.id]
+    outcome = Outcome.FAILED if known.failure is not None else known.outcome
+    return {
+        "sink": slot.sink,
+        "kind": slot.kind,
+        "target": slot.target,
+        "registry": slot.registry,
+        "required": slot.required,
+        "held_until": rfc3339(known.held_until),
+        "outcome": None if outcome is None else str(outcome),
+        "delivered_at": rfc3339(known.delivered_at),
+        "last_error": _error(known.failure, known.failed_at),
+        "next_at": rfc3339(state.aws_time(max(now, slot_next_boot(state, slot)))),
+    }
+
+
+def _error(failure: Failure | None, at: float | None) -> dict[str, Any] | None:
+    if failure is None:
+        return None
+    return {"reason": str(failure.reason), "message": failure.message, "at": rfc3339(at)}

@@ -1,0 +1,96 @@
+"""The worker process as the supervisor sees it: started with a job, read line by line, killed with all it started."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+from collections.abc import Callable, Mapping
+
+from ..core import wire
+
+TOTAL_MAX = 16 << 20  # bytes that one pass may report; a pass over 1,000 slots reports 0.5 MB
+READ_SIZE = 65536
+
+
+class Overflow(Exception):
+    """The worker said more than any pass has to say."""
+
+
+class Worker:
+    """One child, the leader of its own process group."""
+
+    def __init__(self, argv: list[str], environ: Mapping[str, str], job: wire.Job) -> None:
+        # A memfd, since a job of 1,000 slots is larger than a pipe holds, and writing would wait for the reader.
+        job_fd = os.memfd_create("job", os.MFD_CLOEXEC)
+        lines, child_end = os.pipe2(os.O_CLOEXEC)
+        try:
+            text = wire.dump_job(job)
+            while text:
+                text = text[os.write(job_fd, text) :]
+            os.lseek(job_fd, 0, os.SEEK_SET)
+            self.pid = os.posix_spawn(
+                argv[0],
+                argv,
+                environ,
+                file_actions=[(os.POSIX_SPAWN_DUP2, job_fd, 0), (os.POSIX_SPAWN_DUP2, child_end, 1)],
+                setpgroup=0,
+                setsigmask=(),
+                setsigdef=(signal.SIGPIPE, signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGUSR1),
+            )
+        except BaseException:
+            os.close(lines)
+            raise
+        finally:
+            os.close(job_fd)
+            os.close(child_end)
+        os.set_blocking(lines, False)
+        self.lines = lines
+        self._rest = b""
+        self._total = 0
+
+    def read(self) -> list[tuple[int, wire.Line]]:
+        """Give the report lines that have arrived. Raises EOFError at their end, ValueError or Overflow on garbage."""
+        found: list[tuple[int, wire.Line]] = []
+        while True:
+            try:
+                text = os.read(self.lines, READ_SIZE)
+            except BlockingIOError:
+                return found
+            if not text:
+                if found:
+                    return found
+                raise EOFError
+            self._total += len(text)
+            *whole, self._rest = (self._rest + text).split(b"\n")
+            if len(self._rest) > wire.LINE_MAX or self._total > TOTAL_MAX:
+                raise Overflow
+            found += [wire.load_line(line) for line in whole]
+
+    def kill(self) -> None:
+        """End the whole group now: a helper that the worker started must not live on either."""
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            os.killpg(self.pid, signal.SIGKILL)
+
+    def close(self) -> None:
+        os.close(self.lines)
+
+
+def reap() -> list[tuple[int, str]]:
+    """Collect all children that have ended, ours and (as PID 1) those left to us; with how each ended."""
+    ended: list[tuple[int, str]] = []
+    while True:
+        try:
+            pid, status = os.waitpid(-1, os.WNOHANG)
+        except ChildProcessError:
+            return ended
+        if pid == 0:
+            return ended
+        ended.append((pid, describe(os.waitstatus_to_exitcode(status))))
+
+
+def describe(code: int) -> str:
+    return f"killed by signal {-code}" if code < 0 else f"exit status {code}"
+
+
+Spawn = Callable[[wire.Job], Worker]

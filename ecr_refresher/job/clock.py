@@ -1,0 +1,46 @@
+"""The clock of a pass: the boot clock plus what is known of AWS's time."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from email.utils import parsedate_to_datetime
+
+from ..core import schedule
+
+
+def boot_time() -> float:
+    """Seconds since boot, suspends included; the same for all processes of the machine."""
+    return time.clock_gettime(time.CLOCK_BOOTTIME)
+
+
+class AwsClock:
+    """Tells AWS's time: by the wall clock until an answer of AWS has said better."""
+
+    def __init__(
+        self,
+        offset: float | None = None,
+        *,
+        boot: Callable[[], float] = boot_time,
+        wall: Callable[[], float] = time.time,
+        on_change: Callable[[float, float], None] | None = None,
+    ) -> None:
+        self.boot = boot
+        self._wall = wall
+        self._offset = offset
+        self._on_change = on_change
+
+    def now(self) -> float:
+        return self._wall() if self._offset is None else self.boot() + self._offset
+
+    def observe(self, sent_boot: float, date: str | None) -> None:
+        """Take in the `Date` header of an answer of AWS that has just come to a request sent at `sent_boot`."""
+        try:
+            seconds = parsedate_to_datetime(date or "").timestamp()
+        except ValueError:
+            return
+        answered = self.boot()
+        known = self._wall() - answered if self._offset is None else self._offset
+        self._offset = schedule.clamp_offset(known, sent_boot, answered, seconds)
+        if self._on_change is not None:
+            self._on_change(self._offset, self._wall() - answered - self._offset)

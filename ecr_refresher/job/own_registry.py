@@ -1,0 +1,48 @@
+"""The caller's own registry, wanted where the settings name none: its host is found out by asking AWS."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+
+from ..core.model import Failed, Failure
+from ..core.plan import Plan, Registry
+
+
+def find_out(plan: Plan, own_host: Callable[[str], str]) -> tuple[dict[str, str], Failure | None]:
+    """Ask for the hosts that are missing, by region; gives those that were found, and why another was not."""
+    found: dict[str, str] = {}
+    failure = None
+    for registry in plan.registries:
+        region = registry.principal.region
+        try:
+            if not registry.host and region not in found:
+                found[region] = own_host(region)
+        except Failed as error:
+            failure = error.failure
+    return found, failure
+
+
+def known(plan: Plan, hosts: dict[str, str]) -> Plan:
+    """The plan with the hosts that are known by now in their places."""
+    for registry in plan.registries:
+        if not registry.host and registry.principal.region in hosts:
+            plan = _named(plan, registry, hosts[registry.principal.region])
+    return plan
+
+
+def _named(plan: Plan, registry: Registry, host: str) -> Plan:
+    """The same plan with this registry under its own host, which is its name as well."""
+
+    def name_of(old: str) -> str:
+        return host if old == registry.name else old
+
+    return replace(
+        plan,
+        registries=tuple(replace(r, name=host, host=host) if r is registry else r for r in plan.registries),
+        airflows=tuple(
+            replace(a, connections=tuple(replace(c, registry=name_of(c.registry)) for c in a.connections))
+            for a in plan.airflows
+        ),
+        dockers=tuple(replace(d, registries=tuple(name_of(name) for name in d.registries)) for d in plan.dockers),
+    )

@@ -1,0 +1,115 @@
+"""The real tools of a pass: botocore, urllib3, the engine's client, and the two sinks, each bound to its slot."""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from ..core import wire
+from ..core.model import Credential, Holding, Outcome
+from ..core.plan import Airflow, Connection, DockerConfig, Engine, Plan, Principal, Registry, Slot
+from . import engine, registry
+from .clock import AwsClock
+from .refresh import Sink
+from .secrets import read_secret
+
+if TYPE_CHECKING:
+    from .aws import Aws
+    from .sinks.airflow import AirflowSink
+    from .sinks.docker_config import DockerConfigSink
+
+
+@dataclass(slots=True)
+class RealTools:
+    """What a pass acts with. One session, one login at each Airflow, one sink for each file."""
+
+    plan: Plan
+    clock: AwsClock
+    report: Callable[[wire.Line], None]
+    _aws: Aws | None = None
+    _airflows: dict[str, AirflowSink] = field(default_factory=dict)
+    _dockers: dict[str, DockerConfigSink] = field(default_factory=dict)
+    _lock: threading.Lock = field(default_factory=threading.Lock)
+    _aws_lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def fetch(self, principal: Principal) -> Credential:
+        from .sources import ecr
+
+        return ecr.fetch(self.aws(), self.clock, principal)
+
+    def aws(self) -> Aws:
+        """The one session; botocore is loaded by the first pass that fetches, not by one that only looks."""
+        with self._aws_lock:
+            if self._aws is None:
+                from .aws import Aws
+
+                self._aws = Aws(self.clock)
+            return self._aws
+
+    def prove(self, tried: Registry, credential: Credential) -> None:
+        registry.prove(tried, credential)
+
+    def probe(self, tried: Registry, credential: Credential) -> None:
+        registry.probe(tried, credential)
+
+    def engine_login(self, tried: Engine, host: str, credential: Credential) -> None:
+        engine.login(tried, host, credential)
+
+    def sink(self, slot: Slot, wanted: Registry) -> Sink:
+        if slot.kind == "docker":
+            docker = next(docker for docker in self.plan.dockers if docker.sink == slot.sink)
+            return _DockerSlot(self, docker, wanted.host)
+        for airflow in self.plan.airflows:
+            for connection in airflow.connections:
+                if airflow.sink(connection) == slot.sink:
+                    return _AirflowSlot(self, airflow, connection, wanted.host)
+        raise LookupError(slot.sink)
+
+    def airflow(self, airflow: Airflow) -> AirflowSink:
+        """The one client for this Airflow; the first to ask loads the library, which takes a while."""
+        with self._lock:
+            if airflow.name not in self._airflows:
+                from .sinks.airflow import AirflowSink
+
+                self._airflows[airflow.name] = AirflowSink(airflow, read_secret=read_secret)
+            return self._airflows[airflow.name]
+
+    def docker(self, docker: DockerConfig) -> DockerConfigSink:
+        from .sinks.docker_config import DockerConfigSink
+
+        if docker.config_file not in self._dockers:
+            self._dockers[docker.config_file] = DockerConfigSink(docker, environ=os.environ)
+        return self._dockers[docker.config_file]
+
+
+class _DockerSlot:
+    """One registry's entry in one `config.json`."""
+
+    def __init__(self, tools: RealTools, docker: DockerConfig, host: str) -> None:
+        self._sink = tools.docker(docker)
+        self._clock = tools.clock
+        self._host = host
+
+    def look(self) -> Holding:
+        return self._sink.look(self._host, self._clock.now())
+
+    def deliver(self, credential: Credential, _wanted: Callable[[Holding], bool]) -> tuple[Outcome, str | None]:
+        delivery = self._sink.deliver(self._host, credential)
+        return delivery.outcome, delivery.witness
+
+
+class _AirflowSlot:
+    """One Airflow connection. The client is made in the slot's own thread: others need not wait for its library."""
+
+    def __init__(self, tools: RealTools, airflow: Airflow, connection: Connection, host: str) -> None:
+        self._tools, self._airflow, self._connection, self._host = tools, airflow, connection, host
+
+    def look(self) -> Holding:
+        return self._tools.airflow(self._airflow).look(self._connection, self._host)
+
+    def deliver(self, credential: Credential, wanted: Callable[[Holding], bool]) -> tuple[Outcome, str | None]:
+        sink = self._tools.airflow(self._airflow)
+        return sink.deliver(self._connection, self._host, credential, still_wanted=wanted), None

@@ -1,0 +1,126 @@
+"""The worker process: one job on standard input, report lines on standard output, then the end.
+
+The supervisor may be killed: an alarm a little past the job's own limit sees to it that no orphan lives on.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import math
+import os
+import resource
+import signal
+import sys
+import threading
+import time
+from collections.abc import Callable
+
+from .. import logs
+from ..core import wire
+from ..core.model import Failure, witness_of
+from ..core.plan import Plan
+from . import own_registry
+from .clock import AwsClock, boot_time
+from .refresh import RefreshPass
+from .tools import RealTools
+
+ALARM_GRACE_S = 5.0
+EXIT_DONE, EXIT_SETTINGS = 0, 2
+Report = Callable[[wire.Line], None]
+
+
+def serve() -> int:
+    """Do the job on standard input. The exit status is for people: `done` on standard output is the success."""
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))  # a core dump would hold the token
+    job = wire.load_job(_read_all(0))
+    signal.alarm(max(1, math.ceil(job.ends_at - boot_time() + ALARM_GRACE_S)))
+    report = _reporter(job.id)
+    status = execute(job, report)
+    report(wire.Done())
+    return status
+
+
+def execute(job: wire.Job, report: Report) -> int:
+    """Load the settings where asked, then do the pass: the one road of `run` and `once`."""
+    clock = AwsClock(job.clock_offset, on_change=lambda offset, skew: report(wire.Clock(offset, skew)))
+    plan, unresolved = job.plan, None
+    if job.load is not None:
+        plan = _load(job.load, report)
+        if plan is None:
+            return EXIT_SETTINGS
+    if plan is None:
+        raise ValueError("a job needs a plan, or the order to load one")
+    logs.configure(plan.log.level, plan.log.format)
+    tools = RealTools(plan, clock, report)
+    if job.load is not None:
+        plan = tools.plan = own_registry.known(plan, job.own_hosts)
+        witness = _settings_witness(plan)
+        report(wire.Planned(plan, witness))
+        if plan.unresolved:  # told before AWS is asked: a daemon answers its probes while AWS does not answer
+            plan, own_hosts, unresolved = _resolve(tools)
+            report(wire.Planned(plan, witness, own_hosts))
+    _refresh(job, plan, tools, unresolved)
+    return EXIT_DONE
+
+
+def _load(source: wire.Load, report: Report) -> Plan | None:
+    """Read the settings; every error is printed and reported, and then there is no plan."""
+    from . import settings
+
+    logs.configure(source.log_level or "info", source.log_format or "json")
+    try:
+        plan, warnings = settings.load(source, os.environ)
+    except settings.SettingsError as error:
+        report(wire.Refused(error.errors))
+        for line in error.errors:
+            print(f"ecr-refresher: settings: {logs.redact(line)}", file=sys.stderr)  # noqa: T201
+        return None
+    logs.configure(plan.log.level, plan.log.format)
+    for warning in warnings:
+        logs.get().warning("settings_warning", error=warning)
+    return plan
+
+
+def _resolve(tools: RealTools) -> tuple[Plan, dict[str, str], Failure | None]:
+    from .sources import ecr
+
+    hosts, failure = own_registry.find_out(tools.plan, lambda region: ecr.own_host(tools.aws(), region))
+    if failure is not None:
+        logs.get().error("own_registry_unknown", reason=failure.reason, error=failure.message)
+    tools.plan = own_registry.known(tools.plan, hosts)
+    return tools.plan, hosts, failure
+
+
+def _refresh(job: wire.Job, plan: Plan, tools: RealTools, unresolved: Failure | None) -> None:
+    began = time.monotonic()
+    asyncio.run(RefreshPass(job, plan, tools, unresolved).run())
+    logs.get().info("pass_finished", duration_s=round(time.monotonic() - began, 3))
+
+
+def _settings_witness(plan: Plan) -> str | None:
+    if plan.settings_file is None:
+        return None
+    try:
+        return witness_of(os.stat(plan.settings_file))
+    except OSError:
+        return witness_of(None)
+
+
+def _reporter(job_id: int) -> Report:
+    """Write whole lines to what is standard output now; a stray print shall go elsewhere."""
+    lines = os.dup(1)
+    os.dup2(2, 1)
+    lock = threading.Lock()
+
+    def report(line: wire.Line) -> None:
+        text = wire.dump_line(job_id, line)
+        with lock:
+            while text:
+                text = text[os.write(lines, text) :]
+
+    return report
+
+
+def _read_all(descriptor: int) -> bytes:
+    with os.fdopen(descriptor, "rb", closefd=False) as file:
+        return file.read()

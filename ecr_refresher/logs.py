@@ -1,0 +1,96 @@
+"""structlog, set up once for each process: one object a line on stderr, and nothing secret in any of them."""
+
+from __future__ import annotations
+
+import logging
+import os
+import re
+import sys
+import warnings
+from collections.abc import MutableMapping
+from typing import Any
+
+import structlog
+
+from .core.model import MASK, Secret
+
+_LEVELS = {"debug": logging.DEBUG, "info": logging.INFO, "warning": logging.WARNING, "error": logging.ERROR}
+_SHAPES = re.compile(
+    r"eyJ[\w-]{8,}\.[\w-]+\.[\w-]*"  # a JWT
+    r"|\b(?:AKIA|ASIA)[A-Z0-9]{12,}"  # an AWS access key id
+    r"|(?<=Basic )\S+|(?<=Bearer )\S+"
+    r"|(?<=://)[^/@\s]+(?=@)"  # user:password in a URL
+    r"|[A-Za-z0-9+/_=-]{80,}"  # a token, in whichever base64
+)
+_hidden: set[str] = set()
+
+
+def hide(secret: Secret) -> Secret:
+    """Have this text masked wherever it turns up in a message of this process; gives the secret back."""
+    text = secret.reveal()
+    if len(text) >= 4:  # shorter ones would tear holes into ordinary words
+        _hidden.add(text)
+    return secret
+
+
+def redact(text: str) -> str:
+    """Mask what was hidden, and whatever has the shape of a token, a key or a login."""
+    for secret in _hidden:
+        if secret in text:
+            text = text.replace(secret, MASK)
+    return _SHAPES.sub(MASK, text)
+
+
+def configure(level: str = "info", fmt: str = "json") -> None:
+    """Set up logging; may be called again when the settings change."""
+    logging.disable()  # botocore logs tokens at DEBUG, urllib3 whole URLs: the libraries' own loggers stay silent
+    if not sys.warnoptions:
+        warnings.simplefilter("ignore")
+    colours = sys.stderr.isatty() and "NO_COLOR" not in os.environ
+    renderer: Any = structlog.processors.JSONRenderer()
+    if fmt == "console":
+        renderer = structlog.dev.ConsoleRenderer(colors=colours, exception_formatter=structlog.dev.plain_traceback)
+    structlog.configure(
+        processors=[
+            structlog.processors.add_log_level,
+            structlog.processors.TimeStamper(fmt="iso", utc=True),
+            _tidy,
+            renderer,
+        ],
+        wrapper_class=structlog.make_filtering_bound_logger(_LEVELS[level]),
+        logger_factory=_Stderr,
+        cache_logger_on_first_use=False,
+    )
+
+
+def get() -> Any:
+    """The process's logger."""
+    return structlog.get_logger()
+
+
+class _Stderr:
+    """Writes whole lines; a full disk or a closed pipe behind stderr must not end the daemon."""
+
+    def __init__(self, *_: object) -> None:
+        pass
+
+    def msg(self, line: str) -> None:
+        try:
+            os.write(2, line.encode(errors="replace") + b"\n")
+        except OSError:
+            return
+
+    debug = info = warning = error = msg
+
+
+def _tidy(_logger: Any, _method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+    """Drop what is not known, mask what is secret, and put the fields that every line has in front."""
+    first = {name: event.pop(name) for name in ("timestamp", "level", "event") if name in event}
+    rest = {name: _clean(value) for name, value in event.items() if value is not None}
+    return {**first, **rest}
+
+
+def _clean(value: Any) -> Any:
+    if isinstance(value, str):
+        return redact(value)
+    return value if isinstance(value, bool | int | float) else redact(str(value))
