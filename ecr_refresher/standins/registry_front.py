@@ -1,0 +1,117 @@
+"""A registry's front that wants ECR tokens: checks the login as ECR does, and passes the rest on to a real registry."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import enum
+import json
+import time
+from collections.abc import Callable
+from typing import NamedTuple
+
+from .exchange import Exchange, Reply
+from .serving import StandIn
+from .streaming import relay
+from .tokens import TokenBook
+
+API_VERSION = {"Docker-Distribution-Api-Version": "registry/2.0"}
+EXPIRED = "Your authorization token has expired. Reauthenticate and try again."
+PROXY_PAGE = (
+    b"<html><head><title>Access Denied</title></head><body>Blocked by your organization's policy</body></html>\n"
+)
+
+
+class Login(NamedTuple):
+    """One request under /v2/: when (seconds since the epoch), where, and how its login was judged.
+
+    The verdict is `ok`, `expired`, `unknown`, `none` (no login was sent), or the fault that answered.
+    """
+
+    at: float
+    path: str
+    verdict: str
+
+
+class _Mood(enum.Enum):
+    HONEST = "honest"
+    REFUSE = "refuse"
+    PROXY_403 = "proxy403"
+
+
+class RegistryFront(StandIn):
+    """The front of a registry, with TLS where a certificate and key are given.
+
+    Without an `upstream` it only knows `GET /v2/`. `logins` keeps every request's verdict.
+    """
+
+    def __init__(
+        self,
+        book: TokenBook,
+        upstream: str | None = None,
+        host: str = "127.0.0.1",
+        port: int = 0,
+        tls: tuple[str, str] | None = None,
+        *,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        super().__init__(host, port, tls=tls, clock=clock)
+        self.book = book
+        self.upstream = upstream
+        self.logins: list[Login] = []
+        self._mood = _Mood.HONEST
+
+    def refuse(self) -> None:
+        """Answer every login with ECR's 401 from now on, right or wrong."""
+        self._mood = _Mood.REFUSE
+
+    def proxy403(self) -> None:
+        """Answer as a corporate proxy that blocks the registry: 403 and a page."""
+        self._mood = _Mood.PROXY_403
+
+    def heal(self) -> None:
+        """End every fault."""
+        super().heal()
+        self._mood = _Mood.HONEST
+
+    def respond(self, exchange: Exchange) -> None:
+        path = exchange.path.partition("?")[0]
+        if path != "/v2" and not path.startswith("/v2/"):
+            exchange.send(Reply(404, b"404 page not found\n", "text/plain"))
+            return
+        verdict = self._judge(exchange) if self._mood is _Mood.HONEST else self._mood.value
+        self.logins.append(Login(self.clock(), path, verdict))
+        match verdict:
+            case "ok":
+                self._serve(exchange, path)
+            case "expired":
+                exchange.send(_error(403, "DENIED", EXPIRED))
+            case "proxy403":
+                exchange.send(Reply(403, PROXY_PAGE, "text/html"))
+            case _:
+                realm = f'Basic realm="https://{exchange.headers.get("Host", self.host)}/",service="ecr.amazonaws.com"'
+                headers = {**API_VERSION, "WWW-Authenticate": realm}
+                exchange.send(Reply(401, b"Not Authorized\n", "text/plain", headers))
+
+    def _judge(self, exchange: Exchange) -> str:
+        kind, _, encoded = exchange.headers.get("Authorization", "").partition(" ")
+        if kind.lower() != "basic":
+            return "unknown" if kind else "none"
+        try:
+            username, _, password = base64.b64decode(encoded, validate=True).decode().partition(":")
+        except (binascii.Error, UnicodeDecodeError):
+            return "unknown"
+        return self.book.check(username, password)
+
+    def _serve(self, exchange: Exchange, path: str) -> None:
+        if self.upstream:
+            relay(exchange, self.upstream, "https" if self._tls else "http")
+        elif path.rstrip("/") == "/v2" and exchange.command in ("GET", "HEAD"):
+            exchange.send(Reply(200, b"{}", headers=API_VERSION))
+        else:
+            exchange.send(_error(404, "NAME_UNKNOWN", "repository name not known to registry"))
+
+
+def _error(status: int, code: str, message: str) -> Reply:
+    body = json.dumps({"errors": [{"code": code, "message": message}]}).encode()
+    return Reply(status, body, headers=API_VERSION)
