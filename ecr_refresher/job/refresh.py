@@ -96,6 +96,8 @@ class RefreshPass:
             raise _own_unknown(self.unresolved)
         sink = self.tools.sink(slot, registry)
         holding = await self._call(slot.kind + slot.target, sink.look)
+        if holding.life is not None:  # recorded in a file: tells how long tokens for its neighbours live as well
+            self._lives.setdefault(slot.principal, holding.life)
         expected = Expectation(order.expected_until, order.due)
         need = self._need(holding, expected, slot)
         self.tools.report(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import json
 import threading
 import time
@@ -12,25 +13,12 @@ from urllib.parse import parse_qs, unquote, urlsplit
 
 from . import airflow_jwt, script
 from .airflow_connections import Connection, patched, problems, shown
+from .airflow_faults import AirflowFault, Unprocessable
 from .exchange import Exchange, Reply
 from .serving import StandIn
 
 CONNECTIONS = "/api/v2/connections"
 OPEN_PATHS = frozenset({"/auth/token", "/api/v2/version", "/api/v2/monitor/health"})  # no login needed
-
-LOGIN_PAGE = script.Malformed(
-    b"<!doctype html><html><head><title>Sign in</title></head><body><form method=post></form></body></html>\n",
-    content_type="text/html; charset=utf-8",
-)
-"""What a single sign-on before Airflow answers instead of the API: 200 and a page."""
-
-
-@dataclass(frozen=True, slots=True)
-class Unprocessable:
-    """A 422 to whatever is asked, echoing the whole body, its password included."""
-
-
-AirflowFault = script.WireFault | Unprocessable
 
 
 class Attempt(NamedTuple):
@@ -149,8 +137,13 @@ class AirflowStandIn(StandIn):
             return self._log_in(body) if method == "POST" else _detail(405, "Method Not Allowed")
         if path == "/api/v2/version":
             return Reply.json(200, {"version": self.version, "git_version": None})
-        beating = {"status": "healthy", "latest_scheduler_heartbeat": None}
-        return Reply.json(200, {"metadatabase": {"status": "healthy"}, "scheduler": beating})
+        return Reply.json(200, self._health())
+
+    def _health(self) -> dict[str, dict[str, str]]:
+        beat = dt.datetime.fromtimestamp(self.clock(), dt.UTC).isoformat()
+        beating = ("scheduler", "triggerer", "dag_processor")
+        parts = {part: {"status": "healthy", f"latest_{part}_heartbeat": beat} for part in beating}
+        return {"metadatabase": {"status": "healthy"}, **parts}
 
     def _log_in(self, body: Any) -> Reply:
         if not isinstance(body, dict) or not all(isinstance(body.get(key), str) for key in ("username", "password")):
@@ -188,7 +181,7 @@ class AirflowStandIn(StandIn):
         except airflow_jwt.Expired:
             return _detail(401, "Token Expired")
         except (airflow_jwt.Invalid, KeyError):
-            return _detail(403, "Invalid JWT token")  # 403 indeed: FACTS, seen on 3.3.2
+            return _detail(403, "Invalid JWT token")  # 403 indeed, seen on 3.3.2
         return _detail(403, "Forbidden") if user.read_only and method != "GET" else None
 
     def _list(self, query: dict[str, list[str]]) -> Reply:
