@@ -189,15 +189,14 @@ def _delivered(state: State, line: wire.Delivered, now: float) -> State:
         look_boot=_look_after(state, slot_id, now, written=written),
     )
     state = replace(state, tallies={**state.tallies, slot_id: tally})
-    slots = state.slots
-    if (
-        line.witness is not None and written
-    ):  # our own write must not look like somebody else's to the file's other slots
-        slots = {
-            other: replace(held, witness=line.witness) if other[0] == line.sink and held.witness else held
-            for other, held in slots.items()
-        }
-    return with_slot(replace(state, slots=slots), slot_id, replace(known, witness=line.witness or known.witness))
+    if line.witness is not None and written:
+        # To the file's other slots our own write is not somebody else's, if they knew the file as this one did.
+        seen, slots = known.witness, state.slots
+        same = {other for other, held in slots.items() if other[0] == line.sink and held.witness == seen}
+        state = replace(
+            state, slots={**slots, **{other: replace(slots[other], witness=line.witness) for other in same}}
+        )
+    return with_slot(state, slot_id, replace(known, witness=line.witness or known.witness))
 
 
 def failed(state: State, slot_id: SlotId, failure: Failure, now: float, duration_s: float = 0.0) -> State:
@@ -217,4 +216,15 @@ def failed(state: State, slot_id: SlotId, failure: Failure, now: float, duration
         timed=tally.timed + 1,
         seconds=tally.seconds + duration_s,
     )
-    return with_slot(replace(state, tallies={**state.tallies, slot_id: tally}), slot_id, known)
+    state = with_slot(replace(state, tallies={**state.tallies, slot_id: tally}), slot_id, known)
+    return _hold_back(state, group, now + pause) if failure.login_refused else state
+
+
+def _hold_back(state: State, group: object, until_boot: float) -> State:
+    """After a refused login no slot of that Airflow tries again before this: one account, one count of tries."""
+    mine = [slot_id for slot_id in state.slots if slot_id[0].rsplit("/", 1)[0] == group]
+    held = {
+        slot_id: replace(state.slots[slot_id], retry_boot=max(until_boot, state.slots[slot_id].retry_boot or 0.0))
+        for slot_id in mine
+    }
+    return replace(state, slots={**state.slots, **held})

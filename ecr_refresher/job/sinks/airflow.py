@@ -1,36 +1,40 @@
-"""One Airflow as a place for credentials: each connection is looked at, and patched with what is ours, never more."""
+"""One Airflow as a place for credentials: each connection is looked at, and given what is ours, never more."""
 
 from __future__ import annotations
 
-import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
+from urllib.parse import quote
 
 from ...core.model import NOTHING, Credential, Failed, Holding, Outcome, Reason, Secret
 from ...core.plan import Airflow, Connection, SecretRef
 from . import airflow_marker as marker
+from .airflow_answers import failure
+from .airflow_login import Session
 from .airflow_transport import Transport
 
-API = "/api/v2"
 CONN_TYPE, LOGIN = "docker", "AWS"
-STALE_S = 10.0  # an older look is no ground for a write: another daemon may have written since
-TRIES = 3  # creations and deletions by others in the moment of our write
+LOOK_HOLDS_S = 10.0  # a look that is older is no ground for a write: somebody may have written since
+ROUNDS = 3  # how often others may create or delete the connection in the very moment of our write
 
 
 @dataclass(frozen=True, slots=True)
 class _Seen:
-    """What a look found: whether it is there, and the description that goes back with a write."""
+    """What a look found; `description` is the one thing that goes back with a write."""
 
-    exists: bool
-    description: str | None
-    holding: Holding
     at: float
+    exists: bool = False
+    description: str | None = None
+    usable: bool = False  # by a pull: type, host and login are right, and there is a password
 
 
 class AirflowSink:
-    """All connections of one Airflow; thread-safe."""
+    """All connections of one Airflow, behind one login; thread-safe. Knows Airflow 3 and Airflow 2.
+
+    What it has found out (the version, the login, what a look saw) is kept for its own lifetime: a pass.
+    """
 
     def __init__(
         self,
@@ -38,80 +42,103 @@ class AirflowSink:
         *,
         read_secret: Callable[[SecretRef], Secret],
         monotonic: Callable[[], float] = time.monotonic,
+        connect_timeout_s: float = 3.05,
+        read_timeout_s: float = 15.0,
     ) -> None:
-        self._transport = Transport(airflow, read_secret)
+        self._transport = Transport(airflow, connect_timeout_s, read_timeout_s)
+        self._session = Session(airflow, self._transport, read_secret, monotonic)
         self._monotonic = monotonic
         self._seen: dict[str, _Seen] = {}
-        self._lock = threading.Lock()
 
     def look(self, connection: Connection, host: str) -> Holding:
-        """Tell what the connection holds, as its marker records it. Raises Failed."""
-        status, found = self._transport.request("GET", f"{API}/connections/{connection.id}")
-        if status == 409:
-            raise Failed(Reason.INVALID, f"{self._transport.name} answered 409 to a look at {connection.id}")
-        seen = _Seen(False, None, NOTHING, self._monotonic())
-        if status != 404:
-            description = found.get("description")
-            if not isinstance(description, str | None):
-                raise Failed(Reason.INVALID, f"{self._transport.name}: connection {connection.id} makes no sense")
-            seen = _Seen(True, description, _holding(found, description, host), seen.at)
-        with self._lock:
-            self._seen[connection.id] = seen
-        return seen.holding
+        """Tell until when the connection holds a login for this registry, as its marker records it. Raises Failed.
+
+        Nothing usable is there if a pull could not use it: no such connection, another type, host or login, or no
+        password. Its port is the user's own: a wrong one could not be mended here, so it does not count.
+        """
+        seen = self._look(connection, host)
+        return Holding(marker.read(seen.description, host)) if seen.usable else NOTHING
 
     def deliver(
-        self,
-        connection: Connection,
-        host: str,
-        credential: Credential,
-        *,
-        still_wanted: Callable[[Holding], bool],
+        self, connection: Connection, host: str, credential: Credential, *, still_wanted: Callable[[Holding], bool]
     ) -> Outcome:
-        """Write the credential into the connection, or leave it where a newer look finds that it is not wanted.
+        """Write the credential: `written`; or `skipped` where a newer look was due and finds it no longer wanted.
 
-        Raises Failed. A write is never repeated when its answer does not come: the next look will tell.
+        Raises Failed; `missing` where there is no connection and none may be created. A write whose answer does not
+        come is not repeated: it may have been done, and the next look tells.
         """
-        for attempt in range(TRIES):
+        for attempt in range(ROUNDS):
             seen = self._seen.get(connection.id)
-            if seen is None or attempt or self._monotonic() - seen.at > STALE_S:
-                holding = self.look(connection, host)
-                if not still_wanted(holding):
+            if seen is None or attempt or self._monotonic() - seen.at > LOOK_HOLDS_S:
+                if not still_wanted(self.look(connection, host)):
                     return Outcome.SKIPPED
                 seen = self._seen[connection.id]
             if self._write(connection, host, credential, seen):
+                self._seen.pop(connection.id, None)
                 return Outcome.WRITTEN
-        raise Failed(
-            Reason.TRANSIENT,
-            f"{self._transport.name}: connection {connection.id} is created and deleted by others all the time",
-        )
+        words = "comes and goes; is a script still deleting and adding it? Stop that one"
+        raise Failed(Reason.TRANSIENT, f"{self._transport.who}: the connection {connection.id} {words}")
+
+    def close(self) -> None:
+        """Close what is open towards Airflow."""
+        self._transport.close()
+
+    def _look(self, connection: Connection, host: str) -> _Seen:
+        at = self._monotonic()
+        answer, _ = self._session.call("GET", _path(connection))
+        description = None
+        if answer.refused(404):
+            if not connection.create:  # told before a token is fetched for it in vain
+                raise self._may_not_create(connection)
+            seen = _Seen(at)
+        elif answer.done and isinstance(description := answer.content.get("description"), str | None):
+            seen = _Seen(at, exists=True, description=description, usable=_usable(answer.content, host))
+        else:
+            raise failure(self._transport.who, f"a look at the connection {connection.id}", answer)
+        self._seen[connection.id] = seen
+        return seen
 
     def _write(self, connection: Connection, host: str, credential: Credential, seen: _Seen) -> bool:
-        """Patch or create; false where it has come or gone since the look."""
-        # No update_mask: Airflow 3 takes an unknown or comma-joined one for nothing to do, and says 200. Without one,
-        # fields that are not sent stay. connection_id and conn_type must be there.
-        body: dict[str, Any] = {
+        """Patch what is there, or create it; false where it has gone or come since the look."""
+        # No update_mask: Airflow 3 answers 200 to one that it does not understand, and does nothing. Without one,
+        # fields that are not sent stay as they are. It wants connection_id and conn_type in each PATCH.
+        body = {
             "connection_id": connection.id,
             "conn_type": CONN_TYPE,
-            "host": host,  # bare: with a scheme docker-py does not find it, with port 443 pulls lose their login
-            "login": LOGIN,
+            "host": host,  # bare: what docker-py looks logins up by
+            "login": credential.username,
             "password": credential.secret.reveal(),
             "description": marker.write(seen.description, host, credential.expires_at),
         }
         if seen.exists:
-            status, _ = self._transport.request("PATCH", f"{API}/connections/{connection.id}", body)
-            return status != 404
-        if not connection.create:
-            mend = "create it in Airflow, or allow it with 'create: true'"
-            raise Failed(Reason.MISSING, f"{self._transport.name} has no connection {connection.id}; {mend}")
-        if connection.team_name is not None:
-            body["team_name"] = connection.team_name
-        status, _ = self._transport.request("POST", f"{API}/connections", body)
-        if status == 404:
-            raise Failed(Reason.INVALID, f"{self._transport.name} has no {API}/connections; check the URL's path")
-        return status != 409
+            method, path, not_as_seen = "PATCH", _path(connection), 404
+        elif connection.create:
+            method, path, not_as_seen = "POST", "/connections", 409
+            if connection.team_name is not None:
+                body["team_name"] = connection.team_name
+        else:
+            raise self._may_not_create(connection)
+        answer, dialect = self._session.call(method, path, body)
+        if answer.refused(not_as_seen):
+            return False
+        if too_long := dialect.too_long(answer, body):
+            raise Failed(
+                Reason.INVALID, f"{self._transport.who} does not take the connection {connection.id}: {too_long}"
+            )
+        if not answer.done:
+            raise failure(self._transport.who, f"{method} of the connection {connection.id}", answer, body)
+        return True
+
+    def _may_not_create(self, connection: Connection) -> Failed:
+        words = f"has no connection {connection.id}; create it there, or set create: true"
+        return Failed(Reason.MISSING, f"{self._transport.who} {words}")
 
 
-def _holding(found: dict[str, Any], description: str | None, host: str) -> Holding:
-    """What the marker says, unless somebody has changed what a pull needs: then nothing usable is there."""
-    ours = (found.get("conn_type"), found.get("host"), found.get("login")) == (CONN_TYPE, host, LOGIN)
-    return Holding(marker.read(description, host)) if ours else NOTHING
+def _path(connection: Connection) -> str:
+    return f"/connections/{quote(connection.id, safe='')}"
+
+
+def _usable(found: dict[str, Any], host: str) -> bool:
+    """Tell whether a pull could use it. Airflow 3 shows that there is a password, as stars; Airflow 2 never does."""
+    right = (found.get("conn_type"), found.get("host"), found.get("login")) == (CONN_TYPE, host, LOGIN)
+    return right and bool(found.get("password", True))

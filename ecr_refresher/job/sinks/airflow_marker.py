@@ -1,4 +1,4 @@
-"""The marker in a connection's description: what the connection holds, behind the user's own text. Pure."""
+"""The marker in a connection's description: what the connection holds, recorded behind the user's own text. Pure."""
 
 from __future__ import annotations
 
@@ -6,29 +6,41 @@ import calendar
 import re
 import time
 
-_MARKER = re.compile(r"\[ecr-refresher: (?P<host>[^\s\]]+) until (?P<until>\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ)\]")
-_ANY = re.compile(r"\s?\[ecr-refresher: [^\]]*\]")
-_FORM = "%Y-%m-%dT%H:%M:%SZ"
-
-
-def read(description: str | None, host: str) -> float | None:
-    """Until when the connection holds a token for this registry; None where nothing is recorded for it."""
-    for found in reversed(list(_MARKER.finditer(description or ""))):
-        if found["host"] == host:
-            try:
-                return float(calendar.timegm(time.strptime(found["until"], _FORM)))
-            except ValueError:
-                return None
-    return None
+_MARKER = re.compile(
+    r" ?\[ecr-refresher: (?P<host>[\w.:-]+) until (?P<until>\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ)\]", re.ASCII
+)
+_TIME = "%Y-%m-%dT%H:%M:%SZ"
 
 
 def write(description: str | None, host: str, until: float) -> str:
-    """The user's own text, as it was, with the marker behind it."""
+    """Give the user's own text, byte for byte, and one marker behind it; older markers are gone.
+
+    `until` is in seconds since the epoch, and recorded in whole ones.
+    """
     own = strip(description)
-    marker = f"[ecr-refresher: {host} until {time.strftime(_FORM, time.gmtime(until))}]"
+    marker = f"[ecr-refresher: {host} until {time.strftime(_TIME, time.gmtime(until))}]"
     return f"{own} {marker}" if own else marker
 
 
 def strip(description: str | None) -> str:
-    """The user's own text: the description without any marker of ours, and without the space before it."""
-    return _ANY.sub("", description or "")
+    """Give the user's own text: the description without markers, each with the one blank that parts it off."""
+    text = description or ""
+    while (less := _MARKER.sub("", text)) != text:  # again: what a marker had torn apart may be one itself
+        text = less
+    return text
+
+
+def read(description: str | None, host: str) -> float | None:
+    """Until when the connection holds a token for this registry; None where that is not recorded.
+
+    Of several markers for it (somebody copied one) the earliest counts: that one errs on the safe side.
+    """
+    found = [_seconds(marker["until"]) for marker in _MARKER.finditer(description or "") if marker["host"] == host]
+    return min((until for until in found if until is not None), default=None)
+
+
+def _seconds(text: str) -> float | None:
+    try:
+        return float(calendar.timegm(time.strptime(text, _TIME)))
+    except ValueError:  # the 31st of February
+        return None

@@ -1,196 +1,156 @@
-"""Requests to one Airflow, over the official client's own transport: login, re-login, and errors with their mend.
-
-Nothing of an answer that is not 2xx is kept or shown: Airflow 3 echoes the password in a 422.
-"""
+"""Requests to one Airflow over the official client's own transport, each sent once, and what goes wrong on the wire."""
 
 from __future__ import annotations
 
+import contextlib
 import json
-import threading
-import warnings
-from collections.abc import Callable
+import ssl
+from collections.abc import Iterator
 from typing import Any
-from urllib.parse import urlsplit
-from urllib.request import getproxies
+from urllib.parse import unquote, urljoin, urlsplit
+from urllib.request import getproxies, proxy_bypass
 
-from ... import logs
+import urllib3
+from urllib3 import exceptions
+
+from ... import __version__
 from ...core.model import Failed, Reason, Secret
-from ...core.plan import Airflow, SecretRef
-from ..secrets import describe
+from ...core.plan import Airflow
+from .airflow_answers import Answer
 
-CONNECT_S, READ_S = 3.05, 15.0
-ANSWER_MAX = 1 << 20
-JSON_HEADERS = {"Content-Type": "application/json", "Accept": "application/json"}
-RIGHTS = "can_read, can_create and can_edit on Connections (with SimpleAuthManager: the role op)"
+ANSWER_MAX = 1 << 20  # bytes; a connection with a long description and extra has some thousands
 
 
 class Transport:
-    """One Airflow's API as one user; threads share the login."""
+    """The way to one Airflow; thread-safe, and without a login of its own.
 
-    def __init__(self, airflow: Airflow, read_secret: Callable[[SecretRef], Secret]) -> None:
-        self._airflow = airflow
-        self._read_secret = read_secret
-        self._client = _client(airflow)
-        self._lock = threading.Lock()
-        self._jwt: Secret | None = None
-        self._refused: Failed | None = None
+    The client is imported here, not at the top: that costs 0.75 s of CPU, which only a pass should pay.
+    """
 
-    @property
-    def name(self) -> str:
-        return f"Airflow '{self._airflow.name}' at {self._airflow.url}"
+    def __init__(self, airflow: Airflow, connect_timeout_s: float, read_timeout_s: float) -> None:
+        from airflow_client.client.api_client import ApiClient
+        from airflow_client.client.configuration import Configuration
 
-    def request(self, method: str, path: str, body: dict[str, Any] | None = None) -> tuple[int, Any]:
-        """Send one request with the login; gives status and answer for 2xx, 404 and 409. Raises Failed for all else.
+        self.who = f"Airflow '{airflow.name}' at {_without_login(airflow.url)}"
+        self._ca_file = airflow.ca_file
+        self._timeout = (connect_timeout_s, read_timeout_s)  # without it the client waits for ever
+        # total=False: never tried again (not after Retry-After either), redirects given back instead of followed,
+        # errors raised as they are. The client's own default is urllib3's: three more tries.
+        once = urllib3.Retry(total=False)
+        configuration = Configuration(host=airflow.url.rstrip("/"), ssl_ca_cert=airflow.ca_file, retries=once)
+        self._proxy = _proxy_for(airflow.url)
+        configuration.proxy = self._proxy  # set, not passed: the client's versions differ in reading the environment
+        if self._proxy and (login := urlsplit(self._proxy).netloc.rpartition("@")[0]):
+            configuration.proxy_headers = urllib3.make_headers(proxy_basic_auth=unquote(login))
+        self._client = ApiClient(configuration)
+        self._client.user_agent = f"ecr-refresher/{__version__}"
 
-        A token that the server no longer takes (expired, or its key has changed) is replaced once.
-        """
-        token = self._token()
-        status, answer = self._send(method, path, body, token)
-        if status == 401 or (status == 403 and _says(answer, "Invalid JWT token")):
-            status, answer = self._send(method, path, body, self._token(instead_of=token))
-        if 200 <= status < 300 or status in (404, 409):
-            return status, self._object(status, answer)
-        raise self._failure(method, status, answer)
-
-    # --- login ---------------------------------------------------------------------------------------------------
-    def _token(self, instead_of: Secret | None = None) -> Secret:
-        """The bearer token: from its file as it is, or from a login that all threads share."""
-        if self._airflow.token is not None:
-            return self._read_secret(self._airflow.token)
-        with self._lock:
-            if self._refused is not None:
-                raise self._refused  # one wrong password, one try: not one for each connection
-            if self._jwt is None or self._jwt is instead_of:
-                self._jwt = self._login()
-            return self._jwt
-
-    def _login(self) -> Secret:
-        if self._airflow.username is None or self._airflow.password is None:
-            raise Failed(Reason.INVALID, f"{self.name} has no login in the settings")
-        password = self._read_secret(self._airflow.password)
-        body = {"username": self._airflow.username, "password": password.reveal()}
-        status, answer = self._send("POST", "/auth/token", body, None)
-        if status in (401, 403):
-            who = f"user '{self._airflow.username}' with the password in {describe(self._airflow.password)}"
-            self._refused = Failed(Reason.DENIED, f"{self.name} refuses {who}; correct one of them", login_refused=True)
-            raise self._refused
-        if status == 404:
-            raise Failed(
-                Reason.INVALID,
-                f"{self.name} has no /auth/token; is it Airflow 3, and is the path of the URL right?",
-            )
-        if not 200 <= status < 300:
-            raise self._failure("POST", status, answer)
-        token = self._object(status, answer).get("access_token")
-        if not isinstance(token, str) or not token:
-            raise Failed(Reason.INVALID, f"{self.name} answered a login without a token; is a proxy in between?")
-        return logs.hide(Secret(token))
-
-    # --- the wire ------------------------------------------------------------------------------------------------
-    def _send(self, method: str, path: str, body: Any, token: Secret | None) -> tuple[int, bytes]:
-        import urllib3
-
-        headers = dict(JSON_HEADERS)
-        if token is not None:
-            headers["Authorization"] = f"Bearer {token.reveal()}"
-        try:
+    def request(
+        self, method: str, path: str, body: dict[str, Any] | None = None, *, authorization: Secret | None = None
+    ) -> Answer:
+        """Send one request, once, and read its answer whatever the status. Raises Failed where none came."""
+        headers = {"Accept": "application/json"}
+        if body is not None:
+            headers["Content-Type"] = "application/json"
+        if authorization is not None:
+            headers["Authorization"] = authorization.reveal()
+        with self._named_errors():
             request = self._client.param_serialize(method, path, header_params=headers, body=body)
-            answer = self._client.call_api(*request, _request_timeout=(CONNECT_S, READ_S))
-            text = answer.response.read(ANSWER_MAX, decode_content=True)
-            answer.response.release_conn() if len(text) < ANSWER_MAX else answer.response.close()
-        except urllib3.exceptions.HTTPError as error:
-            raise self._unreachable(error) from None
-        except OSError as error:
-            raise Failed(Reason.TRANSIENT, f"{self.name} can't be reached ({error.strerror or 'I/O error'})") from None
-        except Exception as error:  # noqa: BLE001 - the client wraps TLS trouble in its own ApiException
-            raise self._unreachable(error) from None
-        return answer.status, text
-
-    def _object(self, status: int, text: bytes) -> dict[str, Any]:
-        if status in (404, 409):
-            return {}
-        try:
-            found = json.loads(text)
-        except ValueError:
-            found = None
-        if not isinstance(found, dict):
-            page = " but an HTML page: the login page of a proxy?" if text.lstrip()[:1] == b"<" else ""
-            raise Failed(
-                Reason.INVALID, f"{self.name} did not answer with JSON{page}; check the URL and who stands before it"
-            )
-        return found
-
-    def _unreachable(self, error: Exception) -> Failed:
-        from urllib3 import exceptions
-
-        causes = [error, getattr(error, "reason", None), error.__cause__]
-        kinds = {type(cause).__name__ for cause in causes if cause is not None}
-        if isinstance(error, exceptions.SSLError) or {"SSLError", "SSLCertVerificationError"} & kinds:
-            return Failed(Reason.INVALID, f"{self.name}: TLS failed; if its CA is private, give it as ca_file")
-        if isinstance(error, exceptions.NameResolutionError) or "NameResolutionError" in kinds:
-            return Failed(Reason.TRANSIENT, f"{self.name}: the host name is not known to DNS")
-        if isinstance(error, exceptions.ConnectTimeoutError) or "ConnectTimeoutError" in kinds:
-            return Failed(Reason.TRANSIENT, f"{self.name}: no connection within {CONNECT_S:.0f} s")
-        if isinstance(error, exceptions.ReadTimeoutError) or "ReadTimeoutError" in kinds:
-            return Failed(Reason.TRANSIENT, f"{self.name}: no answer within {READ_S:.0f} s")
-        return Failed(Reason.TRANSIENT, f"{self.name}: the connection failed ({type(error).__name__})")
-
-    def _failure(self, method: str, status: int, text: bytes) -> Failed:
-        if status == 401:
-            return Failed(
-                Reason.DENIED, f"{self.name} does not take the login's token; log in anew, or renew token_file"
-            )
-        if status == 403:
-            return Failed(Reason.DENIED, f"{self.name} does not allow {method} of connections; grant {RIGHTS}")
-        if status == 429:
-            return Failed(Reason.THROTTLED, f"{self.name} asks for fewer requests (429)")
-        if status in (400, 422):
-            return Failed(Reason.INVALID, f"{self.name} does not accept the connection ({status}): {_fields(text)}")
-        if 300 <= status < 400:
-            return Failed(
-                Reason.INVALID, f"{self.name} answered with a redirect ({status}); give the URL that it leads to"
-            )
-        if status >= 500:
-            return Failed(Reason.TRANSIENT, f"{self.name} answered {status}")
-        return Failed(Reason.INVALID, f"{self.name} answered {status} to {method}; check the URL")
-
-
-def _client(airflow: Airflow) -> Any:
-    """The official client's transport. Its import costs 0.75 s of CPU: done here, when it is needed."""
-    import urllib3
-    from airflow_client.client import ApiClient, Configuration
-
-    parts = urlsplit(airflow.url)
-    proxies = getproxies()
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        configuration = Configuration(
-            host=airflow.url,
-            ssl_ca_cert=airflow.ca_file,
-            # The client retries by itself and follows redirects unless told not to: both would carry the login along.
-            retries=urllib3.Retry(total=False, redirect=False, raise_on_redirect=False, raise_on_status=False),
-            # It takes a proxy from here alone, not from the environment.
-            proxy=proxies.get(parts.scheme),
-            no_proxy=proxies.get("no"),
+            response = self._client.call_api(*request, _request_timeout=self._timeout).response
+            try:
+                raw = response.read(ANSWER_MAX + 1, decode_content=True)
+            finally:
+                if response.connection is not None:  # not read to its end, or it would be back in the pool by itself
+                    response.close()
+        if len(raw) > ANSWER_MAX:
+            raise Failed(Reason.INVALID, f"{self.who} answered with more than 1 MiB; is that url an Airflow's?")
+        location = response.get_redirect_location()
+        return Answer(
+            response.status,
+            _json(raw),
+            page="html" in response.headers.get("Content-Type", "").lower() or raw.lstrip()[:1] == b"<",
+            redirects_to=_origin(urljoin(request[1], location)) if location else None,
         )
-        client = ApiClient(configuration)
-    client.user_agent = "ecr-refresher"
-    return client
+
+    def close(self) -> None:
+        """Close the connections that wait for further use."""
+        self._client.rest_client.pool_manager.clear()
+
+    @contextlib.contextmanager
+    def _named_errors(self) -> Iterator[None]:
+        """Turn the errors of the wire into ours. Their own texts may hold URLs and headers: none is passed on."""
+        from airflow_client.client.exceptions import ApiException
+
+        try:
+            yield
+        except ApiException as error:  # how the client wraps TLS trouble, and nothing else here
+            cause = error.__context__
+            raise self._tls(cause.args[0] if cause is not None and cause.args else None) from None
+        except exceptions.SSLError as error:
+            raise self._tls(error.args[0] if error.args else None) from None
+        except exceptions.LocationValueError:
+            raise Failed(Reason.INVALID, f"{self.who}: that url is none; correct it") from None
+        except (exceptions.HTTPError, OSError) as error:
+            raise Failed(Reason.TRANSIENT, f"{self.who} {self._trouble(error)}") from None
+
+    def _trouble(self, error: Exception) -> str:
+        connect_s, read_s = self._timeout
+        match error:
+            case exceptions.ProxyError():
+                proxy = _origin(self._proxy) if self._proxy else "the proxy"
+                return f"can't be reached through {proxy}; correct HTTP_PROXY, HTTPS_PROXY or NO_PROXY, or the proxy"
+            case exceptions.NameResolutionError():
+                return "can't be reached: DNS does not know its host name"
+            case exceptions.NewConnectionError() if isinstance(error.__cause__, ConnectionRefusedError):
+                return "can't be reached: connection refused; is it up?"
+            case exceptions.NewConnectionError():
+                return f"can't be reached: {getattr(error.__cause__, 'strerror', None) or 'no connection'}"
+            case exceptions.ConnectTimeoutError():
+                return f"can't be reached: no connection within {connect_s:g} s"
+            case exceptions.TimeoutError():
+                return f"did not answer within {read_s:g} s"
+            case exceptions.DecodeError():
+                return "sent an answer that can't be unpacked"
+            case _:
+                return "cut the connection before its answer was complete"
+
+    def _tls(self, cause: object) -> Failed:
+        if isinstance(cause, OSError) and not isinstance(cause, ssl.SSLError) and self._ca_file:
+            words = f"the CA file {self._ca_file} can't be read ({cause.strerror}); correct ca_file"
+            return Failed(Reason.MISSING, f"{self.who}: {words}")
+        if isinstance(cause, ssl.SSLCertVerificationError):
+            mend = "give its CA as ca_file, or renew the certificate"
+            return Failed(Reason.INVALID, f"{self.who}: its certificate is no good: {cause.verify_message}; {mend}")
+        if isinstance(cause, ssl.SSLEOFError | ssl.SSLZeroReturnError):
+            return Failed(Reason.TRANSIENT, f"{self.who} cut the connection in the middle of TLS")
+        name = getattr(cause, "reason", None) or type(cause).__name__
+        return Failed(
+            Reason.INVALID, f"{self.who}: TLS failed ({name}); does it speak https there? Correct url or ca_file"
+        )
 
 
-def _says(text: bytes, what: str) -> bool:
+def _proxy_for(url: str) -> str | None:
+    """The proxy that the environment names for this address, if any."""
+    parts, proxies = urlsplit(url), getproxies()
+    if proxy_bypass(parts.netloc.rpartition("@")[2]):
+        return None
+    proxy = proxies.get(parts.scheme) or proxies.get("all")
+    return f"http://{proxy}" if proxy and "://" not in proxy else proxy
+
+
+def _json(raw: bytes) -> Any:
     try:
-        found = json.loads(text)
-    except ValueError:
-        return False
-    return isinstance(found, dict) and found.get("detail") == what
+        return json.loads(raw)
+    except (ValueError, RecursionError):
+        return None
 
 
-def _fields(text: bytes) -> str:
-    """The names of the fields that were not accepted; never their values, which may be the password."""
-    try:
-        detail = json.loads(text)["detail"]
-        names = {".".join(str(part) for part in item["loc"] if part != "body") for item in detail}
-    except (ValueError, KeyError, TypeError):
-        return "it does not say which field"
-    return "see the field " + ", ".join(sorted(names))
+def _without_login(url: str) -> str:
+    parts = urlsplit(url)
+    return parts._replace(netloc=parts.netloc.rpartition("@")[2]).geturl().rstrip("/")
+
+
+def _origin(url: str) -> str:
+    """Scheme, host and port: all of an address that may be shown."""
+    parts = urlsplit(url)
+    return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}"

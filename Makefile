@@ -1,0 +1,65 @@
+# ecr-refresher: everything a newcomer needs. `make help` lists it.
+# Needs Python 3.11+, make and git; all else is put into .venv and .testbed.
+
+PYTHON ?= python3
+VENV   := .venv
+BIN    := $(VENV)/bin
+STAMP  := $(VENV)/.made-for-pyproject
+DEMO_ARGS ?=
+PYTEST_ARGS ?=
+
+.PHONY: help demo test prepare lint format bench clean venv
+.DEFAULT_GOAL := help
+
+help:  ## this list
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+demo: $(STAMP)  ## the daemon against stand-ins; needs no AWS, Airflow or Docker (DEMO_ARGS="--for 90s")
+	$(BIN)/ecr-refresher demo $(DEMO_ARGS)
+
+# Two runs of pytest. First, side by side, all that needs no real parts. Then, in one process, what does: there is one
+# 10.99.0.1:443, one /etc/hosts and one Airflow for all tests, and tokens that live 20 s want a machine that isn't busy.
+# Both run whatever the first one says; either failing fails.
+test: $(STAMP) prepare  ## all tests, on real parts where this machine can have them; branch coverage
+	@rm -f .coverage .coverage.*
+	@first=0; second=0; \
+	$(BIN)/python -m pytest tests --ignore tests/integration -n auto --cov --cov-report= $(PYTEST_ARGS) || first=$$?; \
+	$(BIN)/python -m pytest tests/integration -n 0 --cov --cov-append --cov-report=term $(PYTEST_ARGS) || second=$$?; \
+	echo "make test: first run (no real parts) ended with $$first, second run (real parts) with $$second"; \
+	test $$first -eq 0 && test $$second -eq 0
+
+prepare: $(STAMP)  ## what real parts this machine can have: Airflow by pip, engine and registry by apt
+	@$(BIN)/python -m tests.testbed.prepare
+
+lint: $(STAMP)  ## ruff and mypy --strict
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+format: $(STAMP)  ## let ruff put the code in order
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+bench: $(STAMP)  ## the figures of the README: memory, time to first delivery, wake-ups
+	$(BIN)/python -m bench
+
+clean:  ## remove what make has made
+	rm -rf $(VENV) .testbed .coverage .coverage.* .mypy_cache .ruff_cache .pytest_cache .hypothesis
+
+venv: $(STAMP)  ## the virtual environment, with the project in it, editable
+
+# Made anew when pyproject.toml has changed. uv where it can be had, for speed; pip does the same, slower.
+# Old pips know no dependency groups (25.1 was the first): hence the upgrade.
+$(STAMP): pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed: make PYTHON=python3.11 …")'
+	rm -rf $(VENV)
+	$(PYTHON) -m venv $(VENV)
+	@if $(BIN)/python -m pip install --quiet --disable-pip-version-check 'uv>=0.5.15'; then \
+		echo "installing with uv"; \
+		$(BIN)/python -m uv pip install --quiet --python $(BIN)/python --editable . --group dev; \
+	else \
+		echo "uv can't be had here: installing with pip"; \
+		$(BIN)/python -m pip install --quiet --disable-pip-version-check --upgrade 'pip>=25.1' && \
+		$(BIN)/python -m pip install --quiet --editable . --group dev; \
+	fi
+	@touch $@

@@ -1,0 +1,126 @@
+"""Registries of the plan: hosts taken apart, names made unique, the caller's own registry where none is named."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from ...core import plan
+from ...core.ecr_host import HOST_EXAMPLE, PUBLIC_HOSTS, parse
+from .paths import Paths
+from .problems import Place, Problems, did_you_mean, is_fit_to_show, quoted
+from .schema import RegistryEntry
+from .values import is_region
+
+OWN = "default"
+
+
+class Registries:
+    """The registries in the order of the settings, and how other settings refer to them."""
+
+    def __init__(self, every: Sequence[plan.Registry], problems: Problems) -> None:
+        self.every = tuple(every)
+        self._problems = problems
+
+    def only(self, place: Place, why: str) -> str | None:
+        """The name of the one registry there is; with several it is an error that none is named."""
+        if len(self.every) == 1:
+            return self.every[0].name
+        self._problems.error(place, f"{why}; name one of {self._names()}")
+        return None
+
+    def find(self, reference: str, place: Place) -> str | None:
+        """The name of the registry that is meant by its name or its host."""
+        named = [registry for registry in self.every if registry.name == reference]
+        hosted = named or [registry for registry in self.every if registry.host and registry.host == reference]
+        if len(hosted) == 1:
+            return hosted[0].name
+        if not hosted:
+            known = [name for registry in self.every for name in (registry.name, registry.host) if name]
+            if not self._problems.is_spoiled(("registries",)):
+                self._problems.error(
+                    place, f"no registry is named {quoted(reference)}; {did_you_mean(reference, known)}"
+                )
+        elif not named:
+            self._problems.error(place, f"{len(hosted)} registries have this host; give a name, one of {self._names()}")
+        return None
+
+    def host(self, name: str) -> str:
+        return next(registry.host for registry in self.every if registry.name == name)
+
+    def _names(self) -> str:
+        return ", ".join(registry.name for registry in self.every if is_fit_to_show(registry.name))
+
+
+def resolve(entries: Sequence[RegistryEntry], paths: Paths, problems: Problems) -> Registries:
+    """Make the plan's registries. A faulty one is among them, so that references to it are no errors as well."""
+    found: list[plan.Registry] = []
+    for index, entry in enumerate(entries):
+        place: Place = ("registries", index)
+        principal = _principal(entry, place, paths, problems)
+        registry = plan.Registry(
+            name=entry.name or entry.host or OWN,
+            host=entry.host or "",
+            principal=principal,
+            required=entry.required,
+            probe_image=entry.probe_image,
+            registry_url=entry.registry_url,
+            ca_file=paths.absolute(entry.ca_file),
+        )
+        _check_name(registry, found, place, problems)
+        found.append(registry)
+    if not entries:
+        region = own_region(("registries",), paths, problems)
+        found.append(plan.Registry(name=OWN, host="", principal=plan.Principal("ecr", region)))
+    return Registries(found, problems)
+
+
+def _check_name(registry: plan.Registry, before: list[plan.Registry], place: Place, problems: Problems) -> None:
+    for other in before:
+        if other.name == registry.name:
+            same = other.host == registry.host
+            what = "the same registry stands there twice" if same else "two registries have this name"
+            problems.error((*place, "name"), f"{what} ({quoted(registry.name)}); remove one, or give each its own name")
+            return
+
+
+def _principal(entry: RegistryEntry, place: Place, paths: Paths, problems: Problems) -> plan.Principal:
+    """Whose rights open this registry; the host says the region."""
+    if entry.external_id is not None and entry.role_arn is None:
+        problems.error((*place, "external_id"), "goes with a role; give role_arn, or remove it")
+    if entry.host is None:
+        if entry.role_arn is not None:
+            problems.error((*place, "host"), f"is missing; a role opens a registry by its host, e.g. {HOST_EXAMPLE}")
+        region = entry.region or own_region(place, paths, problems)
+        return plan.Principal("ecr", region, entry.role_arn, entry.external_id)
+    if entry.region is not None:
+        problems.error((*place, "region"), "the host says the region already; remove this")
+    try:
+        host = parse(entry.host)
+    except ValueError as error:
+        problems.error((*place, "host"), _fault(entry.host, error))
+        return plan.Principal("ecr", "")
+    return plan.Principal("ecr-public" if host.public else "ecr", host.region, entry.role_arn, entry.external_id)
+
+
+def _fault(host: str, error: ValueError) -> str:
+    """The grammar's own message shows the host; what can't be one may be a secret in the wrong place."""
+    if is_fit_to_show(host):
+        return str(error)
+    return f"this is no host of ECR; write e.g. {HOST_EXAMPLE} or {PUBLIC_HOSTS[0]}"
+
+
+def own_region(place: Place, paths: Paths, problems: Problems) -> str:
+    """The AWS region of the caller, as the AWS tools find it; an error where there is none."""
+    if problems.is_spoiled((*place, "host")) or problems.is_spoiled((*place, "region")):
+        return ""
+    source, region = paths.aws_region()
+    if not region:
+        problems.error(
+            place,
+            "no AWS region is set, so the caller's own registry is not known; "
+            f"set AWS_REGION, or name the registries, e.g. {HOST_EXAMPLE}",
+        )
+    elif not is_region(region):
+        problems.show_as((source,), source)
+        problems.error((source,), "is no AWS region; write one such as us-east-1")
+    return region

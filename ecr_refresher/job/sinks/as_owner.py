@@ -1,0 +1,136 @@
+"""A write that root does for another user: by a child that becomes that user before it touches anything.
+
+Root in a directory that somebody else may rearrange can be led anywhere; the user can't do more than the user may.
+The child is a fresh interpreter, since forking a process with threads is not safe. It becomes the user only after
+its imports: the interpreter and its libraries may lie where that user can't read. The login comes by standard
+input, the result goes by standard output.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import pwd
+import signal
+import stat
+import subprocess
+import sys
+from dataclasses import asdict
+from typing import Any
+
+from ...core.model import Failed, Outcome, Reason, Secret
+from . import docker_login
+from .atomic_file import Ownership
+from .docker_helper import User
+from .docker_login import Login, Written
+
+TIMEOUT_S = 15.0
+_KEPT = {"PATH", "LANG", "LC_ALL", "TZ", "LD_LIBRARY_PATH", "PYTHONPATH", "PYTHONHOME"}
+
+
+def other_user(uid: int | None, gid: int | None) -> User | None:
+    """Whom root has to become for this owner; None if the write is done as who we are."""
+    if os.geteuid() != 0 or uid in (None, 0):
+        return None
+    return User(uid, _own_group(uid) if gid is None else gid)
+
+
+def _own_group(uid: int) -> int:
+    try:
+        return pwd.getpwuid(uid).pw_gid
+    except KeyError:
+        return uid  # nobody we know, as in a container: by custom each user has a group of the same number
+
+
+def write(login: Login, user: User) -> Written | None:
+    """Do `docker_login.write` as that user. Raises Failed."""
+    _make_first_directory(os.path.dirname(login.config_file), user)
+    order = {
+        "user": asdict(user),
+        "owner": asdict(login.owner),
+        "config_file": login.config_file,
+        "host": login.host,
+        "auth": login.auth.reveal(),
+        "issued_at": login.issued_at,
+        "expires_at": login.expires_at,
+        "helper": login.helper,
+    }
+    environ = {key: value for key, value in os.environ.items() if key in _KEPT}
+    answer: dict[str, Any] | None = None
+    problem = "gave no answer"
+    try:
+        ended = subprocess.run(  # noqa: S603 - our own module in our own interpreter
+            [sys.executable, "-P", "-m", __spec__.name],
+            input=json.dumps(order).encode(),
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            timeout=TIMEOUT_S,
+            check=False,
+            env=environ,
+            cwd="/",
+        )
+        answer = json.loads(ended.stdout)
+    except subprocess.TimeoutExpired:
+        problem = f"did not end within {TIMEOUT_S:.0f} s"
+    except (OSError, ValueError):
+        pass
+    if answer is None:
+        raise Failed(Reason.TRANSIENT, f"{login.config_file}: the child that writes it for uid {user.uid} {problem}")
+    if "reason" in answer:
+        raise Failed(Reason(answer["reason"]), answer["message"])
+    if answer["outcome"] is None:
+        return None
+    return Written(Outcome(answer["outcome"]), answer["base"], answer["witness"])
+
+
+def _make_first_directory(path: str, user: User) -> None:
+    """Make the first missing directory, where only root may, and give it to the user; the child makes the rest.
+
+    Only below directories that are root's alone: anywhere else the name could be made to mean something else
+    between the making and the giving. There the child tries, and tells.
+    """
+    above = "/"
+    with contextlib.suppress(OSError):  # the child's own attempt tells what is wrong
+        for part in filter(None, path.split("/")):
+            seen = os.lstat(above)
+            if not stat.S_ISDIR(seen.st_mode) or seen.st_uid != 0 or seen.st_mode & (stat.S_IWGRP | stat.S_IWOTH):
+                return
+            above = os.path.join(above, part)
+            if not os.path.lexists(above):
+                os.mkdir(above, 0o700)
+                os.chown(above, user.uid, user.gid, follow_symlinks=False)
+                return
+
+
+def main() -> None:
+    """The child: read the order, become the user, write, answer."""
+    signal.alarm(int(TIMEOUT_S) + 5)
+    try:
+        answer = _obey(json.load(sys.stdin.buffer))
+    except Failed as error:
+        answer = {"reason": error.failure.reason, "message": error.failure.message}
+    except Exception as error:  # noqa: BLE001 - told by its type only: its text might quote what was read
+        answer = {"reason": Reason.INTERNAL, "message": f"{type(error).__name__} while writing config.json"}
+    json.dump(answer, sys.stdout)
+
+
+def _obey(order: dict[str, Any]) -> dict[str, str | None]:
+    user = User(**order.pop("user"))
+    try:
+        os.setgroups([])
+        os.setresgid(user.gid, user.gid, user.gid)
+        os.setresuid(user.uid, user.uid, user.uid)
+    except PermissionError:
+        mend = "grant the capabilities SETUID and SETGID, or run as that user"
+        raise Failed(Reason.DENIED, f"uid 0 may not become uid {user.uid} here; {mend}") from None
+    owner = Ownership(**order.pop("owner"))
+    login = Login(auth=Secret(order.pop("auth")), owner=owner, **order)
+    written = docker_login.write(login)
+    if written is None:
+        return {"outcome": None}
+    return {"outcome": written.outcome, "base": written.base, "witness": written.witness}
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,176 @@
+"""Writes one login into one `config.json`, as whoever runs it: under our lock, merged, whole or not at all."""
+
+from __future__ import annotations
+
+import os
+import stat
+import time
+from contextlib import suppress
+from dataclasses import dataclass, field
+
+from ...core.model import Failed, Outcome, Reason, Secret
+from . import docker_memory
+from .atomic_file import Folder, Ownership, Snapshot, make_directories
+from .docker_document import Document
+from .docker_memory import Record
+from .file_errors import mounted, told
+from .file_lock import locked
+
+WRITES_MAX = 50  # somebody who writes faster than we can merge so often in a row is a fault
+CALM_WRITES = 3
+_TORN_TRIES = 4
+_TORN_PAUSE_S = 0.05
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a `config.json` really is, its links followed."""
+
+    folder: str
+    name: str
+    linked: bool = False
+
+    @property
+    def path(self) -> str:
+        return os.path.join(self.folder, self.name)
+
+    @property
+    def lock(self) -> str:
+        return f".{self.name}.ecr-refresher.lock"
+
+    @property
+    def memory(self) -> str:
+        return f".{self.name}.ecr-refresher.json"
+
+
+@dataclass(frozen=True, slots=True)
+class Login:
+    """What is to stand there. With `helper` that one keeps the login itself, and `auths` only names the host."""
+
+    config_file: str
+    host: str
+    auth: Secret = field(repr=False)  # base64 of name and password, as `auths` has it
+    issued_at: float
+    expires_at: float
+    owner: Ownership
+    helper: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """What came of it: the witness of the file that was merged from, and of the one that is there now."""
+
+    outcome: Outcome
+    base: str
+    witness: str
+
+
+def locate(config_file: str, uid: int | None) -> Place:
+    """Follow the links. One of somebody else's making is refused: it could lead a write of ours anywhere."""
+    with told(config_file):
+        try:
+            link = os.lstat(config_file)
+        except FileNotFoundError:
+            return Place(*os.path.split(config_file))
+        if not stat.S_ISLNK(link.st_mode):
+            return Place(*os.path.split(config_file))
+        target = os.path.realpath(config_file)
+        if link.st_uid not in (0, os.geteuid(), uid):
+            raise Failed(Reason.DENIED, f"{config_file} is a link made by uid {link.st_uid}; name its target {target}")
+        with suppress(FileNotFoundError):
+            os.stat(config_file)  # a circle of links ends here
+        if not os.path.isdir(os.path.dirname(target)):
+            what = f"{config_file} is a link to {target}, whose directory is not there"
+            raise Failed(Reason.MISSING, f"{what}; create it, or remove the link")
+    return Place(*os.path.split(target), linked=True)
+
+
+def read(folder: Folder, place: Place, uid: int | None) -> tuple[Snapshot, Document]:
+    """Read the file. One that is empty or makes no sense may be in the middle of being written: read again."""
+    tries = _TORN_TRIES
+    while True:
+        tries -= 1
+        snapshot = folder.read(place.name)
+        _refuse_others(place, snapshot, uid)
+        try:
+            document = Document.parse(place.path, snapshot.content)
+        except Failed:
+            if not tries:
+                raise
+        else:
+            if not tries or snapshot.content is None or snapshot.content.strip():
+                return snapshot, document
+        time.sleep(_TORN_PAUSE_S)
+
+
+def _refuse_others(place: Place, snapshot: Snapshot, uid: int | None) -> None:
+    expected = os.geteuid() if uid is None else uid
+    if place.linked and snapshot.stat is not None and snapshot.stat.st_uid != expected:
+        what = f"{place.path} belongs to uid {snapshot.stat.st_uid}, and a link leads there, so it is left alone"
+        raise Failed(Reason.DENIED, f"{what}; name that file itself, or chown it to uid {expected}")
+
+
+def write(login: Login) -> Written | None:
+    """Bring the login into the file; None if the file gives the host to another helper by now. Raises Failed."""
+    place = locate(login.config_file, login.owner.uid)
+    if not place.linked:
+        make_directories(place.folder)
+    with Folder(place.folder) as folder, locked(folder, place.lock):
+        for tried in range(WRITES_MAX):
+            snapshot, document = read(folder, place, login.owner.uid)
+            if document.helper_for(login.host) != login.helper:
+                return None
+            written = _merge(folder, place, snapshot, document, login, hurried=tried >= CALM_WRITES)
+            if written is not None:
+                return written
+    raise Failed(Reason.TRANSIENT, f"{place.path} is being written by somebody else all the time; find out by whom")
+
+
+def _merge(
+    folder: Folder, place: Place, snapshot: Snapshot, document: Document, login: Login, *, hurried: bool
+) -> Written | None:
+    """Write what was read with our login in it; None if somebody wrote meanwhile."""
+    auth = login.auth.reveal()
+    if login.helper is None:
+        held = document.auth(login.host)
+        there, wanted = held == auth, auth
+    else:
+        held = auth
+        there, wanted = document.emptied(login.host), None
+    unchanged = there and snapshot.stat is not None and login.owner.holds(snapshot.stat)
+    if not unchanged and _is_mount(place.path):
+        raise mounted(place.path)
+    memory = docker_memory.recall(folder, place.memory)
+    if docker_memory.match(memory, login.host, auth) is None:
+        new = Record.of(login.host, auth, login.issued_at, login.expires_at)
+        with suppress(Failed):  # without memory the login is as good; and what keeps it away will be told for the file
+            docker_memory.remember(folder, place.memory, login.host, new, docker_memory.match(memory, login.host, held))
+    if unchanged:
+        return Written(Outcome.UNCHANGED, snapshot.witness, snapshot.witness)
+    text = document.with_login(login.host, wanted).render()
+    owner = _keeping(login.owner, snapshot.stat)
+
+    def still() -> bool:
+        return folder.witness(place.name) == snapshot.witness
+
+    written = folder.replace(place.name, text, owner, still, hurried=hurried)
+    if written is None:
+        return None
+    return Written(Outcome.WRITTEN, snapshot.witness, Snapshot(None, written).witness)
+
+
+def _keeping(owner: Ownership, seen: os.stat_result | None) -> Ownership:
+    """Where no owner is set, root leaves a file to whom it belongs, as the docker command does."""
+    if seen is None or os.geteuid() != 0:
+        return owner
+    uid = seen.st_uid if owner.uid is None else owner.uid
+    gid = seen.st_gid if owner.gid is None else owner.gid
+    return Ownership(owner.mode, uid, gid)
+
+
+def _is_mount(path: str) -> bool:
+    """Whether the file itself is a mount point (proc_pid_mountinfo(5): fifth word, blanks as octal escapes)."""
+    escaped = path.replace("\\", "\\134").replace(" ", "\\040").replace("\t", "\\011").replace("\n", "\\012")
+    with suppress(OSError), open("/proc/self/mountinfo", encoding="utf-8", errors="surrogateescape") as mounts:
+        return any(line.split(" ", 5)[4] == escaped for line in mounts)
+    return False

@@ -1,0 +1,73 @@
+"""Which real parts this machine has, where they are, and the one rule about a missing one.
+
+On a user's machine a missing part is a skip with its reason. Under ECR_REFRESHER_TEST_REAL=1 it is a failure.
+Standard library only at import: `prepare.py` runs before anything is installed.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import NoReturn
+
+REPOSITORY = Path(__file__).resolve().parents[2]
+TESTBED = REPOSITORY / ".testbed"
+LOCKS = Path(__file__).resolve().parent
+
+AIRFLOW_VERSION = "3.3.2"
+AIRFLOW_LOCK = LOCKS / f"airflow-{AIRFLOW_VERSION}.lock"
+AIRFLOW_VENV = TESTBED / f"airflow-{AIRFLOW_VERSION}"
+AIRFLOW_READY = AIRFLOW_VENV / ".ready"
+AIRFLOW_DATABASE = TESTBED / f"airflow-{AIRFLOW_VERSION}.db"
+
+# The Debian paths, not whatever stands first on PATH: a newer `docker` there may not speak to this engine.
+DOCKERD = Path("/usr/sbin/dockerd")
+DOCKER = Path("/usr/bin/docker")
+REGISTRY = Path("/usr/bin/docker-registry")
+BUSYBOX = Path("/bin/busybox")
+IP = Path("/bin/ip")
+
+
+class Missing(Exception):
+    """A real part can't be had here; the text says which and why."""
+
+
+def real_is_required() -> bool:
+    """True where a missing part must fail the run."""
+    return os.environ.get("ECR_REFRESHER_TEST_REAL") == "1"
+
+
+def give_up(reason: str) -> NoReturn:
+    """Skip the test for the lack of a real part, or fail it where real parts are required."""
+    import pytest
+
+    if real_is_required():
+        pytest.fail(f"real part missing under ECR_REFRESHER_TEST_REAL=1: {reason}", pytrace=False)
+    pytest.skip(f"real part missing: {reason}")
+
+
+def missing_airflow() -> str | None:
+    """Why Airflow can't be used, or None."""
+    if not AIRFLOW_READY.exists() or not AIRFLOW_DATABASE.exists():
+        return f"airflow: {AIRFLOW_VENV.name} is not prepared; run `make prepare`"
+    return None
+
+
+def missing_engine() -> str | None:
+    """Why no engine of our own can be started, or None."""
+    if os.geteuid() != 0:
+        return "engine: starting dockerd needs root"
+    absent = [str(path) for path in (DOCKERD, DOCKER, BUSYBOX, IP) if not path.exists()]
+    if absent:
+        return f"engine: {', '.join(absent)} not there; run `make prepare` as root on Debian"
+    return None
+
+
+def missing_registry() -> str | None:
+    """Why no registry can be had under the name of an ECR host, or None."""
+    if os.geteuid() != 0:
+        return "registry: port 443, /etc/hosts and an address on lo need root"
+    absent = [str(path) for path in (REGISTRY, IP) if not path.exists()]
+    if absent:
+        return f"registry: {', '.join(absent)} not there; run `make prepare` as root on Debian"
+    return None

@@ -1,0 +1,173 @@
+"""Prepare what real parts this machine can have, into .testbed/ and by apt. One line for each part.
+
+Run as `python -m tests.testbed.prepare` (or `make prepare`). What is ready already costs nothing.
+Exit status 1 only under ECR_REFRESHER_TEST_REAL=1, if a part could not be had.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import hashlib
+import importlib.util
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+from tests.testbed import parts
+
+POLICY = Path("/usr/sbin/policy-rc.d")
+OURS = "# put here by ecr-refresher's test bed for the time of one apt-get"
+PACKAGES = {
+    "docker.io": parts.DOCKERD,
+    "docker-registry": parts.REGISTRY,
+    "iptables": Path("/usr/sbin/iptables"),
+    "busybox-static": parts.BUSYBOX,
+    "iproute2": parts.IP,
+    "ca-certificates": Path("/etc/ssl/certs/ca-certificates.crt"),
+}
+
+
+def main() -> int:
+    parts.TESTBED.mkdir(exist_ok=True)
+    incomplete = False
+    with one_at_a_time(parts.TESTBED / "prepare.lock"):
+        for name, prepare in (("airflow", airflow), ("engine and registry", engine_and_registry)):
+            started = time.monotonic()
+            try:
+                what = prepare()
+            except parts.Missing as missing:
+                incomplete = True
+                print(f"{name}: skipped: {missing}", flush=True)
+            else:
+                print(f"{name}: ready: {what} ({time.monotonic() - started:.1f} s)", flush=True)
+    return 1 if incomplete and parts.real_is_required() else 0
+
+
+@contextlib.contextmanager
+def one_at_a_time(path: Path) -> Iterator[None]:
+    """Hold an exclusive lock on `path`; a second preparation waits for the first."""
+    with path.open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
+def run(*command: str | Path, env: dict[str, str] | None = None, within: float = 600) -> None:
+    """Run a command quietly; its last lines are the reason if it fails."""
+    try:
+        done = subprocess.run(
+            [str(word) for word in command],
+            env=env,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            timeout=within,
+            check=False,
+        )
+    except (OSError, subprocess.TimeoutExpired) as error:
+        raise parts.Missing(f"{Path(command[0]).name}: {type(error).__name__}") from error
+    if done.returncode:
+        last = " | ".join(line.strip() for line in done.stdout.strip().splitlines()[-4:])
+        raise parts.Missing(f"`{Path(command[0]).name} {command[1]}` ended with {done.returncode}: {last[-600:]}")
+
+
+# --- Airflow, in a virtual environment of its own
+
+
+def airflow() -> str:
+    """Install the locked Airflow, and migrate one empty database for all later runs to copy."""
+    what = f"Airflow {parts.AIRFLOW_VERSION} in {parts.AIRFLOW_VENV.relative_to(parts.REPOSITORY)}"
+    stamp = hashlib.sha256(parts.AIRFLOW_LOCK.read_bytes() + sys.version.encode()).hexdigest()
+    stamped = parts.AIRFLOW_READY.exists() and parts.AIRFLOW_READY.read_text() == stamp
+    if stamped and parts.AIRFLOW_DATABASE.exists():
+        return what
+    shutil.rmtree(parts.AIRFLOW_VENV, ignore_errors=True)
+    parts.AIRFLOW_DATABASE.unlink(missing_ok=True)
+    base = getattr(sys, "_base_executable", sys.executable)
+    python = parts.AIRFLOW_VENV / "bin" / "python"
+    if importlib.util.find_spec("uv"):
+        uv = (sys.executable, "-m", "uv")
+        run(*uv, "venv", "--quiet", "--python", base, parts.AIRFLOW_VENV)
+        install: tuple[str | Path, ...] = (*uv, "pip", "install", "--quiet", "--compile-bytecode", "--python", python)
+    else:
+        run(base, "-m", "venv", parts.AIRFLOW_VENV)
+        install = (python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check")
+    run(*install, "-r", parts.AIRFLOW_LOCK)
+    migrate_database()
+    parts.AIRFLOW_READY.write_text(stamp)
+    return what
+
+
+def migrate_database() -> None:
+    from tests.testbed.airflow_settings import airflow_environment
+
+    with tempfile.TemporaryDirectory(prefix="ecrtb-") as home:
+        run(
+            parts.AIRFLOW_VENV / "bin" / "airflow",
+            "db",
+            "migrate",
+            env=airflow_environment(Path(home)),
+        )
+        # A plain copy is whole: no process has the database open any more.
+        fresh = parts.AIRFLOW_DATABASE.with_suffix(".new")
+        shutil.copyfile(Path(home) / "airflow.db", fresh)
+        fresh.replace(parts.AIRFLOW_DATABASE)
+
+
+# --- engine and registry, from Debian
+
+
+def engine_and_registry() -> str:
+    """Install what is missing of the engine, the registry and their helpers; start no service."""
+    absent = sorted(name for name, path in PACKAGES.items() if not path.exists())
+    if not absent:
+        return "docker.io, docker-registry"
+    if os.geteuid() != 0:
+        raise parts.Missing(f"{', '.join(absent)}: installing needs root")
+    if not shutil.which("apt-get"):
+        raise parts.Missing(f"{', '.join(absent)}: no apt-get here, this is no Debian")
+    env = os.environ | {"DEBIAN_FRONTEND": "noninteractive", "NEEDRESTART_MODE": "l"}
+    # --no-upgrade: what the machine has stays as it is.
+    options = ("-y", "-q", "--no-install-recommends", "--no-upgrade", "-o", "DPkg::Lock::Timeout=300")
+    with no_services_started():
+        for refresh in (False, True):
+            if refresh:
+                # One unreachable source among several must not keep us from the others.
+                with contextlib.suppress(parts.Missing):
+                    run("apt-get", "update", "-q", "-o", "DPkg::Lock::Timeout=300", env=env)
+            try:
+                run("apt-get", "install", *options, *absent, env=env)
+                break
+            except parts.Missing:
+                if refresh:
+                    raise
+    still = [str(path) for path in PACKAGES.values() if not path.exists()]
+    if still:
+        raise parts.Missing(f"installed, but not there: {', '.join(still)}")
+    return f"installed {', '.join(absent)}"
+
+
+@contextlib.contextmanager
+def no_services_started() -> Iterator[None]:
+    """Forbid packages to start their services, as Debian's policy-rc.d does; a rule of the machine's own stays."""
+    if POLICY.exists() and OURS in POLICY.read_text(errors="replace"):
+        POLICY.unlink()  # left by a killed run
+    if POLICY.exists():
+        yield
+        return
+    POLICY.write_text(f"#!/bin/sh\n{OURS}\nexit 101\n")
+    try:
+        POLICY.chmod(0o755)
+        yield
+    finally:
+        POLICY.unlink(missing_ok=True)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

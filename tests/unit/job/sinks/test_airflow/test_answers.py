@@ -1,0 +1,61 @@
+"""What a bad answer comes to."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from ecr_refresher.core.model import Reason
+from ecr_refresher.job.sinks.airflow_answers import Answer, failure
+
+SENT = ("connection_id", "password", "description")
+
+
+def message(answer: Answer, sent: tuple[str, ...] = SENT) -> str:
+    return failure("Airflow 'prod' at http://x", "PATCH of it", answer, sent).failure.message
+
+
+@pytest.mark.parametrize(
+    "detail",
+    [
+        None,
+        "the password itself",
+        5,
+        [],
+        ["the password itself"],
+        [{}],
+        [{"loc": "the password itself"}],
+        [{"loc": ["body", "the password itself"], "msg": "the password itself"}],
+        [{"loc": [{"the password itself": 1}, 5]}],
+        {"the password itself": 1},
+        "{'the password itself': ['no']}",
+    ],
+)
+def test_only_names_of_our_own_fields_are_ever_quoted(detail: Any) -> None:
+    said = message(Answer(422, {"detail": detail}))
+    assert "itself" not in said
+    assert "names no field of ours" in said
+
+
+def test_refused_fields_are_named_in_our_order() -> None:
+    detail = [{"loc": ["body", "description"]}, {"loc": ["body", "password"]}]
+    assert message(Answer(422, {"detail": detail})).endswith("see password, description")
+    assert message(Answer(400, {"detail": "{'description': ['Too long.']}"})).endswith("see description")
+
+
+def test_an_airflow_without_teams_blames_the_body_and_we_the_team() -> None:
+    answer = Answer(422, {"detail": [{"loc": ["body"], "msg": "team_name cannot be set …"}]})
+    assert "leave it out unless" in message(answer, (*SENT, "team_name"))
+    assert "team_name" not in message(answer)
+
+
+@pytest.mark.parametrize("content", [None, [], "text", 5])
+def test_a_success_without_an_object_is_none(content: Any) -> None:
+    answer = Answer(200, content)
+    assert not answer.done
+    assert failure("Airflow", "a look", answer).failure.reason is Reason.INVALID
+
+
+def test_an_answer_shows_no_body() -> None:
+    assert "secret" not in repr(Answer(422, {"detail": "secret"}))

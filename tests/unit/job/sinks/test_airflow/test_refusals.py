@@ -1,0 +1,73 @@
+"""What Airflow itself refuses: the reason, the words, and nothing of the body."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import pytest
+
+from ecr_refresher.core.model import Outcome, Reason
+from ecr_refresher.standins.airflow import AirflowStandIn
+from ecr_refresher.standins.airflow_connections import Connection as Stored
+from ecr_refresher.standins.airflow_faults import Unprocessable
+from ecr_refresher.standins.script import Malformed
+
+from .conftest import DOCKER_DEFAULT, ECR_TOKEN, HOST, PASSWORD, USER, World, credential, wanted
+
+USERS_OWN = Stored("docker_default", "docker", host=HOST, login="AWS", password="what was there before")
+
+
+def test_without_the_right_to_edit_the_three_permissions_are_named(airflow: AirflowStandIn, world: World) -> None:
+    airflow.connections["docker_default"] = USERS_OWN
+    airflow.set_user(USER, PASSWORD, read_only=True)
+    sink = world.sink()
+    sink.look(DOCKER_DEFAULT, HOST)
+    failure = world.failure(
+        lambda: sink.deliver(DOCKER_DEFAULT, HOST, credential(), still_wanted=wanted),
+        Reason.DENIED,
+        "can_read, can_create and can_edit on Connections",
+        "role op",
+        "docker_default",
+    )
+    assert not failure.login_refused
+    assert len(airflow.attempts) == 1
+
+
+def test_a_422_that_echoes_the_password_leaks_nothing(airflow: AirflowStandIn, world: World) -> None:
+    airflow.next(Unprocessable(), method="POST", path="/api/v2/connections")
+    world.failure(
+        lambda: world.sink().deliver(DOCKER_DEFAULT, HOST, credential(), still_wanted=wanted),
+        Reason.INVALID,
+        "does not accept POST of the connection docker_default (422)",
+    )
+
+
+def test_a_422_names_the_field(airflow: AirflowStandIn, world: World) -> None:
+    connection = dataclasses.replace(DOCKER_DEFAULT, id="no blanks allowed")
+    world.failure(
+        lambda: world.sink().deliver(connection, HOST, credential(), still_wanted=wanted),
+        Reason.INVALID,
+        "(422): see connection_id",
+    )
+
+
+@pytest.mark.parametrize(
+    ("status", "reason"),
+    [(429, Reason.THROTTLED), (500, Reason.TRANSIENT), (503, Reason.TRANSIENT), (400, Reason.INVALID)],
+)
+def test_statuses_have_their_reasons(airflow: AirflowStandIn, world: World, status: int, reason: Reason) -> None:
+    airflow.connections["docker_default"] = USERS_OWN
+    body = f'{{"detail": "{ECR_TOKEN}"}}'.encode()
+    airflow.next(Malformed(body, status), method="PATCH")
+    deliver = world.sink().deliver
+    world.failure(
+        lambda: deliver(DOCKER_DEFAULT, HOST, credential(), still_wanted=wanted), reason, str(status), "docker_default"
+    )
+    assert len(airflow.writes) == 0
+    assert deliver(DOCKER_DEFAULT, HOST, credential(), still_wanted=wanted) is Outcome.WRITTEN
+
+
+@pytest.mark.parametrize("body", [b"[]", b'"text"', b'{"description": 5}', b"{", b""])
+def test_a_look_at_something_that_is_no_connection(airflow: AirflowStandIn, world: World, body: bytes) -> None:
+    airflow.next(Malformed(body), method="GET", path="/api/v2/connections/docker_default")
+    world.failure(lambda: world.sink().look(DOCKER_DEFAULT, HOST), Reason.INVALID, "docker_default")

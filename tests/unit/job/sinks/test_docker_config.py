@@ -1,0 +1,210 @@
+"""What a slot of a `config.json` holds, and how a credential comes there."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+import docker.auth
+import pytest
+
+from ecr_refresher.core.model import Holding, Outcome, Reason, witness_of
+from tests.testbed.secret_hunt import Secrets
+
+from .docker_world import HOST, LIFE_S, NOW, OTHER_HOST, auth_of, content, credential, names_in, refusal, sink
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "config.json"
+
+
+def memory_of(path: Path) -> Path:
+    return path.with_name(f".{path.name}.ecr-refresher.json")
+
+
+def test_what_was_delivered_is_held_until_it_expires_also_for_the_next_process(
+    path: Path, secrets_seen: Secrets
+) -> None:
+    new = credential()
+    secrets_seen.add(new.secret.reveal(), auth_of(new))
+    delivery = sink(path).deliver(HOST, new)
+    assert delivery.outcome is Outcome.WRITTEN
+    assert sink(path).look(HOST, NOW) == Holding(new.expires_at, True, LIFE_S, witness_of(path.stat()))
+
+
+def test_docker_py_resolves_the_login_and_those_of_others(path: Path) -> None:
+    other = {"registry.example.com": {"auth": "Ym9iOmhpcw=="}}
+    path.write_text(json.dumps({"auths": other, "detachKeys": "ctrl-q"}))
+    new = credential()
+    sink(path).deliver(HOST, new)
+    resolved = docker.auth.load_config(str(path))
+    ours: Any = resolved.resolve_authconfig(HOST)
+    assert (ours["username"], ours["password"]) == ("AWS", new.secret.reveal())
+    assert resolved.resolve_authconfig("registry.example.com")["username"] == "bob"
+    assert content(path)["detachKeys"] == "ctrl-q"
+
+
+def test_a_look_writes_nothing_and_creates_nothing(tmp_path: Path) -> None:
+    assert sink(tmp_path / "a" / "config.json").look(HOST, NOW) == Holding(witness="absent")
+    assert sink(tmp_path / "config.json").look(HOST, NOW) == Holding(witness="absent")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_login_without_record_is_not_trusted(path: Path) -> None:
+    new = credential()
+    path.write_text(json.dumps({"auths": {HOST: {"auth": auth_of(new)}}}))
+    assert sink(path).look(HOST, NOW) == Holding(witness=witness_of(path.stat()))
+
+
+def test_a_login_that_somebody_changed_is_not_ours(path: Path) -> None:
+    sink(path).deliver(HOST, credential())
+    path.write_text(json.dumps({"auths": {HOST: {"auth": auth_of(credential())}}}))
+    assert sink(path).look(HOST, NOW).until is None
+
+
+def test_an_older_file_put_back_is_known_by_its_own_expiry_or_not_at_all(path: Path) -> None:
+    old, new, newest = (credential(issued_at=NOW + i) for i in range(3))
+    sink(path).deliver(HOST, old)
+    oldest_text = path.read_bytes()
+    sink(path).deliver(HOST, new)
+    path.write_bytes(oldest_text)
+    assert sink(path).look(HOST, NOW).until == old.expires_at
+    sink(path).deliver(HOST, new)
+    sink(path).deliver(HOST, newest)
+    path.write_bytes(oldest_text)
+    assert sink(path).look(HOST, NOW).until is None
+
+
+def test_the_very_credential_is_not_written_twice(path: Path) -> None:
+    new = credential()
+    first = sink(path)
+    first.deliver(HOST, new)
+    before = path.stat()
+    again = first.deliver(HOST, new)
+    assert (again.outcome, again.witness) == (Outcome.UNCHANGED, witness_of(before))
+    assert path.stat().st_ino == before.st_ino
+
+
+def test_a_lost_record_comes_back_with_the_same_credential(path: Path) -> None:
+    new = credential()
+    sink(path).deliver(HOST, new)
+    memory_of(path).unlink()
+    assert sink(path).deliver(HOST, new).outcome is Outcome.UNCHANGED
+    assert sink(path).look(HOST, NOW).until == new.expires_at
+
+
+@pytest.mark.parametrize(
+    "torn",
+    [
+        b"",
+        b"{",
+        b"[]",
+        b"\xff",
+        b'{"version": 2, "hosts": {}}',
+        b'{"version": 1, "hosts": {"h": 5}}',
+        b'{"version": 1, "hosts": {"h": [{"salt": "x"}]}}',
+        b'{"version": 1, "hosts": {"h": [{"salt": "", "fingerprint": "", "issued_at": 1, "expires_at": 1e999}]}}',
+        b"[" * 100_000,
+    ],
+)
+def test_a_memory_that_makes_no_sense_is_nothing_and_hinders_nothing(path: Path, torn: bytes) -> None:
+    sink(path).deliver(HOST, credential())
+    memory_of(path).write_bytes(torn)
+    assert sink(path).look(HOST, NOW).until is None
+    new = credential()
+    assert sink(path).deliver(HOST, new).outcome is Outcome.WRITTEN
+    assert sink(path).look(HOST, NOW).until == new.expires_at
+
+
+def test_the_memory_of_one_host_vouches_for_no_other(path: Path) -> None:
+    new = credential()
+    sink(path).deliver(HOST, new)
+    whole = json.loads(memory_of(path).read_bytes())
+    whole["hosts"][OTHER_HOST] = whole["hosts"][HOST]
+    memory_of(path).write_text(json.dumps(whole))
+    path.write_text(json.dumps({"auths": {OTHER_HOST: {"auth": auth_of(new)}}}))
+    assert sink(path).look(OTHER_HOST, NOW).until is None
+
+
+def test_the_memory_holds_no_secret_and_is_its_owners_alone(path: Path) -> None:
+    new = credential()
+    sink(path).deliver(HOST, new)
+    for beside in path.parent.glob(".*"):
+        assert beside.stat().st_mode & 0o777 == 0o600
+        assert new.secret.reveal().encode() not in beside.read_bytes()
+        assert auth_of(new).encode() not in beside.read_bytes()
+
+
+def test_directories_are_made_for_their_owner_alone(tmp_path: Path) -> None:
+    path = tmp_path / "a" / "b" / "config.json"
+    sink(path).deliver(HOST, credential())
+    assert [directory.stat().st_mode & 0o777 for directory in (path.parent, path.parent.parent)] == [0o700, 0o700]
+    assert path.stat().st_mode & 0o777 == 0o600
+
+
+def test_a_wrong_mode_is_put_right_by_a_delivery(path: Path) -> None:
+    new = credential()
+    sink(path).deliver(HOST, new)
+    path.chmod(0o644)
+    assert sink(path).deliver(HOST, new).outcome is Outcome.WRITTEN
+    assert path.stat().st_mode & 0o777 == 0o600
+    sink(path, mode=0o640).deliver(HOST, new)
+    assert path.stat().st_mode & 0o777 == 0o640
+
+
+def test_a_killed_runs_leftover_is_replaced(path: Path) -> None:
+    leftover = path.with_name(f".{path.name}.ecr-refresher.tmp")
+    leftover.write_text("torn")
+    sink(path).deliver(HOST, credential())
+    assert names_in(path.parent) == {"config.json"}
+
+
+@pytest.mark.parametrize("text", ["{", "[]", '{"auths": 5}', '{"auths": {"a": 1, "a": 2}}'])
+def test_a_file_that_makes_no_sense_is_left_as_it_is(path: Path, text: str) -> None:
+    path.write_text(text)
+    new = credential()
+    for call in (lambda: sink(path).look(HOST, NOW), lambda: sink(path).deliver(HOST, new)):
+        failure = refusal(call, new)
+        assert failure.reason is Reason.INVALID
+        assert str(path) in failure.message
+    assert path.read_text() == text
+
+
+class TestTheWitness:
+    """By it the supervisor tells our writes from those of others."""
+
+    def test_is_that_of_the_file_after_our_own_writes(self, path: Path) -> None:
+        ours = sink(path)
+        for host in (HOST, OTHER_HOST):
+            ours.look(host, NOW)
+        for host in (HOST, OTHER_HOST, HOST):
+            assert ours.deliver(host, credential()).witness == witness_of(path.stat())
+
+    def test_is_withheld_if_somebody_wrote_since_the_look(self, path: Path) -> None:
+        ours = sink(path)
+        ours.look(HOST, NOW)
+        path.write_text('{"auths": {}}')
+        assert ours.deliver(HOST, credential()).witness is None
+        assert ours.deliver(HOST, credential()).witness == witness_of(path.stat())
+
+    def test_is_withheld_while_another_hosts_entry_was_last_known_in_an_older_file(self, path: Path) -> None:
+        ours = sink(path)
+        ours.look(OTHER_HOST, NOW)
+        path.write_text('{"auths": {}}')
+        ours.look(HOST, NOW)
+        assert ours.deliver(HOST, credential()).witness is None
+        ours.look(OTHER_HOST, NOW)
+        assert ours.deliver(HOST, credential()).witness == witness_of(path.stat())
+
+    def test_is_withheld_without_any_look(self, path: Path) -> None:
+        assert sink(path).deliver(HOST, credential()).witness is None
+
+
+def test_a_relative_path_is_taken_from_where_we_are(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    sink("config.json").deliver(HOST, credential())
+    assert names_in(tmp_path) == {"config.json"}
+    assert os.listdir(tmp_path) != []
