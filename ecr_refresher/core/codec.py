@@ -5,6 +5,7 @@ Small enough to need no library, which would cost the resident daemon more memor
 
 from __future__ import annotations
 
+import sys
 import types
 import typing
 from dataclasses import fields, is_dataclass
@@ -13,6 +14,8 @@ from functools import cache
 from typing import Any, Literal, TypeVar, Union, get_args, get_origin
 
 T = TypeVar("T")
+
+FLOAT_MAX = sys.float_info.max  # JSON as Python reads it knows NaN and Infinity; no time or duration is one
 
 
 def encode(value: Any) -> Any:
@@ -82,7 +85,7 @@ def _decode_dataclass(kind: Any, raw: Any, place: str) -> Any:
 
 def _decode_scalar(kind: Any, raw: Any, place: str) -> Any:
     if kind is float:
-        _want(isinstance(raw, int | float) and not isinstance(raw, bool), place, "a number")
+        _want(isinstance(raw, int | float) and not isinstance(raw, bool) and abs(raw) <= FLOAT_MAX, place, "a number")
         return float(raw)
     if kind is int:
         _want(isinstance(raw, int) and not isinstance(raw, bool), place, "a whole number")

@@ -13,7 +13,7 @@ PUBLIC_REGION = "us-east-1"  # the only region in which ECR Public hands out tok
 HOST_EXAMPLE = "123456789012.dkr.ecr.us-east-1.amazonaws.com"
 
 _PRIVATE = re.compile(
-    r"(?P<account>\d{12})\.dkr(?P<joint>[.-])ecr(?P<fips>-fips)?\.(?P<region>[a-z0-9][a-z0-9-]*)"
+    r"(?P<account>[0-9]{12})\.dkr(?P<joint>[.-])ecr(?P<fips>-fips)?\.(?P<region>[a-z0-9][a-z0-9-]*)"
     r"\.(?P<suffix>amazonaws\.(?:com(?:\.cn)?|eu)|on\.(?:aws|amazonwebservices\.com\.cn)|sc2s\.sgov\.gov|c2s\.ic\.gov"
     r"|cloud\.adc-e\.uk|csp\.hci\.ic\.gov)"
 )
@@ -72,6 +72,6 @@ def _fault(host: str) -> str:
     if host != host.lower():
         return f"'{host}' has capital letters"
     account = host.split(".", 1)[0]
-    if ".dkr" in host and not re.fullmatch(r"\d{12}", account):
+    if ".dkr" in host and not re.fullmatch(r"[0-9]{12}", account):
         return f"'{host}' begins with '{account}', which is no account number of 12 digits"
     return f"'{host}' is no host of ECR"

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass, field
+from typing import Any
 
 from . import codec
 from .model import Failure, Outcome
@@ -140,7 +141,7 @@ def dump_job(job: Job) -> bytes:
 
 def load_job(text: bytes) -> Job:
     """Read a job; raises ValueError."""
-    return codec.decode(Job, json.loads(text))
+    return codec.decode(Job, _parse(text))
 
 
 def dump_line(job_id: int, line: Line) -> bytes:
@@ -149,10 +150,17 @@ def dump_line(job_id: int, line: Line) -> bytes:
 
 def load_line(text: bytes) -> tuple[int, Line]:
     """Read a report line: the job's id and the line; raises ValueError on anything else."""
-    raw = json.loads(text)
-    if not isinstance(raw, dict) or len(raw) != 2 or not isinstance(raw.get("job"), int):
+    raw = _parse(text)
+    if not isinstance(raw, dict) or len(raw) != 2 or type(raw.get("job")) is not int:
         raise ValueError("not a report line")
     (kind,) = raw.keys() - {"job"}
     if kind not in _KINDS:
         raise ValueError("a report line of unknown kind")
     return raw["job"], codec.decode(_KINDS[kind], raw[kind])
+
+
+def _parse(text: bytes) -> Any:
+    try:
+        return json.loads(text)
+    except RecursionError:
+        raise ValueError("nested too deeply") from None

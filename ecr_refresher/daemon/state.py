@@ -186,21 +186,25 @@ def due_orders(state: State, now: float) -> tuple[wire.Order, ...]:
     return tuple(orders)
 
 
-def next_boot(state: State) -> float:
-    """The next moment at which something is to be done or will have changed by itself, on the boot clock."""
-    moments = [state.turned_boot + TURN_MAX_S]
+def deadline_boot(state: State) -> float:
+    """The next moment at which something is to be done or will have changed by itself; never, if that is unknown."""
     if state.running is not None:
-        moments.append(state.running.job.ends_at)
+        moments = [state.running.job.ends_at]
     elif state.plan is None:
-        moments.append(state.load_boot)
+        moments = [state.load_boot]
     else:
-        moments += [slot_next_boot(state, slot) for slot in state.plan.slots()]
+        moments = [slot_next_boot(state, slot) for slot in state.plan.slots()]
     moments += [
         known.held_until - state.offset
         for known in state.slots.values()
         if known.held_until is not None and known.held_until - state.offset > state.turned_boot
     ]
-    return min(moments)
+    return min(moments, default=inf)
+
+
+def next_boot(state: State) -> float:
+    """When the loop has to turn at the latest, on the boot clock."""
+    return min(state.turned_boot + TURN_MAX_S, deadline_boot(state))
 
 
 def lives_left(state: State, now: float) -> list[float]:

@@ -6,7 +6,7 @@ import re
 from collections.abc import Sequence
 
 from ...core import plan
-from . import values
+from . import urls
 from .paths import Paths
 from .problems import Place, Problems
 from .registries import Registries
@@ -59,7 +59,7 @@ def _check_url(entry: AirflowEntry, place: Place, problems: Problems) -> None:
     place = (*place, "url")
     if entry.url is None:
         problems.error(place, "is missing; give Airflow's base URL, e.g. https://airflow.example.com")
-    elif values.is_foreign_http(entry.url):
+    elif urls.is_foreign_http(entry.url):
         if entry.allow_http:
             problems.warn(place, "plain http to another host: passwords and tokens can be read on the way")
         else:
@@ -148,7 +148,7 @@ def _check_claims(
     """One connection holds one login: two that write it would take turns for ever."""
     if entry.url is None:
         return
-    server = values.server_of(entry.url)
+    server = urls.server_of(entry.url)
     for connection in connections:
         there = (*place, "connections", connection.id)
         first = claims.setdefault((server, connection.id), there)

@@ -27,11 +27,10 @@ def resolve(
         place: Place = ("docker", index)
         file = _config_file(entry, place, paths, problems)
         # Two names of one file by a link are one file: two writers would take turns in it.
-        first = seen.setdefault(os.path.realpath(file), place)
-        if file and first is not place and not problems.is_spoiled(first):
-            problems.error(
-                (*place, "config_file"), f"{problems.show(first)} writes this very file; put their registries together"
-            )
+        there = (*place, "config_file")
+        first = seen.setdefault(os.path.realpath(file), there)
+        if file and first is not there and not problems.is_spoiled(first):
+            problems.error(there, f"{problems.show(first)} is this very file; put their registries together")
         uid, gid = _owner(entry, (*place, "owner"), problems, euid)
         if entry.mode & 0o044:
             problems.warn((*place, "mode"), f'"{entry.mode:04o}" lets others read the login; "0600" keeps it private')

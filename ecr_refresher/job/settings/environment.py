@@ -5,10 +5,11 @@ A password or token in a variable is never read here; the settings only note whi
 
 from __future__ import annotations
 
+import difflib
 import re
 from collections.abc import Iterator, Mapping
 
-from .problems import Place, Problems, did_you_mean
+from .problems import Place, Problems
 from .yaml_file import Tree
 
 PREFIX = "ECR_REFRESHER_"
@@ -118,5 +119,6 @@ def unknown(environ: Mapping[str, str], used: set[str]) -> Iterator[str]:
 
 
 def _mend(name: str) -> str:
-    mend = did_you_mean(name, _KNOWN)
-    return mend if mend.startswith("did") else "the documentation lists those there are"
+    # Without the prefix that all share: it alone would make any two of them alike.
+    close = difflib.get_close_matches(name.removeprefix(PREFIX), [*_KEYS, "CONFIG"], 1)
+    return f"did you mean '{PREFIX}{close[0]}'?" if close else "the documentation lists those there are"

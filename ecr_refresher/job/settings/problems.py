@@ -61,6 +61,10 @@ class Problems:
     def is_spoiled(self, place: Place) -> bool:
         return any(place[:length] in self._spoiled for length in range(1, len(place) + 1))
 
+    def is_any_spoiled(self, section: str, keys: tuple[str, ...]) -> bool:
+        """Whether a list of entries, an entry of it, or one of these keys of an entry could not be read."""
+        return any(place[0] == section and (len(place) < 3 or place[2] in keys) for place in self._spoiled)
+
     def error(self, place: Place, what: str) -> None:
         """Note an error, unless the place is known to be faulty already."""
         if not self.is_spoiled(place):

@@ -20,6 +20,7 @@ class Registries:
     def __init__(self, every: Sequence[plan.Registry], problems: Problems) -> None:
         self.every = tuple(every)
         self._problems = problems
+        self._whole = not problems.is_any_spoiled("registries", ("host", "name"))
 
     def only(self, place: Place, why: str) -> str | None:
         """The name of the one registry there is; with several it is an error that none is named."""
@@ -36,7 +37,7 @@ class Registries:
             return hosted[0].name
         if not hosted:
             known = [name for registry in self.every for name in (registry.name, registry.host) if name]
-            if not self._problems.is_spoiled(("registries",)):
+            if self._whole:  # else it may well be the one whose name could not be read
                 self._problems.error(
                     place, f"no registry is named {quoted(reference)}; {did_you_mean(reference, known)}"
                 )
@@ -66,21 +67,22 @@ def resolve(entries: Sequence[RegistryEntry], paths: Paths, problems: Problems) 
             registry_url=entry.registry_url,
             ca_file=paths.absolute(entry.ca_file),
         )
-        _check_name(registry, found, place, problems)
-        found.append(registry)
+        if _is_new(registry, found, place, problems):
+            found.append(registry)
     if not entries:
         region = own_region(("registries",), paths, problems)
         found.append(plan.Registry(name=OWN, host="", principal=plan.Principal("ecr", region)))
     return Registries(found, problems)
 
 
-def _check_name(registry: plan.Registry, before: list[plan.Registry], place: Place, problems: Problems) -> None:
-    for other in before:
-        if other.name == registry.name:
-            same = other.host == registry.host
-            what = "the same registry stands there twice" if same else "two registries have this name"
-            problems.error((*place, "name"), f"{what} ({quoted(registry.name)}); remove one, or give each its own name")
-            return
+def _is_new(registry: plan.Registry, before: list[plan.Registry], place: Place, problems: Problems) -> bool:
+    """Whether its name is its own; an error if not."""
+    other = next((other for other in before if other.name == registry.name), None)
+    if other is None:
+        return True
+    what = "the same registry stands there twice" if other.host == registry.host else "two registries have this name"
+    problems.error((*place, "name"), f"{what} ({quoted(registry.name)}); remove one, or give each its own name")
+    return False
 
 
 def _principal(entry: RegistryEntry, place: Place, paths: Paths, problems: Problems) -> plan.Principal:

@@ -16,6 +16,7 @@ def resolve(settings: Settings, paths: Paths, problems: Problems, euid: int) -> 
     dockers = settings.docker
     if not settings.airflow and not settings.docker and not problems.is_spoiled(("airflow",)):
         dockers = [DockerEntry()]  # what `docker login` would do
+        problems.show_as(("docker", 0), problems.show(("docker",)))
     if settings.cleanup.enabled:
         problems.error(("cleanup", "enabled"), "is not available in this version; write false, or remove it")
     return plan.Plan(

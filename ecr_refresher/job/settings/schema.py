@@ -11,7 +11,7 @@ from typing import Annotated, Any
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
 from ...core import plan
-from . import values
+from . import urls, values
 from .problems import Place, Problems, did_you_mean
 from .yaml_file import Tree
 
@@ -86,7 +86,7 @@ class RegistryEntry(Section):
     role_arn: RoleArn | None = None
     external_id: ExternalId | None = None
     probe_image: Annotated[str, BeforeValidator(values.image)] | None = None
-    registry_url: Annotated[str, BeforeValidator(values.secure_url)] | None = None
+    registry_url: Annotated[str, BeforeValidator(urls.secure_url)] | None = None
     ca_file: Path | None = None
     required: Bool = True
 
@@ -100,7 +100,7 @@ class ConnectionEntry(Section):
 
 class AirflowEntry(Section):
     name: Name | None = None
-    url: Annotated[str, BeforeValidator(values.airflow_url)] | None = None
+    url: Annotated[str, BeforeValidator(urls.airflow_url)] | None = None
     username: Text | None = None
     password_file: SecretPath | None = None
     password_env: Variable | None = None
@@ -116,7 +116,7 @@ class DockerEntry(Section):
     mode: Annotated[int, BeforeValidator(values.octal_mode)] = 0o600
     owner: Owner | None = None
     registries: list[Text] | None = None
-    engine: Annotated[str, BeforeValidator(values.engine_url)] | None = None
+    engine: Annotated[str, BeforeValidator(urls.engine_url)] | None = None
     tls_ca: Path | None = None
     tls_cert: Path | None = None
     tls_key: Path | None = None

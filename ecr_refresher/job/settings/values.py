@@ -1,4 +1,4 @@
-"""How single values are written: durations, octal modes, addresses, URLs, names. Each reader raises ValueError with
+"""How single values are written: durations, octal modes, addresses, names. Each reader raises ValueError with
 what is wrong and how to mend it, without the value: it may be a secret in the wrong place.
 """
 
@@ -9,7 +9,6 @@ import math
 import re
 from collections.abc import Callable
 from typing import NamedTuple
-from urllib.parse import SplitResult, urlsplit
 
 DURATION_MAX_S = 366 * 86400.0
 
@@ -32,7 +31,7 @@ def one_of(*words: str) -> Callable[[object], str]:
     """A reader of one of these words, in whatever case."""
 
     def read(value: object) -> str:
-        word = _text(value).lower()
+        word = single(value).lower()
         if word not in words:
             raise ValueError(f"is none of {', '.join(words)}; write one of them")
         return word
@@ -45,7 +44,7 @@ def matching(pattern: str, what: str) -> Callable[[object], str]:
     compiled = re.compile(pattern)
 
     def read(value: object) -> str:
-        text = _text(value)
+        text = single(value)
         if not compiled.fullmatch(text):
             raise ValueError(what)
         return text
@@ -54,7 +53,7 @@ def matching(pattern: str, what: str) -> Callable[[object], str]:
 
 
 def region(value: object) -> str:
-    text = _text(value)
+    text = single(value)
     if not is_region(text):
         raise ValueError("is no AWS region; write one such as us-east-1")
     return text
@@ -65,7 +64,7 @@ def is_region(text: str) -> bool:
 
 
 def boolean(value: object) -> bool:
-    word = _text(value).lower()
+    word = single(value).lower()
     if word in ("true", "yes", "on"):
         return True
     if word in ("false", "no", "off"):
@@ -75,7 +74,7 @@ def boolean(value: object) -> bool:
 
 def number(value: object) -> float:
     try:
-        read = float(_text(value))
+        read = float(single(value))
     except ValueError:
         read = math.nan
     if not math.isfinite(read):
@@ -96,7 +95,7 @@ def duration(least: float, most: float = DURATION_MAX_S) -> Callable[[object], f
     """A reader of a duration within these bounds, both in seconds."""
 
     def read(value: object) -> float:
-        read_s = seconds(_text(value))
+        read_s = seconds(single(value))
         if not least <= read_s <= most:
             raise ValueError(f"is out of range; write a duration from {written(least)} to {written(most)}")
         return read_s
@@ -109,12 +108,12 @@ def written(duration_s: float) -> str:
     for unit in ("d", "h", "m", "s"):
         if duration_s >= _UNITS[unit] and duration_s % _UNITS[unit] == 0:
             return f"{duration_s / _UNITS[unit]:.0f}{unit}"
-    return f"{duration_s * 1000:g}ms"
+    return f"{duration_s * 1000:.3f}".rstrip("0").rstrip(".") + "ms"
 
 
 def octal_mode(value: object) -> int:
     """Read a file mode as `chmod` takes it: `0600`, `600`."""
-    text = _text(value)
+    text = single(value)
     if not re.fullmatch(r"(?:0o?)?[0-7]{1,3}", text):
         raise ValueError('is no file mode; write it in octal, from "0000" to "0777", e.g. "0600"')
     return int(text.removeprefix("0o"), 8)
@@ -122,7 +121,7 @@ def octal_mode(value: object) -> int:
 
 def listen_address(value: object) -> Address:
     """Read `host:port`, `[::1]:9719`, or `:9719` for every interface."""
-    host, colon, port = _text(value).rpartition(":")
+    host, colon, port = single(value).rpartition(":")
     mend = "write host:port, e.g. 127.0.0.1:9719, [::1]:9719, or :9719 for every interface"
     if not colon or not re.fullmatch(r"\d{1,5}", port, re.ASCII):
         raise ValueError(f"has no port; {mend}")
@@ -138,90 +137,9 @@ def listen_address(value: object) -> Address:
     return Address(host, int(port))
 
 
-def base_url(value: object) -> str:
-    """Read an http(s) URL under which paths are asked for; a slash at its end is dropped."""
-    text = _text(value)
-    example = "write it as https://HOST[:PORT][/PATH]"
-    if re.search(r"[\s\\]|[^\x21-\x7e]", text):
-        raise ValueError(f"has characters that no URL has; {example}")
-    try:
-        parts = urlsplit(text)
-        port, host = parts.port, parts.hostname
-    except ValueError:
-        raise ValueError(f"is no URL; {example}") from None
-    if parts.scheme not in ("http", "https"):
-        raise ValueError(f"has neither https:// nor http:// in front; {example}")
-    if "@" in parts.netloc:
-        raise ValueError(f"has a login in it; {example}, and give the login in settings of its own")
-    if not host or port == 0:
-        raise ValueError(f"names no server; {example}")
-    if "?" in text or "#" in text:
-        raise ValueError(f"has a query or fragment; {example}")
-    return parts._replace(netloc=parts.netloc.lower()).geturl().rstrip("/")
-
-
-def is_foreign_http(url: str) -> bool:
-    """Whether a `base_url` would send secrets over the network in the clear."""
-    parts = urlsplit(url)
-    return parts.scheme == "http" and not _is_loopback(parts.hostname or "")
-
-
-def server_of(url: str) -> tuple[str, str, int, str]:
-    """What a `base_url` leads to: the same for two spellings of one server and path."""
-    parts: SplitResult = urlsplit(url)
-    default = 443 if parts.scheme == "https" else 80
-    return parts.scheme, parts.hostname or "", parts.port or default, parts.path.rstrip("/")
-
-
-def _is_loopback(host: str) -> bool:
-    if host == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
-
-
-def secure_url(value: object) -> str:
-    """Read a `base_url` that must be https, or http to this very host."""
-    url = base_url(value)
-    if is_foreign_http(url):
-        raise ValueError("is plain http to another host; write https://, a token is sent there")
-    return url
-
-
-def airflow_url(value: object) -> str:
-    """Read Airflow's base URL, as people open it in a browser."""
-    url = base_url(value)
-    if re.search(r"/api(/v\d+)?$", url):
-        raise ValueError("has the API's path at its end; give the base URL, without /api/…")
-    return url
-
-
-def engine_url(value: object) -> str:
-    """Read where a Docker engine listens: `unix:///path`, `tcp://host:port`."""
-    text = _text(value)
-    example = "write unix:///var/run/docker.sock, or tcp://HOST:2376 with tls_ca, tls_cert and tls_key"
-    scheme, separator, rest = text.partition("://")
-    if not separator or scheme not in ("unix", "tcp"):
-        raise ValueError(f"is no engine that can be reached from here; {example}")
-    if scheme == "unix":
-        if not re.fullmatch(r"/[^\s@]+", rest):
-            raise ValueError(f"has no absolute path behind unix://; {example}")
-        return text
-    try:
-        parts = urlsplit(text)
-        bare = parts.hostname and parts.port and not {"@", "?", "#"} & set(rest) and parts.path in ("", "/")
-    except ValueError:
-        bare = False
-    if not bare:
-        raise ValueError(f"is no plain tcp://HOST:PORT; {example}")
-    return text.rstrip("/")
-
-
 def image(value: object) -> str:
     """Read `repository[:tag]`, without a registry in front."""
-    text = _text(value)
+    text = single(value)
     if re.search(r"\.dkr[.-]ecr|^(public\.ecr\.aws|ecr-public\.aws\.com)/", text):
         raise ValueError("has a registry in front; write repository:tag alone")
     if "@" in text:
@@ -232,7 +150,7 @@ def image(value: object) -> str:
 
 
 def path(value: object) -> str:
-    text = _text(value)
+    text = single(value)
     if not text or "\0" in text:
         raise ValueError("is no path; write the file's path")
     return text
@@ -248,13 +166,13 @@ def secret_path(value: object) -> str:
 
 def text(value: object) -> str:
     """Read a text that is not empty."""
-    read = _text(value)
+    read = single(value)
     if not read.strip() or not read.isprintable():
         raise ValueError("is empty or has control characters; write a plain text")
     return read
 
 
-def _text(value: object) -> str:
+def single(value: object) -> str:
     if not isinstance(value, str):
         raise ValueError("is a list or a mapping; write a single value")  # noqa: TRY004 - pydantic gathers ValueErrors
     return value

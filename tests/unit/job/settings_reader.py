@@ -1,0 +1,72 @@
+"""Reads settings as the worker does: from a file of its own and an environment with nothing of the machine's."""
+
+from __future__ import annotations
+
+import json
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ecr_refresher.core.plan import Plan
+from ecr_refresher.core.wire import Load
+from ecr_refresher.job import settings
+
+HOST = "123456789012.dkr.ecr.us-east-1.amazonaws.com"
+PARTNER = "210987654321.dkr.ecr.eu-west-1.amazonaws.com"
+HOME = "/home/airflow"
+SURROUNDINGS = {"HOME": HOME, "AWS_REGION": "us-east-1", "AWS_CONFIG_FILE": "/dev/null"}
+
+ENTRY: Mapping[str, Any] = {"url": "https://airflow.example.com", "token_file": "/run/secrets/token"}
+
+
+def airflow(**keys: Any) -> dict[str, Any]:
+    """One Airflow with all that it needs, changed by `keys`; None takes a key away."""
+    return {key: value for key, value in {**ENTRY, **keys}.items() if value is not None}
+
+
+def load(
+    written: str | bytes | Mapping[str, Any] | None = None,
+    environ: Mapping[str, str] | None = None,
+    *,
+    log_level: str | None = None,
+    log_format: str | None = None,
+    euid: int = 1000,
+) -> tuple[Plan, tuple[str, ...]]:
+    """Plan and warnings of what is written (a mapping as JSON, which is YAML too) and of the environment."""
+    with tempfile.TemporaryDirectory() as directory:
+        file = None
+        if written is not None:
+            file = Path(directory) / "settings.yaml"
+            text = written if isinstance(written, str | bytes) else json.dumps(written)
+            file.write_bytes(text if isinstance(text, bytes) else text.encode())
+        source = Load(str(file) if file else None, log_level, log_format)
+        return settings.load(source, {**SURROUNDINGS, **(environ or {})}, euid=euid)
+
+
+def plan(written: str | Mapping[str, Any] | None = None, environ: Mapping[str, str] | None = None, **more: Any) -> Plan:
+    return load(written, environ, **more)[0]
+
+
+def warnings(
+    written: str | Mapping[str, Any] | None = None, environ: Mapping[str, str] | None = None, **more: Any
+) -> tuple[str, ...]:
+    return load(written, environ, **more)[1]
+
+
+def errors(
+    written: str | bytes | Mapping[str, Any] | None = None, environ: Mapping[str, str] | None = None, **more: Any
+) -> tuple[str, ...]:
+    """All errors; it is a failure of the test if there are none."""
+    with pytest.raises(settings.SettingsError) as refused:
+        load(written, environ, **more)
+    return refused.value.errors
+
+
+def error(*args: Any, **more: Any) -> str:
+    """The one error that there must be."""
+    found = errors(*args, **more)
+    assert len(found) == 1, found
+    return found[0]

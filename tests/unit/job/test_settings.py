@@ -1,0 +1,294 @@
+"""What settings come to: every key of the schema, the defaults, and what they depend on."""
+
+from __future__ import annotations
+
+import os
+import pwd
+from pathlib import Path
+
+import pytest
+
+from ecr_refresher.core import wire
+from ecr_refresher.core.plan import (
+    Airflow,
+    Connection,
+    DockerConfig,
+    Engine,
+    Log,
+    Plan,
+    Principal,
+    Refresh,
+    Registry,
+    SecretRef,
+    Server,
+)
+from ecr_refresher.core.wire import Load
+from ecr_refresher.job import settings
+from tests.unit.job.settings_reader import HOME, HOST, PARTNER, SURROUNDINGS, airflow, plan, warnings
+
+EVERY_KEY = f"""
+registries:
+  - {HOST}
+  - host: {PARTNER}
+    name: partner
+    role_arn: arn:aws:iam::210987654321:role/ecr-pull
+    external_id: team-data
+    probe_image: web_scraper:latest
+    registry_url: https://127.0.0.1:8443/
+    ca_file: ~/registry-ca.pem
+    required: false
+  - public.ecr.aws
+airflow:
+  - name: prod
+    url: https://airflow.example.com/deployment/
+    username: ecr-refresher
+    password_file: /run/secrets/airflow-password
+    ca_file: /etc/ssl/private-ca.pem
+    allow_http: false
+    connections:
+      docker_default: {HOST}
+      docker_partner: {{registry: partner, create: false, team_name: data, required: true}}
+docker:
+  - config_file: /home/airflow/.docker/config.json
+    mode: "0600"
+    owner: "50000:0"
+    registries: [partner]
+    engine: tcp://engine.example.com:2376
+    tls_ca: /etc/docker/ca.pem
+    tls_cert: /etc/docker/cert.pem
+    tls_key: /etc/docker/key.pem
+    required: no
+refresh: {{at_fraction: 0.5, jitter: 0.2, max_age: 6h, verify_every: 30m, deadline: 90s, retry_first: 2s,
+  retry_max: 10m, prove: false}}
+cleanup: {{enabled: false}}
+server: {{listen: "[::1]:9000", tls_cert: /etc/tls/cert.pem, tls_key: /etc/tls/key.pem}}
+log: {{level: DEBUG, format: console}}
+"""
+
+
+def test_every_key_reaches_the_plan(tmp_path: Path) -> None:
+    file = tmp_path / "settings.yaml"
+    file.write_text(EVERY_KEY)
+    found, told = settings.load(Load(str(file)), SURROUNDINGS, euid=0)
+    assert told == ()
+    assert found == Plan(
+        registries=(
+            Registry(HOST, HOST, Principal("ecr", "us-east-1")),
+            Registry(
+                "partner",
+                PARTNER,
+                Principal("ecr", "eu-west-1", "arn:aws:iam::210987654321:role/ecr-pull", "team-data"),
+                required=False,
+                probe_image="web_scraper:latest",
+                registry_url="https://127.0.0.1:8443",
+                ca_file=f"{HOME}/registry-ca.pem",
+            ),
+            Registry("public.ecr.aws", "public.ecr.aws", Principal("ecr-public", "us-east-1")),
+        ),
+        airflows=(
+            Airflow(
+                "prod",
+                "https://airflow.example.com/deployment",
+                (
+                    Connection("docker_default", HOST),
+                    Connection("docker_partner", "partner", create=False, team_name="data"),
+                ),
+                username="ecr-refresher",
+                password=SecretRef("file", "/run/secrets/airflow-password"),
+                ca_file="/etc/ssl/private-ca.pem",
+            ),
+        ),
+        dockers=(
+            DockerConfig(
+                "/home/airflow/.docker/config.json",
+                ("partner",),
+                uid=50000,
+                gid=0,
+                engine=Engine(
+                    "tcp://engine.example.com:2376", "/etc/docker/ca.pem", "/etc/docker/cert.pem", "/etc/docker/key.pem"
+                ),
+                required=False,
+            ),
+        ),
+        refresh=Refresh(0.5, 0.2, 21600.0, 1800.0, 90.0, 2.0, 600.0, prove=False),
+        server=Server("::1", 9000, "/etc/tls/cert.pem", "/etc/tls/key.pem"),
+        log=Log("debug", "console"),
+        settings_file=str(file),
+    )
+    job = wire.Job(1, 0.0, plan=found)
+    assert wire.load_job(wire.dump_job(job)) == job  # as it goes to the worker
+
+
+@pytest.mark.parametrize("written", [None, {}, "registries:\nairflow:\ndocker: ~\nrefresh: null\nserver: {}\n"])
+def test_without_settings_the_own_registry_goes_where_docker_login_writes(written: str | None) -> None:
+    found = plan(written)
+    assert found.registries == (Registry("default", "", Principal("ecr", "us-east-1")),)
+    assert found.dockers == (DockerConfig(f"{HOME}/.docker/config.json", ("default",)),)
+    assert (found.airflows, found.refresh, found.server, found.log) == ((), Refresh(), Server(), Log())
+    assert found.unresolved
+
+
+def test_without_a_home_in_the_environment_the_systems_users_tell_it() -> None:
+    home = pwd.getpwuid(os.geteuid()).pw_dir
+    assert plan({}, {"HOME": ""}).dockers[0].config_file == f"{home}/.docker/config.json"
+
+
+def test_docker_config_says_where_docker_login_writes() -> None:
+    assert plan({}, {"DOCKER_CONFIG": "/etc/docker"}).dockers[0].config_file == "/etc/docker/config.json"
+
+
+def test_with_an_airflow_alone_no_file_is_written() -> None:
+    assert plan({"airflow": airflow()}).dockers == ()
+
+
+def test_one_registry_goes_to_docker_default() -> None:
+    assert plan({"airflow": airflow()}).airflows[0].connections == (Connection("docker_default", "default"),)
+
+
+@pytest.mark.parametrize(
+    ("environ", "config", "region"),
+    [
+        ({"AWS_REGION": "eu-west-1", "AWS_DEFAULT_REGION": "us-west-2"}, "", "eu-west-1"),
+        ({"AWS_DEFAULT_REGION": "us-west-2"}, "[default]\nregion = eu-west-1\n", "us-west-2"),
+        ({}, "[default]\nregion = eu-west-1\n", "eu-west-1"),
+        ({"AWS_PROFILE": "data"}, "[default]\nregion=us-west-2\n[profile data]\nregion=eu-west-1\n", "eu-west-1"),
+        ({"AWS_PROFILE": "two words"}, '[profile "two words"]\ns3 =\n  x = y\nregion = eu-west-1\n', "eu-west-1"),
+        (
+            {"AWS_PROFILE": "a", "AWS_DEFAULT_PROFILE": "b"},
+            "[profile b]\nregion=eu-west-1\n[profile 'c]\n",
+            "eu-west-1",
+        ),
+    ],
+)
+def test_the_own_registry_is_in_the_region_that_aws_tools_use(
+    tmp_path: Path, environ: dict[str, str], config: str, region: str
+) -> None:
+    file = tmp_path / "config"
+    file.write_text(config)
+    found, _ = settings.load(Load(), {"HOME": HOME, "AWS_CONFIG_FILE": str(file), **environ})
+    assert found.registries[0].principal.region == region
+
+
+def test_the_region_is_found_in_the_home_directory_too(tmp_path: Path) -> None:
+    (tmp_path / ".aws").mkdir()
+    (tmp_path / ".aws/config").write_text("[default]\nregion = ap-southeast-2\n")
+    found, _ = settings.load(Load(), {"HOME": str(tmp_path)})
+    assert found.registries[0].principal.region == "ap-southeast-2"
+
+
+def test_a_region_may_be_said_for_the_own_registry() -> None:
+    found = plan({"registries": [{}, {"name": "other", "region": "eu-west-1"}]})
+    assert [(registry.name, registry.principal.region) for registry in found.registries] == [
+        ("default", "us-east-1"),
+        ("other", "eu-west-1"),
+    ]
+
+
+@pytest.mark.parametrize("written", [f"{HOST}, {PARTNER},", [HOST, PARTNER], [{"host": HOST}, {"host": PARTNER}]])
+def test_registries_may_be_written_in_three_ways(written: object) -> None:
+    assert [registry.host for registry in plan({"registries": written}).registries] == [HOST, PARTNER]
+
+
+def test_two_roles_may_use_one_registry_by_two_names() -> None:
+    role = "arn:aws:iam::210987654321:role/ecr-pull"
+    found = plan(
+        {
+            "registries": [HOST, {"host": HOST, "name": "other", "role_arn": role}],
+            "docker": [
+                {"config_file": "/a/config.json", "registries": HOST},
+                {"config_file": "/b/config.json", "registries": "other"},
+            ],
+        }
+    )
+    assert [docker.registries for docker in found.dockers] == [(HOST,), ("other",)]
+
+
+def test_a_connection_names_its_registry_by_name_or_host() -> None:
+    written = {
+        "registries": [HOST, {"host": PARTNER, "name": "partner"}],
+        "airflow": airflow(connections={"a": "partner", "b": PARTNER, "c": {"registry": HOST}}),
+    }
+    assert [connection.registry for connection in plan(written).airflows[0].connections] == ["partner", "partner", HOST]
+
+
+@pytest.mark.parametrize("connections", ["a, b", {"a": None, "b": {}}])
+def test_with_one_registry_connections_need_not_name_it(connections: object) -> None:
+    found = plan({"airflow": airflow(connections=connections)}).airflows[0].connections
+    assert found == (Connection("a", "default"), Connection("b", "default"))
+
+
+def test_a_secret_is_referred_to_by_file_or_variable() -> None:
+    by_file = plan({"airflow": airflow(token_file="~/token")}).airflows[0]
+    by_env = plan({"airflow": airflow(token_file=None, username="u", password_env="AIRFLOW_PASSWORD")}).airflows[0]
+    assert by_file.token == SecretRef("file", f"{HOME}/token")
+    assert (by_env.username, by_env.password) == ("u", SecretRef("env", "AIRFLOW_PASSWORD"))
+
+
+def test_a_secret_file_that_is_not_there_is_no_error_of_the_settings() -> None:
+    assert plan({"airflow": airflow(token_file="/nowhere/token")}).airflows[0].token is not None
+
+
+def test_two_airflows_may_have_connections_of_the_same_id() -> None:
+    found = plan({"airflow": [airflow(name="a"), airflow(name="b", url="https://airflow.example.com/b")]})
+    assert [slot.sink for slot in found.slots()] == ["airflow/a/docker_default", "airflow/b/docker_default"]
+
+
+@pytest.mark.parametrize("url", ["http://localhost:8080", "http://127.0.0.1:8080", "http://[::1]:8080"])
+def test_plain_http_to_this_host_needs_no_leave(url: str) -> None:
+    assert plan({"airflow": airflow(url=url)}).airflows[0].url == url
+    assert warnings({"airflow": airflow(url=url)}) == ()
+
+
+def test_plain_http_to_another_host_is_warned_of_even_with_leave() -> None:
+    (warning,) = warnings({"airflow": airflow(url="http://airflow.internal", allow_http=True)})
+    assert warning.startswith("airflow.url: plain http")
+
+
+@pytest.mark.parametrize(
+    ("config_file", "path"),
+    [
+        ("/etc/docker/", "/etc/docker/config.json"),
+        ("/", "/config.json"),
+        ("~/.docker/config.json", f"{HOME}/.docker/config.json"),
+        ("/etc/../srv/login.json", "/srv/login.json"),
+    ],
+)
+def test_a_directory_means_the_config_json_inside_it(config_file: str, path: str) -> None:
+    assert plan({"docker": {"config_file": config_file}}).dockers[0].config_file == path
+
+
+def test_a_file_is_named_from_the_root_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert plan({"docker": {"config_file": "login.json"}}).dockers[0].config_file == str(tmp_path / "login.json")
+
+
+@pytest.mark.parametrize(
+    ("owner", "uid", "gid"),
+    [("50000:0", 50000, 0), ("root", 0, 0), ("0", 0, 0), ("987654", 987654, None), ("7:root", 7, 0)],
+)
+def test_an_owner_is_numbers_or_names(owner: str, uid: int, gid: int | None) -> None:
+    found = plan({"docker": {"owner": owner}}, euid=0).dockers[0]
+    assert (found.uid, found.gid) == (uid, gid)
+
+
+def test_a_mode_that_lets_others_read_is_warned_of() -> None:
+    (warning,) = warnings({"docker": {"mode": "0640"}})
+    assert warning.startswith('docker.mode: "0640" lets others read')
+    assert plan({"docker": {"mode": "0640"}}).dockers[0].mode == 0o640
+
+
+def test_an_engine_over_plain_tcp_is_warned_of() -> None:
+    (warning,) = warnings({"docker": {"engine": "tcp://127.0.0.1:2375"}})
+    assert warning.startswith("docker.engine: tcp:// without tls_ca")
+
+
+def test_a_file_that_is_written_unquoted_keeps_its_mode_and_owner() -> None:
+    found = plan("docker: {mode: 0600, owner: 50000:0}", euid=0).dockers[0]  # 384 and 3000000 to YAML 1.1
+    assert (found.mode, found.uid, found.gid) == (0o600, 50000, 0)
+
+
+def test_durations_that_tests_need_are_allowed() -> None:
+    found = plan(
+        {"refresh": {"verify_every": 1, "max_age": "1s", "deadline": 5, "retry_first": "200ms", "retry_max": "1s"}}
+    )
+    assert found.refresh == Refresh(max_age=1.0, verify_every=1.0, deadline=5.0, retry_first=0.2, retry_max=1.0)

@@ -1,0 +1,339 @@
+"""Wrong settings: each error says where, what and how to mend it, all of them come at once, none shows a secret."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ecr_refresher.core.wire import Load
+from ecr_refresher.job import settings
+from tests.unit.job.settings_reader import HOST, PARTNER, airflow, error, errors, load
+
+SECRET = "eyJhbGciOi+S3cr3t/hunter2=="
+ROLE = "arn:aws:iam::210987654321:role/ecr-pull"
+TWO = [HOST, PARTNER]
+
+
+def registry(**keys: Any) -> dict[str, Any]:
+    return {"registries": [{"host": HOST, **keys}]}
+
+
+def login(**keys: Any) -> dict[str, Any]:
+    return {"airflow": airflow(**{"token_file": None, **keys})}
+
+
+def docker(**keys: Any) -> dict[str, Any]:
+    return {"docker": keys}
+
+
+WRONG: list[tuple[dict[str, Any], str, str]] = [
+    # keys and kinds
+    ({"registrys": []}, "registrys", "did you mean 'registries'?"),
+    ({"colour": "red"}, "colour", "unknown key; known here: airflow, cleanup, docker"),
+    ({"registries": {"hots": HOST, "host": HOST}}, "registries.hots", "did you mean 'host'?"),
+    ({"registries": [HOST, [HOST]]}, "registries[1]", "no mapping"),
+    ({"registries": [None]}, "registries[0]", "no mapping"),
+    ({"server": "here"}, "server", "no mapping"),
+    ({"docker": "/etc/docker"}, "docker", "no list"),
+    (docker(registries={}), "docker.registries", "no list"),
+    ({"log": {"level": ["info"]}}, "log.level", "a list or a mapping; write a single value"),
+    ({"airflow": airflow(connections=[])}, "airflow.connections", "no mapping"),
+    ({"airflow": airflow(connections={"a": {"creat": "no"}})}, "airflow.connections.a.creat", "did you mean 'create'?"),
+    # registries
+    ({"registries": ["https://" + HOST]}, "registries[0]", "has a scheme in front"),
+    ({"registries": ["docker.io"]}, "registries[0]", "'docker.io' is no host of ECR"),
+    (registry(host=f"{HOST}:443"), "registries[0].host", "has a port"),
+    (registry(role_arn="ecr-pull"), "registries[0].role_arn", "no ARN of an IAM role"),
+    (registry(role_arn="arn:aws:iam::1:role/x"), "registries[0].role_arn", "arn:aws:iam::123456789012:role/NAME"),
+    (registry(external_id="team"), "registries[0].external_id", "give role_arn"),
+    (registry(external_id="t", role_arn=ROLE), "registries[0].external_id", "no external id"),
+    (registry(region="us-east-1"), "registries[0].region", "the host says the region already"),
+    ({"registries": [{"region": "here"}]}, "registries[0].region", "no AWS region"),
+    ({"registries": [{"role_arn": ROLE}]}, "registries[0].host", "is missing"),
+    (registry(name="a b"), "registries[0].name", "no name"),
+    (registry(name=""), "registries[0].name", "no name"),
+    (registry(probe_image=f"{HOST}/web_scraper"), "registries[0].probe_image", "has a registry in front"),
+    (registry(probe_image="web@sha256:00"), "registries[0].probe_image", "has a digest"),
+    (registry(probe_image="Web:latest"), "registries[0].probe_image", "repository:tag"),
+    (registry(registry_url="http://10.0.0.1"), "registries[0].registry_url", "plain http to another host"),
+    (registry(required="maybe"), "registries[0].required", "neither true nor false"),
+    ({"registries": [HOST, HOST]}, "registries[1].name", "the same registry stands there twice"),
+    ({"registries": [HOST, {"host": PARTNER, "name": HOST}]}, "registries[1].name", "two registries have this name"),
+    # airflow
+    ({"airflow": airflow(url=None)}, "airflow.url", "is missing"),
+    ({"airflow": airflow(url="airflow.example.com")}, "airflow.url", "neither https:// nor http://"),
+    ({"airflow": airflow(url="https://")}, "airflow.url", "names no server"),
+    ({"airflow": airflow(url="https://a:b")}, "airflow.url", "is no URL"),
+    ({"airflow": airflow(url="https://a/?x=1")}, "airflow.url", "has a query"),
+    ({"airflow": airflow(url="https://a /")}, "airflow.url", "characters that no URL has"),
+    ({"airflow": airflow(url="https://a/api/v2")}, "airflow.url", "without /api"),
+    ({"airflow": airflow(url="http://airflow.internal")}, "airflow.url", "set allow_http: true"),
+    ({"airflow": airflow(allow_http="perhaps")}, "airflow.allow_http", "neither true nor false"),
+    (login(), "airflow", "has no login; give username and password_file"),
+    (login(username="u"), "airflow.password_file", "is missing"),
+    (login(password_env="P"), "airflow.username", "is missing"),
+    (login(username="u", password_env="P", token_env="T"), "airflow", "has two logins"),
+    (login(username="u", token_env="T"), "airflow", "has two logins"),
+    (login(token_env="T", token_file="/t"), "airflow.token_file", "is given beside token_env"),
+    (login(username="u", password_file="/p", password_env="P"), "airflow.password_file", "beside password_env"),
+    (login(username="u", password="x"), "airflow.password", "name that as password_file"),
+    (login(token="x"), "airflow.token", "the environment variable that holds it as token_env"),
+    (login(token_env="a b"), "airflow.token_env", "no variable's name"),
+    (login(token_file="token"), "airflow.token_file", "no path with its directory"),
+    ({"airflow": [airflow(), airflow(name="b", url="https://b")]}, "airflow[0].name", "with several Airflows"),
+    ({"airflow": [airflow(name="b"), airflow(name="b", url="https://b")]}, "airflow[1].name", "'b' already"),
+    ({"airflow": airflow(connections={"a b": None})}, "airflow.connections.a…", "no connection id that Airflow takes"),
+    ({"airflow": airflow(connections={"a" * 201: None})}, f"airflow.connections.{'a' * 20}…", "200 characters"),
+    ({"registries": TWO, "airflow": airflow()}, "airflow.connections", f"name one of {HOST}, {PARTNER}"),
+    (
+        {"registries": TWO, "airflow": airflow(connections={"a": {}})},
+        "airflow.connections.a.registry",
+        "with several registries it must be said",
+    ),
+    (
+        {"registries": [{"host": HOST, "name": "partner"}], "airflow": [airflow(connections={"a": "partnr"})]},
+        "airflow[0].connections.a",
+        "no registry is named 'partnr'; did you mean 'partner'?",
+    ),
+    (
+        {"airflow": airflow(connections={"a": {"registry": "b"}})},
+        "airflow.connections.a.registry",
+        "no registry is named 'b'; known here: default",
+    ),
+    (
+        {
+            "registries": [{"host": HOST, "name": "a"}, {"host": HOST, "name": "b"}],
+            "airflow": airflow(connections={"c": HOST}),
+        },
+        "airflow.connections.c",
+        "2 registries have this host; give a name, one of a, b",
+    ),
+    (
+        {"airflow": [airflow(name="a"), airflow(name="b", url="https://AIRFLOW.example.com:443/")]},
+        "airflow[1].connections.docker_default",
+        "airflow[0].connections.docker_default claims this connection",
+    ),
+    # docker
+    (docker(mode="rw"), "docker.mode", "octal"),
+    (docker(mode="0o1777"), "docker.mode", "octal"),
+    (docker(mode="0800"), "docker.mode", "octal"),
+    (docker(owner="50000:0"), "docker.owner", "only root"),
+    (docker(registries=[]), "docker.registries", "is empty"),
+    (docker(registries=["nobody"]), "docker.registries[0]", "no registry is named 'nobody'"),
+    (docker(config_file=""), "docker.config_file", "no path"),
+    (
+        {"registries": HOST, "docker": {"registries": [HOST, HOST]}},
+        "docker.registries",
+        f"would share the one entry for '{HOST}'",
+    ),
+    (
+        {"registries": [{"host": HOST, "name": "a"}, {"host": HOST, "name": "b"}]},
+        "docker.registries",
+        f"'a' and 'b' would share the one entry for '{HOST}'",
+    ),
+    (
+        {"docker": [{"config_file": "/etc/docker/"}, {"config_file": "/etc/docker/config.json"}]},
+        "docker[1].config_file",
+        "docker[0].config_file is this very file",
+    ),
+    (docker(engine="npipe:////./pipe/docker_engine"), "docker.engine", "no engine that can be reached"),
+    (docker(engine="ssh://host"), "docker.engine", "no engine that can be reached"),
+    (docker(engine="/var/run/docker.sock"), "docker.engine", "no engine that can be reached"),
+    (docker(engine="unix://var"), "docker.engine", "no absolute path"),
+    (docker(engine="tcp://host"), "docker.engine", "tcp://HOST:PORT"),
+    (docker(engine="tcp://host:x"), "docker.engine", "tcp://HOST:PORT"),
+    (docker(engine="tcp://host:1/path"), "docker.engine", "tcp://HOST:PORT"),
+    (docker(engine="tcp://h:1", tls_cert="/c"), "docker.tls_key", "is missing"),
+    (docker(engine="unix:///s", tls_ca="/c"), "docker.tls_ca", "goes with an engine at tcp://"),
+    (docker(tls_ca="/c"), "docker.tls_ca", "goes with an engine at tcp://"),
+    # the rest
+    ({"refresh": {"at_fraction": 1}}, "refresh.at_fraction", "between 0 and 1"),
+    ({"refresh": {"at_fraction": "two thirds"}}, "refresh.at_fraction", "is no number"),
+    ({"refresh": {"at_fraction": "nan"}}, "refresh.at_fraction", "is no number"),
+    ({"refresh": {"at_fraction": 0.95}}, "refresh.at_fraction", "at_fraction + jitter below 1"),
+    ({"refresh": {"jitter": -0.1}}, "refresh.jitter", "negative"),
+    ({"refresh": {"jitter": 0.4}}, "refresh.jitter", "at_fraction + jitter below 1"),
+    ({"refresh": {"max_age": "0s"}}, "refresh.max_age", "from 1s to 366d"),
+    ({"refresh": {"max_age": "long"}}, "refresh.max_age", "is no duration; write e.g. 90s"),
+    ({"refresh": {"verify_every": "900ms"}}, "refresh.verify_every", "out of range"),
+    ({"refresh": {"deadline": "4s"}}, "refresh.deadline", "from 5s to 10m"),
+    ({"refresh": {"deadline": "11m"}}, "refresh.deadline", "from 5s to 10m"),
+    ({"refresh": {"retry_first": 0}}, "refresh.retry_first", "from 100ms to 1h"),
+    ({"refresh": {"retry_first": "10m"}}, "refresh.retry_max", "shorter than retry_first"),
+    ({"refresh": {"prove": 1}}, "refresh.prove", "neither true nor false"),
+    ({"cleanup": {"enabled": True}}, "cleanup.enabled", "not available in this version"),
+    ({"server": {"listen": "9719"}}, "server.listen", "has no port"),
+    ({"server": {"listen": "host:"}}, "server.listen", "has no port"),
+    ({"server": {"listen": "::1:9719"}}, "server.listen", "no host name or address"),
+    ({"server": {"listen": "[x]:9719"}}, "server.listen", "no IPv6 address"),
+    ({"server": {"listen": ":70000"}}, "server.listen", "above 65535"),
+    ({"server": {"tls_cert": "/c"}}, "server.tls_key", "is missing; tls_cert is given"),
+    ({"server": {"tls_key": "/k"}}, "server.tls_cert", "is missing; tls_key is given"),
+    ({"log": {"level": "loud"}}, "log.level", "none of debug, info, warning, error"),
+    ({"log": {"format": "xml"}}, "log.format", "none of json, console"),
+]
+
+
+@pytest.mark.parametrize(("written", "path", "gist"), WRONG, ids=[f"{path}: {gist}"[:60] for _, path, gist in WRONG])
+def test_an_error_says_where_and_what(written: dict[str, Any], path: str, gist: str) -> None:
+    found = error(written)
+    assert found.startswith(f"{path}: ")
+    assert gist in found
+
+
+def test_all_errors_come_at_once() -> None:
+    found = errors(
+        {
+            "registries": ["docker.io", {"host": HOST, "naem": "x"}],
+            "airflow": [airflow(name="a", url="ftp://x", connections={"c": "nobody"}), airflow(name="b", token="x")],
+            "docker": {"mode": "rw", "registries": ["nobody"], "engine": "npipe://x"},
+            "refresh": {"at_fraction": 2, "deadline": "1s"},
+            "server": {"listen": "x", "tls_cert": "/c"},
+            "log": {"level": "loud"},
+            "colour": "red",
+        },
+        {"ECR_REFRESHER_LOG_FORMAT": "xml"},
+    )
+    assert {line.partition(": ")[0] for line in found} == {
+        "registries[0]",
+        "registries[1].naem",
+        "airflow[0].url",
+        "airflow[0].connections.c",
+        "airflow[1].token",
+        "airflow[1].connections",
+        "docker.mode",
+        "docker.registries[0]",
+        "docker.engine",
+        "refresh.at_fraction",
+        "refresh.deadline",
+        "server.listen",
+        "server.tls_key",
+        "log.level",
+        "ECR_REFRESHER_LOG_FORMAT",
+        "colour",
+    }
+
+
+def test_what_refers_to_a_faulty_registry_is_no_error_as_well() -> None:
+    assert error({"registries": ["docker.io"], "airflow": airflow(connections={"c": "docker.io"})}).startswith(
+        "registries[0]: "
+    )
+    assert error({"registries": [HOST, []], "docker": {"registries": ["x"]}}).startswith("registries[1]: ")
+    assert error({"registries": [{"host": [], "name": "x"}], "docker": {"registries": ["y"]}}).startswith(
+        "registries[0].host: "
+    )
+
+
+def test_of_a_file_that_is_all_errors_the_first_hundred_are_told() -> None:
+    found = errors({f"key{number}": "" for number in range(150)})
+    assert len(found) == 101
+    assert found[-1] == "settings: 50 more errors; mend these first"
+
+
+def test_an_own_registry_needs_a_region(tmp_path: Path) -> None:
+    with pytest.raises(settings.SettingsError) as refused:
+        settings.load(Load(), {"HOME": str(tmp_path)})
+    (found,) = refused.value.errors
+    assert found.startswith("registries: no AWS region is set")
+    assert "set AWS_REGION, or name the registries" in found
+
+
+def test_a_region_that_is_none_is_told_by_its_source(tmp_path: Path) -> None:
+    assert error({}, {"AWS_REGION": "us east"}).startswith("AWS_REGION: is no AWS region")
+    config = tmp_path / "config"
+    config.write_text("[default]\nregion = N. Virginia\n")
+    assert error({}, {"AWS_REGION": "", "AWS_CONFIG_FILE": str(config)}).startswith(f"{config}: is no AWS region")
+
+
+@pytest.mark.parametrize("config", ["no section", "[default]\nregion =\n", "[profile x]\nregion = eu-west-1\n", "\x00"])
+def test_a_config_of_aws_without_a_region_is_none(tmp_path: Path, config: str) -> None:
+    file = tmp_path / "config"
+    file.write_text(config)
+    assert "no AWS region is set" in error({}, {"AWS_REGION": "", "AWS_CONFIG_FILE": str(file)})
+
+
+@pytest.mark.parametrize("owner", ["no-such-user-here", "0:no-such-group", "4294967295:0", "0:99999999999"])
+def test_an_owner_must_be_known_to_the_system_or_a_number(owner: str) -> None:
+    assert error({"docker": {"owner": owner}}, euid=0).startswith("docker.owner: ")
+
+
+def test_a_user_without_a_home_must_name_the_file(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("pwd.getpwuid", {}.__getitem__)  # a container's user without an entry
+    assert error({}, {"HOME": ""}).startswith("docker.config_file: is missing, and this user has no home directory")
+
+
+def test_a_link_to_the_same_file_is_the_same_file(tmp_path: Path) -> None:
+    (tmp_path / "link.json").symlink_to(tmp_path / "config.json")
+    found = error({"docker": [{"config_file": str(tmp_path)}, {"config_file": str(tmp_path / "link.json")}]})
+    assert found.startswith("docker[1].config_file: ")
+
+
+# --- secrets -------------------------------------------------------------------------------------------------------
+VALUES = [
+    "registries[]", "registries.host", "registries.name", "registries.region", "registries.role_arn",
+    "registries.external_id", "registries.probe_image", "registries.registry_url", "registries.ca_file",
+    "registries.required", "registries",
+    "airflow.url", "airflow.username", "airflow.password", "airflow.token", "airflow.password_file",
+    "airflow.password_env", "airflow.token_file", "airflow.token_env", "airflow.ca_file", "airflow.allow_http",
+    "airflow.connections", "airflow.name", "airflow", "docker.config_file", "docker.mode", "docker.owner",
+    "docker.registries", "docker.engine", "docker.tls_ca", "docker.required", "docker", "refresh.at_fraction",
+    "refresh.max_age", "refresh.prove", "refresh", "cleanup.enabled", "server.listen", "server.tls_cert", "log.level",
+    "log.format", "secret", "airflow.secret",
+]  # fmt: skip
+
+
+def at(where: str, value: object) -> dict[str, Any]:
+    """Settings with a value at one place."""
+    section, _, key = where.partition(".")
+    if section.endswith("[]"):
+        return {section[:-2]: [value]}
+    if not key:
+        return {section: value}
+    return {section: airflow(**{key: value}) if section == "airflow" else {key: value}}
+
+
+def told(written: object, environ: dict[str, str] | None = None) -> str:
+    """All that reading these settings says."""
+    try:
+        return "\n".join(load(written, environ)[1])  # type: ignore[arg-type]
+    except settings.SettingsError as refused:
+        return "\n".join([*refused.errors, str(refused), repr(refused)])
+
+
+@pytest.mark.parametrize("where", VALUES)
+@pytest.mark.parametrize(
+    "value", [SECRET, [SECRET], {SECRET: SECRET}, f"https://user:{SECRET}@host", f"tcp://user:{SECRET}@host:1"]
+)
+def test_a_secret_in_the_wrong_place_is_never_shown(where: str, value: object) -> None:
+    said = told(at(where, value))
+    assert "hunter2" not in said
+    assert "S3cr3t" not in said
+
+
+@given(st.text("abcdefghijklmnopqrstuvwxyz0123456789+/=!$%", min_size=12).map(lambda text: text + "+Zq7/="))
+def test_no_secret_in_the_environment_is_ever_shown(secret: str) -> None:
+    for name in ("AIRFLOW_PASSWORD", "AIRFLOW_TOKEN", "TOKEN", "AIRFLOW_PASSWORD_FILE", "REGISTRIES", "LISTEN"):
+        said = told(None, {f"ECR_REFRESHER_{name}": secret, "ECR_REFRESHER_AIRFLOW_USERNAME": "u"})
+        assert secret not in said
+
+
+@pytest.mark.parametrize(
+    "written",
+    [
+        "airflow:\n  password hunter2\n  url: x\n",
+        'airflow: {password: "hunter2}',
+        "airflow: {url: https://a, password:hunter2}",
+        "password: %hunter2",
+        "password: \\\n\t'hunter2'x",
+        "password: &hunter2 *hunter2",
+        "password: !<hunter2",
+        "password: @hunter2",
+        "? {hunter2: x}\n: y",
+    ],
+)
+def test_an_error_of_yaml_does_not_quote_the_file(written: str) -> None:
+    assert "hunter2" not in told(written)
