@@ -72,7 +72,7 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="ecr-refresher",
         description="Keeps the Amazon ECR logins of Airflow connections and Docker hosts fresh.",
-        epilog="Exit status: 0 done, 1 something that was asked for failed, 2 the settings or the command line are wrong.",
+        epilog="Exit status: 0 done, 1 something that was asked for failed, 2 wrong settings or command line.",
     )
     parser.add_argument("--version", action="version", version=f"ecr-refresher {__version__}")
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 PRIVATE, PUBLIC = "ecr", "ecr-public"
+OWN = "default"  # the name of the caller's own registry, until its host is known
 
 
 @dataclass(frozen=True, slots=True)

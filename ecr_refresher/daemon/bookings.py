@@ -66,7 +66,8 @@ def _refused(state: State, line: wire.Refused) -> Stepped:
     if state.plan is None:
         return state, [Exit(2)]  # the worker has printed every error
     said = Say("error", "settings_refused", {"error": "; ".join(line.errors), "kept": "the settings of before"})
-    return replace(state, reloads_failed=state.reloads_failed + 1, last_reload_ok=False), [said]
+    running = None if state.running is None else replace(state.running, refused=True)
+    return replace(state, running=running, reloads_failed=state.reloads_failed + 1, last_reload_ok=False), [said]
 
 
 def _clocked(state: State, line: wire.Clock) -> Stepped:
@@ -206,8 +207,9 @@ def failed(state: State, slot_id: SlotId, failure: Failure, now: float, duration
     left = (known.held_until or 0.0) - aws_now
     group = slot_id[0].rsplit("/", 1)[0] if slot_id[0].startswith("airflow/") else slot_id
     pause = schedule.retry_pause(failure, tries, left, state.rules, draw(state, group, tries, state.jobs))
+    retry_boot = max(now + pause, _held_back(state, group))
     known = replace(
-        known, tries=tries, outcome=Outcome.FAILED, failure=failure, failed_at=aws_now, retry_boot=now + pause
+        known, tries=tries, outcome=Outcome.FAILED, failure=failure, failed_at=aws_now, retry_boot=retry_boot
     )
     tally = replace(
         tally,
@@ -218,6 +220,16 @@ def failed(state: State, slot_id: SlotId, failure: Failure, now: float, duration
     )
     state = with_slot(replace(state, tallies={**state.tallies, slot_id: tally}), slot_id, known)
     return _hold_back(state, group, now + pause) if failure.login_refused else state
+
+
+def _held_back(state: State, group: object) -> float:
+    """Until when a login that was refused to another slot of that Airflow holds all of them back."""
+    refused = (
+        known.retry_boot or 0.0
+        for (sink, _), known in state.slots.items()
+        if sink.rsplit("/", 1)[0] == group and known.failure is not None and known.failure.login_refused
+    )
+    return max(refused, default=0.0)
 
 
 def _hold_back(state: State, group: object, until_boot: float) -> State:

@@ -84,7 +84,8 @@ class Pass:
 
     job: wire.Job
     open: frozenset[SlotId]  # slots of which the last word is not in
-    reloads: bool = False
+    reloads: bool = False  # the settings are wanted anew, and have not come yet
+    refused: bool = False  # the settings are wrong: there is no pass
     killed: bool = False
     done: bool = False
 
@@ -112,6 +113,7 @@ class State:
     load_boot: float = 0.0
     force: bool = False
     reload: bool = False
+    reload_owed: bool = False  # one that died: the next pass makes it good
     stopping: bool = False
     files: dict[str, str] = field(default_factory=dict)
     turned_boot: float = 0.0
@@ -189,7 +191,8 @@ def due_orders(state: State, now: float) -> tuple[wire.Order, ...]:
 def deadline_boot(state: State) -> float:
     """The next moment at which something is to be done or will have changed by itself; never, if that is unknown."""
     if state.running is not None:
-        moments = [state.running.job.ends_at]
+        # A worker that can't even be killed (it hangs in a dead disk) must not keep the loop awake.
+        moments = [] if state.running.killed else [state.running.job.ends_at]
     elif state.plan is None:
         moments = [state.load_boot]
     else:

@@ -95,7 +95,8 @@ def _next_job(state: State, now: float) -> tuple[State, wire.Job | None]:
     orders = due_orders(state, now)
     if not orders and not state.force and not state.reload and plan is not None:
         return state, None
-    loads = state.reload or plan is None or plan.unresolved
+    reloads = state.reload or state.reload_owed
+    loads = reloads or plan is None or plan.unresolved
     everything = tuple(wire.Order(*slot_id, known.expected_until) for slot_id, known in state.slots.items())
     if state.force or loads:
         orders = everything
@@ -110,8 +111,8 @@ def _next_job(state: State, now: float) -> tuple[State, wire.Job | None]:
         clock_offset=state.offset if state.offset_measured else None,
         force=state.force,
     )
-    running = Pass(job, frozenset((order.sink, order.registry) for order in orders), reloads=state.reload)
-    return replace(state, jobs=job.id, running=running, force=False, reload=False), job
+    running = Pass(job, frozenset((order.sink, order.registry) for order in orders), reloads=reloads)
+    return replace(state, jobs=job.id, running=running, force=False, reload=False, reload_owed=False), job
 
 
 def _exited(state: State, event: Exited, now: float) -> Stepped:
@@ -129,6 +130,8 @@ def _exited(state: State, event: Exited, now: float) -> Stepped:
     else:
         if not running.done and not state.stopping:
             said.append(Say("error", "pass_died", {"reason": Reason.INTERNAL, "error": event.how}))
+            if running.reloads and not running.refused:
+                state = replace(state, reloads_failed=state.reloads_failed + 1, last_reload_ok=False, reload_owed=True)
         for slot_id in running.open & state.slots.keys():
             state = _left_open(state, slot_id, running, event.how, now)
     state = replace(state, running=None)
@@ -137,6 +140,8 @@ def _exited(state: State, event: Exited, now: float) -> Stepped:
 
 def _left_open(state: State, slot_id: SlotId, running: Pass, how: str, now: float) -> State:
     """A slot that got no last word: it waits with its principal where that failed, else the fault is ours."""
+    if running.done and running.refused:
+        return state  # there was no pass, and nothing is known to be wrong with the slot
     owners = {slot.id: slot.principal for slot in state.plan.slots()} if state.plan else {}
     principal = state.principals[owners[slot_id]]
     if running.done and principal.failure is not None:
@@ -148,8 +153,6 @@ def _left_open(state: State, slot_id: SlotId, running: Pass, how: str, now: floa
             tries=principal.tries,
         )
         return bookings.with_slot(state, slot_id, known)
-    if running.done and running.reloads and not state.last_reload_ok:
-        return state  # refused settings: there was no pass, and nothing is known to be wrong
     why = "was killed: it took too long" if running.killed else f"ended early ({how})"
     return bookings.failed(state, slot_id, Failure(Reason.INTERNAL, f"the pass {why}"), now)
 

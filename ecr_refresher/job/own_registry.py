@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from ..core.model import Failed, Failure
-from ..core.plan import Plan, Registry
+from ..core.plan import OWN, Plan, Registry
 
 
 def find_out(plan: Plan, own_host: Callable[[str], str]) -> tuple[dict[str, str], Failure | None]:
@@ -32,14 +32,15 @@ def known(plan: Plan, hosts: dict[str, str]) -> Plan:
 
 
 def _named(plan: Plan, registry: Registry, host: str) -> Plan:
-    """The same plan with this registry under its own host, which is its name as well."""
+    """The same plan with this registry's host, which is its name as well unless the settings give it one."""
+    name = host if registry.name == OWN else registry.name
 
     def name_of(old: str) -> str:
-        return host if old == registry.name else old
+        return name if old == registry.name else old
 
     return replace(
         plan,
-        registries=tuple(replace(r, name=host, host=host) if r is registry else r for r in plan.registries),
+        registries=tuple(replace(r, name=name, host=host) if r is registry else r for r in plan.registries),
         airflows=tuple(
             replace(a, connections=tuple(replace(c, registry=name_of(c.registry)) for c in a.connections))
             for a in plan.airflows

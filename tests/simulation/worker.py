@@ -142,7 +142,7 @@ class Tools:
     def _fetch(self, principal: Principal) -> Steps[Credential]:
         world = self.world
         if world.onlooker is not None:
-            world.onlooker.fetch_begun(self.worker.machine.name, principal.key)
+            world.onlooker.fetch_begun(self.worker, principal.key)
         sent = self.clock.boot()
         yield world.rng.uniform(0.02, 0.2)
         mood = world.part(f"ecr/{principal.key}").mood

@@ -6,7 +6,7 @@ import random
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
-from typing import Protocol
+from typing import Any, Protocol
 
 from ecr_refresher.core.plan import Plan, Slot
 
@@ -20,6 +20,7 @@ HARMLESS = {
     "airflow": {OK, "slow"},
     "file": {OK},
     "host": {OK},
+    "settings": {OK},
 }
 SlotId = tuple[str, str]
 
@@ -87,7 +88,7 @@ class Onlooker(Protocol):
 
     def mood_changed(self, part: Part) -> None: ...
     def slot_changed(self, slot_id: SlotId, by: str, before: Entry, after: Entry) -> None: ...
-    def fetch_begun(self, host: str, principal: str) -> None: ...
+    def fetch_begun(self, worker: Any, principal: str) -> None: ...
     def login_refused(self, host: str, airflow: str) -> None: ...
 
 

@@ -11,8 +11,6 @@ from .problems import Place, Problems, did_you_mean, is_fit_to_show, quoted
 from .schema import RegistryEntry
 from .values import is_region
 
-OWN = "default"
-
 
 class Registries:
     """The registries in the order of the settings, and how other settings refer to them."""
@@ -59,7 +57,7 @@ def resolve(entries: Sequence[RegistryEntry], paths: Paths, problems: Problems) 
         place: Place = ("registries", index)
         principal = _principal(entry, place, paths, problems)
         registry = plan.Registry(
-            name=entry.name or entry.host or OWN,
+            name=entry.name or entry.host or plan.OWN,
             host=entry.host or "",
             principal=principal,
             required=entry.required,
@@ -71,7 +69,7 @@ def resolve(entries: Sequence[RegistryEntry], paths: Paths, problems: Problems) 
             found.append(registry)
     if not entries:
         region = own_region(("registries",), paths, problems)
-        found.append(plan.Registry(name=OWN, host="", principal=plan.Principal("ecr", region)))
+        found.append(plan.Registry(name=plan.OWN, host="", principal=plan.Principal("ecr", region)))
     return Registries(found, problems)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from math import floor
 from statistics import median
 
 import pytest
@@ -131,9 +132,7 @@ def test_an_answer_narrows_the_offset_to_what_it_allows(
     known: float | None, sent: float, took: float, true_offset: float
 ) -> None:
     answered = sent + took
-    date = float(int(sent + took / 2 + true_offset) // 1)  # AWS wrote it somewhere in between, cut to seconds
-    if date > sent + took / 2 + true_offset:
-        date -= 1
+    date = float(floor(sent + took / 2 + true_offset))  # AWS wrote it somewhere in between, cut to seconds
     offset = schedule.clamp_offset(known, sent, answered, date)
     assert date - answered - 1e-6 <= offset <= date + 1 - sent + 1e-6
     assert abs(offset - true_offset) <= 1 + took + 1e-6
