@@ -19,9 +19,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run one command; returns the exit status: 0 done, 1 something failed, 2 wrong settings or command line."""
     words = list(sys.argv[1:] if argv is None else argv)
     if words == [WORKER]:
-        from .job import worker
-
-        return _end(worker.serve())
+        return _worker()
     options = _parser().parse_args(words)
     source = wire.Load(options.config, options.log_level, options.log_format)
     try:
@@ -34,6 +32,17 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 130
 
 
+def _worker() -> int:
+    from . import logs
+    from .job import worker
+
+    try:
+        return _end(worker.serve())
+    except Exception as error:  # noqa: BLE001 - a traceback would show values, and one of them may be a token
+        logs.get().error("worker_failed", reason="internal", error=logs.place_of(error))
+        return _end(EXIT_FAILED)
+
+
 def _run(source: wire.Load) -> int:
     from .daemon import supervisor
 
@@ -42,9 +51,14 @@ def _run(source: wire.Load) -> int:
 
 
 def _once(source: wire.Load, options: argparse.Namespace) -> int:
+    from . import logs
     from .job import once
 
-    status, table, document = once.run(source, force=options.force, dry_run=options.dry_run, strict=options.strict)
+    try:
+        status, table, document = once.run(source, force=options.force, dry_run=options.dry_run, strict=options.strict)
+    except Exception as error:  # noqa: BLE001 - a traceback would show values, and one of them may be a token
+        logs.get().error("once_failed", reason="internal", error=logs.place_of(error))
+        return _end(EXIT_FAILED)
     text = once.dump(document) if options.json else table
     if text:
         print(text, flush=True)  # noqa: T201 - standard output is for the command's result

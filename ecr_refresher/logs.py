@@ -6,6 +6,7 @@ import logging
 import os
 import re
 import sys
+import traceback
 import warnings
 from collections.abc import MutableMapping
 from typing import Any
@@ -20,8 +21,10 @@ _SHAPES = re.compile(
     r"|\b(?:AKIA|ASIA)[A-Z0-9]{12,}"  # an AWS access key id
     r"|(?<=Basic )\S+|(?<=Bearer )\S+"
     r"|(?<=://)[^/@\s]+(?=@)"  # user:password in a URL
-    r"|[A-Za-z0-9+/_=-]{80,}"  # a token, in whichever base64
+    r"|(?P<run>[A-Za-z0-9+/_=-]{80,})"  # a token, in whichever base64; or a long path
 )
+# A path of this length is rare, and so is base64 with a slash in every so many characters.
+_PATH_MAX, _PART_MAX = 400, 60
 _hidden: set[str] = set()
 
 
@@ -38,7 +41,20 @@ def redact(text: str) -> str:
     for secret in _hidden:
         if secret in text:
             text = text.replace(secret, MASK)
-    return _SHAPES.sub(MASK, text)
+    return _SHAPES.sub(_masked, text)
+
+
+def _masked(found: re.Match[str]) -> str:
+    run = found["run"] or ""
+    is_path = "/" in run and len(run) <= _PATH_MAX and max(map(len, run.split("/"))) <= _PART_MAX
+    return run if is_path else MASK
+
+
+def place_of(error: BaseException) -> str:
+    """Type and place of an error of ours; its values may be secret, so they are not shown."""
+    frames = traceback.extract_tb(error.__traceback__)
+    where = f"{os.path.basename(frames[-1].filename)}:{frames[-1].lineno}" if frames else "nowhere"
+    return f"{type(error).__name__} at {where}; this is a fault of ecr-refresher, please report it"
 
 
 def configure(level: str = "info", fmt: str = "json") -> None:

@@ -54,7 +54,7 @@ def status(state: State, now: float) -> dict[str, Any]:
         "started_at": rfc3339(state.aws_time(state.started_boot)),
         "ready": ready(state, now),
         "live": live(state, now),
-        "clock_skew_seconds": None if state.skew is None else round(state.skew, 3),
+        "clock_skew_seconds": None if state.skew is None else round(state.skew, 3) + 0.0,  # no minus zero
         "registries": [_registry(state, registry) for registry in (state.plan.registries if state.plan else ())],
         "slots": [_slot(state, slot, now) for slot in _slots(state)],
     }

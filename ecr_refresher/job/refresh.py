@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import asyncio
 import time
-import traceback
 from collections.abc import Callable, Coroutine
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Protocol, TypeVar
@@ -88,7 +87,7 @@ class RefreshPass:
         except Failed as error:
             self._failed(slot, error.failure, began)
         except Exception as error:  # noqa: BLE001 - one slot's trouble, ours included, never becomes another's
-            self._failed(slot, Failure(Reason.INTERNAL, _place(error)), began)
+            self._failed(slot, Failure(Reason.INTERNAL, logs.place_of(error)), began)
 
     async def _see_to(self, slot: Slot, order: wire.Order, began: float) -> None:
         registry = self.plan.registry(slot.registry)
@@ -106,7 +105,7 @@ class RefreshPass:
                 until=holding.until if need is not Need.UNBELIEVABLE else None,
                 needed=need is not Need.NONE,
                 why=need.value,
-                life=holding.life,
+                life=self._life(holding, slot),
                 witness=holding.witness,
             )
         )
@@ -140,8 +139,12 @@ class RefreshPass:
         await self._later_proofs(slot, registry, credential)
 
     def _need(self, holding: Holding, expected: Expectation, slot: Slot) -> Need:
-        life = self._lives.get(slot.principal) or holding.life or schedule.DEFAULT_LIFE_S
+        life = self._life(holding, slot) or schedule.DEFAULT_LIFE_S
         return decide.need(holding, expected, self.tools.clock.now(), life, self.rules, force=self.job.force)
+
+    def _life(self, holding: Holding, slot: Slot) -> float | None:
+        """How long the slot's tokens live, as far as any slot or fetch of the principal has told."""
+        return self._lives.get(slot.principal) or holding.life
 
     # --- what slots share ----------------------------------------------------------------------------------------
     async def _once(self, what: str, *key: Any) -> Any:
@@ -245,9 +248,8 @@ class RefreshPass:
         if order.expected_until is not None and not order.due and not skipped:
             return
         outcome = Outcome.UNCHANGED if holding.own_record else Outcome.SKIPPED
-        self.tools.report(
-            wire.Delivered(*slot.id, outcome, until=holding.until, life=holding.life, witness=holding.witness)
-        )
+        life = self._life(holding, slot)
+        self.tools.report(wire.Delivered(*slot.id, outcome, until=holding.until, life=life, witness=holding.witness))
         until = None if holding.until is None else rfc3339(holding.until)
         logs.get().info("delivery_skipped", registry=slot.registry, sink=slot.sink, outcome=outcome, expires_at=until)
 
@@ -293,10 +295,3 @@ def _own_unknown(why: Failure | None) -> Failed:
 def rfc3339(moment: float) -> str:
     """AWS's time as people and machines write it: UTC, whole seconds, `Z`."""
     return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(moment))
-
-
-def _place(error: Exception) -> str:
-    """Type and place of an error of ours; its values may be secret."""
-    frames = traceback.extract_tb(error.__traceback__)
-    where = f"{frames[-1].filename.rsplit('/', 1)[-1]}:{frames[-1].lineno}" if frames else "nowhere"
-    return f"{type(error).__name__} at {where}; this is a fault of ecr-refresher, please report it"

@@ -25,7 +25,7 @@ from .refresh import RefreshPass
 from .tools import RealTools
 
 ALARM_GRACE_S = 5.0
-EXIT_DONE, EXIT_SETTINGS = 0, 2
+EXIT_DONE, EXIT_SETTINGS, EXIT_ORPHANED = 0, 2, 3
 Report = Callable[[wire.Line], None]
 
 
@@ -115,8 +115,11 @@ def _reporter(job_id: int) -> Report:
     def report(line: wire.Line) -> None:
         text = wire.dump_line(job_id, line)
         with lock:
-            while text:
-                text = text[os.write(lines, text) :]
+            try:
+                while text:
+                    text = text[os.write(lines, text) :]
+            except BrokenPipeError:
+                os._exit(EXIT_ORPHANED)  # the supervisor is gone, and with it the order to do anything
 
     return report
 

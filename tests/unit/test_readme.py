@@ -52,5 +52,5 @@ def test_every_command_explains_itself(command: str, capsys: pytest.CaptureFixtu
 
 def test_make_targets_that_readme_names_exist() -> None:
     makefile = (Path(__file__).parents[2] / "Makefile").read_text()
-    for target in re.findall(r"make (\w+)", README):
+    for target in re.findall(r"^    make (\w+)$", README, re.MULTILINE):
         assert re.search(rf"^{target}:", makefile, re.MULTILINE), target

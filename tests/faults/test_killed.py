@@ -1,0 +1,101 @@
+"""Worker or supervisor killed at any of their steps: nothing is torn or lost, nobody is orphaned, all recovers."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import random
+import signal
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from ecr_refresher.standins.script import Delay
+from tests.faults.conftest import World, children
+from tests.testbed.processes import wait_until
+
+STUCK_S = 30.0
+STEPS: dict[str, Callable[[World], None]] = {
+    "look at Airflow": lambda world: world.airflow.always(Delay(STUCK_S), method="GET"),
+    "login at Airflow": lambda world: world.airflow.always(Delay(STUCK_S), path="/auth/token"),
+    "fetch": lambda world: world.ecr.always(Delay(STUCK_S)),
+    "proof": lambda world: world.front.slow(STUCK_S),
+    "write into Airflow": lambda world: world.airflow.always(Delay(STUCK_S), method="POST"),
+}
+
+
+def only_child(pid: int) -> int:
+    wait_until(lambda: len(children(pid)) == 1, 10, "a worker")
+    return children(pid)[0]
+
+
+@pytest.mark.parametrize("step", STEPS)
+def test_a_worker_killed_at_any_step_is_followed_by_one_that_does_the_work(step: str, world: World) -> None:
+    STEPS[step](world)
+    daemon = world.start(answering=False)
+    worker = only_child(daemon.pid)
+    daemon.wait_until_answering()
+    time.sleep(2)  # it gets as far as the step that is stuck
+    with contextlib.suppress(ProcessLookupError):
+        os.kill(worker, signal.SIGKILL)
+    world.heal()
+    daemon.wait_for(lambda status: status["ready"], within=30)
+    assert world.all_is_well()
+    assert daemon.get("/livez").status == 200
+
+
+@pytest.mark.parametrize("step", STEPS)
+def test_sigterm_at_any_step_ends_with_0_and_whole_files(step: str, world: World) -> None:
+    STEPS[step](world)
+    daemon = world.start()
+    worker = only_child(daemon.pid)
+    time.sleep(random.uniform(0, 2))
+    assert daemon.stop() == 0
+    assert not Path(f"/proc/{worker}").exists()
+    if world.config_file.exists():
+        json.loads(world.config_file.read_text())
+
+
+def test_after_a_killed_supervisor_no_worker_outlives_its_alarm_and_a_restart_fetches_nothing(world: World) -> None:
+    daemon = world.start()
+    daemon.wait_for(lambda status: status["ready"])
+    wait_until(lambda: not children(daemon.pid), 10, "the end of the first pass")
+    world.ecr.always(Delay(STUCK_S))
+    world.settings["refresh"]["deadline"] = "5s"
+    daemon.restart()
+    wait_until(lambda: not children(daemon.pid), 10, "the end of its first pass")
+    daemon.signal(signal.SIGUSR1)
+    worker = only_child(daemon.pid)
+    os.kill(daemon.pid, signal.SIGKILL)
+    daemon.wait(5)
+    wait_until(lambda: not Path(f"/proc/{worker}").exists(), 40, "the orphan's end")
+    world.heal()
+    calls = len(world.ecr.calls)
+    daemon.start(world.settings, ecr_url=world.ecr.url, measured=False)
+    daemon.wait_until_answering()
+    daemon.wait_for(lambda status: status["ready"], within=15)
+    wait_until(lambda: not children(daemon.pid), 10, "the end of its first pass")
+    assert len(world.ecr.calls) == calls
+
+
+def test_a_pass_that_hangs_is_ended_at_its_deadline_with_all_that_it_started(world: World) -> None:
+    world.settings["refresh"]["deadline"] = "5s"
+    helpers = world.directory / "bin"
+    helpers.mkdir()
+    grandchild = world.directory / "grandchild"
+    helper = helpers / "docker-credential-hang"
+    helper.write_text(f"#!/bin/sh\necho $$ > {grandchild}\nexec sleep 300\n")
+    helper.chmod(0o755)
+    world.config_file.parent.mkdir()
+    world.config_file.write_text('{"credsStore": "hang"}')
+    daemon = world.start(env={"PATH": f"{helpers}:{os.environ['PATH']}"})
+    wait_until(lambda: grandchild.exists() and grandchild.read_text().strip(), 15, "the helper's start")
+    pid = int(grandchild.read_text())
+    worker = only_child(daemon.pid)
+    wait_until(lambda: not Path(f"/proc/{pid}").exists(), 30, "the helper's end")
+    wait_until(lambda: not Path(f"/proc/{worker}").exists(), 30, "the worker's end")
+    assert daemon.get("/livez").status == 200
+    wait_until(lambda: world.book.check("AWS", world.airflow_password()) == "ok", 20, "Airflow's own delivery")
