@@ -10,6 +10,7 @@ from enum import StrEnum
 
 from .model import Credential, Holding
 from .plan import Refresh
+from .schedule import DEFAULT_LIFE_S
 
 BELIEVABLE_GRACE_S = 600.0
 LAST_QUARTER = 0.25
@@ -41,8 +42,12 @@ class Expectation:
 
 
 def believed(holding: Holding, now: float, life: float) -> bool:
-    """A record that reaches further than a token issued this moment could is wrong, foreign or malicious."""
-    return holding.until is not None and (holding.own_record or holding.until <= now + life + BELIEVABLE_GRACE_S)
+    """A record that reaches further than a token issued this moment could is wrong, foreign or malicious.
+
+    One short-lived token does not show that all are: what ECR grants by default is believed of others in any case.
+    """
+    longest = max(life, DEFAULT_LIFE_S) + BELIEVABLE_GRACE_S
+    return holding.until is not None and (holding.own_record or holding.until <= now + longest)
 
 
 def need(

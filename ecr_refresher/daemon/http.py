@@ -7,6 +7,7 @@ loop that decides publishes its state by one assignment; everything is computed 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import ssl
 import threading
@@ -19,7 +20,10 @@ from .state import State, next_boot
 
 HEAD_MAX = 8192
 CONNECTIONS_MAX = 64
+CONNECTIONS_BURST = 256  # for as long as GRACE_S: a probe among a flood shall have the time to say what it wants
+GRACE_S = 0.5
 REQUEST_S = 5.0  # for one head to arrive, and for one answer to be taken
+STOP_S = 1.0
 IDLE_S = 75.0  # between two requests of a connection that is kept: longer than a scrape interval
 
 Now = Callable[[], float]
@@ -91,43 +95,85 @@ class HttpServer:
         self.settings = server
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, name="http", daemon=True)
-        self._connections = 0
+        self._server: asyncio.Server | None = None
+        # Since when each is quiet; the one that has been so for longest stands first.
+        self._open: dict[asyncio.StreamWriter, float] = {}
         self.port = 0
 
     def start(self) -> None:
         """Bind and serve. Raises OSError where the port is taken or the certificate can't be read."""
-        settings = self.settings
+        try:
+            self._server = self._loop.run_until_complete(self._listen(self.settings))
+        except BaseException:
+            self._loop.close()
+            raise
+        self.port = self._server.sockets[0].getsockname()[1]
+        self._thread.start()
+
+    async def _listen(self, settings: Server) -> asyncio.Server:
         context: ssl.SSLContext | None = None
         if settings.tls_cert is not None:
             context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
             context.load_cert_chain(settings.tls_cert, settings.tls_key)
-        listening = asyncio.start_server(
-            self._connected, settings.host, settings.port, ssl=context, limit=HEAD_MAX, backlog=CONNECTIONS_MAX
+        return await asyncio.start_server(
+            self._connected,
+            settings.host,
+            settings.port,
+            ssl=context,
+            ssl_handshake_timeout=None if context is None else REQUEST_S,
+            ssl_shutdown_timeout=None if context is None else REQUEST_S,
+            limit=HEAD_MAX,
+            backlog=CONNECTIONS_MAX,
         )
-        try:
-            server = self._loop.run_until_complete(listening)
-        except BaseException:
+
+    def stop(self) -> None:
+        """Free the port and cut what is open: a thread that runs on would meet an interpreter in dissolution."""
+        server, self._server = self._server, None
+        if server is None:
+            return
+        asyncio.run_coroutine_threadsafe(self._cut(server), self._loop)
+        self._thread.join(STOP_S)
+        if not self._thread.is_alive():
             self._loop.close()
-            raise
-        self.port = server.sockets[0].getsockname()[1]
-        self._thread.start()
+
+    async def _cut(self, server: asyncio.Server) -> None:
+        server.close()
+        latest = self._loop.time() + STOP_S / 2
+        while (others := asyncio.all_tasks() - {asyncio.current_task()}) and self._loop.time() < latest:
+            for writer in self._open:
+                writer.transport.abort()
+            await asyncio.wait(others, timeout=STOP_S / 10, return_when=asyncio.FIRST_COMPLETED)
+        self._loop.stop()
 
     async def _connected(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        self._connections += 1
+        self._make_room()
+        self._open[writer] = self._loop.time()
         try:
-            if self._connections <= CONNECTIONS_MAX:
-                await self._serve(reader, writer)
+            await self._serve(reader, writer)
         except (OSError, TimeoutError, ValueError, asyncio.IncompleteReadError, asyncio.LimitOverrunError):
             pass  # a client that stops, stalls or talks nonsense is just let go
         finally:
-            self._connections -= 1
             writer.transport.abort() if writer.transport.get_write_buffer_size() else writer.close()
+            with contextlib.suppress(OSError):
+                await writer.wait_closed()  # TLS waits for the other side's farewell
+            self._open.pop(writer, None)
+
+    def _make_room(self) -> None:
+        """Whoever comes is answered: who has been quiet for longest has to go, but not before he could speak."""
+        if len(self._open) < CONNECTIONS_MAX:
+            return
+        quietest, since = next(iter(self._open.items()))
+        if len(self._open) >= CONNECTIONS_BURST or self._loop.time() - since > GRACE_S:
+            del self._open[quietest]
+            quietest.transport.abort()
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         wait_s, keep = REQUEST_S, True
         while keep:
             first = await asyncio.wait_for(reader.readexactly(1), wait_s)
             head = first + await asyncio.wait_for(reader.readuntil(b"\r\n\r\n"), REQUEST_S)
+            self._open.pop(writer, None)
+            self._open[writer] = self._loop.time()
             method, answer, keep = self._read(head)
             writer.write(_http(answer, keep=keep, body=method != "HEAD"))
             await asyncio.wait_for(writer.drain(), REQUEST_S)

@@ -64,7 +64,10 @@ class Supervisor:
             self._notify()
             if self._exit_code is None:
                 self._wait()
+        self._notifier.stopping()
         self._end_worker()
+        if self._server is not None:
+            self._server.stop()
         logs.get().info("daemon_stopped", status=self._exit_code)
         return self._exit_code
 

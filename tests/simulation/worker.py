@@ -149,7 +149,7 @@ class Tools:
         if mood == "hangs":
             yield CLIENT_S
         if mood == "slow":
-            yield world.rng.uniform(1.0, 8.0)
+            yield world.rng.uniform(0.3, 1.0) * world.slow_s
         if mood in ("hangs", "down"):
             raise Failed(Reason.TRANSIENT, "ECR does not answer")
         date = formatdate(world.aws_now, usegmt=True)
@@ -203,7 +203,7 @@ class Tools:
             raise Failed(Reason.TRANSIENT, "no answer")
         if mood == "slow":
             answers: list[Any] = []
-            takes = world.rng.uniform(0.5, 6.0)
+            takes = world.rng.uniform(0.3, 1.0) * world.slow_s
             world.loop.call_later(takes, lambda: answers.append(serve()))
             yield takes + 0.01
             return answers[0]
@@ -245,7 +245,7 @@ def _granted(world: World, mood: str) -> Token | None:
             return world.grant(now, now + 400 * 86400.0)
         case "gives older ones":
             age = world.rng.uniform(0.1, 0.9) * life
-            return world.grant(now - age, now - age + life)
+            return world.grant(now, now - age + life)
         case "gives short ones":
             return world.grant(now, now + life * world.rng.uniform(0.02, 0.2))
     return world.grant(now, math.floor(now + life))

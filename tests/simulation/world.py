@@ -99,6 +99,7 @@ class World:
         self.rng = random.Random(seed)
         self.loop = VirtualLoop()
         self.lives = lives
+        self.slow_s = min(6.0, lives / 300)  # what is bearable depends on how long a pass may take
         self.tokens: list[Token] = []
         self.parts: dict[str, Part] = {}
         self.connections: dict[str, Entry] = {}  # by sink

@@ -78,9 +78,7 @@ def test_the_asker_s_own_draw_binds_only_what_it_was_drawn_for(
 ) -> None:
     assume(abs(left - wanted) > decide.tolerance(life) + 1e-3)
     holding = held(left, own=own)
-    answers = [
-        decide.need(holding, Expectation(NOW + wanted, due), NOW, life, RULES) for due in (False, True)
-    ]
+    answers = [decide.need(holding, Expectation(NOW + wanted, due), NOW, life, RULES) for due in (False, True)]
     assert answers[0] is answers[1]
 
 

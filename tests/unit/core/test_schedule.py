@@ -35,9 +35,7 @@ def test_a_renewal_lies_within_the_jitter_around_its_fraction_of_the_life(
     assert due <= issued + life * (RULES.at_fraction + RULES.jitter) + slack
 
 
-@given(
-    moments, lives, rolls, st.floats(0.01, 1.5), st.floats(0, 0.9), st.none() | st.floats(1, 1e7)
-)
+@given(moments, lives, rolls, st.floats(0.01, 1.5), st.floats(0, 0.9), st.none() | st.floats(1, 1e7))
 def test_a_renewal_is_never_before_the_issue_nor_past_the_expiry(
     issued: float, life: float, roll: float, fraction: float, jitter: float, max_age: float | None
 ) -> None:

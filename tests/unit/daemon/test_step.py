@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from itertools import pairwise
 from math import inf
 
 import pytest
@@ -196,7 +197,7 @@ def test_a_file_that_is_spoiled_again_is_repaired_at_most_once_a_minute() -> Non
             world.finish(world.delivered(DOCKER, repaired=True))
             repairs.append(world.boot)
     assert len(repairs) >= 3
-    assert min(late - early for early, late in zip(repairs, repairs[1:], strict=False)) >= REPAIR_EVERY_S
+    assert min(late - early for early, late in pairwise(repairs)) >= REPAIR_EVERY_S
 
 
 def two_in_one_file() -> Plan:
@@ -472,7 +473,9 @@ def test_done_is_the_success_whatever_the_exit_status_says() -> None:
 
 def test_slots_wait_with_their_principal_where_no_token_was_to_be_had() -> None:
     world = World().loaded()
-    looks = [wire.Looked(*slot_id, until=None, needed=True, why="nothing usable there") for slot_id in (DOCKER, AIRFLOW)]
+    looks = [
+        wire.Looked(*slot_id, until=None, needed=True, why="nothing usable there") for slot_id in (DOCKER, AIRFLOW)
+    ]
     denied = failure(Reason.DENIED, "the identity may not do this")
     world.finish(*looks, wire.Fetched(PRINCIPAL, 0.1, failure=denied))
     principal = world.state.principals[PRINCIPAL]

@@ -133,9 +133,7 @@ def test_readyz_names_each_slot_and_what_is_wrong_with_it() -> None:
     world.say(world.delivered(AIRFLOW), world.failed(DOCKER, Reason.THROTTLED))
     probe = view.readyz(world.state, world.boot)
     assert not probe.ok
-    assert probe.verbose() == (
-        f"[-]docker/{CONFIG} failed: throttled\n[+]airflow/default/docker_default ok\nfailed\n"
-    )
+    assert probe.verbose() == (f"[-]docker/{CONFIG} failed: throttled\n[+]airflow/default/docker_default ok\nfailed\n")
 
 
 def test_readyz_passes_when_all_that_is_required_is_served() -> None:

@@ -109,10 +109,10 @@ class World:
     def finish(self, *lines: wire.Line) -> World:
         return self.say(*lines, wire.Done()).exit()
 
-    # --- what came of it -----------------------------------------------------------------------------------------------
+    # --- what came of it ---------------------------------------------------------------------------------------------
     def said(self, kind: type[T]) -> list[T]:
         """The actions of one kind since they were last asked for; the others are dropped."""
-        found = [action for action in self.actions if isinstance(action, kind)]
+        found: list[T] = [action for action in self.actions if isinstance(action, kind)]
         self.actions.clear()
         return found
 
@@ -134,7 +134,7 @@ class World:
         assert self.state.plan is not None
         return next(slot for slot in self.state.plan.slots() if slot.id == slot_id)
 
-    # --- whole passes --------------------------------------------------------------------------------------------------
+    # --- whole passes ------------------------------------------------------------------------------------------------
     def loaded(self, of: Plan | None = None) -> World:
         """The first worker runs and has read the settings."""
         return self.turn().say(wire.Planned(of or plan(), witness="settings 1"))

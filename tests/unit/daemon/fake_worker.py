@@ -1,0 +1,75 @@
+"""A worker that speaks the protocol and does nothing: the supervisor's tests script it through files.
+
+Run with the directory of the test as its only argument. It keeps each job in `jobs`, and behaves as the first line of
+`behaviour` says. It imports nothing of the product: what it knows of the protocol is written here.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+
+def main(directory: Path) -> None:
+    job = json.loads(sys.stdin.read())
+    with (directory / "jobs").open("a") as jobs:
+        jobs.write(json.dumps({"environ": sorted(os.environ), **job}) + "\n")
+    behaviour = (directory / "behaviour").read_text().split()
+    log("worker_runs", job=job["id"], pid=os.getpid())
+    match behaviour[0]:
+        case "serve":
+            serve(job, directory)
+        case "refuse":
+            log("worker_refuses")
+            say(job, "refused", errors=["server.listen: no such port"])
+            say(job, "done")
+            sys.exit(2)
+        case "die":
+            sys.exit(3)
+        case "babble":
+            os.write(1, b"Traceback (most recent call last):\n")
+            time.sleep(600)
+        case "hang":
+            plan(job, directory)
+            hang()
+
+
+def serve(job: dict[str, Any], directory: Path) -> None:
+    plan(job, directory)
+    now = time.time()
+    until = float(int(now) + 3600)
+    say(job, "clock", offset=now - time.clock_gettime(time.CLOCK_BOOTTIME), skew=0.0)
+    say(job, "fetched", principal="ecr/us-east-1", duration_s=0.1, issued_at=until - 3600, expires_at=until)
+    for order in job.get("orders") or [{"sink": "airflow/default/docker_default", "registry": "own"}]:
+        slot = {"sink": order["sink"], "registry": order["registry"]}
+        say(job, "delivered", **slot, outcome="written", duration_s=0.1, until=until, life=3600.0, token=f"{job['id']}")
+    say(job, "done")
+
+
+def plan(job: dict[str, Any], directory: Path) -> None:
+    if "load" in job:
+        say(job, "planned", plan=json.loads((directory / "plan").read_text()), own_hosts={})
+
+
+def hang() -> None:
+    """Stay, with a child that stays as well and holds the same pipe."""
+    child = subprocess.Popen(["sleep", "600"])
+    log("worker_hangs", child=child.pid)
+    child.wait()
+
+
+def say(job: dict[str, Any], kind: str, **fields: Any) -> None:
+    os.write(1, json.dumps({"job": job["id"], kind: fields}).encode() + b"\n")
+
+
+def log(event: str, **fields: Any) -> None:
+    os.write(2, json.dumps({"event": event, **fields}).encode() + b"\n")
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]))

@@ -1,0 +1,355 @@
+"""The server that answers probes and scrapes, over real sockets: what it answers, and what bad clients cost."""
+
+from __future__ import annotations
+
+import contextlib
+import http.client
+import json
+import socket
+import ssl
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from prometheus_client.openmetrics.parser import text_string_to_metric_families as parse_openmetrics
+from prometheus_client.parser import text_string_to_metric_families as parse_text
+
+from ecr_refresher.core import wire
+from ecr_refresher.core.plan import Server
+from ecr_refresher.daemon import http as served
+from ecr_refresher.daemon import metrics
+from ecr_refresher.daemon.http import HttpServer, Pages
+from tests.testbed.certificates import CertificateAuthority
+
+from .world import AIRFLOW, LIFE, World
+
+PATHS = ["/livez", "/healthz", "/readyz", "/startupz", "/metrics", "/status"]
+PATIENCE_S = 20.0  # no answer within this is none
+
+
+class House:
+    """A world, the pages on it, and a server that answers from them."""
+
+    def __init__(self, world: World, settings: Server) -> None:
+        self.world = world
+        self.pages = Pages(world.state, lambda: world.boot)
+        self.server = HttpServer(self.pages, settings)
+        self.server.start()
+
+    def publish(self) -> None:
+        self.pages.publish(self.world.state)
+
+    def dial(self) -> socket.socket:
+        return socket.create_connection(("127.0.0.1", self.server.port), PATIENCE_S)
+
+    def ask(self, path: str, method: str = "GET", **headers: str) -> http.client.HTTPResponse:
+        with contextlib.closing(http.client.HTTPConnection("127.0.0.1", self.server.port, PATIENCE_S)) as client:
+            client.request(method, path, headers=headers)
+            answer = client.getresponse()
+            answer.text = answer.read().decode()  # type: ignore[attr-defined]
+            return answer
+
+    def text(self, path: str, **headers: str) -> str:
+        answer = self.ask(path, **headers)
+        assert answer.status == 200
+        return str(answer.text)  # type: ignore[attr-defined]
+
+
+@pytest.fixture
+def house() -> Iterator[House]:
+    house = House(World().served(), Server(port=0))
+    yield house
+    house.server.stop()
+
+
+def rest_of(sock: socket.socket) -> bytes:
+    """Everything until the other side hangs up."""
+    found = b""
+    with contextlib.suppress(ConnectionResetError, BrokenPipeError):
+        while chunk := sock.recv(65536):
+            found += chunk
+    return found
+
+
+# --- answers ---------------------------------------------------------------------------------------------------------
+@pytest.mark.parametrize("path", PATHS)
+def test_every_path_of_the_contract_is_answered(house: House, path: str) -> None:
+    answer = house.ask(path)
+    assert answer.status == 200
+    assert answer.getheader("Cache-Control") == "no-store"
+    assert answer.getheader("X-Content-Type-Options") == "nosniff"
+
+
+@pytest.mark.parametrize("path", ["/nothing", "/livez/", "/LIVEZ", "/metrics/../status", "//livez", "/%6civez"])
+def test_other_paths_are_not_found(house: House, path: str) -> None:
+    answer = house.ask(path)
+    assert answer.status == 404
+    assert "/readyz" in answer.text  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize("method", ["POST", "PUT", "DELETE", "PATCH", "OPTIONS", "BREW"])
+@pytest.mark.parametrize("path", PATHS)
+def test_other_methods_are_told_which_ones_there_are(house: House, path: str, method: str) -> None:
+    answer = house.ask(path, method)
+    assert answer.status == 405
+    assert answer.getheader("Allow") == "GET, HEAD"
+
+
+@pytest.mark.parametrize("path", [*PATHS, "/nothing"])
+def test_head_is_get_without_the_body(house: House, path: str) -> None:
+    got, head = house.ask(path), house.ask(path, "HEAD")
+    assert (head.status, head.text) == (got.status, "")  # type: ignore[attr-defined]
+    assert head.getheader("Content-Length") == got.getheader("Content-Length")
+    assert head.getheader("Content-Type") == got.getheader("Content-Type")
+
+
+@pytest.mark.parametrize("path", ["/readyz", "/livez", "/startupz"])
+def test_probes_say_one_word_unless_asked_for_more(house: House, path: str) -> None:
+    assert house.text(path) == "ok\n"
+    for query in ("?verbose", "?verbose=1", "?a=b&verbose"):
+        text = house.text(path + query)
+        assert text.startswith("[+]")
+        assert text.endswith("passed\n")
+    assert house.text(path + "?verboser") == "ok\n"
+
+
+def test_readyz_is_503_from_the_moment_of_expiry_without_any_event(house: House) -> None:
+    assert house.ask("/readyz").status == 200
+    house.world.wait(LIFE)
+    assert house.ask("/readyz").status == 503
+    assert "failed: expired" in house.ask("/readyz?verbose").text  # type: ignore[attr-defined]
+
+
+def test_what_is_published_is_answered_from_then_on(house: House) -> None:
+    house.world.say(wire.Refused(("bad",))).ask("stop")
+    assert house.ask("/readyz").status == 200
+    house.publish()
+    assert house.ask("/readyz").status == 503
+
+
+def test_status_is_json(house: House) -> None:
+    answer = house.ask("/status")
+    assert answer.getheader("Content-Type") == "application/json"
+    status = json.loads(house.text("/status"))
+    assert status["ready"] is True
+    assert [slot["sink"] for slot in status["slots"]][1] == AIRFLOW[0]
+
+
+def test_metrics_come_as_text_or_as_openmetrics_where_asked_for(house: House) -> None:
+    plain = house.ask("/metrics")
+    assert str(plain.getheader("Content-Type")).startswith("text/plain; version=")
+    assert list(parse_text(house.text("/metrics")))
+    accept = "application/openmetrics-text;version=1.0.0,text/plain;version=0.0.4;q=0.5"
+    opened = house.ask("/metrics", Accept=accept)
+    assert str(opened.getheader("Content-Type")).startswith("application/openmetrics-text")
+    assert list(parse_openmetrics(house.text("/metrics", Accept=accept)))  # type: ignore[no-untyped-call]
+    assert not house.text("/metrics").endswith("# EOF\n")
+
+
+def test_metrics_are_rendered_when_something_changed_and_not_at_every_scrape(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rendered: list[bytes] = []
+    real = metrics.render
+
+    def render(*args: Any, **more: Any) -> bytes:
+        rendered.append(real(*args, **more))
+        return rendered[-1]
+
+    monkeypatch.setattr(metrics, "render", render)
+    for _ in range(5):
+        house.text("/metrics")
+    assert len(rendered) == 1
+    house.world.turn()
+    house.publish()
+    house.text("/metrics")
+    assert len(rendered) == 2
+    assert 'ecr_refresher_sink_ready{registry="' in house.text("/metrics")
+    house.world.wait(LIFE)  # it changes by itself as well
+    assert "} 0.0" in next(
+        line for line in house.text("/metrics").splitlines() if line.startswith("ecr_refresher_sink_ready{")
+    )
+
+
+# --- connections -----------------------------------------------------------------------------------------------------
+def test_a_connection_is_kept_for_the_next_request(house: House) -> None:
+    with contextlib.closing(http.client.HTTPConnection("127.0.0.1", house.server.port, PATIENCE_S)) as client:
+        client.connect()
+        sock = client.sock
+        for _ in range(3):
+            client.request("GET", "/livez")
+            answer = client.getresponse()
+            assert (answer.read(), answer.getheader("Connection")) == (b"ok\n", "keep-alive")
+            assert client.sock is sock
+
+
+@pytest.mark.parametrize(
+    "head",
+    [
+        "GET /livez HTTP/1.0\r\n\r\n",
+        "GET /livez HTTP/1.1\r\nConnection: close\r\n\r\n",
+        "GET /livez HTTP/1.1\r\nContent-Length: 5\r\n\r\nhello",
+        "GET /livez HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n",
+    ],
+)
+def test_a_connection_ends_where_the_client_says_so_or_sends_a_body(house: House, head: str) -> None:
+    with house.dial() as sock:
+        sock.sendall(head.encode())
+        text = rest_of(sock)
+    assert text.startswith(b"HTTP/1.1 200 OK\r\n")
+    assert b"\r\nConnection: close\r\n" in text
+    assert text.count(b"HTTP/1.1") == 1
+
+
+def test_requests_sent_in_one_go_are_answered_in_turn(house: House) -> None:
+    with house.dial() as sock:
+        sock.sendall(b"GET /livez HTTP/1.1\r\n\r\nGET /nothing HTTP/1.1\r\n\r\nGET /livez HTTP/1.0\r\n\r\n")
+        text = rest_of(sock)
+    assert [line.split()[1] for line in text.splitlines() if line.startswith(b"HTTP/1.1")] == [b"200", b"404", b"200"]
+
+
+# --- bad clients -----------------------------------------------------------------------------------------------------
+@pytest.mark.parametrize(
+    "head",
+    [
+        b"hello\r\n\r\n",
+        b"GET /livez\r\n\r\n",
+        b"GET http://elsewhere/ HTTP/1.1\r\n\r\n",
+        b"GET /livez HTTP/2\r\n\r\n",
+        b"GET  /livez HTTP/1.1\r\n\r\n",
+        b"\x16\x03\x01\x02\x00\x01\xfc\r\n\r\n",
+    ],
+)
+def test_what_is_no_http_is_told_so_and_let_go(house: House, head: bytes) -> None:
+    with house.dial() as sock:
+        sock.sendall(head)
+        assert rest_of(sock).startswith(b"HTTP/1.1 400 Bad Request\r\n")
+
+
+def test_a_client_that_hangs_up_in_the_middle_of_a_request_harms_nobody(house: House) -> None:
+    for head in (b"", b"G", b"GET /status HTTP/1.1\r\nHost"):
+        with house.dial() as sock:
+            sock.sendall(head)
+    assert house.text("/livez") == "ok\n"
+
+
+def test_a_head_of_ten_megabytes_is_cut_off_unread(house: House) -> None:
+    for _ in range(5):
+        with house.dial() as sock:
+            with contextlib.suppress(ConnectionResetError, BrokenPipeError):
+                sock.sendall(b"GET /livez HTTP/1.1\r\nX: " + b"x" * 10_000_000)
+            assert rest_of(sock) == b""
+    assert house.text("/livez") == "ok\n"
+
+
+def test_a_client_that_is_too_slow_is_let_go(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(served, "REQUEST_S", 0.05)
+    with house.dial() as sock:
+        sock.sendall(b"GET /livez HTT")
+        assert rest_of(sock) == b""
+    with house.dial() as sock:
+        assert rest_of(sock) == b""
+
+
+def test_a_kept_connection_is_let_go_when_nothing_more_comes(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(served, "IDLE_S", 0.05)
+    with house.dial() as sock:
+        sock.sendall(b"GET /livez HTTP/1.1\r\n\r\n")
+        assert rest_of(sock).count(b"HTTP/1.1 200 OK") == 1
+
+
+def test_clients_that_send_byte_by_byte_hold_up_nobody(house: House) -> None:
+    with contextlib.ExitStack() as stack:
+        slow = [stack.enter_context(house.dial()) for _ in range(20)]
+        for byte in b"GET /readyz HTTP/1.1":
+            for sock in slow:
+                sock.sendall(bytes([byte]))
+            assert house.text("/livez") == "ok\n"
+
+
+def test_five_hundred_connections_that_say_nothing_leave_others_answered(house: House) -> None:
+    with contextlib.ExitStack() as stack:
+        for _ in range(10):
+            for _ in range(50):  # no more than wait in the queue of a listening socket
+                stack.enter_context(house.dial())
+            for path in PATHS:
+                assert house.ask(path).status == 200
+
+
+def test_connections_that_were_used_once_and_are_kept_make_room_for_others(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(served, "GRACE_S", 0.0)
+    with contextlib.ExitStack() as stack:
+        kept = [stack.enter_context(house.dial()) for _ in range(served.CONNECTIONS_MAX)]
+        for sock in kept:
+            sock.sendall(b"GET /livez HTTP/1.1\r\n\r\n")
+            assert sock.recv(65536).startswith(b"HTTP/1.1 200 OK")
+        kept[0].sendall(b"GET /livez HTTP/1.1\r\n\r\n")  # no longer the one that was quiet for longest
+        assert kept[0].recv(65536).startswith(b"HTTP/1.1 200 OK")
+        assert house.text("/livez") == "ok\n"
+        assert rest_of(kept[1]) == b""
+        kept[0].sendall(b"GET /livez HTTP/1.1\r\n\r\n")
+        assert kept[0].recv(65536).startswith(b"HTTP/1.1 200 OK")
+
+
+# --- the port --------------------------------------------------------------------------------------------------------
+def test_a_port_in_use_is_an_os_error() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        server = HttpServer(Pages(World().state, time.monotonic), Server(port=taken.getsockname()[1]))
+        with pytest.raises(OSError, match="in use"):
+            server.start()
+        server.stop()
+
+
+def test_stopping_frees_the_port_and_cuts_what_is_open(house: House) -> None:
+    with house.dial() as sock:
+        sock.sendall(b"GET /livez HTTP/1.1\r\n\r\n")
+        assert sock.recv(65536)
+        house.server.stop()
+        assert rest_of(sock) == b""
+    with pytest.raises(ConnectionRefusedError):
+        house.dial()
+
+
+@pytest.fixture
+def authority(tmp_path: Path) -> CertificateAuthority:
+    return CertificateAuthority(tmp_path)
+
+
+def test_it_speaks_tls_with_a_certificate_and_a_key(authority: CertificateAuthority) -> None:
+    certificate, key = authority.issue("127.0.0.1")
+    house = House(World().served(), Server(port=0, tls_cert=certificate, tls_key=key))
+    try:
+        context = ssl.create_default_context(cafile=str(authority.ca_file))
+        with contextlib.closing(
+            http.client.HTTPSConnection("127.0.0.1", house.server.port, timeout=PATIENCE_S, context=context)
+        ) as client:
+            for _ in range(2):
+                client.request("GET", "/readyz")
+                assert client.getresponse().read() == b"ok\n"
+        with house.dial() as sock:  # plain HTTP gets no answer there
+            sock.sendall(b"GET /readyz HTTP/1.0\r\n\r\n")
+            assert b"200" not in rest_of(sock)
+    finally:
+        house.server.stop()
+
+
+def test_handshakes_that_never_end_are_let_go(authority: CertificateAuthority, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(served, "REQUEST_S", 0.2)
+    certificate, key = authority.issue("127.0.0.1")
+    house = House(World().served(), Server(port=0, tls_cert=certificate, tls_key=key))
+    try:
+        with house.dial() as sock:
+            assert rest_of(sock) == b""
+    finally:
+        house.server.stop()
+
+
+def test_a_certificate_that_is_not_there_is_an_os_error(tmp_path: Path) -> None:
+    server = HttpServer(Pages(World().state, time.monotonic), Server(port=0, tls_cert=str(tmp_path / "none.crt")))
+    with pytest.raises(FileNotFoundError):
+        server.start()
+    server.stop()

@@ -1,0 +1,215 @@
+"""The worker process as the supervisor sees it, with small real scripts as children."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import select
+import subprocess
+import sys
+import textwrap
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from ecr_refresher.core import wire
+from ecr_refresher.core.plan import Airflow, Connection, Plan, Principal, Registry
+from ecr_refresher.daemon import workers
+from ecr_refresher.daemon.workers import Overflow, Worker
+
+JOB = wire.Job(7, 1e12)
+PATIENCE_S = 30.0
+Start = Callable[..., Worker]
+
+
+@pytest.fixture
+def start(tmp_path: Path) -> Iterator[Start]:
+    """`start("print(…)", job=…)`: a worker that runs these lines of Python, or of the shell."""
+    started: list[Worker] = []
+
+    def begin(lines: str, job: wire.Job = JOB, *, shell: bool = False, **environ: str) -> Worker:
+        argv = ["/bin/sh", "-c", lines] if shell else [sys.executable, "-I", "-c", textwrap.dedent(lines)]
+        started.append(Worker(argv, environ, job))
+        return started[-1]
+
+    yield begin
+    for worker in started:
+        worker.kill()
+        worker.close()
+        with contextlib.suppress(ChildProcessError):  # the test has waited for it
+            os.waitpid(worker.pid, 0)
+
+
+def arrives(worker: Worker) -> None:
+    assert select.select([worker.lines], [], [], PATIENCE_S)[0], "nothing came"
+
+
+def lines_of(worker: Worker) -> list[tuple[int, wire.Line]]:
+    """Everything that the worker says until the end."""
+    found: list[tuple[int, wire.Line]] = []
+    while True:
+        arrives(worker)
+        try:
+            found += worker.read()
+        except EOFError:
+            return found
+
+
+SAY = """
+import os, sys
+def say(text): os.write(1, text.encode())
+"""
+
+
+def test_it_gets_its_job_and_its_lines_are_read_as_they_come(start: Start) -> None:
+    worker = start(
+        SAY
+        + """
+job = sys.stdin.read()
+say('{"job": 7, "clock": {"offset": 1.5, "skew": 0}}\\n{"job": 7, "do')
+sys.stdin.close()
+say('ne": {}}\\n')
+"""
+    )
+    assert lines_of(worker) == [(7, wire.Clock(1.5, 0.0)), (7, wire.Done())]
+
+
+def test_a_job_larger_than_any_pipe_arrives_whole_before_anybody_reads(start: Start) -> None:
+    connections = tuple(Connection(f"docker_{number}", "h") for number in range(20_000))
+    plan = Plan((Registry("h", "h", Principal("ecr", "us-east-1")),), (Airflow("a", "https://a", connections),))
+    job = wire.Job(7, 1e12, plan=plan)
+    size = len(wire.dump_job(job))
+    assert size > 1_000_000
+    worker = start(SAY + """say('{"job": %d, "done": {}}\\n' % len(sys.stdin.buffer.read()))""", job)
+    assert lines_of(worker) == [(size, wire.Done())]
+
+
+def test_a_read_never_waits(start: Start) -> None:
+    worker = start("import time; time.sleep(600)")
+    assert worker.read() == []
+
+
+def test_last_words_are_read_before_the_end_is_told(start: Start) -> None:
+    worker = start(SAY + """say('{"job": 7, "done": {}}\\n')""")
+    os.waitid(os.P_PID, worker.pid, os.WEXITED | os.WNOWAIT)
+    assert worker.read() == [(7, wire.Done())]
+    with pytest.raises(EOFError):
+        worker.read()
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "hello\\n",
+        "{}\\n",
+        "\\n",
+        '{"job": 7, "done": {}\\n',
+        '{"job": 7, "fetched": {}}\\n',
+        "\\xff\\xfe\\n",
+        "[" * 9999 + "\\n",
+    ],
+)
+def test_garbage_is_a_value_error(start: Start, text: str) -> None:
+    worker = start(SAY + f"say('{text}')")
+    arrives(worker)
+    with pytest.raises(ValueError):  # noqa: PT011 - whichever it is, the worker has gone mad
+        lines_of(worker)
+
+
+def test_a_line_without_end_is_an_overflow(start: Start) -> None:
+    worker = start(SAY + "while True: say('x' * 65536)")
+    with pytest.raises(Overflow):
+        lines_of(worker)
+
+
+def test_lines_without_end_are_an_overflow(start: Start, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(workers, "TOTAL_MAX", 200_000)
+    worker = start(SAY + """while True: say('{"job": 7, "done": {}}\\n' * 1000)""")
+    with pytest.raises(Overflow):
+        lines_of(worker)
+
+
+def test_it_leads_its_own_process_group_and_has_the_environment_it_was_given(start: Start) -> None:
+    worker = start(
+        SAY
+        + """
+same = os.getpgrp() == os.getpid() and sorted(os.environ.items()) == [("A", "b"), ("LC_CTYPE", "C.UTF-8")]
+say('{"job": %d, "done": {}}\\n' % same)
+""",
+        A="b",
+        LC_CTYPE="C.UTF-8",
+    )
+    assert lines_of(worker) == [(1, wire.Done())]
+
+
+def test_it_inherits_neither_the_job_nor_the_pipe_a_second_time(start: Start) -> None:
+    worker = start(
+        SAY
+        + """
+def names(numbers):
+    for number in numbers:
+        try: yield os.readlink(f"/proc/self/fd/{number}")
+        except OSError: pass
+ours = set(names([0, 1]))
+say('{"job": %d, "done": {}}\\n' % len(ours & set(names(range(3, 1000)))))
+"""
+    )
+    assert lines_of(worker) == [(0, wire.Done())]
+
+
+def test_a_kill_ends_what_the_worker_has_started_too(start: Start) -> None:
+    worker = start("sleep 600 & sleep 600 & echo hello; wait", shell=True)
+    arrives(worker)
+    worker.kill()
+    with pytest.raises(ValueError, match="Expecting value"):
+        worker.read()  # "hello"
+    # The pipe ends only when the last of them has let go of it: a grandchild that lived on would keep it open.
+    assert lines_of(worker) == []
+
+
+def test_a_grandchild_that_outlives_the_worker_is_ended_with_the_group(start: Start) -> None:
+    worker = start("sleep 600 & exit 0", shell=True)
+    os.waitid(os.P_PID, worker.pid, os.WEXITED | os.WNOWAIT)
+    assert worker.read() == []
+    worker.kill()
+    assert lines_of(worker) == []
+
+
+def test_killing_one_that_is_gone_is_no_trouble(start: Start) -> None:
+    worker = start("true", shell=True)
+    os.waitpid(worker.pid, 0)
+    worker.kill()
+
+
+def test_a_program_that_is_not_there_leaves_nothing_open() -> None:
+    before = os.listdir("/proc/self/fd")
+    with pytest.raises(OSError, match="No such file"):
+        Worker(["/nowhere/python"], {}, JOB)
+    assert os.listdir("/proc/self/fd") == before
+
+
+@pytest.mark.parametrize(("code", "text"), [(0, "exit status 0"), (2, "exit status 2"), (-9, "killed by signal 9")])
+def test_an_end_is_described_for_people(code: int, text: str) -> None:
+    assert workers.describe(code) == text
+
+
+REAPS = """
+import os
+from ecr_refresher.daemon.workers import reap
+pids = [os.posix_spawn("/bin/sh", ["sh", "-c", line], {}) for line in ("exit 3", "kill -9 $$", "sleep 600")]
+for pid in pids[:2]:
+    os.waitid(os.P_PID, pid, os.WEXITED | os.WNOWAIT)
+ended = dict(reap())
+assert ended == {pids[0]: "exit status 3", pids[1]: "killed by signal 9"}, ended
+assert reap() == []
+os.kill(pids[2], 9)
+os.waitid(os.P_PID, pids[2], os.WEXITED | os.WNOWAIT)
+assert reap() == [(pids[2], "killed by signal 9")]
+assert reap() == []
+"""
+
+
+def test_all_children_that_ended_are_reaped_with_how_and_none_is_waited_for() -> None:
+    # In a process of its own: it takes any child, also those of other tests.
+    subprocess.run([sys.executable, "-c", REAPS], check=True, timeout=PATIENCE_S)
