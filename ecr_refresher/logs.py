@@ -23,8 +23,7 @@ _SHAPES = re.compile(
     r"|(?<=://)[^/@\s]+(?=@)"  # user:password in a URL
     r"|(?P<run>[A-Za-z0-9+/_=-]{80,})"  # a token, in whichever base64; or a long path
 )
-# A path of this length is rare, and so is base64 with a slash in every so many characters.
-_PATH_MAX, _PART_MAX = 400, 60
+_PART_MAX = 20  # longer ones that mix cases and digits are no name between two slashes, but random
 _hidden: set[str] = set()
 
 
@@ -46,8 +45,12 @@ def redact(text: str) -> str:
 
 def _masked(found: re.Match[str]) -> str:
     run = found["run"] or ""
-    is_path = "/" in run and len(run) <= _PATH_MAX and max(map(len, run.split("/"))) <= _PART_MAX
-    return run if is_path else MASK
+    return run if "/" in run and not any(map(_looks_random, run.split("/"))) else MASK
+
+
+def _looks_random(part: str) -> bool:
+    kinds = (str.islower, str.isupper, str.isdigit)
+    return len(part) > _PART_MAX and all(any(map(is_kind, part)) for is_kind in kinds)
 
 
 def place_of(error: BaseException) -> str:

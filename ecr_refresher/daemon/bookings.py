@@ -7,7 +7,7 @@ from dataclasses import replace
 from ..core import schedule, wire
 from ..core.model import Failure, Outcome, Reason
 from .events import Action, Adopt, Exit, Say
-from .state import RECHECK_S, PrincipalState, SlotId, SlotState, State, Tally, draw
+from .state import RECHECK_S, TOGETHER_S, PrincipalState, SlotId, SlotState, State, Tally, draw
 
 SKEW_LOUD_S = 300.0
 Stepped = tuple[State, list[Action]]
@@ -92,7 +92,10 @@ def _look_after(state: State, slot_id: SlotId, now: float, *, written: bool) -> 
     if written:
         return now + RECHECK_S
     # A little earlier or later each time, so that a fleet started at once does not ask at once for ever.
-    return now + state.rules.verify_every * (0.9 + 0.2 * draw(state, "verify", slot_id, state.jobs))
+    verify = now + state.rules.verify_every * (0.9 + 0.2 * draw(state, "verify", slot_id, state.jobs))
+    planned = state.slots[slot_id].look_boot
+    # The look that is to follow a write follows it, even if something else has had us look in between.
+    return min(verify, planned) if planned > now + TOGETHER_S else verify
 
 
 def _looked(state: State, line: wire.Looked, now: float) -> State:

@@ -37,7 +37,7 @@ class AwsClock:
         """Take in the `Date` header of an answer of AWS that has just come to a request sent at `sent_boot`."""
         try:
             seconds = parsedate_to_datetime(date or "").timestamp()
-        except ValueError:
+        except (ValueError, OverflowError):
             return
         answered = self.boot()
         known = self._wall() - answered if self._offset is None else self._offset

@@ -211,7 +211,7 @@ class RefreshPass:
         refused = False
         try:
             await self._call("prove" if by != "engine" else "engine", prove, *args, limit_s=PROOF_LIMIT_S)
-        except (Failed, Refused) as error:
+        except Exception as error:  # noqa: BLE001 - a proof that goes wrong in any way must not cost the delivery
             failure, refused = as_failure(error), isinstance(error, Refused)
             logs.get().warning(
                 "proof_failed", registry=registry.name, by=by, reason=failure.reason, error=failure.message

@@ -71,9 +71,9 @@ def _load(source: wire.Load, report: Report) -> Plan | None:
     try:
         plan, warnings = settings.load(source, os.environ)
     except settings.SettingsError as error:
-        report(wire.Refused(error.errors))
         for line in error.errors:
-            print(f"ecr-refresher: settings: {logs.redact(line)}", file=sys.stderr)  # noqa: T201
+            print(f"ecr-refresher: settings: {logs.redact(line)}", file=sys.stderr, flush=True)  # noqa: T201
+        report(wire.Refused(error.errors))  # the last word: a daemon without settings ends at once, and us with it
         return None
     logs.configure(plan.log.level, plan.log.format)
     for warning in warnings:

@@ -35,7 +35,7 @@ class Host:
         self._turn_timer: asyncio.TimerHandle | None = None
         self.asks: list[float] = []
         self.worker: Worker | None = None
-        self.orphans: list[Worker] = []
+        self.ambushes: list[tuple[float, str]] = []  # what will befall the next workers, and how late
         self.up = False
         self.state = step.initial(0, wire.Load(), 0.0, 0.0)
         world.part(name)
@@ -94,6 +94,9 @@ class Host:
             match action:
                 case events.Start(job):
                     self.worker = Worker(self.world, self, job)
+                    if self.ambushes:
+                        after, how = self.ambushes.pop()
+                        self.world.loop.call_later(after, self.kill_worker, how)
                 case events.Kill():
                     if self.worker is not None:
                         self.worker.die("killed by signal 9")
@@ -108,12 +111,14 @@ class Host:
         if worker is not self.worker or not self.up:
             return
         if self.walks:  # over the wire, too
-            job, line = wire.load_line(wire.dump_line(worker.job.id, line))
+            _, line = wire.load_line(wire.dump_line(worker.job.id, line))
         self._apply(events.Reported(worker.job.id, line))
         if self.walks:
             self._turn()
 
     def gone(self, worker: Worker, how: str) -> None:
+        if worker.stopped:
+            self.world.end(self.name, "worker hangs")
         if worker is self.worker:
             self.worker = None
             self.world.loop.call_soon(self._exited, how)
@@ -150,6 +155,10 @@ class Host:
         self.world.end(self.name, "is down")
         self._restart()
 
+    def ambush(self, after_s: float, how: str) -> None:
+        """Lie in wait for the next worker, and strike so long after its start."""
+        self.ambushes.append((after_s, how))
+
     def kill_worker(self, how: str) -> None:
         """`stop` hangs it for good, `garbage` is what a mad one says before the supervisor ends it."""
         if self.worker is None:
@@ -159,6 +168,7 @@ class Host:
         self.asks.append(self.world.now)
         if how == "stop":
             self.worker.stopped = True
+            self.world.begin(self.name, "worker hangs")
             return
         if how == "garbage" and self.up:
             self._apply(events.Reported(self.worker.job.id + 7, wire.Done()))
@@ -183,6 +193,11 @@ class Host:
             self.world.say(f"{self.name}: asked to {what}")
             self.asks.append(self.world.now)
             self._apply(events.Asked("refresh" if what == "refresh" else "reload"))
+            self._turn()
+
+    def wake(self) -> None:
+        """Something that is none of the step's business (a signal of a child, a watchdog) has the loop turn."""
+        if self.up:
             self._turn()
 
     def poke(self) -> None:

@@ -44,7 +44,7 @@ def check_pages(
             if figures[name, *label] != value:
                 yield f"{name} of {slot.id} is {figures[name, *label]}, not {value}"
         if attempts < max(failed, written.get(slot.id, 0)):
-            yield f"{attempts} deliveries to {slot.id}, of which {failed} failed and {written.get(slot.id, 0)} were told"
+            yield f"{attempts} deliveries to {slot.id}; {failed} failed, {written.get(slot.id, 0)} were told of"
     for registry in known.plan.registries if known.plan else ():
         calls = figures[f"{P}refresh_attempts_total", ("registry", registry.name)]
         if calls != fetches.get(registry.principal.key, 0):

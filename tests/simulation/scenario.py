@@ -10,14 +10,24 @@ from dataclasses import dataclass, replace
 from typing import Any
 from unittest import mock
 
-from ecr_refresher.core.plan import Airflow, Connection, DockerConfig, Plan, Principal, Refresh, Registry, SecretRef, Slot
+from ecr_refresher.core.plan import (
+    Airflow,
+    Connection,
+    DockerConfig,
+    Plan,
+    Principal,
+    Refresh,
+    Registry,
+    SecretRef,
+    Slot,
+)
 from ecr_refresher.job import refresh
 
 from .clock import VirtualLoop
 from .host import Host
 from .watch import Watch
 from .worker import task_factory
-from .world import EMPTY, EPOCH, OK, Entry, File, SlotId, World
+from .world import EMPTY, OK, Entry, File, SlotId, World
 
 DAY = 86400.0
 REGIONS = ("us-east-1", "eu-west-1")
@@ -41,7 +51,7 @@ MOODS = {
 }
 ON_HOST = ("restart", "crash", "kill", "kill", "stop", "garbage", "suspend", "clock", "refresh", "reload")
 ON_CONNECTION = ("delete", "foreign password", "foreign marker", "far marker", "past marker", "old one", "late writer")
-ON_FILE = ("log out", "delete", "foreign login", "old file", "old folder")
+ON_FILE = ("log out", "delete", "foreign login", "old file", "old folder", "fight")
 
 
 class Broken(AssertionError):
@@ -107,21 +117,23 @@ class Scenario:
     def __init__(self, seed: int, size: Size = Size()) -> None:
         self.seed, self.size = seed, size
         self.rng = random.Random(f"script {seed}")
-        self.life = 43200.0 if size.long else self.rng.choice([120.0, 600.0, 600.0, 3600.0, 43200.0])
+        self.life = 43200.0 if size.long else self.rng.choice([120.0, 120.0, 600.0, 600.0, 600.0, 3600.0, 43200.0])
         self.walks = not size.long and self.life <= 600
         self.rules = self._rules()
         self.world = World(seed, self.life)
         self.watch = Watch(self.world, self.rules)
         self.world.onlooker = self.watch
         self.hosts = self._hosts()
-        span = size.days * DAY if size.long else self.life * self.rng.uniform(1.5, 4.0)
+        span = size.days * DAY if size.long else self.life * self.rng.uniform(1.2, 3.0)
         self.last = 0.0
         self.script(span)
         self.end = max(span, self.last) + 300 + 330 + 90
 
     def _rules(self) -> Refresh:
         rng = self.rng
-        verify_every = rng.choice([12 * 3600.0] * 9 + [3600.0]) if self.size.long else min(3600.0, max(60, self.life / 3))
+        verify_every = (
+            rng.choice([12 * 3600.0] * 9 + [3600.0]) if self.size.long else min(3600.0, max(60, self.life / 3))
+        )
         fraction, jitter = rng.choice([(0.667, 0.1), (0.667, 0.1), (0.5, 0.1), (0.75, 0.05), (0.667, 0.0)])
         return Refresh(
             at_fraction=fraction,
@@ -138,7 +150,9 @@ class Scenario:
         principals = [Principal("ecr", region) for region in REGIONS[: 1 + (rng.random() < 0.3)]]
         registries = tuple(
             Registry(f"r{index}", f"{index:012d}.dkr.ecr.{principal.region}.amazonaws.com", principal)
-            for index, principal in enumerate([*principals, principals[0]][: rng.choice([1, 1, 1, 1, 1, 2] if self.size.long else [1, 1, 2, 3])])
+            for index, principal in enumerate(
+                [*principals, principals[0]][: rng.choice([1] * 8 + [2] if self.size.long else [1, 1, 1, 1, 2, 3])]
+            )
         )
         airflows = tuple(
             Airflow(
@@ -173,7 +187,7 @@ class Scenario:
             loop.call_at(rng.uniform(0.0, 30.0), host.start)
             if rng.random() < 0.1:
                 host._wall_error = rng.choice([-1, 1]) * 10 ** rng.uniform(0, 5)
-        faults = rng.randrange(2, 14) if not self.size.long else rng.randrange(4, 24)
+        faults = rng.randrange(1, 9) if not self.size.long else rng.randrange(3, 16)
         for _ in range(faults):
             at = rng.uniform(0.0, span)
             roll = rng.random()
@@ -193,7 +207,7 @@ class Scenario:
         names += [f"settings/{host.name}" for host in self.hosts if rng.random() < 0.2]
         name = rng.choice(names)
         mood = rng.choice(MOODS[name.split("/", 1)[0]])
-        lasts = min(span, 10 ** rng.uniform(0.5, rng.choice([4.3] * 9 + [5.3]) if self.life > 3600 else 2.9))
+        lasts = min(span, 10 ** rng.uniform(0.5, rng.choice([3.8] * 12 + [5.3]) if self.life > 3600 else 2.9))
         sore = 340.0 if mood == "refuses the login" else 0.0
         world.loop.call_at(at, world.begin, name, mood)
         world.loop.call_at(at + lasts, world.end, name, mood, sore)
@@ -219,8 +233,7 @@ class Scenario:
                 loop.call_at(at, lambda: host.restart(lasts, orphaned=what == "crash"))
                 self._until(at + lasts)
             case "kill" | "stop" | "garbage":
-                loop.call_at(at, self._when_busy, host, what, rng.uniform(0.0, 2.0))
-                self._until(at + 120)
+                loop.call_at(at, host.ambush, rng.uniform(0.0, 2.0), what)
             case "suspend":
                 loop.call_at(at, host.suspend, lasts)
                 self._until(at + lasts + 60)
@@ -229,13 +242,6 @@ class Scenario:
             case _:
                 loop.call_at(at, host.ask, what)
                 self._until(at + 60)
-
-    def _when_busy(self, host: Host, how: str, after: float, tries: int = 2000) -> None:
-        """Wait for a pass, and strike at some moment of it."""
-        if host.worker is not None:
-            self.world.loop.call_later(after, host.kill_worker, how)
-        elif tries and self.world.now < self.end - 1200:
-            self.world.loop.call_later(0.5 + self.life / 2000, self._when_busy, host, how, after, tries - 1)
 
     def _by_foreign_hand(self, at: float) -> None:
         rng, world = self.rng, self.world
@@ -275,6 +281,15 @@ class Scenario:
             self.end = max(self.end, self.last + 720)
             return
 
+        if what == "fight" and after > 0:  # another program will have its own way, again and again
+            for number in range(6):
+                world.loop.call_later(12.0 * number, self._touch_file, slot_id, "log out", 0.0)
+                for host_ in self.hosts:
+                    world.loop.call_later(12.0 * number + 3.0, host_.wake)
+            self._until(world.now + 72 + 200)
+            self.end = max(self.end, self.last + 720)
+            return
+
         def change(file: File) -> None:
             if what == "delete":
                 file.entries.clear()
@@ -304,7 +319,7 @@ class Scenario:
     def run(self) -> Summary:
         """Let it happen. Raises Broken at the first thing that breaks a rule."""
         loop, world = self.world.loop, self.world
-        loop.set_task_factory(task_factory)  # type: ignore[arg-type]
+        loop.set_task_factory(task_factory)
         loop.set_exception_handler(self._fault_of_ours)
         loop.call_soon(self._ask_for_pages)
         self._schedule_end()
@@ -315,12 +330,11 @@ class Scenario:
             warnings.catch_warnings(),
         ):
             loop.run_forever()
-        for host in self.hosts:
-            for worker in [host.worker, *host.orphans]:
-                if worker is not None:
-                    worker.die()
-        loop.call_later(0.0, loop.stop)
-        loop.run_forever()
+            for host in self.hosts:
+                if host.worker is not None:
+                    host.worker.die()
+            loop.call_later(0.0, loop.stop)
+            loop.run_forever()
         loop.close()
         if self.watch.broken:
             raise Broken(self._account())
@@ -335,6 +349,8 @@ class Scenario:
             return
         if any(part.mood != OK for part in self.world.parts.values()):
             self.watch.fail(f"the script is not over: {[p for p in self.world.parts.values() if p.mood != OK]}")
+        for host in self.hosts:
+            host.ambushes.clear()
         busy = any(host.worker is not None for host in self.hosts)
         if busy and self.world.now < self.end + 120:
             self.world.loop.call_later(1.0, self._finish)
@@ -358,12 +374,24 @@ class Scenario:
         return "\n".join([self.watch.broken or "", "", *lines, "", plan, f"to see it again: {again}"])
 
 
+class WrongPassword(Scenario):
+    """Some hours in which every Airflow refuses the password; nothing else goes wrong."""
+
+    def script(self, span: float) -> None:
+        for host in self.hosts:
+            self.world.loop.call_at(1.0, host.start)
+        for airflow in self.hosts[0].plan.airflows:
+            self.world.loop.call_at(3000.0, self.world.begin, f"airflow/{airflow.name}", "refuses the login")
+            self.world.loop.call_at(span - 600.0, self.world.end, f"airflow/{airflow.name}", "refuses the login", 340.0)
+
+
 def small(seed: int) -> Scenario:
     return Scenario(seed)
 
 
+def wrong_password(seed: int) -> Scenario:
+    return WrongPassword(seed, Size(long=True, days=0.5))
+
+
 def long(seed: int, days: float) -> Scenario:
     return Scenario(seed, replace(Size(long=True), days=days))
-
-
-__all__ = ["EPOCH", "Broken", "Scenario", "Size", "Summary", "long", "small"]

@@ -136,6 +136,8 @@ class Watch:
             lost = before.token.expires_at - slack
             believable = before.token.expires_at <= aws_now + self.longest + GRACE_S
             if aws_now < lost > after.token.expires_at and believable:
+                if ours and self.told[by].until.get(slot_id, 0.0) >= lost:
+                    self.fail(f"(b) {by} puts something older into {slot_id}, and knew of the better one")
                 self.world.loop.call_later(MEND_S, self._mended, watched, lost, now)
         if self._usable(watched, after) and after.until is not None:
             watched.impaired_since = None
@@ -185,9 +187,11 @@ class Watch:
             return
         if watched.touched_at is not None:
             since = max(since, watched.touched_at + watched.drift_s)
-        if watched.ok_since is not None and self.world.now - max(since, watched.ok_since) >= self._window(
-            entry.token.life if entry.token else 0.0
-        ) - 1e-3:
+        if (
+            watched.ok_since is not None
+            and self.world.now - max(since, watched.ok_since)
+            >= self._window(entry.token.life if entry.token else 0.0) - 1e-3
+        ):
             self.fail(f"(6.1) {watched.slot.id} was not renewed, though due since {since:.1f} s and in reach")
 
     def _look_in(self, watched: Watched) -> None:

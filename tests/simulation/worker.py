@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextvars
 import math
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable
 from email.utils import formatdate
 from typing import Any, Protocol, cast
 
@@ -108,7 +108,7 @@ class Worker:
             offset, boot=self.machine.boot, wall=self.machine.wall, on_change=lambda o, s: self.report(wire.Clock(o, s))
         )
         the_pass = RefreshPass(self.job, self.job.plan or plan, Tools(self, clock))
-        task = self.world.loop.create_task(cast("Coroutine[Any, Any, None]", the_pass.run()))
+        task = self.world.loop.create_task(the_pass.run())
         task.add_done_callback(lambda done: None if done.cancelled() else self._finish())
 
     def _finish(self) -> None:

@@ -1,4 +1,4 @@
-"""All that lies outside a daemon: ECR, registries, Airflows, files and secrets, each in one of the moods of a script."""
+"""All that lies outside a daemon: ECR, registries, Airflows, files, secrets, each in a mood of a script."""
 
 from __future__ import annotations
 

@@ -68,7 +68,10 @@ def credential_from(answer: dict[str, Any], now: float, *, public: bool = False)
     if not isinstance(expires, datetime):
         raise _invalid("says no expiry")
     # Cut to whole seconds: an Airflow marker records no finer ones, and all slots shall speak of the same moment.
-    expires_at = float(math.floor(expires.timestamp()))
+    try:
+        expires_at = float(math.floor(expires.timestamp()))
+    except (ValueError, OverflowError):  # a year that no clock reaches
+        raise _invalid("says an expiry that makes no sense") from None
     if expires_at <= now:
         raise _invalid(f"expired {now - expires_at:.0f} s ago by AWS's own clock")
     if expires_at - now > LIFE_MAX_S:

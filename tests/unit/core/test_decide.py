@@ -93,11 +93,16 @@ def test_what_was_drawn_for_is_renewed_when_its_draw_says_so(life: float, share:
 def test_a_marker_later_than_a_fresh_token_could_be_is_not_believed_unless_it_is_our_own_record(
     life: float, beyond: float
 ) -> None:
-    left = life + decide.BELIEVABLE_GRACE_S + 1 + beyond
+    left = max(life, LIFE) + decide.BELIEVABLE_GRACE_S + 1 + beyond
     assert decide.need(held(left), UNKNOWN, NOW, life, RULES) is Need.UNBELIEVABLE
     assert decide.need(held(left, own=True), UNKNOWN, NOW, life, RULES) is Need.NONE
     assert not decide.believed(held(left), NOW, life)
     assert decide.believed(held(left, own=True), NOW, life)
+
+
+def test_one_short_lived_token_does_not_show_that_all_others_are() -> None:
+    assert decide.believed(held(11 * H), NOW, 60.0)
+    assert decide.need(held(11 * H), UNKNOWN, NOW, 60.0, RULES) is Need.NONE
 
 
 @given(lives, lefts, st.booleans())

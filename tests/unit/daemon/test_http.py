@@ -295,6 +295,27 @@ def test_connections_that_were_used_once_and_are_kept_make_room_for_others(
         assert kept[0].recv(65536).startswith(b"HTTP/1.1 200 OK")
 
 
+def test_who_has_only_just_come_is_not_sent_away_for_the_next(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(served, "GRACE_S", 600.0)
+    with contextlib.ExitStack() as stack:
+        first = stack.enter_context(house.dial())
+        for _ in range(2 * served.CONNECTIONS_MAX):
+            stack.enter_context(house.dial()).sendall(b"GET /livez HTTP/1.1\r\n\r\n")
+        first.sendall(b"GET /livez HTTP/1.0\r\n\r\n")
+        assert rest_of(first).startswith(b"HTTP/1.1 200 OK")
+
+
+def test_a_burst_has_its_bound_whoever_has_only_just_come(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(served, "GRACE_S", 600.0)
+    with contextlib.ExitStack() as stack:
+        first = stack.enter_context(house.dial())
+        for _ in range(served.CONNECTIONS_BURST):
+            sock = stack.enter_context(house.dial())
+            sock.sendall(b"GET /livez HTTP/1.1\r\n\r\n")
+            assert sock.recv(65536).startswith(b"HTTP/1.1 200 OK")
+        assert rest_of(first) == b""
+
+
 # --- the port --------------------------------------------------------------------------------------------------------
 def test_a_port_in_use_is_an_os_error() -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:

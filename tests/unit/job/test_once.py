@@ -1,0 +1,186 @@
+"""`once`: the account of one pass, its exit status, and what people and machines are told."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from ecr_refresher.core import wire
+from ecr_refresher.core.model import Failure, Outcome, Reason
+from ecr_refresher.core.plan import Airflow, Connection, DockerConfig, Plan, Principal, Registry
+from ecr_refresher.job import once, worker
+from ecr_refresher.job.clock import boot_time
+from ecr_refresher.job.once import Account
+
+NOW, H = 1_800_000_000.0, 3600.0
+HOST = "123456789012.dkr.ecr.us-east-1.amazonaws.com"
+PRINCIPAL = "ecr/us-east-1"
+DOCKER, AIRFLOW = ("docker//config.json", HOST), ("airflow/default/docker_default", HOST)
+DENIED = Failure(Reason.DENIED, "the password is wrong; correct it")
+
+
+def plan(*, required: bool = True) -> Plan:
+    return Plan(
+        (Registry(HOST, HOST, Principal("ecr", "us-east-1")),),
+        (Airflow("default", "https://airflow", (Connection("docker_default", HOST, required=required),)),),
+        (DockerConfig("/config.json", (HOST,)),),
+    )
+
+
+def looked(slot_id: tuple[str, str], left: float | None = None, *, needed: bool = True) -> wire.Looked:
+    until = None if left is None else NOW + left
+    return wire.Looked(*slot_id, until=until, needed=needed, why="due for renewal" if needed else "fresh")
+
+
+def written(slot_id: tuple[str, str]) -> wire.Delivered:
+    return wire.Delivered(*slot_id, Outcome.WRITTEN, until=NOW + 12 * H)
+
+
+def failed(slot_id: tuple[str, str], failure: Failure = DENIED) -> wire.Delivered:
+    return wire.Delivered(*slot_id, Outcome.FAILED, failure=failure)
+
+
+def account(*lines: wire.Line, of: Plan | None = None, dry_run: bool = False) -> Account:
+    account = Account(dry_run=dry_run)
+    for line in (wire.Planned(of or plan()), *lines):
+        account.take(line)
+    return account
+
+
+def verdict(*lines: wire.Line, of: Plan | None = None, strict: bool = False, dry_run: bool = False) -> int:
+    status, warnings = account(*lines, of=of, dry_run=dry_run).verdict(NOW, strict=strict)
+    assert bool(warnings) == (status == 0 and any(isinstance(line, wire.Delivered) and line.failure for line in lines))
+    return status
+
+
+# --- the exit status -------------------------------------------------------------------------------------------------
+def test_all_written_is_0() -> None:
+    assert verdict(looked(DOCKER), looked(AIRFLOW), written(DOCKER), written(AIRFLOW)) == 0
+
+
+@pytest.mark.parametrize("outcome", [Outcome.UNCHANGED, Outcome.SKIPPED])
+@pytest.mark.parametrize("strict", [False, True])
+def test_all_there_already_is_0(outcome: Outcome, strict: bool) -> None:
+    fresh = [replace(written(slot_id), outcome=outcome) for slot_id in (DOCKER, AIRFLOW)]
+    assert verdict(*fresh, strict=strict) == 0
+
+
+def test_a_required_slot_that_holds_nothing_and_failed_is_1() -> None:
+    assert verdict(looked(DOCKER), written(DOCKER), failed(AIRFLOW)) == 1
+
+
+@pytest.mark.parametrize(("left", "status"), [(30 * 60, 0), (30 * 60 - 1, 1), (0, 1), (-60, 1)])
+def test_a_failure_does_no_harm_while_what_is_held_is_good_for_30_more_minutes(left: float, status: int) -> None:
+    assert verdict(looked(AIRFLOW, left), failed(AIRFLOW), written(DOCKER)) == status
+    assert verdict(looked(AIRFLOW, left), failed(AIRFLOW), written(DOCKER), strict=True) == 1
+
+
+def test_a_slot_that_is_not_required_fails_nothing_unless_strict() -> None:
+    lines = [looked(AIRFLOW), failed(AIRFLOW), written(DOCKER)]
+    assert verdict(*lines, of=plan(required=False)) == 0
+    assert verdict(*lines, of=plan(required=False), strict=True) == 1
+
+
+def test_a_token_that_was_not_to_be_had_fails_the_slots_that_waited_for_it() -> None:
+    fetch = wire.Fetched(PRINCIPAL, 0.1, failure=DENIED)
+    assert verdict(looked(DOCKER), looked(AIRFLOW, 10 * H, needed=False), fetch) == 1
+    account_ = account(looked(DOCKER), looked(AIRFLOW, 10 * H, needed=False), fetch)
+    failures = {slot.id: account_.failure_of(slot) for slot in plan().slots()}
+    assert failures == {DOCKER: DENIED, AIRFLOW: None}
+
+
+def test_a_second_fetch_that_failed_fails_nobody_who_was_served() -> None:
+    lines = [looked(DOCKER), looked(AIRFLOW), wire.Fetched(PRINCIPAL, 0.1, failure=DENIED)]
+    assert verdict(*lines, written(DOCKER), written(AIRFLOW), strict=True) == 0
+
+
+def test_a_dry_run_is_0_when_nothing_failed() -> None:
+    assert verdict(looked(DOCKER), looked(AIRFLOW), dry_run=True, strict=True) == 0
+
+
+def test_a_dry_run_whose_look_fails_is_1() -> None:
+    assert verdict(looked(DOCKER), failed(AIRFLOW), dry_run=True) == 1
+
+
+# --- what is told ----------------------------------------------------------------------------------------------------
+def test_the_table_is_for_people() -> None:
+    told = account(looked(DOCKER), looked(AIRFLOW, 10 * H), written(DOCKER), failed(AIRFLOW))
+    status, warnings = told.verdict(NOW, strict=False)
+    assert status == 0
+    assert once._table(told, warnings).splitlines() == [
+        f"SINK                            REGISTRY{' ' * (len(HOST) - 8)}  OUTCOME  HELD UNTIL",
+        f"docker//config.json             {HOST}  written  2027-01-15T20:00:00Z",
+        f"airflow/default/docker_default  {HOST}  failed   2027-01-15T18:00:00Z",
+        "airflow/default/docker_default: denied: the password is wrong; correct it",
+        f"warning: airflow/default/docker_default ({HOST}) failed, but what it holds is good until 2027-01-15T18:00:00Z",
+    ]
+
+
+def test_the_table_of_a_dry_run_says_why() -> None:
+    told = account(looked(DOCKER), looked(AIRFLOW, 10 * H, needed=False), dry_run=True)
+    lines = once._table(told, []).splitlines()
+    assert "would write (due for renewal)" in lines[1]
+    assert lines[1].endswith(" -")
+    assert "fresh (fresh)" in lines[2] or "  fresh  " in lines[2]
+
+
+def test_the_document_is_for_machines() -> None:
+    told = account(looked(DOCKER), looked(AIRFLOW, 10 * H), written(DOCKER), failed(AIRFLOW))
+    document = json.loads(once.dump(once._document(told, 0, ["a warning"])))
+    assert document == {
+        "status": 0,
+        "dry_run": False,
+        "slots": [
+            {
+                "sink": "docker//config.json",
+                "registry": HOST,
+                "required": True,
+                "outcome": "written",
+                "held_until": "2027-01-15T20:00:00Z",
+                "error": None,
+            },
+            {
+                "sink": "airflow/default/docker_default",
+                "registry": HOST,
+                "required": True,
+                "outcome": "failed",
+                "held_until": "2027-01-15T18:00:00Z",
+                "error": {"reason": "denied", "message": "the password is wrong; correct it"},
+            },
+        ],
+        "warnings": ["a warning"],
+    }
+
+
+def test_the_own_registry_found_out_later_replaces_what_stood_for_it() -> None:
+    unknown = Plan((Registry("default", "", Principal("ecr", "us-east-1")),), (), (DockerConfig("/c", ("default",)),))
+    told = account(wire.Planned(plan()), written(DOCKER), written(AIRFLOW), of=unknown)
+    assert set(told.findings) == {DOCKER, AIRFLOW}
+    assert told.verdict(NOW, strict=True) == (0, [])
+
+
+# --- refused settings ------------------------------------------------------------------------------------------------
+def test_wrong_settings_are_status_2_and_every_error_is_printed_before_it_is_reported(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("ECR_REFRESHER_REGISTRIES", "ECR_REFRESHER_LISTEN"):
+        monkeypatch.delenv(name, raising=False)
+    settings = tmp_path / "settings.yaml"
+    settings.write_text("registries: [not-a-host]\nserver: {listen: nowhere}\n")
+    printed_by_then: list[str] = []
+    refused: list[wire.Line] = []
+
+    def report(line: wire.Line) -> None:
+        printed_by_then.append(capsys.readouterr().err)
+        refused.append(line)
+
+    job = wire.Job(1, boot_time() + 60, load=wire.Load(str(settings)))
+    assert worker.execute(job, report) == worker.EXIT_SETTINGS == 2
+    (line,) = refused
+    assert isinstance(line, wire.Refused)
+    assert len(line.errors) == 2
+    for error in line.errors:  # a daemon without settings ends its worker as soon as it hears of this
+        assert error in printed_by_then[0]
