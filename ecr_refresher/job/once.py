@@ -17,6 +17,7 @@ from .worker import EXIT_DONE, EXIT_SETTINGS, execute
 EXIT_FAILED = 1
 GOOD_FOR_S = 1800.0  # a failure is not worth failing for while what is held lives this much longer
 LIMIT_S = 60.0
+WOULD_WRITE = "would write"
 
 
 @dataclass(slots=True)
@@ -48,7 +49,7 @@ class Account:
             case wire.Clock():
                 self.offset = line.offset
             case wire.Looked():
-                outcome = "would write" if line.needed else "fresh"
+                outcome = WOULD_WRITE if line.needed else "fresh"
                 self.findings[line.sink, line.registry] = Finding(line.until, outcome, line.why)
             case wire.Fetched():
                 if line.failure is not None:
@@ -63,7 +64,7 @@ class Account:
     def failure_of(self, slot: Slot) -> Failure | None:
         """Why a slot got nothing: its own failure, or that of the fetch that it waited for."""
         finding = self.findings[slot.id]
-        if finding.failure is not None or finding.outcome != "would write" or self.dry_run:
+        if finding.failure is not None or finding.outcome != WOULD_WRITE or self.dry_run:
             return finding.failure
         return self.fetch_failures.get(slot.principal)
 
@@ -120,7 +121,7 @@ def _table(account: Account, warnings: list[str]) -> str:
     for slot in account.plan.slots() if account.plan else ():
         finding, failure = account.findings[slot.id], account.failure_of(slot)
         outcome = "failed" if failure else str(finding.outcome)
-        if account.dry_run and not failure and finding.why:
+        if account.dry_run and not failure and outcome == WOULD_WRITE:
             outcome = f"{outcome} ({finding.why})"
         rows.append((slot.sink, slot.registry, outcome, rfc3339(finding.until) if finding.until else "-"))
         if failure:

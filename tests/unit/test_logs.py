@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import base64
 import json
+import logging
 import os
+import random
 import re
 import subprocess
 import sys
@@ -27,8 +29,6 @@ TOKEN = base64.b64encode(bytes(range(256)) * 6).decode()
 @pytest.fixture(autouse=True)
 def own_logging(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """What a test configures or hides is its own affair."""
-    import logging
-
     monkeypatch.setattr(logs, "_hidden", set())
     with warnings.catch_warnings():
         yield
@@ -92,34 +92,17 @@ def test_what_people_need_to_read_is_left_readable(text: str) -> None:
     assert logs.redact(text) == text
 
 
-@given(st.binary(min_size=90, max_size=4000), st.sampled_from([base64.b64encode, base64.urlsafe_b64encode]))
-def test_no_random_bytes_in_base64_are_shown(raw: bytes, encode: Callable[[bytes], bytes]) -> None:
-    text = encode(raw).decode()
-    mixed = all(any(map(kind, text)) for kind in (str.islower, str.isupper, str.isdigit)) and max(
-        map(len, text.split("/"))
-    )
-    shown = logs.redact(f"it was {text}.")
-    if "/" not in text or max(map(len, text.split("/"))) >= 60 and mixed and _mixes(text):
-        assert text not in shown
+@given(st.integers(0, 2**64), st.integers(150, 4000), st.sampled_from([base64.b64encode, base64.urlsafe_b64encode]))
+def test_no_random_bytes_in_base64_are_shown(seed: int, length: int, encode: Callable[[bytes], bytes]) -> None:
+    text = encode(random.Random(seed).randbytes(length)).decode()
+    assert logs.redact(f"it was {text}.") == "it was ***."
 
 
-def _mixes(text: str) -> bool:
-    longest = max(text.split("/"), key=len)
-    return all(re.search(kind, longest) for kind in ("[a-z]", "[A-Z]", "[0-9]"))
-
-
-@given(st.text(min_size=4), st.text(), st.text())
+@given(st.text("abcdef012345", min_size=4), st.text("abcdef012345 ="), st.text("abcdef012345 ="))
 def test_a_hidden_text_is_masked_wherever_it_turns_up(secret: str, before: str, after: str) -> None:
     logs._hidden.clear()
     assert logs.hide(Secret(secret)) == Secret(secret)
-    assert logs.redact(f"{before}{secret}{after}").count(secret) <= logs.redact("***").count(secret) + _made_by_masks(
-        secret, before, after
-    )
-
-
-def _made_by_masks(secret: str, before: str, after: str) -> int:
-    """A secret such as `***` may be made of the masks themselves."""
-    return (before + after).count("*") + 3 if set(secret) & set("*") else 0
+    assert secret not in logs.redact(before + secret + after)
 
 
 def test_a_hidden_text_inside_a_word_is_masked_too() -> None:
@@ -193,8 +176,6 @@ def test_the_level_may_be_changed_while_running(said: Said) -> None:
 
 
 def test_the_libraries_own_loggers_are_silent_at_every_level_of_ours(said: Said) -> None:
-    import logging
-
     logs.configure("debug")
     library = logging.getLogger("botocore.endpoint")
     library.setLevel(logging.DEBUG)
@@ -219,14 +200,16 @@ def test_an_exception_on_the_console_shows_no_local_variables(capfd: pytest.Capt
     logs.configure("info", "console")
 
     def fail() -> None:
-        password = "hunter2-in-a-local"
+        password = "-".join(["hunter2", "in", "a", "local"])
         raise LookupError(len(password))
 
     try:
         fail()
     except LookupError:
         logs.get().error("broken", exc_info=True)
-    assert "hunter2-in-a-local" not in capfd.readouterr().err.replace('password = "hunter2-in-a-local"', "")
+    text = capfd.readouterr().err
+    assert "LookupError" in text
+    assert "hunter2-in-a-local" not in text
 
 
 def test_the_place_of_an_error_is_told_and_its_values_are_not() -> None:

@@ -300,7 +300,9 @@ def test_who_has_only_just_come_is_not_sent_away_for_the_next(house: House, monk
     with contextlib.ExitStack() as stack:
         first = stack.enter_context(house.dial())
         for _ in range(2 * served.CONNECTIONS_MAX):
-            stack.enter_context(house.dial()).sendall(b"GET /livez HTTP/1.1\r\n\r\n")
+            sock = stack.enter_context(house.dial())
+            sock.sendall(b"GET /livez HTTP/1.1\r\n\r\n")
+            assert sock.recv(65536).startswith(b"HTTP/1.1 200 OK")
         first.sendall(b"GET /livez HTTP/1.0\r\n\r\n")
         assert rest_of(first).startswith(b"HTTP/1.1 200 OK")
 

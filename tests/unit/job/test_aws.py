@@ -88,7 +88,7 @@ def test_a_role_that_may_not_be_taken_on_wants_another_right() -> None:
         (boto.ReadTimeoutError(endpoint_url="https://u:p@host"), Reason.TRANSIENT, "could not be reached"),
         (boto.EndpointConnectionError(endpoint_url="https://u:p@host"), Reason.TRANSIENT, "EndpointConnectionError"),
         (boto.ProxyConnectionError(proxy_url="http://u:p@host"), Reason.TRANSIENT, "could not be reached"),
-        (boto.SSLError(endpoint_url="https://u:p@host", error="x"), Reason.INVALID, "AWS_CA_BUNDLE"),
+        (boto.SSLError(endpoint_url="https://u:p@host", error=OSError()), Reason.INVALID, "AWS_CA_BUNDLE"),
         (boto.ProfileNotFound(profile="prod"), Reason.INVALID, "AWS_PROFILE"),
         (boto.ConfigNotFound(path="/x"), Reason.INVALID, "AWS_CONFIG_FILE"),
         (boto.TokenRetrievalError(provider="sso", error_msg="x"), Reason.DENIED, "aws sso login"),

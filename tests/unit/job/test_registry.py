@@ -44,7 +44,9 @@ def serve() -> Iterator[Callable[..., Front]]:
     """`serve(status, headers)`: a front on loopback; with a certificate, one that speaks TLS."""
     servers: list[http.server.ThreadingHTTPServer] = []
 
-    def begin(status: int = 200, headers: dict[str, str] | None = None, certificate: tuple[str, str] | None = None) -> Front:
+    def begin(
+        status: int = 200, headers: dict[str, str] | None = None, certificate: tuple[str, str] | None = None
+    ) -> Front:
         front = Front(status, headers or {})
 
         class Handler(http.server.BaseHTTPRequestHandler):
@@ -57,7 +59,7 @@ def serve() -> Iterator[Callable[..., Front]]:
                 self.end_headers()
                 self.wfile.write(b"{}")
 
-            def log_message(self, format: str, *args: object) -> None:
+            def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the base's own name
                 pass
 
         class Quiet(http.server.ThreadingHTTPServer):
