@@ -84,7 +84,7 @@ def _load(source: wire.Load, report: Report) -> Plan | None:
 def _resolve(tools: RealTools) -> tuple[Plan, dict[str, str], Failure | None]:
     from .sources import ecr
 
-    hosts, failure = own_registry.find_out(tools.plan, lambda region: ecr.own_host(tools.aws(), region))
+    hosts, failure = own_registry.find_out(tools.plan, lambda principal: ecr.own_host(tools.aws(), principal))
     if failure is not None:
         logs.get().error("own_registry_unknown", reason=failure.reason, error=failure.message)
     tools.plan = own_registry.known(tools.plan, hosts)

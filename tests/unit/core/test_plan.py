@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from ecr_refresher.core.plan import Airflow, Connection, DockerConfig, Plan, Principal, Registry
+from ecr_refresher.core.plan import Airflow, Connection, DockerConfig, Plan, Principal, Registry, Role
 
 OWN = Principal("ecr", "us-east-1")
-PARTNER = Principal("ecr", "eu-west-1", "arn:aws:iam::210987654321:role/pull", "team")
+PARTNER = Principal("ecr", "eu-west-1", (Role("arn:aws:iam::210987654321:role/pull", "team"),))
 PLAN = Plan(
     registries=(
         Registry("own", "123456789012.dkr.ecr.us-east-1.amazonaws.com", OWN),
@@ -47,7 +47,7 @@ def test_a_slot_is_required_if_all_of_its_own_are() -> None:
 
 def test_a_slot_knows_whose_token_belongs_there_and_what_people_call_it() -> None:
     partner = next(slot for slot in PLAN.slots() if slot.sink == "airflow/prod/docker_partner")
-    assert partner.principal == "ecr/eu-west-1/arn:aws:iam::210987654321:role/pull"
+    assert partner.principal == "ecr/eu-west-1/arn:aws:iam::210987654321:role/pull external_id_1=#c4e0a61f"
     assert partner.target == "https://airflow.example.com"
     assert PLAN.slots()[0].target == "/root/.docker/config.json"
     assert PLAN.slots()[0].principal == "ecr/us-east-1"

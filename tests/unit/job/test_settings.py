@@ -19,6 +19,7 @@ from ecr_refresher.core.plan import (
     Principal,
     Refresh,
     Registry,
+    Role,
     SecretRef,
     Server,
 )
@@ -77,7 +78,7 @@ def test_every_key_reaches_the_plan(tmp_path: Path) -> None:
             Registry(
                 "partner",
                 PARTNER,
-                Principal("ecr", "eu-west-1", "arn:aws:iam::210987654321:role/ecr-pull", "team-data"),
+                Principal("ecr", "eu-west-1", (Role("arn:aws:iam::210987654321:role/ecr-pull", "team-data"),)),
                 required=False,
                 probe_image="web_scraper:latest",
                 registry_url="https://127.0.0.1:8443",
