@@ -49,15 +49,15 @@ class EcrHost:
         return self.account is not None and self.partition not in partitions.of_suffix(self.suffix)
 
     def names(self) -> tuple[EcrHost, ...]:
-        """Every name of this very registry, this one included: plain, FIPS, dual-stack, both, as far as AWS has them."""
+        """Every name of this registry, this one included: plain, FIPS, dual-stack, both, as far as AWS has them."""
         if self.account is None:
             return tuple(replace(self, suffix=suffix) for suffix in PUBLIC_HOSTS)
         partition = self.partition
         found = [self]
         for suffix, dualstack in ((partition.suffix, False), (partition.dualstack, True)):
-            for fips in (False, True):
-                if suffix is not None and (not fips or self.region in partitions.FIPS_REGIONS):
-                    found.append(replace(self, suffix=suffix, dualstack=dualstack, fips=fips))
+            kinds = (False, True) if self.region in partitions.FIPS_REGIONS else (False,)
+            if suffix is not None:
+                found += [replace(self, suffix=suffix, dualstack=dualstack, fips=fips) for fips in kinds]
         return tuple(dict.fromkeys(found))
 
     def __str__(self) -> str:

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import os
 import ssl
-from urllib.parse import urlsplit
-from urllib.request import getproxies, proxy_bypass
 
 import urllib3
 
 from ..core.model import Credential, Failed, Failure, Reason
 from ..core.plan import Registry
+from .proxies import pool_for
 
 PROOF_S = 3.0
 _MANIFESTS = ", ".join(
@@ -103,8 +102,4 @@ def _pool(base: str, ca_file: str | None) -> urllib3.PoolManager:
             context.load_verify_locations(cafile=bundle)
     except OSError:
         raise Failed(Reason.MISSING, "the CA file can't be read; correct ca_file, or AWS_CA_BUNDLE") from None
-    parts = urlsplit(base)
-    proxy = getproxies().get(parts.scheme)
-    if proxy and not proxy_bypass(parts.hostname or ""):
-        return urllib3.ProxyManager(proxy, ssl_context=context)
-    return urllib3.PoolManager(ssl_context=context)
+    return pool_for(base, context)

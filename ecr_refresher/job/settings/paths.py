@@ -41,7 +41,7 @@ class Paths:
         return directory and os.path.join(self.expanded(directory), "config.json")
 
     def aws_region(self, profile: str | None = None) -> tuple[str, str]:
-        """Where the AWS region is set, and the region; both empty where it is not. A named profile's own comes first."""
+        """Where the AWS region is set, and the region; both empty where it is not. A profile's own comes first."""
         file = self.expanded(self._environ.get("AWS_CONFIG_FILE") or "~/.aws/config")
         if profile is not None and (region := _region_in(file, profile)):
             return file, region

@@ -143,7 +143,7 @@ def _roles(entry: RegistryEntry, place: Place, problems: Problems) -> tuple[plan
     elif ids and len(ids) != len(entry.role_arn):
         problems.error(
             (*place, "external_id"),
-            f"{len(ids)} external ids for {len(entry.role_arn)} roles; give one for the last role, or one (or null) each",
+            f"{len(ids)} external ids for {len(entry.role_arn)} roles; give one for the last, or one (or null) each",
         )
         ids = []
     return tuple(

@@ -20,7 +20,10 @@ PLAN = Plan(
             (Connection("docker_default", "own"), Connection("docker_partner", "partner")),
         ),
     ),
-    dockers=(DockerConfig("/root/.docker/config.json", ("own", "partner")), DockerConfig("/b", ("own",), required=False)),
+    dockers=(
+        DockerConfig("/root/.docker/config.json", ("own", "partner")),
+        DockerConfig("/b", ("own",), required=False),
+    ),
 )
 
 

@@ -50,9 +50,7 @@ registries = st.builds(
 )
 connections = st.builds(plan.Connection, texts, texts, st.booleans(), maybe_text, st.booleans())
 
-airflows = st.builds(
-    plan.Airflow, texts, texts, several(connections), maybe_text, secret_refs, secret_refs, maybe_text
-)
+airflows = st.builds(plan.Airflow, texts, texts, several(connections), maybe_text, secret_refs, secret_refs, maybe_text)
 engines = st.none() | st.builds(plan.Engine, texts, maybe_text, maybe_text, maybe_text)
 numbers = st.none() | st.integers(0, 2**31)
 dockers = st.builds(
