@@ -249,5 +249,5 @@ def test_an_unsigned_call_is_refused(ecr: EcrStandIn) -> None:
 def test_unknown_actions_are_told_apart_from_faults(ecr: EcrStandIn) -> None:
     with pytest.raises(ClientError, match="GetAuthorizationToken only"):
         client(ecr).describe_repositories()
-    with pytest.raises(ClientError, match="GetCallerIdentity only"):
+    with pytest.raises(ClientError, match="GetCallerIdentity and AssumeRole only"):
         client(ecr, "sts").get_session_token()
