@@ -49,11 +49,12 @@ class EcrStandIn(StandIn):
         host: str = "127.0.0.1",
         port: int = 0,
         *,
+        tls: tuple[str, str] | None = None,
         account: str = "123456789012",
         clock: Callable[[], float] | None = None,
         date_offset_s: float = 0.0,
     ) -> None:
-        super().__init__(host, port, clock=clock or book.clock, date_offset_s=date_offset_s)
+        super().__init__(host, port, tls=tls, clock=clock or book.clock, date_offset_s=date_offset_s)
         self.book = book
         self.account = account
         self.accounts: dict[str, str] = {}

@@ -1,4 +1,4 @@
-"""A data platform's pass: 100 registries over 10 roles and 4 regions, each answer 20 ms late, one call in 20 throttled."""
+"""A data platform's pass: 100 registries over 10 roles and 4 regions, answers 20 ms late, one call in 20 throttled."""
 
 from __future__ import annotations
 

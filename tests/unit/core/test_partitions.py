@@ -54,9 +54,7 @@ def test_host_and_endpoint_are_those_of_botocores_rules(
     parsed = ecr_host.parse(f"{ACCOUNT}.{host}")
     assert (parsed.account, parsed.partition.id, parsed.misplaced) == (ACCOUNT, partition, False)
     assert str(parsed) == f"{ACCOUNT}.{host}"
-    by_rules = rules("ecr").resolve_endpoint(
-        Region=parsed.region, UseFIPS=parsed.fips, UseDualStack=parsed.dualstack
-    )
+    by_rules = rules("ecr").resolve_endpoint(Region=parsed.region, UseFIPS=parsed.fips, UseDualStack=parsed.dualstack)
     assert by_rules.url == f"https://{endpoint}"
     # Without FIPS and dual-stack the registry's domain is the API's: both are the partition's `dnsSuffix`.
     if not parsed.dualstack:
