@@ -65,3 +65,27 @@ def test_registries_are_found_by_name() -> None:
     assert PLAN.registry("partner").host.startswith("210987654321.")
     with pytest.raises(StopIteration):
         PLAN.registry("nobody")
+
+
+def test_different_principals_have_different_keys_and_external_ids_are_not_shown() -> None:
+    arn = "arn:aws:iam::210987654321:role/pull"
+    different = [
+        OWN,
+        Principal("ecr-public", "us-east-1"),
+        Principal("ecr", "us-east-1", (Role(arn),)),
+        Principal("ecr", "us-east-1", (Role(arn), Role(arn))),
+        Principal("ecr", "us-east-1", (Role(arn, "team-data"),)),
+        Principal("ecr", "us-east-1", (Role(arn, "team-date"),)),
+        Principal("ecr", "us-east-1", (Role(arn, None, "session"),)),
+        Principal("ecr", "us-east-1", (Role(arn, "team-data"), Role(arn))),
+        Principal("ecr", "us-east-1", (Role(arn), Role(arn, "team-data"))),
+        Principal("ecr", "us-east-1", profile="data"),
+        Principal("ecr", "us-east-1", endpoint_url="https://e"),
+        Principal("ecr", "us-east-1", use_fips=True),
+        Principal("ecr", "us-east-1", use_fips=False),
+        Principal("ecr", "us-east-1", use_dualstack=True),
+        Principal("ecr", "us-east-1", ca_file="/ca.pem"),
+    ]
+    keys = [principal.key for principal in different]
+    assert len(set(keys)) == len(different)
+    assert not any("team" in key for key in keys)

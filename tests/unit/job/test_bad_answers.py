@@ -56,7 +56,7 @@ bad_tokens = st.one_of(
 )
 zones = st.integers(-14 * 60, 14 * 60).map(lambda minutes: timezone(timedelta(minutes=minutes)))
 past = st.builds(lambda ago, zone: datetime.fromtimestamp(now() - ago, zone).isoformat(), st.integers(1, 2**31), zones)
-bad_dates = st.one_of(
+bad_dates: st.SearchStrategy[Any] = st.one_of(
     st.sampled_from([None, [], {}, "soon", "", MARK, True, "99999-01-01T00:00:00Z", 1e300, 10**18, 253402300800]),
     st.integers(-(2**40), 1_600_000_000),
     past,
