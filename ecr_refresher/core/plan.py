@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import zlib
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -18,18 +20,46 @@ class SecretRef:
 
 
 @dataclass(frozen=True, slots=True)
+class Role:
+    """One role to take on; the external id and the session's name go along."""
+
+    arn: str
+    external_id: str | None = None
+    session_name: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Principal:
-    """Whose rights a token carries, and where it is asked for: one fetch serves all its registries."""
+    """Whose rights a token carries, and where it is asked for: one fetch serves all its registries.
+
+    Equal principals share their tokens, so whatever makes a difference to AWS or to the way there is a field.
+    `use_fips` and `use_dualstack` of None leave it to botocore's own variables and profiles.
+    """
 
     service: Literal["ecr", "ecr-public"]
     region: str
-    role_arn: str | None = None
-    external_id: str | None = None
+    roles: tuple[Role, ...] = ()  # a chain: each is taken on with the keys of the one before
+    profile: str | None = None
+    endpoint_url: str | None = None
+    use_fips: bool | None = None
+    use_dualstack: bool | None = None
+    ca_file: str | None = None
 
     @property
     def key(self) -> str:
-        """A name for it that is stable across passes and fit for logs."""
-        return f"{self.service}/{self.region}" + (f"/{self.role_arn}" if self.role_arn else "")
+        """A name for it that is stable across passes, fit for logs, and another for every other principal."""
+        roles = "".join(f"/{role.arn}" for role in self.roles)
+        return f"{self.service}/{self.region}{roles}" + "".join(f" {more}" for more in self._particulars())
+
+    def _particulars(self) -> Iterator[str]:
+        for number, role in enumerate(self.roles, 1):
+            if role.external_id is not None:  # told apart, not told: vendors hand them out in confidence
+                yield f"external_id_{number}=#{zlib.crc32(role.external_id.encode()):08x}"
+            if role.session_name is not None:
+                yield f"session_{number}={role.session_name}"
+        for name in ("profile", "endpoint_url", "use_fips", "use_dualstack", "ca_file"):
+            if (value := getattr(self, name)) is not None:
+                yield f"{name}={value}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +73,8 @@ class Registry:
     probe_image: str | None = None
     registry_url: str | None = None
     ca_file: str | None = None
+    aliases: bool = False  # files get the login under the registry's other names, too
+    alias_of: str | None = None  # the name of the registry that this is only another name of
 
 
 @dataclass(frozen=True, slots=True)

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 @dataclass(slots=True)
 class RealTools:
-    """What a pass acts with. One session, one login at each Airflow, one sink for each file."""
+    """What a pass acts with. One session for each profile, one login at each Airflow, one sink for each file."""
 
     plan: Plan
     clock: AwsClock
@@ -41,12 +41,12 @@ class RealTools:
         return ecr.fetch(self.aws(), self.clock, principal)
 
     def aws(self) -> Aws:
-        """The one session; botocore is loaded by the first pass that fetches, not by one that only looks."""
+        """Sessions and clients; botocore is loaded by the first pass that fetches, not by one that only looks."""
         with self._aws_lock:
             if self._aws is None:
                 from .aws import Aws
 
-                self._aws = Aws(self.clock)
+                self._aws = Aws(self.clock, self.plan.refresh)
             return self._aws
 
     def prove(self, tried: Registry, credential: Credential) -> None:

@@ -12,7 +12,7 @@ import os
 from collections.abc import Mapping
 from dataclasses import replace
 
-from ...core import wire
+from ...core import aliases, wire
 from ...core.plan import Plan
 from . import environment, shapes, yaml_file
 from .paths import Paths
@@ -36,7 +36,11 @@ def load(source: wire.Load, environ: Mapping[str, str], *, euid: int | None = No
     if problems.errors:
         raise SettingsError(problems.errors)
     named = {name for entry in settings.airflow for name in (entry.password_env, entry.token_env) if name}
-    return replace(plan, settings_file=file), (*problems.warnings, *environment.unknown(environ, named))
+    plan = replace(aliases.spell_out(plan), settings_file=file)
+    return plan, (
+        *problems.warnings,
+        *environment.unknown(environ, named),
+    )
 
 
 def _read(file: str | None, source: wire.Load, environ: Mapping[str, str], problems: Problems) -> Settings:

@@ -55,6 +55,12 @@ ExternalId = Annotated[
         )
     ),
 ]
+SessionName = Annotated[
+    str,
+    BeforeValidator(
+        values.matching(r"[A-Za-z0-9_+=,.@-]{2,64}", "is no session name; it has 2 to 64 letters, digits and '_+=,.@-'")
+    ),
+]
 Owner = Annotated[
     str,
     BeforeValidator(
@@ -83,11 +89,17 @@ class RegistryEntry(Section):
     host: Text | None = None
     region: Region | None = None
     name: Name | None = None
-    role_arn: RoleArn | None = None
-    external_id: ExternalId | None = None
+    role_arn: list[RoleArn] = Field(default_factory=list)
+    external_id: list[ExternalId | None] = Field(default_factory=list)
+    role_session_name: SessionName | None = None
+    profile: Text | None = None
+    endpoint_url: Annotated[str, BeforeValidator(urls.secure_url)] | None = None
+    use_fips: Bool | None = None
+    use_dualstack: Bool | None = None
     probe_image: Annotated[str, BeforeValidator(values.image)] | None = None
     registry_url: Annotated[str, BeforeValidator(urls.secure_url)] | None = None
     ca_file: Path | None = None
+    aliases: Bool = False
     required: Bool = True
 
 
@@ -216,7 +228,9 @@ def _leave_out(tree: Any, place: Place) -> None:
     *way, last = place
     for step in way:
         tree = tree[step]
-    if isinstance(tree, list):
+    if isinstance(tree, list) and place[0] == "registries" and len(place) == 4:
+        tree[int(last)] = "arn:aws:iam::000000000000:role/faulty" if place[2] == "role_arn" else None
+    elif isinstance(tree, list):
         tree[int(last)] = {} if len(place) == 2 else "?"  # entries are sections, and names further down
     else:
         del tree[last]
