@@ -60,6 +60,7 @@ def test_mwaa_gets_its_connection_and_keeps_the_users_own_fields(
         assert stored is not None
         assert (stored.conn_type, stored.host, stored.login) == ("docker", HOST, "AWS")
         assert ecr.book.check("AWS", stored.password or "") == "ok"
+    assert stored is not None
     assert stored.port == 5000
     assert stored.extra == '{"reauth": false}'
     assert (stored.description or "").startswith("ask Ada [ecr-refresher: ")
@@ -108,16 +109,9 @@ def reader(request: pytest.FixtureRequest, airflows: Airflows) -> Iterator[Airfl
 
 def read_by(airflow: Airflow, backend: str, kwargs: dict[str, Any], **env: str) -> dict[str, Any]:
     """What `airflow connections get` finds through a backend, in a database without connections."""
-    done = airflow.cli(
-        "connections",
-        "get",
-        "docker_default",
-        "--output",
-        "json",
-        AIRFLOW__SECRETS__BACKEND=backend,
-        AIRFLOW__SECRETS__BACKEND_KWARGS=json.dumps(kwargs),
-        **env,
-    )
+    env |= {"AIRFLOW__SECRETS__BACKEND": backend, "AIRFLOW__SECRETS__BACKEND_KWARGS": json.dumps(kwargs)}
+    words = ("connections", "get", "docker_default", "--output", "json")
+    done = airflow.cli(*words, within=120, **env)
     assert done.returncode == 0, done.stderr[-2000:]
     (found,) = json.loads(done.stdout[done.stdout.index("[{") :])
     return dict(found)

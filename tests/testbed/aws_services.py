@@ -29,7 +29,7 @@ class ModelledService(StandIn):
 
     def validated(self, operation: str, given: dict[str, Any]) -> dict[str, Any]:
         """Note a call, and refuse what its input shape does not allow."""
-        shape = self._model.operation_model(operation).input_shape
+        shape: Any = self._model.operation_model(operation).input_shape
         report = ParamValidator().validate(given, shape)
         assert not report.has_errors(), f"{operation}: {report.generate_report()}"
         for name, value in given.items():
