@@ -89,8 +89,42 @@ class Connection:
 
 
 @dataclass(frozen=True, slots=True)
+class Header:
+    """A header that a proxy before Airflow wants with each request."""
+
+    name: str
+    value: SecretRef
+
+
+@dataclass(frozen=True, slots=True)
+class Mwaa:
+    """Amazon's managed Airflow: an environment instead of a URL, AWS's rights instead of a login."""
+
+    environment: str
+    region: str
+    role_arn: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class SecretsFile:
+    """A file that Airflow's LocalFilesystemBackend reads connections from."""
+
+    path: str
+    mode: int = 0o600
+
+
+@dataclass(frozen=True, slots=True)
+class SecretsManager:
+    """AWS Secrets Manager, as the amazon provider's backend reads connections: secrets `PREFIX/<connection id>`."""
+
+    prefix: str
+    region: str
+    role_arn: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Airflow:
-    """One Airflow and the connections there."""
+    """One Airflow and the connections there: by its API at `url`, or by one of the other ways in."""
 
     name: str
     url: str
@@ -99,9 +133,30 @@ class Airflow:
     password: SecretRef | None = None
     token: SecretRef | None = None
     ca_file: str | None = None
+    headers: tuple[Header, ...] = ()
+    mwaa: Mwaa | None = None
+    secrets_file: SecretsFile | None = None
+    secrets_manager: SecretsManager | None = None
 
     def sink(self, connection: Connection) -> str:
         return f"airflow/{self.name}/{connection.id}"
+
+    @property
+    def target(self) -> str:
+        """Where the connections are, as people know it."""
+        if self.mwaa is not None:
+            return f"mwaa:{self.mwaa.region}/{self.mwaa.environment}"
+        if self.secrets_file is not None:
+            return self.secrets_file.path
+        if self.secrets_manager is not None:
+            return f"secretsmanager:{self.secrets_manager.region}/{self.secrets_manager.prefix}"
+        return self.url
+
+    @property
+    def secret_paths(self) -> frozenset[str]:
+        """The files that its login and headers are read from."""
+        refs = (self.password, self.token, *(header.value for header in self.headers))
+        return frozenset(ref.where for ref in refs if ref is not None and ref.kind == "file")
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,7 +222,7 @@ class Slot:
 
     sink: str
     kind: Literal["airflow", "docker"]
-    target: str  # what people know it by: Airflow's URL, or the file's path
+    target: str  # what people know it by: where the Airflow is, or the file's path
     registry: str
     principal: str  # the key of whose token belongs here
     required: bool
@@ -216,7 +271,7 @@ class Plan:
             Slot(
                 airflow.sink(connection),
                 "airflow",
-                airflow.url,
+                airflow.target,
                 connection.registry,
                 by_name[connection.registry].principal.key,
                 connection.required and by_name[connection.registry].required,
