@@ -8,7 +8,7 @@ STAMP  := $(VENV)/.made-for-pyproject
 DEMO_ARGS ?=
 PYTEST_ARGS ?=
 
-.PHONY: help demo test prepare lint format bench clean venv
+.PHONY: help demo test soak prepare lint format bench clean venv
 .DEFAULT_GOAL := help
 
 help:  ## this list
@@ -28,7 +28,10 @@ test: $(STAMP) prepare  ## all tests, on real parts where this machine can have 
 	echo "make test: first run (no real parts) ended with $$first, second run (real parts) with $$second"; \
 	test $$first -eq 0 && test $$second -eq 0
 
-prepare: $(STAMP)  ## what real parts this machine can have: Airflow by pip, engine and registry by apt
+soak: $(STAMP) prepare  ## 200 daemons on one connection of a real Airflow, tokens of 300 s: some 9 minutes
+	ECR_REFRESHER_SOAK=1 $(BIN)/python -m pytest tests/integration/test_airflow_fleet.py -s $(PYTEST_ARGS)
+
+prepare: $(STAMP)  ## what real parts this machine can have: five versions of Airflow by pip, engine and registry by apt
 	@$(BIN)/python -m tests.testbed.prepare
 
 lint: $(STAMP)  ## ruff and mypy --strict

@@ -6,7 +6,10 @@ Source: AWS's endpoint pages and the partitions in botocore's endpoint data.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+
+from . import partitions
+from .partitions import Partition
 
 PUBLIC_HOSTS = ("public.ecr.aws", "ecr-public.aws.com")
 PUBLIC_REGION = "us-east-1"  # the only region in which ECR Public hands out tokens
@@ -32,6 +35,30 @@ class EcrHost:
     @property
     def public(self) -> bool:
         return self.account is None
+
+    @property
+    def partition(self) -> Partition:
+        """The partition: by the region where that is known, else by the domain, which two of them share."""
+        if self.account is None:
+            return partitions.PARTITIONS[0]
+        return partitions.of_region(self.region) or partitions.of_suffix(self.suffix)[0]
+
+    @property
+    def misplaced(self) -> bool:
+        """Whether the domain is of another partition than the region: there is no such host."""
+        return self.account is not None and self.partition not in partitions.of_suffix(self.suffix)
+
+    def names(self) -> tuple[EcrHost, ...]:
+        """Every name of this registry, this one included: plain, FIPS, dual-stack, both, as far as AWS has them."""
+        if self.account is None:
+            return tuple(replace(self, suffix=suffix) for suffix in PUBLIC_HOSTS)
+        partition = self.partition
+        found = [self]
+        for suffix, dualstack in ((partition.suffix, False), (partition.dualstack, True)):
+            kinds = (False, True) if self.region in partitions.FIPS_REGIONS else (False,)
+            if suffix is not None:
+                found += [replace(self, suffix=suffix, dualstack=dualstack, fips=fips) for fips in kinds]
+        return tuple(dict.fromkeys(found))
 
     def __str__(self) -> str:
         if self.account is None:

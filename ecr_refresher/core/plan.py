@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import zlib
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -18,18 +20,46 @@ class SecretRef:
 
 
 @dataclass(frozen=True, slots=True)
+class Role:
+    """One role to take on; the external id and the session's name go along."""
+
+    arn: str
+    external_id: str | None = None
+    session_name: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Principal:
-    """Whose rights a token carries, and where it is asked for: one fetch serves all its registries."""
+    """Whose rights a token carries, and where it is asked for: one fetch serves all its registries.
+
+    Equal principals share their tokens, so whatever makes a difference to AWS or to the way there is a field.
+    `use_fips` and `use_dualstack` of None leave it to botocore's own variables and profiles.
+    """
 
     service: Literal["ecr", "ecr-public"]
     region: str
-    role_arn: str | None = None
-    external_id: str | None = None
+    roles: tuple[Role, ...] = ()  # a chain: each is taken on with the keys of the one before
+    profile: str | None = None
+    endpoint_url: str | None = None
+    use_fips: bool | None = None
+    use_dualstack: bool | None = None
+    ca_file: str | None = None
 
     @property
     def key(self) -> str:
-        """A name for it that is stable across passes and fit for logs."""
-        return f"{self.service}/{self.region}" + (f"/{self.role_arn}" if self.role_arn else "")
+        """A name for it that is stable across passes, fit for logs, and another for every other principal."""
+        roles = "".join(f"/{role.arn}" for role in self.roles)
+        return f"{self.service}/{self.region}{roles}" + "".join(f" {more}" for more in self._particulars())
+
+    def _particulars(self) -> Iterator[str]:
+        for number, role in enumerate(self.roles, 1):
+            if role.external_id is not None:  # told apart, not told: vendors hand them out in confidence
+                yield f"external_id_{number}=#{zlib.crc32(role.external_id.encode()):08x}"
+            if role.session_name is not None:
+                yield f"session_{number}={role.session_name}"
+        for name in ("profile", "endpoint_url", "use_fips", "use_dualstack", "ca_file"):
+            if (value := getattr(self, name)) is not None:
+                yield f"{name}={value}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +73,8 @@ class Registry:
     probe_image: str | None = None
     registry_url: str | None = None
     ca_file: str | None = None
+    aliases: bool = False  # files get the login under the registry's other names, too
+    alias_of: str | None = None  # the name of the registry that this is only another name of
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,8 +89,42 @@ class Connection:
 
 
 @dataclass(frozen=True, slots=True)
+class Header:
+    """A header that a proxy before Airflow wants with each request."""
+
+    name: str
+    value: SecretRef
+
+
+@dataclass(frozen=True, slots=True)
+class Mwaa:
+    """Amazon's managed Airflow: an environment instead of a URL, AWS's rights instead of a login."""
+
+    environment: str
+    region: str
+    role_arn: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class SecretsFile:
+    """A file that Airflow's LocalFilesystemBackend reads connections from."""
+
+    path: str
+    mode: int = 0o600
+
+
+@dataclass(frozen=True, slots=True)
+class SecretsManager:
+    """AWS Secrets Manager, as the amazon provider's backend reads connections: secrets `PREFIX/<connection id>`."""
+
+    prefix: str
+    region: str
+    role_arn: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Airflow:
-    """One Airflow and the connections there."""
+    """One Airflow and the connections there: by its API at `url`, or by one of the other ways in."""
 
     name: str
     url: str
@@ -67,9 +133,30 @@ class Airflow:
     password: SecretRef | None = None
     token: SecretRef | None = None
     ca_file: str | None = None
+    headers: tuple[Header, ...] = ()
+    mwaa: Mwaa | None = None
+    secrets_file: SecretsFile | None = None
+    secrets_manager: SecretsManager | None = None
 
     def sink(self, connection: Connection) -> str:
         return f"airflow/{self.name}/{connection.id}"
+
+    @property
+    def target(self) -> str:
+        """Where the connections are, as people know it."""
+        if self.mwaa is not None:
+            return f"mwaa:{self.mwaa.region}/{self.mwaa.environment}"
+        if self.secrets_file is not None:
+            return self.secrets_file.path
+        if self.secrets_manager is not None:
+            return f"secretsmanager:{self.secrets_manager.region}/{self.secrets_manager.prefix}"
+        return self.url
+
+    @property
+    def secret_paths(self) -> frozenset[str]:
+        """The files that its login and headers are read from."""
+        refs = (self.password, self.token, *(header.value for header in self.headers))
+        return frozenset(ref.where for ref in refs if ref is not None and ref.kind == "file")
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,7 +222,7 @@ class Slot:
 
     sink: str
     kind: Literal["airflow", "docker"]
-    target: str  # what people know it by: Airflow's URL, or the file's path
+    target: str  # what people know it by: where the Airflow is, or the file's path
     registry: str
     principal: str  # the key of whose token belongs here
     required: bool
@@ -184,7 +271,7 @@ class Plan:
             Slot(
                 airflow.sink(connection),
                 "airflow",
-                airflow.url,
+                airflow.target,
                 connection.registry,
                 by_name[connection.registry].principal.key,
                 connection.required and by_name[connection.registry].required,

@@ -45,7 +45,7 @@ class Job:
     plan: Plan | None = None
     orders: tuple[Order, ...] | None = None  # None: every slot of the plan
     lives: dict[str, float] = field(default_factory=dict)  # principal -> last known life of its tokens
-    own_hosts: dict[str, str] = field(default_factory=dict)  # region -> the caller's own registry, once found out
+    own_hosts: dict[str, str] = field(default_factory=dict)  # principal -> its own registry, once found out
     clock_offset: float | None = None  # AWS's time minus the boot clock, once measured
     force: bool = False
     dry_run: bool = False

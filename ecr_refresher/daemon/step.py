@@ -70,8 +70,7 @@ def _seen_files(state: State, files: dict[str, str], now: float) -> State:
     slots = dict(state.slots)
     if changed:
         for airflow in state.plan.airflows:
-            refs = {ref.where for ref in (airflow.password, airflow.token) if ref and ref.kind == "file"}
-            for slot in _slots_of_airflow(state.plan, airflow.name) if refs & changed else ():
+            for slot in _slots_of_airflow(state.plan, airflow.name) if airflow.secret_paths & changed else ():
                 if slots[slot.id].retry_boot is not None:
                     slots[slot.id] = replace(slots[slot.id], retry_boot=now)
     for slot in state.plan.slots():

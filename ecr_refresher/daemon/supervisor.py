@@ -140,7 +140,7 @@ class Supervisor:
             return {}
         paths = {plan.settings_file, *(docker.config_file for docker in plan.dockers)}
         for airflow in plan.airflows:
-            paths |= {ref.where for ref in (airflow.password, airflow.token) if ref is not None and ref.kind == "file"}
+            paths |= airflow.secret_paths
         return {path: _witness(path) for path in paths if path is not None}
 
     # --- actions out -------------------------------------------------------------------------------------------------

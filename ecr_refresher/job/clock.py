@@ -33,6 +33,11 @@ class AwsClock:
     def now(self) -> float:
         return self._wall() if self._offset is None else self.boot() + self._offset
 
+    @property
+    def skew(self) -> float:
+        """By how many seconds the wall clock is ahead of AWS's; 0 until an answer has told."""
+        return 0.0 if self._offset is None else self._wall() - self.now()
+
     def observe(self, sent_boot: float, date: str | None) -> None:
         """Take in the `Date` header of an answer of AWS that has just come to a request sent at `sent_boot`."""
         try:

@@ -5,19 +5,20 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 
+from ..core import aliases
 from ..core.model import Failed, Failure
-from ..core.plan import OWN, Plan, Registry
+from ..core.plan import OWN, Plan, Principal, Registry
 
 
-def find_out(plan: Plan, own_host: Callable[[str], str]) -> tuple[dict[str, str], Failure | None]:
-    """Ask for the hosts that are missing, by region; gives those that were found, and why another was not."""
+def find_out(plan: Plan, own_host: Callable[[Principal], str]) -> tuple[dict[str, str], Failure | None]:
+    """Ask for the hosts that are missing, by principal; gives those that were found, and why another was not."""
     found: dict[str, str] = {}
     failure = None
     for registry in plan.registries:
-        region = registry.principal.region
+        key = registry.principal.key
         try:
-            if not registry.host and region not in found:
-                found[region] = own_host(region)
+            if not registry.host and key not in found:
+                found[key] = own_host(registry.principal)
         except Failed as error:
             failure = error.failure
     return found, failure
@@ -26,9 +27,9 @@ def find_out(plan: Plan, own_host: Callable[[str], str]) -> tuple[dict[str, str]
 def known(plan: Plan, hosts: dict[str, str]) -> Plan:
     """The plan with the hosts that are known by now in their places."""
     for registry in plan.registries:
-        if not registry.host and registry.principal.region in hosts:
-            plan = _named(plan, registry, hosts[registry.principal.region])
-    return plan
+        if not registry.host and registry.principal.key in hosts:
+            plan = _named(plan, registry, hosts[registry.principal.key])
+    return aliases.spell_out(plan)
 
 
 def _named(plan: Plan, registry: Registry, host: str) -> Plan:

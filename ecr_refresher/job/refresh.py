@@ -187,6 +187,8 @@ class RefreshPass:
 
     async def _proved(self, registry: Registry, credential: Credential, holding: Holding) -> Credential:
         """Try the token at the registry; one that ECR itself refuses twice is kept out while the old one is good."""
+        if registry.alias_of is not None:  # another name of what is proved already, which may not resolve from here
+            registry = self.plan.registry(registry.alias_of)
         if not self.rules.prove or await self._once("prove", registry, credential):
             return credential
         again = await self._once("fetch again", registry.principal)

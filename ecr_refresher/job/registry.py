@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import os
+import re
 import ssl
-from urllib.parse import urlsplit
-from urllib.request import getproxies, proxy_bypass
+from dataclasses import dataclass
+from functools import cache
 
 import urllib3
 
 from ..core.model import Credential, Failed, Failure, Reason
 from ..core.plan import Registry
+from .proxies import pool_for
 
 PROOF_S = 3.0
 _MANIFESTS = ", ".join(
@@ -23,6 +25,17 @@ _MANIFESTS = ", ".join(
 )
 
 
+_PULL_THROUGH = "ecr:BatchImportUpstreamImage and ecr:CreateRepository"
+_BODY_MAX = 8192
+
+
+@dataclass(frozen=True, slots=True)
+class _Answer:
+    status: int
+    asks_for: str  # WWW-Authenticate
+    body: bytes  # of a refusal, its beginning
+
+
 class Refused(Exception):
     """The registry itself says that the token is not good: 401 with ECR's `WWW-Authenticate: Basic`."""
 
@@ -33,28 +46,45 @@ def prove(registry: Registry, credential: Credential) -> None:
     Raises Refused, or Failed for every other finding: those are warnings, since a proxy's 403 must never cause the
     outage that it was meant to foresee.
     """
-    status, headers = _get(registry, credential, "/v2/")
-    if status == 401 and headers.get("www-authenticate", "").lower().startswith("basic "):
+    answer = _get(registry, credential, "/v2/")
+    if answer.status == 401 and answer.asks_for.lower().startswith("basic "):
         raise Refused
-    if status != 200:
+    if answer.status != 200:
         raise Failed(
-            Reason.INVALID, f"{registry.host} answered {status} to the proof of a new token; a proxy in between?"
+            Reason.INVALID, f"{registry.host} answered {answer.status} to the proof of a new token; a proxy in between?"
         )
 
 
 def probe(registry: Registry, credential: Credential) -> None:
     """Look whether `probe_image` could be pulled. Raises Failed with what is missing; it is a warning."""
     repository, _, tag = (registry.probe_image or "").partition(":")
-    status, _ = _get(registry, credential, f"/v2/{repository}/manifests/{tag or 'latest'}")
-    if status in (401, 403):
-        mend = "allow ecr:BatchGetImage and ecr:GetDownloadUrlForLayer on the repository, in its policy or the role's"
-        raise Failed(Reason.DENIED, f"{registry.probe_image} may not be pulled from {registry.host} ({status}); {mend}")
-    if status == 404:
+    answer = _get(registry, credential, f"/v2/{repository}/manifests/{tag or 'latest'}")
+    if answer.status in (401, 403):
         raise Failed(
-            Reason.MISSING, f"{registry.host} has no image {registry.probe_image}; correct probe_image or push it"
+            Reason.DENIED,
+            f"{registry.probe_image} may not be pulled from {registry.host} ({answer.status}); {_right(answer.body)}",
         )
-    if status != 200:
-        raise Failed(Reason.TRANSIENT, f"{registry.host} answered {status} to the look for {registry.probe_image}")
+    if answer.status == 404:
+        cached = f"; of a pull-through cache: allow {_PULL_THROUGH}" if "/" in repository else ""
+        raise Failed(
+            Reason.MISSING,
+            f"{registry.host} has no image {registry.probe_image}; correct probe_image or push it{cached}",
+        )
+    if answer.status != 200:
+        raise Failed(
+            Reason.TRANSIENT, f"{registry.host} answered {answer.status} to the look for {registry.probe_image}"
+        )
+
+
+def _right(body: bytes) -> str:
+    """The right that is missing, as ECR names it; nothing else of its message is passed on."""
+    named = sorted({match.decode() for match in re.findall(rb"\becr(?:-public)?:[A-Z][A-Za-z]{2,60}\b", body)})
+    if not named:
+        return "allow ecr:BatchGetImage and ecr:GetDownloadUrlForLayer on the repository, in its policy or the role's"
+    allow = f"allow {' and '.join(named)} on the repository, in its policy or the role's"
+    if any(right in _PULL_THROUGH for right in named):
+        return f"{allow}: the first pull through a cache needs {_PULL_THROUGH}"
+    return allow
 
 
 def as_failure(error: Exception) -> Failure:
@@ -66,7 +96,7 @@ def as_failure(error: Exception) -> Failure:
     return Failure(Reason.INTERNAL, f"the proof failed ({type(error).__name__})")
 
 
-def _get(registry: Registry, credential: Credential, path: str) -> tuple[int, dict[str, str]]:
+def _get(registry: Registry, credential: Credential, path: str) -> _Answer:
     base = registry.registry_url or f"https://{registry.host}"
     login = urllib3.make_headers(basic_auth=f"{credential.username}:{credential.secret.reveal()}")
     timeout = urllib3.Timeout(total=PROOF_S)
@@ -81,9 +111,9 @@ def _get(registry: Registry, credential: Credential, path: str) -> tuple[int, di
                 redirect=False,
                 preload_content=False,
             )
-            status, headers = answer.status, {name.lower(): value for name, value in answer.headers.items()}
+            body = b"" if answer.status == 200 else answer.read(_BODY_MAX, decode_content=False)
             answer.close()
-            return status, headers
+            return _Answer(answer.status, answer.headers.get("www-authenticate", ""), body)
     except urllib3.exceptions.SSLError:
         raise Failed(
             Reason.INVALID, f"{registry.host}: TLS failed; give its CA as ca_file, or in SSL_CERT_FILE"
@@ -95,16 +125,17 @@ def _get(registry: Registry, credential: Credential, path: str) -> tuple[int, di
 
 
 def _pool(base: str, ca_file: str | None) -> urllib3.PoolManager:
-    """A pool that goes by the environment's proxy where it names one for this host."""
+    bundle = os.environ.get("AWS_CA_BUNDLE") or os.environ.get("REQUESTS_CA_BUNDLE")
     try:
-        context = ssl.create_default_context(cafile=ca_file)
-        bundle = os.environ.get("AWS_CA_BUNDLE") or os.environ.get("REQUESTS_CA_BUNDLE")
-        if bundle and ca_file is None:  # a company's CA that botocore was given is meant for this as well
-            context.load_verify_locations(cafile=bundle)
+        return pool_for(base, _trust(ca_file, bundle))
     except OSError:
         raise Failed(Reason.MISSING, "the CA file can't be read; correct ca_file, or AWS_CA_BUNDLE") from None
-    parts = urlsplit(base)
-    proxy = getproxies().get(parts.scheme)
-    if proxy and not proxy_bypass(parts.hostname or ""):
-        return urllib3.ProxyManager(proxy, ssl_context=context)
-    return urllib3.PoolManager(ssl_context=context)
+
+
+@cache
+def _trust(ca_file: str | None, bundle: str | None) -> ssl.SSLContext:
+    """Whom to trust. To read the system's CAs takes 20 ms: a hundred registries share what was read."""
+    context = ssl.create_default_context(cafile=ca_file)
+    if bundle and ca_file is None:  # a company's CA that botocore was given is meant for this as well
+        context.load_verify_locations(cafile=bundle)
+    return context

@@ -6,7 +6,7 @@ import os
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from ..core import wire
 from ..core.model import Credential, Holding, Outcome
@@ -18,19 +18,27 @@ from .secrets import read_secret
 
 if TYPE_CHECKING:
     from .aws import Aws
-    from .sinks.airflow import AirflowSink
     from .sinks.docker_config import DockerConfigSink
+
+
+class Connections(Protocol):
+    """All connections of one Airflow, by whatever way."""
+
+    def look(self, connection: Connection, host: str) -> Holding: ...
+    def deliver(
+        self, connection: Connection, host: str, credential: Credential, *, still_wanted: Callable[[Holding], bool]
+    ) -> Outcome: ...
 
 
 @dataclass(slots=True)
 class RealTools:
-    """What a pass acts with. One session, one login at each Airflow, one sink for each file."""
+    """What a pass acts with. One session for each profile, one login at each Airflow, one sink for each file."""
 
     plan: Plan
     clock: AwsClock
     report: Callable[[wire.Line], None]
     _aws: Aws | None = None
-    _airflows: dict[str, AirflowSink] = field(default_factory=dict)
+    _airflows: dict[str, Connections] = field(default_factory=dict)
     _dockers: dict[str, DockerConfigSink] = field(default_factory=dict)
     _lock: threading.Lock = field(default_factory=threading.Lock)
     _aws_lock: threading.Lock = field(default_factory=threading.Lock)
@@ -41,12 +49,12 @@ class RealTools:
         return ecr.fetch(self.aws(), self.clock, principal)
 
     def aws(self) -> Aws:
-        """The one session; botocore is loaded by the first pass that fetches, not by one that only looks."""
+        """Sessions and clients; botocore is loaded by the first pass that fetches, not by one that only looks."""
         with self._aws_lock:
             if self._aws is None:
                 from .aws import Aws
 
-                self._aws = Aws(self.clock)
+                self._aws = Aws(self.clock, self.plan.refresh)
             return self._aws
 
     def prove(self, tried: Registry, credential: Credential) -> None:
@@ -68,14 +76,36 @@ class RealTools:
                     return _AirflowSlot(self, airflow, connection, wanted.host)
         raise LookupError(slot.sink)
 
-    def airflow(self, airflow: Airflow) -> AirflowSink:
+    def airflow(self, airflow: Airflow) -> Connections:
         """The one client for this Airflow; the first to ask loads the library, which takes a while."""
         with self._lock:
             if airflow.name not in self._airflows:
-                from .sinks.airflow import AirflowSink
-
-                self._airflows[airflow.name] = AirflowSink(airflow, read_secret=read_secret)
+                self._airflows[airflow.name] = self._open(airflow)
             return self._airflows[airflow.name]
+
+    def _open(self, airflow: Airflow) -> Connections:
+        if airflow.secrets_file is not None:
+            from .sinks.secrets_file import SecretsFileSink
+
+            return SecretsFileSink(airflow.secrets_file)
+        if airflow.secrets_manager is not None:
+            from .aws_calls import AwsCalls
+            from .sinks.secrets_manager import SecretsManagerSink
+
+            manager = airflow.secrets_manager
+            return SecretsManagerSink(manager, AwsCalls(self.aws, "secretsmanager", manager.region, manager.role_arn))
+        from .sinks.airflow import AirflowSink
+
+        if airflow.mwaa is not None:
+            from .aws_calls import AwsCalls
+
+            calls = AwsCalls(self.aws, "mwaa", airflow.mwaa.region, airflow.mwaa.role_arn)
+            return AirflowSink(
+                airflow,
+                read_secret=read_secret,
+                invoke=lambda doing, request: calls(doing, "invoke_rest_api", request),
+            )
+        return AirflowSink(airflow, read_secret=read_secret)
 
     def docker(self, docker: DockerConfig) -> DockerConfigSink:
         from .sinks.docker_config import DockerConfigSink

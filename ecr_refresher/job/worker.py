@@ -19,7 +19,7 @@ from .. import logs
 from ..core import wire
 from ..core.model import Failure, witness_of
 from ..core.plan import Plan
-from . import own_registry
+from . import own_registry, proxies
 from .clock import AwsClock, boot_time
 from .refresh import RefreshPass
 from .tools import RealTools
@@ -42,6 +42,7 @@ def serve() -> int:
 
 def execute(job: wire.Job, report: Report) -> int:
     """Load the settings where asked, then do the pass: the one road of `run` and `once`."""
+    proxies.keep_metadata_direct()
     clock = AwsClock(job.clock_offset, on_change=lambda offset, skew: report(wire.Clock(offset, skew)))
     plan, unresolved = job.plan, None
     if job.load is not None:
@@ -84,7 +85,7 @@ def _load(source: wire.Load, report: Report) -> Plan | None:
 def _resolve(tools: RealTools) -> tuple[Plan, dict[str, str], Failure | None]:
     from .sources import ecr
 
-    hosts, failure = own_registry.find_out(tools.plan, lambda region: ecr.own_host(tools.aws(), region))
+    hosts, failure = own_registry.find_out(tools.plan, lambda principal: ecr.own_host(tools.aws(), principal))
     if failure is not None:
         logs.get().error("own_registry_unknown", reason=failure.reason, error=failure.message)
     tools.plan = own_registry.known(tools.plan, hosts)

@@ -11,10 +11,10 @@ import uuid
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
-from urllib.parse import parse_qs
+from urllib.parse import parse_qsl
 
-from . import script
-from .aws_faults import USUAL, Answer, AwsError, EcrFault
+from . import script, sts
+from .aws_faults import USUAL, Answer, AwsError, EcrFault, UnknownKey
 from .exchange import Exchange, Reply
 from .serving import StandIn
 from .tokens import TokenBook
@@ -23,7 +23,6 @@ from .tokens import TokenBook
 SERVICES = {"AmazonEC2ContainerRegistry_V20150921": "ecr", "SpencerFrontendService": "ecr-public"}
 CREDENTIAL = re.compile(r"AWS4-HMAC-SHA256 Credential=([^/,\s]+)/\d{8}/([^/,\s]+)/([^/,\s]+)/aws4_request")
 JSON_11 = "application/x-amz-json-1.1"
-STS_XMLNS = "https://sts.amazonaws.com/doc/2011-06-15/"
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +37,7 @@ class EcrCall:
 
 
 class EcrStandIn(StandIn):
-    """ECR, ECR Public and STS's GetCallerIdentity on one port; issues the tokens of its book.
+    """ECR, ECR Public and STS (see `sts`) on one port; issues the tokens of its book.
 
     A token's principal in the book is `access key id/region`. `accounts` maps access key ids to account numbers,
     others belong to `account`. The `Date` header follows the book's clock unless a `clock` is given.
@@ -50,14 +49,16 @@ class EcrStandIn(StandIn):
         host: str = "127.0.0.1",
         port: int = 0,
         *,
+        tls: tuple[str, str] | None = None,
         account: str = "123456789012",
         clock: Callable[[], float] | None = None,
         date_offset_s: float = 0.0,
     ) -> None:
-        super().__init__(host, port, clock=clock or book.clock, date_offset_s=date_offset_s)
+        super().__init__(host, port, tls=tls, clock=clock or book.clock, date_offset_s=date_offset_s)
         self.book = book
         self.account = account
         self.accounts: dict[str, str] = {}
+        self.sts = sts.Sts(self.clock)
         self.calls: list[EcrCall] = []
         self._script = script.Script[EcrFault]()
 
@@ -84,6 +85,10 @@ class EcrStandIn(StandIn):
         """Let all calls of that kind meet this fault, until `heal()`."""
         self._script.always(fault, _where(action, service, access_key, region))
 
+    def every(self, nth: int, fault: EcrFault, *, action: str = "GetAuthorizationToken") -> None:
+        """Let one call in so many of that kind meet this fault, until `heal()`: a rate that is the same in each run."""
+        self._script.every(nth, fault, {"action": action})
+
     def heal(self) -> None:
         """End every fault, scripted ones included."""
         super().heal()
@@ -92,20 +97,23 @@ class EcrStandIn(StandIn):
     def respond(self, exchange: Exchange) -> None:
         body = exchange.body()
         signed = CREDENTIAL.match(exchange.headers.get("Authorization", ""))
+        asked = dict(parse_qsl(body.decode(errors="replace"))) if b"Action=" in body else {}
         if exchange.command != "POST" or exchange.path != "/":
             exchange.send(Reply(404, b"<UnknownOperationException/>\n", "application/xml"))
+        elif signed is None and asked.get("Action") == "AssumeRoleWithWebIdentity":  # the token is its signature
+            self._answer(exchange, EcrCall(self.clock(), asked["Action"], "", "", "sts"), body, asked)
         elif signed is None:
             exchange.send(_error(AwsError("MissingAuthenticationTokenException", "Missing Authentication Token")))
         else:
             access_key, region, service = signed.groups()
             prefix, _, action = exchange.headers.get("X-Amz-Target", "").partition(".")
             if service == "sts":
-                action = parse_qs(body.decode()).get("Action", [""])[0]
+                action = asked.get("Action", "")
             else:
                 service = SERVICES.get(prefix, "")
-            self._answer(exchange, EcrCall(self.clock(), action, access_key, region, service), body)
+            self._answer(exchange, EcrCall(self.clock(), action, access_key, region, service), body, asked)
 
-    def _answer(self, exchange: Exchange, call: EcrCall, body: bytes) -> None:
+    def _answer(self, exchange: Exchange, call: EcrCall, body: bytes, asked: dict[str, str]) -> None:
         self.calls.append(call)
         fault = self._script.take(
             _where(call.action, call.service, call.access_key, call.region),
@@ -113,9 +121,11 @@ class EcrStandIn(StandIn):
         if script.before(exchange, fault):
             return
         if isinstance(fault, AwsError):
-            reply = _sts_error(fault) if call.service == "sts" else _error(fault)
+            reply = sts.error(fault) if call.service == "sts" else _error(fault)
+        elif not self.sts.vouches(call.access_key, exchange.headers.get("X-Amz-Security-Token")):
+            reply = sts.error(UnknownKey()) if call.service == "sts" else _error(UnknownKey())
         elif call.service == "sts":
-            reply = self._identity(call)
+            reply = self.sts.answer(call.action, call.access_key, self._account_of(call), asked)
         else:
             reply = self._token(call, json.loads(body or b"{}"), fault if isinstance(fault, Answer) else Answer())
         script.after(exchange, fault, reply)
@@ -140,18 +150,6 @@ class EcrStandIn(StandIn):
         listed = [_without({**given, "proxyEndpoint": f"https://{host}"}, wrong.missing) for host in hosts]
         return _ok({"authorizationData": listed})
 
-    def _identity(self, call: EcrCall) -> Reply:
-        if call.action != "GetCallerIdentity":
-            return _sts_error(AwsError("InvalidAction", "The stand-in knows GetCallerIdentity only"))
-        account = self._account_of(call)
-        return _xml(
-            200,
-            f'<GetCallerIdentityResponse xmlns="{STS_XMLNS}"><GetCallerIdentityResult>'
-            f"<Arn>arn:aws:iam::{account}:user/{call.access_key}</Arn><UserId>{call.access_key}</UserId>"
-            f"<Account>{account}</Account></GetCallerIdentityResult><ResponseMetadata>"
-            f"<RequestId>{uuid.uuid4()}</RequestId></ResponseMetadata></GetCallerIdentityResponse>",
-        )
-
 
 def _where(action: str, service: str | None, access_key: str | None, region: str | None) -> dict[str, str]:
     where = {"action": action, "service": service, "access_key": access_key, "region": region}
@@ -174,18 +172,3 @@ def _ok(value: object) -> Reply:
 def _error(error: AwsError) -> Reply:
     body = json.dumps({"__type": error.code, "message": error.message}).encode()
     return Reply(error.status, body, JSON_11, {"x-amzn-RequestId": str(uuid.uuid4())})
-
-
-def _sts_error(error: AwsError) -> Reply:
-    kind = "Sender" if error.status < 500 else "Receiver"
-    # the query protocol's codes have no such ending: AccessDenied, ExpiredToken, Throttling
-    code = error.code.removesuffix("Exception")
-    return _xml(
-        error.status,
-        f'<ErrorResponse xmlns="{STS_XMLNS}"><Error><Type>{kind}</Type><Code>{code}</Code>'
-        f"<Message>{error.message}</Message></Error><RequestId>{uuid.uuid4()}</RequestId></ErrorResponse>",
-    )
-
-
-def _xml(status: int, text: str) -> Reply:
-    return Reply(status, text.encode(), "text/xml")

@@ -13,7 +13,7 @@ from typing import NamedTuple
 from .exchange import Exchange, Reply
 from .serving import StandIn
 from .streaming import relay
-from .tokens import TokenBook
+from .tokens import USERNAME, TokenBook
 
 API_VERSION = {"Docker-Distribution-Api-Version": "registry/2.0"}
 EXPIRED = "Your authorization token has expired. Reauthenticate and try again."
@@ -31,6 +31,8 @@ class Login(NamedTuple):
     at: float
     path: str
     verdict: str
+    host: str = ""  # the registry that was meant
+    principal: str | None = None  # whom the token was issued to
 
 
 class _Mood(enum.Enum):
@@ -60,6 +62,11 @@ class RegistryFront(StandIn):
         self.upstream = upstream
         self.logins: list[Login] = []
         self._mood = _Mood.HONEST
+        self._forbidden: str | None = None
+
+    def forbid(self, action: str) -> None:
+        """Deny images as ECR does for want of a right, e.g. `ecr:BatchImportUpstreamImage`; the login is good."""
+        self._forbidden = action
 
     def refuse(self) -> None:
         """Answer every login with ECR's 401 from now on, right or wrong."""
@@ -73,14 +80,17 @@ class RegistryFront(StandIn):
         """End every fault."""
         super().heal()
         self._mood = _Mood.HONEST
+        self._forbidden = None
 
     def respond(self, exchange: Exchange) -> None:
         path = exchange.path.partition("?")[0]
         if path != "/v2" and not path.startswith("/v2/"):
             exchange.send(Reply(404, b"404 page not found\n", "text/plain"))
             return
-        verdict = self._judge(exchange) if self._mood is _Mood.HONEST else self._mood.value
-        self.logins.append(Login(self.clock(), path, verdict))
+        password = self._password(exchange)
+        verdict = self._judge(exchange, password) if self._mood is _Mood.HONEST else self._mood.value
+        whose = self.book.principal_of(password) if password else None
+        self.logins.append(Login(self.clock(), path, verdict, exchange.headers.get("Host", ""), whose))
         match verdict:
             case "ok":
                 self._serve(exchange, path)
@@ -93,18 +103,26 @@ class RegistryFront(StandIn):
                 headers = {**API_VERSION, "WWW-Authenticate": realm}
                 exchange.send(Reply(401, b"Not Authorized\n", "text/plain", headers))
 
-    def _judge(self, exchange: Exchange) -> str:
+    def _password(self, exchange: Exchange) -> str | None:
+        """The password that was sent; None where none can be made out."""
         kind, _, encoded = exchange.headers.get("Authorization", "").partition(" ")
-        if kind.lower() != "basic":
-            return "unknown" if kind else "none"
         try:
             username, _, password = base64.b64decode(encoded, validate=True).decode().partition(":")
         except (binascii.Error, UnicodeDecodeError):
-            return "unknown"
-        return self.book.check(username, password)
+            return None
+        return password if kind.lower() == "basic" and username == USERNAME else None
+
+    def _judge(self, exchange: Exchange, password: str | None) -> str:
+        if password is None:
+            return "unknown" if exchange.headers.get("Authorization") else "none"
+        return self.book.check(USERNAME, password)
 
     def _serve(self, exchange: Exchange, path: str) -> None:
-        if self.upstream:
+        if self._forbidden and "/manifests/" in path:
+            who = "User: arn:aws:sts::123456789012:assumed-role/ecr-pull/ecr-refresher"
+            said = f"{who} is not authorized to perform: {self._forbidden} on resource: arn:aws:ecr:*:*:repository/*"
+            exchange.send(_error(403, "DENIED", said))
+        elif self.upstream:
             relay(exchange, self.upstream, "https" if self._tls else "http")
         elif path.rstrip("/") == "/v2" and exchange.command in ("GET", "HEAD"):
             exchange.send(Reply(200, b"{}", headers=API_VERSION))

@@ -90,6 +90,8 @@ class Script(Generic[F]):
         self._lock = threading.Lock()
         self._queue: list[_Rule[F]] = []
         self._standing: list[_Rule[F]] = []
+        self._each: list[tuple[int, _Rule[F]]] = []
+        self._met: list[int] = []
 
     def next(self, faults: tuple[F, ...], where: Mapping[str, str]) -> None:
         """Put faults at the queue's end, one for each matching request."""
@@ -101,11 +103,19 @@ class Script(Generic[F]):
         with self._lock:
             self._standing.insert(0, _Rule(fault, where))
 
+    def every(self, nth: int, fault: F, where: Mapping[str, str]) -> None:
+        """Let one matching request in `nth` meet the fault, the `nth` one first, if no other fault is meant for it."""
+        with self._lock:
+            self._each.append((nth, _Rule(fault, where)))
+            self._met.append(0)
+
     def clear(self) -> None:
         """Forget all faults."""
         with self._lock:
             self._queue.clear()
             self._standing.clear()
+            self._each.clear()
+            self._met.clear()
 
     def take(self, request: Mapping[str, str]) -> F | None:
         """Give the fault that this request meets, and take it off the queue."""
@@ -113,4 +123,9 @@ class Script(Generic[F]):
             for index, rule in enumerate(self._queue):
                 if rule.matches(request):
                     return self._queue.pop(index).fault
+            for index, (nth, rule) in enumerate(self._each):
+                if rule.matches(request):
+                    self._met[index] += 1
+                    if self._met[index] % nth == 0:
+                        return rule.fault
             return next((rule.fault for rule in self._standing if rule.matches(request)), None)

@@ -13,6 +13,7 @@ from ecr_refresher.standins.ecr import EcrStandIn
 from ecr_refresher.standins.tokens import TokenBook
 from tests.testbed import parts
 from tests.testbed.airflow import Airflow
+from tests.testbed.airflow_flavours import SIMPLE, Flavour
 from tests.testbed.engine import Engine
 from tests.testbed.machine import Machine
 from tests.testbed.processes import Record
@@ -56,22 +57,54 @@ def machine(record: Record) -> Iterator[Machine]:
         yield machine
 
 
+class Airflows:
+    """One Airflow of each flavour, made when it is first wanted; few run at a time, for want of cores."""
+
+    RUNNING_MAX = 2
+
+    def __init__(self, record: Record, secrets_seen: Secrets, logs: Path) -> None:
+        self._record, self._secrets, self._logs = record, secrets_seen, logs
+        self._made: dict[Flavour, Airflow] = {}
+
+    def running(self, flavour: Flavour) -> Airflow:
+        """That Airflow, up; those not used for the longest time are stopped for it."""
+        airflow = self._made.pop(flavour, None) or available(flavour.missing(), lambda: self.new(flavour))
+        self._made[flavour] = airflow  # the last one is the one used last
+        others = [other for other in self._made.values() if other.running and other is not airflow]
+        for other in others[: -(self.RUNNING_MAX - 1)]:
+            other.stop()
+        if not airflow.running:
+            airflow.start()
+        return airflow
+
+    def new(self, flavour: Flavour, **settings: str) -> Airflow:
+        """Another one, for a test that does to it what others must not meet; the test closes it."""
+        return Airflow(self._record, self._secrets, self._logs / f"airflow-{flavour.name}.log", flavour, **settings)
+
+    def close(self) -> None:
+        for airflow in self._made.values():
+            airflow.close()
+
+
 @pytest.fixture(scope="session")
-def airflow_server(record: Record, secrets_seen: Secrets, logs: Path) -> Iterator[Airflow]:
-    airflow = available(parts.missing_airflow(), lambda: Airflow(record, secrets_seen, logs / "airflow.log"))
-    with contextlib.closing(airflow):
-        yield airflow
+def airflows(record: Record, secrets_seen: Secrets, logs: Path) -> Iterator[Airflows]:
+    with contextlib.closing(Airflows(record, secrets_seen, logs)) as airflows:
+        yield airflows
+
+
+@pytest.fixture(scope="session")
+def flavour(request: pytest.FixtureRequest) -> Flavour:
+    """Which Airflow `airflow` is: 3.3 with the SimpleAuthManager, unless the test says `@on(…)`."""
+    chosen: Flavour = getattr(request, "param", SIMPLE)
+    return chosen
 
 
 @pytest.fixture
-def airflow(airflow_server: Airflow) -> Airflow:
-    """A real Airflow 3, running; connections of earlier tests are gone."""
-    if not airflow_server.running:
-        airflow_server.start()
-    _, listed = airflow_server.admin("GET", "/api/v2/connections?limit=100")
-    for connection in listed["connections"]:
-        airflow_server.delete_connection(connection["connection_id"])
-    return airflow_server
+def airflow(airflows: Airflows, flavour: Flavour) -> Airflow:
+    """A real Airflow, running; connections of earlier tests are gone."""
+    airflow = airflows.running(flavour)
+    airflow.delete_all_connections()
+    return airflow
 
 
 @pytest.fixture(scope="session")

@@ -9,6 +9,7 @@ import pytest
 
 from tests.integration.settings import AIRFLOW_SINK, CONNECTION, config_file, story
 from tests.testbed.airflow import Airflow
+from tests.testbed.airflow_flavours import MAIN, on
 from tests.testbed.daemon import Daemon, Product
 from tests.testbed.engine import Engine
 from tests.testbed.processes import wait_until
@@ -21,6 +22,7 @@ def writes(daemon: Daemon, sink: str) -> int:
     return len([line for line in daemon.logs("delivered") if line["sink"] == sink and line["outcome"] == "written"])
 
 
+@on(*MAIN)
 def test_the_scraper_runs_before_and_after_three_renewals_and_not_without_the_daemon(
     airflow: Airflow, engine: Engine, registry: Registry, ecr_url: str, product: Product, tmp_path: Path
 ) -> None:
@@ -53,6 +55,7 @@ def test_the_scraper_runs_before_and_after_three_renewals_and_not_without_the_da
     assert engine.docker("pull", registry.image, config=config_file(tmp_path).parent).returncode != 0
 
 
+@on(*MAIN)
 def test_what_airflow_stores_is_the_token_as_the_operator_wants_it(
     airflow: Airflow, registry: Registry, ecr_url: str, product: Product, tmp_path: Path
 ) -> None:

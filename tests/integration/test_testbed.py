@@ -10,7 +10,6 @@ from pathlib import Path
 
 import pytest
 
-from tests.testbed import parts
 from tests.testbed.airflow import Airflow
 from tests.testbed.engine import Engine
 from tests.testbed.registry import Registry
@@ -20,7 +19,7 @@ pytestmark = pytest.mark.real("airflow, engine, registry")
 
 
 def test_airflow_is_the_real_one_and_keeps_connections(airflow: Airflow, secrets_seen: Secrets) -> None:
-    assert airflow.request("GET", "/api/v2/version")[1]["version"] == parts.AIRFLOW_VERSION
+    assert airflow.request("GET", "/api/v2/version")[1]["version"] == airflow.flavour.version
     password = secrets_seen.add("a token of some length" * 100)
     airflow.create_connection("docker_default", host="example.com", login="AWS", password=password, port=5000)
     shown = airflow.get_connection("docker_default")
@@ -40,8 +39,8 @@ def test_airflow_is_the_real_one_and_keeps_connections(airflow: Airflow, secrets
 
 def test_airflows_users_have_the_rights_of_their_roles(airflow: Airflow) -> None:
     body = {"connection_id": "by_role", "conn_type": "docker"}
-    assert airflow.request("POST", "/api/v2/connections", body, airflow.token("viewer"))[0] == 403
-    assert airflow.request("POST", "/api/v2/connections", body, airflow.token("oper"))[0] == 201
+    assert airflow.request("POST", "/api/v2/connections", body, airflow.login("viewer"))[0] == 403
+    assert airflow.request("POST", "/api/v2/connections", body, airflow.login("oper"))[0] == 201
 
 
 def test_airflow_freezes_stops_and_comes_back(airflow: Airflow) -> None:

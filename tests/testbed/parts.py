@@ -14,12 +14,6 @@ REPOSITORY = Path(__file__).resolve().parents[2]
 TESTBED = REPOSITORY / ".testbed"
 LOCKS = Path(__file__).resolve().parent
 
-AIRFLOW_VERSION = "3.3.2"
-AIRFLOW_LOCK = LOCKS / f"airflow-{AIRFLOW_VERSION}.lock"
-AIRFLOW_VENV = TESTBED / f"airflow-{AIRFLOW_VERSION}"
-AIRFLOW_READY = AIRFLOW_VENV / ".ready"
-AIRFLOW_DATABASE = TESTBED / f"airflow-{AIRFLOW_VERSION}.db"
-
 # The Debian paths, not whatever stands first on PATH: a newer `docker` there may not speak to this engine.
 DOCKERD = Path("/usr/sbin/dockerd")
 DOCKER = Path("/usr/bin/docker")
@@ -44,13 +38,6 @@ def give_up(reason: str) -> NoReturn:
     if real_is_required():
         pytest.fail(f"real part missing under ECR_REFRESHER_TEST_REAL=1: {reason}", pytrace=False)
     pytest.skip(f"real part missing: {reason}")
-
-
-def missing_airflow() -> str | None:
-    """Why Airflow can't be used, or None."""
-    if not AIRFLOW_READY.exists() or not AIRFLOW_DATABASE.exists():
-        return f"airflow: {AIRFLOW_VENV.name} is not prepared; run `make prepare`"
-    return None
 
 
 def missing_engine() -> str | None:

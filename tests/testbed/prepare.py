@@ -16,10 +16,13 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 
 from tests.testbed import parts
+from tests.testbed.airflow_flavours import EVERY, Flavour
 
 POLICY = Path("/usr/sbin/policy-rc.d")
 OURS = "# put here by ecr-refresher's test bed for the time of one apt-get"
@@ -35,18 +38,26 @@ PACKAGES = {
 
 def main() -> int:
     parts.TESTBED.mkdir(exist_ok=True)
-    incomplete = False
-    with one_at_a_time(parts.TESTBED / "prepare.lock"):
-        for name, prepare in (("airflow", airflow), ("engine and registry", engine_and_registry)):
-            started = time.monotonic()
-            try:
-                what = prepare()
-            except parts.Missing as missing:
-                incomplete = True
-                print(f"{name}: skipped: {missing}", flush=True)
-            else:
-                print(f"{name}: ready: {what} ({time.monotonic() - started:.1f} s)", flush=True)
-    return 1 if incomplete and parts.real_is_required() else 0
+    versions = dict.fromkeys(flavour.version for flavour in EVERY)
+    wanted: dict[str, Callable[[], str]] = {f"airflow {version}": partial(airflow, version) for version in versions}
+    wanted["engine and registry"] = engine_and_registry
+    with (
+        one_at_a_time(parts.TESTBED / "prepare.lock"),
+        ThreadPoolExecutor(os.cpu_count() or 2) as side_by_side,  # migrations are one core's work each
+    ):
+        return 1 if not all(side_by_side.map(prepared, wanted, wanted.values())) and parts.real_is_required() else 0
+
+
+def prepared(name: str, prepare: Callable[[], str]) -> bool:
+    """Prepare one part and say what came of it; False if it could not be had."""
+    started = time.monotonic()
+    try:
+        what = prepare()
+    except parts.Missing as missing:
+        print(f"{name}: skipped: {missing}", flush=True)
+        return False
+    print(f"{name}: ready: {what} ({time.monotonic() - started:.1f} s)", flush=True)
+    return True
 
 
 @contextlib.contextmanager
@@ -77,47 +88,52 @@ def run(*command: str | Path, env: dict[str, str] | None = None, within: float =
         raise parts.Missing(f"`{Path(command[0]).name} {command[1]}` ended with {done.returncode}: {last[-600:]}")
 
 
-# --- Airflow, in a virtual environment of its own
+# --- Airflow, each version in a virtual environment of its own
 
 
-def airflow() -> str:
-    """Install the locked Airflow, and migrate one empty database for all later runs to copy."""
-    what = f"Airflow {parts.AIRFLOW_VERSION} in {parts.AIRFLOW_VENV.relative_to(parts.REPOSITORY)}"
-    stamp = hashlib.sha256(parts.AIRFLOW_LOCK.read_bytes() + sys.version.encode()).hexdigest()
-    stamped = parts.AIRFLOW_READY.exists() and parts.AIRFLOW_READY.read_text() == stamp
-    if stamped and parts.AIRFLOW_DATABASE.exists():
+def airflow(version: str) -> str:
+    """Install one locked Airflow, and migrate an empty database for each way of logging in, for all runs to copy."""
+    flavours = [flavour for flavour in EVERY if flavour.version == version]
+    first = flavours[0]
+    what = f"Airflow {version} in {first.venv.relative_to(parts.REPOSITORY)}"
+    stamp = hashlib.sha256(first.lock.read_bytes() + sys.version.encode()).hexdigest()
+    if first.ready.exists() and first.ready.read_text() == stamp and all(each.database.exists() for each in flavours):
         return what
-    shutil.rmtree(parts.AIRFLOW_VENV, ignore_errors=True)
-    parts.AIRFLOW_DATABASE.unlink(missing_ok=True)
+    shutil.rmtree(first.venv, ignore_errors=True)
+    for flavour in flavours:
+        flavour.database.unlink(missing_ok=True)
     base = getattr(sys, "_base_executable", sys.executable)
-    python = parts.AIRFLOW_VENV / "bin" / "python"
+    python = first.venv / "bin" / "python"
     if importlib.util.find_spec("uv"):
         uv = (sys.executable, "-m", "uv")
-        run(*uv, "venv", "--quiet", "--python", base, parts.AIRFLOW_VENV)
-        install: tuple[str | Path, ...] = (*uv, "pip", "install", "--quiet", "--compile-bytecode", "--python", python)
+        run(*uv, "venv", "--quiet", "--python", base, first.venv)
+        install: tuple[str | Path, ...] = (*uv, "pip", "install", "--quiet", "--python", python)
     else:
-        run(base, "-m", "venv", parts.AIRFLOW_VENV)
-        install = (python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check")
-    run(*install, "-r", parts.AIRFLOW_LOCK)
-    migrate_database()
-    parts.AIRFLOW_READY.write_text(stamp)
+        run(base, "-m", "venv", first.venv)
+        install = (python, "-m", "pip", "install", "--quiet", "--no-compile", "--disable-pip-version-check")
+    # Bytecode is made of what gets imported, by the first to import it: all of it would take a minute for each.
+    run(*install, "-r", first.lock)
+    for flavour in flavours:
+        migrate_database(flavour)
+    first.ready.write_text(stamp)
     return what
 
 
-def migrate_database() -> None:
+def migrate_database(flavour: Flavour) -> None:
     from tests.testbed.airflow_settings import airflow_environment
 
+    command = flavour.venv / "bin" / "airflow"
     with tempfile.TemporaryDirectory(prefix="ecrtb-") as home:
-        run(
-            parts.AIRFLOW_VENV / "bin" / "airflow",
-            "db",
-            "migrate",
-            env=airflow_environment(Path(home)),
-        )
+        env = airflow_environment(Path(home), flavour)
+        run(command, "db", "migrate", env=env)
+        if flavour.auth != "simple":
+            names = ("--firstname", "Ann", "--lastname", "Admin", "--email", "admin@example.com")
+            words = ("--username", "admin", "--role", "Admin", "--use-random-password", *names)
+            run(command, "users", "create", *words, env=env)
         # A plain copy is whole: no process has the database open any more.
-        fresh = parts.AIRFLOW_DATABASE.with_suffix(".new")
+        fresh = flavour.database.with_suffix(".new")
         shutil.copyfile(Path(home) / "airflow.db", fresh)
-        fresh.replace(parts.AIRFLOW_DATABASE)
+        fresh.replace(flavour.database)
 
 
 # --- engine and registry, from Debian

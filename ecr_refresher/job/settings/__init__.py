@@ -12,9 +12,9 @@ import os
 from collections.abc import Mapping
 from dataclasses import replace
 
-from ...core import wire
+from ...core import aliases, wire
 from ...core.plan import Plan
-from . import environment, shapes, yaml_file
+from . import airflow, environment, shapes, yaml_file
 from .paths import Paths
 from .problems import Problems, SettingsError
 from .resolve import resolve
@@ -35,8 +35,9 @@ def load(source: wire.Load, environ: Mapping[str, str], *, euid: int | None = No
     plan = resolve(settings, paths, problems, os.geteuid() if euid is None else euid)
     if problems.errors:
         raise SettingsError(problems.errors)
-    named = {name for entry in settings.airflow for name in (entry.password_env, entry.token_env) if name}
-    return replace(plan, settings_file=file), (*problems.warnings, *environment.unknown(environ, named))
+    named = {name for entry in settings.airflow for name in airflow.variables(entry)}
+    plan = replace(aliases.spell_out(plan), settings_file=file)
+    return plan, (*problems.warnings, *environment.unknown(environ, named))
 
 
 def _read(file: str | None, source: wire.Load, environ: Mapping[str, str], problems: Problems) -> Settings:

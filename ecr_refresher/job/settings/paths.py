@@ -40,13 +40,15 @@ class Paths:
             directory = home and os.path.join(home, ".docker")
         return directory and os.path.join(self.expanded(directory), "config.json")
 
-    def aws_region(self) -> tuple[str, str]:
-        """Where the AWS region is set, and the region; both empty where it is not."""
+    def aws_region(self, profile: str | None = None) -> tuple[str, str]:
+        """Where the AWS region is set, and the region; both empty where it is not. A profile's own comes first."""
+        file = self.expanded(self._environ.get("AWS_CONFIG_FILE") or "~/.aws/config")
+        if profile is not None and (region := _region_in(file, profile)):
+            return file, region
         for name in ("AWS_REGION", "AWS_DEFAULT_REGION"):
             if self._environ.get(name, "").strip():
                 return name, self._environ[name].strip()
         # In this order botocore takes them, which finds the credentials.
-        file = self.expanded(self._environ.get("AWS_CONFIG_FILE") or "~/.aws/config")
         profile = self._environ.get("AWS_DEFAULT_PROFILE") or self._environ.get("AWS_PROFILE") or "default"
         return file, _region_in(file, profile)
 

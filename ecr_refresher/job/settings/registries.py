@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Literal
 
 from ...core import plan
 from ...core.ecr_host import HOST_EXAMPLE, PUBLIC_HOSTS, parse
@@ -64,6 +65,7 @@ def resolve(entries: Sequence[RegistryEntry], paths: Paths, problems: Problems) 
             probe_image=entry.probe_image,
             registry_url=entry.registry_url,
             ca_file=paths.absolute(entry.ca_file),
+            aliases=entry.aliases,
         )
         if _is_new(registry, found, place, problems):
             found.append(registry)
@@ -85,21 +87,67 @@ def _is_new(registry: plan.Registry, before: list[plan.Registry], place: Place, 
 
 def _principal(entry: RegistryEntry, place: Place, paths: Paths, problems: Problems) -> plan.Principal:
     """Whose rights open this registry; the host says the region."""
-    if entry.external_id is not None and entry.role_arn is None:
-        problems.error((*place, "external_id"), "goes with a role; give role_arn, or remove it")
+    roles = _roles(entry, place, problems)
+    if entry.use_fips and entry.endpoint_url is not None:
+        problems.error((*place, "use_fips"), "does not go with endpoint_url, which names the endpoint; remove one")
+    if entry.use_dualstack and entry.endpoint_url is not None:
+        problems.error((*place, "use_dualstack"), "does not go with endpoint_url, which names the endpoint; remove one")
+    service, region = _place_of(entry, place, paths, problems)
+    return plan.Principal(
+        service,
+        region,
+        roles,
+        profile=entry.profile,
+        endpoint_url=entry.endpoint_url,
+        use_fips=entry.use_fips,
+        use_dualstack=entry.use_dualstack,
+        # Where the settings name a server of their own for the registry alone, AWS's API keeps to the public CAs.
+        ca_file=None if entry.registry_url and not entry.endpoint_url else paths.absolute(entry.ca_file),
+    )
+
+
+def _place_of(
+    entry: RegistryEntry, place: Place, paths: Paths, problems: Problems
+) -> tuple[Literal["ecr", "ecr-public"], str]:
+    """Service and region: by the host, else (the caller's own registry) as said, or as the AWS tools find it."""
     if entry.host is None:
-        if entry.role_arn is not None:
+        if entry.role_arn:
             problems.error((*place, "host"), f"is missing; a role opens a registry by its host, e.g. {HOST_EXAMPLE}")
-        region = entry.region or own_region(place, paths, problems)
-        return plan.Principal("ecr", region, entry.role_arn, entry.external_id)
+        return "ecr", entry.region or own_region(place, paths, problems, entry.profile)
     if entry.region is not None:
         problems.error((*place, "region"), "the host says the region already; remove this")
     try:
         host = parse(entry.host)
     except ValueError as error:
         problems.error((*place, "host"), _fault(entry.host, error))
-        return plan.Principal("ecr", "")
-    return plan.Principal("ecr-public" if host.public else "ecr", host.region, entry.role_arn, entry.external_id)
+        return "ecr", ""
+    if host.misplaced:
+        there = host.partition
+        problems.error(
+            (*place, "host"),
+            f"'{entry.host}' can't be: registries of {host.region} are under {there.suffix}; correct region or domain",
+        )
+    return "ecr-public" if host.public else "ecr", host.region
+
+
+def _roles(entry: RegistryEntry, place: Place, problems: Problems) -> tuple[plan.Role, ...]:
+    """The chain of roles. One external id is for the last of them, which is the one that strangers trust."""
+    ids = entry.external_id
+    for key, given in (("external_id", ids), ("role_session_name", entry.role_session_name)):
+        if given and not entry.role_arn:
+            problems.error((*place, key), "goes with a role; give role_arn, or remove it")
+    if len(ids) == 1:
+        ids = [*[None] * (len(entry.role_arn) - 1), *ids]
+    elif ids and len(ids) != len(entry.role_arn):
+        problems.error(
+            (*place, "external_id"),
+            f"{len(ids)} external ids for {len(entry.role_arn)} roles; give one for the last, or one (or null) each",
+        )
+        ids = []
+    return tuple(
+        plan.Role(arn, ids[index] if index < len(ids) else None, entry.role_session_name)
+        for index, arn in enumerate(entry.role_arn)
+    )
 
 
 def _fault(host: str, error: ValueError) -> str:
@@ -109,11 +157,11 @@ def _fault(host: str, error: ValueError) -> str:
     return f"this is no host of ECR; write e.g. {HOST_EXAMPLE} or {PUBLIC_HOSTS[0]}"
 
 
-def own_region(place: Place, paths: Paths, problems: Problems) -> str:
+def own_region(place: Place, paths: Paths, problems: Problems, profile: str | None = None) -> str:
     """The AWS region of the caller, as the AWS tools find it; an error where there is none."""
     if problems.is_spoiled((*place, "host")) or problems.is_spoiled((*place, "region")):
         return ""
-    source, region = paths.aws_region()
+    source, region = paths.aws_region(profile)
     if not region:
         problems.error(
             place,

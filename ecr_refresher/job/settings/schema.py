@@ -55,6 +55,29 @@ ExternalId = Annotated[
         )
     ),
 ]
+SessionName = Annotated[
+    str,
+    BeforeValidator(
+        values.matching(r"[A-Za-z0-9_+=,.@-]{2,64}", "is no session name; it has 2 to 64 letters, digits and '_+=,.@-'")
+    ),
+]
+Environment = Annotated[
+    str,
+    BeforeValidator(
+        values.matching(
+            r"[a-zA-Z][0-9a-zA-Z_-]{0,79}", "is no MWAA environment's name; write it as the MWAA console shows it"
+        )
+    ),
+]
+Prefix = Annotated[
+    str,
+    BeforeValidator(
+        values.matching(
+            r"[A-Za-z0-9/_+=.@-]{0,256}",
+            "is no prefix of secrets; write it as connections_prefix of Airflow's backend, e.g. airflow/connections",
+        )
+    ),
+]
 Owner = Annotated[
     str,
     BeforeValidator(
@@ -83,11 +106,17 @@ class RegistryEntry(Section):
     host: Text | None = None
     region: Region | None = None
     name: Name | None = None
-    role_arn: RoleArn | None = None
-    external_id: ExternalId | None = None
+    role_arn: list[RoleArn] = Field(default_factory=list)
+    external_id: list[ExternalId | None] = Field(default_factory=list)
+    role_session_name: SessionName | None = None
+    profile: Text | None = None
+    endpoint_url: Annotated[str, BeforeValidator(urls.secure_url)] | None = None
+    use_fips: Bool | None = None
+    use_dualstack: Bool | None = None
     probe_image: Annotated[str, BeforeValidator(values.image)] | None = None
     registry_url: Annotated[str, BeforeValidator(urls.secure_url)] | None = None
     ca_file: Path | None = None
+    aliases: Bool = False
     required: Bool = True
 
 
@@ -98,8 +127,14 @@ class ConnectionEntry(Section):
     required: Bool = True
 
 
+class HeaderEntry(Section):
+    file: SecretPath | None = None
+    env: Variable | None = None
+
+
 class AirflowEntry(Section):
     name: Name | None = None
+    kind: Annotated[str, BeforeValidator(values.one_of("api", "secrets_file", "secrets_manager"))] = "api"
     url: Annotated[str, BeforeValidator(urls.airflow_url)] | None = None
     username: Text | None = None
     password_file: SecretPath | None = None
@@ -108,6 +143,13 @@ class AirflowEntry(Section):
     token_env: Variable | None = None
     ca_file: Path | None = None
     allow_http: Bool = False
+    headers: dict[str, Annotated[HeaderEntry, BeforeValidator(values.no_bare_secret)]] = Field(default_factory=dict)
+    mwaa_environment: Environment | None = None
+    region: Region | None = None
+    role_arn: RoleArn | None = None
+    file: Path | None = None
+    mode: Annotated[int, BeforeValidator(values.octal_mode)] = 0o600
+    prefix: Prefix = "airflow/connections"
     connections: dict[str, ConnectionEntry] = Field(default_factory=dict)
 
 
@@ -201,7 +243,7 @@ def _section(place: Place) -> type[Section]:
     """The section that has its place there."""
     sections: dict[str, type[Section]] = {
         "registries": RegistryEntry,
-        "airflow": ConnectionEntry if len(place) > 2 else AirflowEntry,
+        "airflow": AirflowEntry if len(place) <= 2 else HeaderEntry if place[2] == "headers" else ConnectionEntry,
         "docker": DockerEntry,
         "refresh": RefreshEntry,
         "cleanup": CleanupEntry,
@@ -216,7 +258,9 @@ def _leave_out(tree: Any, place: Place) -> None:
     *way, last = place
     for step in way:
         tree = tree[step]
-    if isinstance(tree, list):
+    if isinstance(tree, list) and place[0] == "registries" and len(place) == 4:
+        tree[int(last)] = "arn:aws:iam::000000000000:role/faulty" if place[2] == "role_arn" else None
+    elif isinstance(tree, list):
         tree[int(last)] = {} if len(place) == 2 else "?"  # entries are sections, and names further down
     else:
         del tree[last]

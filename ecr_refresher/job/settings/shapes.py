@@ -45,7 +45,20 @@ def _registries(tree: dict[str, Tree], problems: Problems) -> None:
         given = [*_names(given)]
     if not isinstance(given, list):
         return
-    tree["registries"] = [_by_name(entry, "host", ("registries", index), problems) for index, entry in enumerate(given)]
+    tree["registries"] = [
+        _chains(_by_name(entry, "host", ("registries", index), problems), ("registries", index), problems)
+        for index, entry in enumerate(given)
+    ]
+
+
+def _chains(entry: Tree, place: Place, problems: Problems) -> Tree:
+    """A chain of roles may be one role alone, and its external ids the one of its last role."""
+    if isinstance(entry, dict):
+        for key in ("role_arn", "external_id"):
+            if isinstance(given := entry.get(key), str):
+                entry[key] = [given]
+                problems.show_as((*place, key, 0), problems.show((*place, key)))
+    return entry
 
 
 def _connections(given: Tree, place: Place, problems: Problems) -> Tree:

@@ -111,6 +111,14 @@ def written(duration_s: float) -> str:
     return f"{duration_s * 1000:.3f}".rstrip("0").rstrip(".") + "ms"
 
 
+def no_bare_secret(value: object) -> object:
+    """Let a mapping pass; a text in its place may be the secret itself."""
+    if isinstance(value, str):
+        mend = "write {file: PATH}, or {env: NAME} of a variable"
+        raise ValueError(f"no secret stands in the settings; {mend}")  # noqa: TRY004 - pydantic catches this one
+    return value
+
+
 def octal_mode(value: object) -> int:
     """Read a file mode as `chmod` takes it: `0600`, `600`."""
     text = single(value)

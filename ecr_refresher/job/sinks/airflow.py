@@ -5,17 +5,17 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
 from urllib.parse import quote
 
 from ...core.model import NOTHING, Credential, Failed, Holding, Outcome, Reason, Secret
 from ...core.plan import Airflow, Connection, SecretRef
+from . import airflow_entry as entry
 from . import airflow_marker as marker
 from .airflow_answers import failure
 from .airflow_login import Session
+from .airflow_mwaa import Invoke, MwaaTransport
 from .airflow_transport import Transport
 
-CONN_TYPE, LOGIN = "docker", "AWS"
 LOOK_HOLDS_S = 10.0  # a look that is older is no ground for a write: somebody may have written since
 ROUNDS = 3  # how often others may create or delete the connection in the very moment of our write
 
@@ -41,11 +41,17 @@ class AirflowSink:
         airflow: Airflow,
         *,
         read_secret: Callable[[SecretRef], Secret],
+        invoke: Invoke | None = None,
         monotonic: Callable[[], float] = time.monotonic,
         connect_timeout_s: float = 3.05,
         read_timeout_s: float = 15.0,
     ) -> None:
-        self._transport = Transport(airflow, connect_timeout_s, read_timeout_s)
+        """`invoke` is Amazon's `invoke_rest_api`, for an Airflow that Amazon manages."""
+        self._transport: Transport | MwaaTransport
+        if airflow.mwaa is not None and invoke is not None:
+            self._transport = MwaaTransport(airflow, invoke)
+        else:
+            self._transport = Transport(airflow, connect_timeout_s, read_timeout_s, read_secret)
         self._session = Session(airflow, self._transport, read_secret, monotonic)
         self._monotonic = monotonic
         self._seen: dict[str, _Seen] = {}
@@ -92,7 +98,7 @@ class AirflowSink:
                 raise self._may_not_create(connection)
             seen = _Seen(at)
         elif answer.done and isinstance(description := answer.content.get("description"), str | None):
-            seen = _Seen(at, exists=True, description=description, usable=_usable(answer.content, host))
+            seen = _Seen(at, exists=True, description=description, usable=entry.usable(answer.content, host))
         else:
             raise failure(self._transport.who, f"a look at the connection {connection.id}", answer)
         self._seen[connection.id] = seen
@@ -102,14 +108,7 @@ class AirflowSink:
         """Patch what is there, or create it; false where it has gone or come since the look."""
         # No update_mask: Airflow 3 answers 200 to one that it does not understand, and does nothing. Without one,
         # fields that are not sent stay as they are. It wants connection_id and conn_type in each PATCH.
-        body = {
-            "connection_id": connection.id,
-            "conn_type": CONN_TYPE,
-            "host": host,  # bare: what docker-py looks logins up by
-            "login": credential.username,
-            "password": credential.secret.reveal(),
-            "description": marker.write(seen.description, host, credential.expires_at),
-        }
+        body = {"connection_id": connection.id, **entry.fields(host, credential, seen.description)}
         if seen.exists:
             method, path, not_as_seen = "PATCH", _path(connection), 404
         elif connection.create:
@@ -136,9 +135,3 @@ class AirflowSink:
 
 def _path(connection: Connection) -> str:
     return f"/connections/{quote(connection.id, safe='')}"
-
-
-def _usable(found: dict[str, Any], host: str) -> bool:
-    """Tell whether a pull could use it. Airflow 3 shows that there is a password, as stars; Airflow 2 never does."""
-    right = (found.get("conn_type"), found.get("host"), found.get("login")) == (CONN_TYPE, host, LOGIN)
-    return right and bool(found.get("password", True))

@@ -76,6 +76,9 @@ def _fault(detail: Any, sent: Collection[str]) -> str:
             # An Airflow without teams blames the body as a whole (3.3), or a field that it does not know (before).
             return "see team_name; leave it out unless this Airflow has [core] multi_team on and knows the team"
     else:
-        named = set(re.findall(r"'(\w+)': \[", detail)) if isinstance(detail, str) else set()
+        text = detail if isinstance(detail, str) else ""
+        named = set(re.findall(r"'(\w+)': \[", text))
+        if re.match(r"The key '.*' has to be made of ", text, re.DOTALL):
+            named.add("connection_id")
     fields = [name for name in sent if name in named]
     return f"see {', '.join(fields)}" if fields else "it names no field of ours; its own log may say more"

@@ -14,8 +14,7 @@ from ...core.plan import Airflow, SecretRef
 from ..secrets import describe
 from . import airflow_dialects
 from .airflow_answers import RIGHTS, Answer, failure
-from .airflow_dialects import Dialect
-from .airflow_transport import Transport
+from .airflow_dialects import Dialect, Requests
 
 REFUSAL_HOLDS_S = 300.0  # a refused password is not tried again before that: it might lock the account
 FAILURE_HOLDS_S = 5.0  # what the first thread met, those that waited for it need not try again
@@ -42,7 +41,7 @@ class Session:
     def __init__(
         self,
         airflow: Airflow,
-        transport: Transport,
+        transport: Requests,
         read_secret: Callable[[SecretRef], Secret],
         monotonic: Callable[[], float],
     ) -> None:
@@ -57,10 +56,15 @@ class Session:
     def call(self, method: str, path: str, body: dict[str, Any] | None = None) -> tuple[Answer, Dialect]:
         """Ask the API, `path` being that under its version; gives any answer that does not concern the login.
 
-        A spent login is replaced once. Raises Failed.
+        A spent login is replaced once; so is the dialect, where Airflow was upgraded meanwhile. Raises Failed.
         """
         entry = self._enter()
         answer = self._ask(entry, method, path, body)
+        if entry.dialect.knows_not(answer):
+            dialect = airflow_dialects.find(self._transport, entry.authorization if self._airflow.token else None)
+            if dialect != entry.dialect:
+                entry = self._enter(spent=entry, dialect=dialect)
+                answer = self._ask(entry, method, path, body)
         if entry.authorization is not None and entry.dialect.login_spent(answer):
             entry = self._enter(spent=entry)
             answer = self._ask(entry, method, path, body)
@@ -71,10 +75,10 @@ class Session:
     def _ask(self, entry: _Entry, method: str, path: str, body: dict[str, Any] | None = None) -> Answer:
         return self._transport.request(method, entry.dialect.api + path, body, authorization=entry.authorization)
 
-    def _enter(self, spent: _Entry | None = None) -> _Entry:
+    def _enter(self, spent: _Entry | None = None, dialect: Dialect | None = None) -> _Entry:
         with self._lock:
             if self._entry is None or self._entry is spent:
-                dialect = self._entry.dialect if self._entry else None
+                dialect = dialect or (self._entry.dialect if self._entry else None)
                 self._entry = None
                 self._entry = self._log_in(dialect)
             return self._entry

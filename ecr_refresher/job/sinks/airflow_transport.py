@@ -5,7 +5,8 @@ from __future__ import annotations
 import contextlib
 import json
 import ssl
-from collections.abc import Iterator
+import threading
+from collections.abc import Callable, Iterator
 from typing import Any
 from urllib.parse import unquote, urljoin, urlsplit
 from urllib.request import getproxies, proxy_bypass
@@ -15,7 +16,8 @@ from urllib3 import exceptions
 
 from ... import __version__
 from ...core.model import Failed, Reason, Secret
-from ...core.plan import Airflow
+from ...core.plan import Airflow, Header, SecretRef
+from ..secrets import describe
 from .airflow_answers import Answer
 
 ANSWER_MAX = 1 << 20  # bytes; a connection with a long description and extra has some thousands
@@ -27,12 +29,22 @@ class Transport:
     The client is imported here, not at the top: that costs 0.75 s of CPU, which only a pass should pay.
     """
 
-    def __init__(self, airflow: Airflow, connect_timeout_s: float, read_timeout_s: float) -> None:
+    def __init__(
+        self,
+        airflow: Airflow,
+        connect_timeout_s: float,
+        read_timeout_s: float,
+        read_secret: Callable[[SecretRef], Secret],
+    ) -> None:
         from airflow_client.client.api_client import ApiClient
         from airflow_client.client.configuration import Configuration
 
         self.who = f"Airflow '{airflow.name}' at {_without_login(airflow.url)}"
         self._ca_file = airflow.ca_file
+        self._wanted_headers = airflow.headers
+        self._read_secret = read_secret
+        self._headers: dict[str, str] | None = None
+        self._lock = threading.Lock()
         self._timeout = (connect_timeout_s, read_timeout_s)  # without it the client waits for ever
         # total=False: never tried again (not after Retry-After either), redirects given back instead of followed,
         # errors raised as they are. The client's own default is urllib3's: three more tries.
@@ -49,7 +61,7 @@ class Transport:
         self, method: str, path: str, body: dict[str, Any] | None = None, *, authorization: Secret | None = None
     ) -> Answer:
         """Send one request, once, and read its answer whatever the status. Raises Failed where none came."""
-        headers = {"Accept": "application/json"}
+        headers = {**self._proxys_headers(), "Accept": "application/json"}
         if body is not None:
             headers["Content-Type"] = "application/json"
         if authorization is not None:
@@ -71,6 +83,20 @@ class Transport:
             page="html" in response.headers.get("Content-Type", "").lower() or raw.lstrip()[:1] == b"<",
             redirects_to=_origin(urljoin(request[1], location)) if location else None,
         )
+
+    def _proxys_headers(self) -> dict[str, str]:
+        """The headers of the settings, read once for each pass. Raises Failed where one can't be had."""
+        with self._lock:
+            if self._headers is None:
+                self._headers = {header.name: self._header(header) for header in self._wanted_headers}
+            return self._headers
+
+    def _header(self, header: Header) -> str:
+        text = self._read_secret(header.value).reveal()
+        if not all(" " <= character <= "~" for character in text) or text != text.strip():
+            words = f"the header {header.name} in {describe(header.value)} has line ends, characters beyond ASCII, or"
+            raise Failed(Reason.INVALID, f"{self.who}: {words} blanks at its ends; correct it")
+        return text
 
     def close(self) -> None:
         """Close the connections that wait for further use."""

@@ -9,9 +9,12 @@ from datetime import datetime
 from typing import Any
 
 from ... import logs
+from ...core import partitions
+from ...core.ecr_host import EcrHost
 from ...core.model import Credential, Failed, Reason, Secret
 from ...core.plan import PUBLIC, Principal
 from ..aws import Aws
+from ..aws_errors import Doing
 from ..clock import AwsClock
 
 USERNAME = "AWS"
@@ -24,34 +27,42 @@ def fetch(aws: Aws, clock: AwsClock, principal: Principal) -> Credential:
     `registryIds` is deprecated and not sent: without it the token is just as good for other accounts' registries.
     Raises Failed.
     """
-    client = aws.client_for(principal, principal.service)
-    try:
-        answer = aws.call(f"asking ECR in {principal.region} for a token", client.get_authorization_token)
-    finally:
-        client.close()
+    with aws.client(principal, principal.service) as client:
+        answer = aws.call(_asking(principal), client.get_authorization_token)
     return credential_from(answer, clock.now(), public=principal.service == PUBLIC)
 
 
-def own_host(aws: Aws, region: str) -> str:
+def _asking(principal: Principal) -> Doing:
+    if principal.service == PUBLIC:
+        allow = "ecr-public:GetAuthorizationToken and sts:GetServiceBearerToken on *"
+        return Doing("asking ECR Public for a token", principal.region, allow, principal.profile)
+    return Doing(
+        f"asking ECR in {principal.region} for a token",
+        principal.region,
+        "ecr:GetAuthorizationToken on *",
+        principal.profile,
+    )
+
+
+def own_host(aws: Aws, principal: Principal) -> str:
     """Find out the host of the caller's own registry in a region: by STS, which needs no right, else by ECR.
 
     Raises Failed.
     """
-    sts = aws.client("sts", region)
+    doing = Doing("asking STS whose account this is", principal.region, "sts:GetCallerIdentity on *", principal.profile)
     try:
-        answer = aws.call("asking STS whose account this is", sts.get_caller_identity)
-        suffix = "amazonaws.com.cn" if answer["Arn"].startswith("arn:aws-cn:") else "amazonaws.com"
-        return f"{answer['Account']}.dkr.ecr.{region}.{suffix}"
+        with aws.client(principal, "sts") as sts:
+            account = aws.call(doing, sts.get_caller_identity)["Account"]
+        partition = partitions.of_region(principal.region) or partitions.PARTITIONS[0]
+        return str(EcrHost(account, principal.region, partition.suffix))
     except (Failed, KeyError):
         # A network that lets only ECR through: the token's own answer names the registry as well.
-        ecr = aws.client("ecr", region)
-        answer = aws.call(f"asking ECR in {region} for a token", ecr.get_authorization_token)
+        with aws.client(principal, "ecr") as ecr:
+            answer = aws.call(_asking(principal), ecr.get_authorization_token)
         endpoint = (_first(answer.get("authorizationData")) or {}).get("proxyEndpoint")
         if not isinstance(endpoint, str) or "://" not in endpoint:
             raise _invalid("names no registry; name it under 'registries' in the settings") from None
         return endpoint.split("://", 1)[1].rstrip("/")
-    finally:
-        sts.close()
 
 
 def credential_from(answer: dict[str, Any], now: float, *, public: bool = False) -> Credential:

@@ -3,7 +3,11 @@
 import os
 
 from airflow.providers.docker.operators.docker import DockerOperator
-from airflow.sdk import DAG
+
+try:
+    from airflow.sdk import DAG
+except ImportError:  # Airflow 2
+    from airflow.models.dag import DAG
 
 with DAG("web_scraper", schedule=None, catchup=False):
     DockerOperator(

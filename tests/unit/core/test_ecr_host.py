@@ -101,3 +101,30 @@ def test_digits_of_other_scripts_are_no_account_number() -> None:
     arabic = "".join(chr(0x660 + digit) for digit in range(10)) + "12"
     with pytest.raises(ValueError, match="no account number"):
         ecr_host.parse(f"{arabic}.dkr.ecr.us-east-1.amazonaws.com")
+
+
+@given(private)
+def test_every_name_of_a_registry_leads_to_the_same_names(host: EcrHost) -> None:
+    names = set(host.names())
+    assert host in names
+    assert {name.account for name in names} == {host.account}
+    assert {name.region for name in names} == {host.region}
+    for name in names:
+        assert ecr_host.parse(str(name)) == name
+        assert set(name.names()) | {host} >= names - {host}
+
+
+def test_names_are_those_that_aws_has() -> None:
+    def names(host: str) -> list[str]:
+        return [str(name) for name in ecr_host.parse(host).names()]
+
+    assert names("123456789012.dkr.ecr.eu-west-1.amazonaws.com")[1:] == ["123456789012.dkr-ecr.eu-west-1.on.aws"]
+    assert names("123456789012.dkr.ecr.us-iso-east-1.c2s.ic.gov")[1:] == []
+    assert names("public.ecr.aws") == ["public.ecr.aws", "ecr-public.aws.com"]
+
+
+def test_a_region_under_another_partitions_domain_is_misplaced() -> None:
+    assert ecr_host.parse("123456789012.dkr.ecr.cn-north-1.amazonaws.com").misplaced
+    assert ecr_host.parse("123456789012.dkr.ecr.us-east-1.amazonaws.com.cn").misplaced
+    assert not ecr_host.parse("123456789012.dkr.ecr.us-gov-west-1.amazonaws.com").misplaced
+    assert not ecr_host.parse("123456789012.dkr.ecr.xx-new-1.amazonaws.com").misplaced

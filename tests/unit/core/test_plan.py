@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from ecr_refresher.core.plan import Airflow, Connection, DockerConfig, Plan, Principal, Registry
+from ecr_refresher.core.plan import Airflow, Connection, DockerConfig, Plan, Principal, Registry, Role
 
 OWN = Principal("ecr", "us-east-1")
-PARTNER = Principal("ecr", "eu-west-1", "arn:aws:iam::210987654321:role/pull", "team")
+PARTNER = Principal("ecr", "eu-west-1", (Role("arn:aws:iam::210987654321:role/pull", "team"),))
 PLAN = Plan(
     registries=(
         Registry("own", "123456789012.dkr.ecr.us-east-1.amazonaws.com", OWN),
@@ -50,7 +50,7 @@ def test_a_slot_is_required_if_all_of_its_own_are() -> None:
 
 def test_a_slot_knows_whose_token_belongs_there_and_what_people_call_it() -> None:
     partner = next(slot for slot in PLAN.slots() if slot.sink == "airflow/prod/docker_partner")
-    assert partner.principal == "ecr/eu-west-1/arn:aws:iam::210987654321:role/pull"
+    assert partner.principal == "ecr/eu-west-1/arn:aws:iam::210987654321:role/pull external_id_1=#c4e0a61f"
     assert partner.target == "https://airflow.example.com"
     assert PLAN.slots()[0].target == "/root/.docker/config.json"
     assert PLAN.slots()[0].principal == "ecr/us-east-1"
@@ -65,3 +65,27 @@ def test_registries_are_found_by_name() -> None:
     assert PLAN.registry("partner").host.startswith("210987654321.")
     with pytest.raises(StopIteration):
         PLAN.registry("nobody")
+
+
+def test_different_principals_have_different_keys_and_external_ids_are_not_shown() -> None:
+    arn = "arn:aws:iam::210987654321:role/pull"
+    different = [
+        OWN,
+        Principal("ecr-public", "us-east-1"),
+        Principal("ecr", "us-east-1", (Role(arn),)),
+        Principal("ecr", "us-east-1", (Role(arn), Role(arn))),
+        Principal("ecr", "us-east-1", (Role(arn, "team-data"),)),
+        Principal("ecr", "us-east-1", (Role(arn, "team-date"),)),
+        Principal("ecr", "us-east-1", (Role(arn, None, "session"),)),
+        Principal("ecr", "us-east-1", (Role(arn, "team-data"), Role(arn))),
+        Principal("ecr", "us-east-1", (Role(arn), Role(arn, "team-data"))),
+        Principal("ecr", "us-east-1", profile="data"),
+        Principal("ecr", "us-east-1", endpoint_url="https://e"),
+        Principal("ecr", "us-east-1", use_fips=True),
+        Principal("ecr", "us-east-1", use_fips=False),
+        Principal("ecr", "us-east-1", use_dualstack=True),
+        Principal("ecr", "us-east-1", ca_file="/ca.pem"),
+    ]
+    keys = [principal.key for principal in different]
+    assert len(set(keys)) == len(different)
+    assert not any("team" in key for key in keys)

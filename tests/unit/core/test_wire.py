@@ -18,14 +18,38 @@ seconds = st.floats(allow_nan=False, allow_infinity=False)
 maybe_text, maybe_seconds = st.none() | texts, st.none() | seconds
 failures = st.builds(Failure, st.sampled_from(Reason), texts, st.booleans())
 secret_refs = st.none() | st.builds(plan.SecretRef, st.sampled_from(["file", "env"]), texts)
-principals = st.builds(plan.Principal, st.sampled_from(["ecr", "ecr-public"]), texts, maybe_text, maybe_text)
-registries = st.builds(plan.Registry, texts, texts, principals, st.booleans(), maybe_text, maybe_text, maybe_text)
-connections = st.builds(plan.Connection, texts, texts, st.booleans(), maybe_text, st.booleans())
+maybe = st.none() | st.booleans()
 
 
 def several(one: st.SearchStrategy[Any]) -> st.SearchStrategy[tuple[Any, ...]]:
     return st.lists(one, max_size=3).map(tuple)
 
+
+roles = st.builds(plan.Role, texts, maybe_text, maybe_text)
+principals = st.builds(
+    plan.Principal,
+    st.sampled_from(["ecr", "ecr-public"]),
+    texts,
+    several(roles),
+    maybe_text,
+    maybe_text,
+    maybe,
+    maybe,
+    maybe_text,
+)
+registries = st.builds(
+    plan.Registry,
+    texts,
+    texts,
+    principals,
+    st.booleans(),
+    maybe_text,
+    maybe_text,
+    maybe_text,
+    st.booleans(),
+    maybe_text,
+)
+connections = st.builds(plan.Connection, texts, texts, st.booleans(), maybe_text, st.booleans())
 
 airflows = st.builds(plan.Airflow, texts, texts, several(connections), maybe_text, secret_refs, secret_refs, maybe_text)
 engines = st.none() | st.builds(plan.Engine, texts, maybe_text, maybe_text, maybe_text)
@@ -150,7 +174,7 @@ def test_a_refused_line_does_not_show_what_it_held() -> None:
 
 def test_a_plan_of_a_thousand_slots_fits_into_one_line() -> None:
     host = "123456789012.dkr.ecr.us-east-1.amazonaws.com"
-    principal = plan.Principal("ecr", "us-east-1", "arn:aws:iam::123456789012:role/ecr-pull")
+    principal = plan.Principal("ecr", "us-east-1", (plan.Role("arn:aws:iam::123456789012:role/ecr-pull"),))
     many = tuple(plan.Connection(f"docker_connection_of_team_{number:04}", host) for number in range(1000))
     airflow = plan.Airflow("prod", "https://airflow.example.com", many)
     big = plan.Plan((plan.Registry(host, host, principal),), (airflow,))

@@ -19,6 +19,7 @@ from ecr_refresher.core.plan import (
     Principal,
     Refresh,
     Registry,
+    Role,
     SecretRef,
     Server,
 )
@@ -77,7 +78,7 @@ def test_every_key_reaches_the_plan(tmp_path: Path) -> None:
             Registry(
                 "partner",
                 PARTNER,
-                Principal("ecr", "eu-west-1", "arn:aws:iam::210987654321:role/ecr-pull", "team-data"),
+                Principal("ecr", "eu-west-1", (Role("arn:aws:iam::210987654321:role/ecr-pull", "team-data"),)),
                 required=False,
                 probe_image="web_scraper:latest",
                 registry_url="https://127.0.0.1:8443",
@@ -292,3 +293,63 @@ def test_durations_that_tests_need_are_allowed() -> None:
         {"refresh": {"verify_every": 1, "max_age": "1s", "deadline": 5, "retry_first": "200ms", "retry_max": "1s"}}
     )
     assert found.refresh == Refresh(max_age=1.0, verify_every=1.0, deadline=5.0, retry_first=0.2, retry_max=1.0)
+
+
+def principal(**keys: object) -> Principal:
+    return plan({"registries": [{"host": PARTNER, **keys}]}).registries[0].principal
+
+
+ROLES = ["arn:aws:iam::123456789012:role/hub", "arn:aws:iam::210987654321:role/ecr-pull"]
+
+
+@pytest.mark.parametrize(
+    ("external_id", "ids"),
+    [
+        (None, (None, None)),
+        ("team", (None, "team")),
+        (["hub", "team"], ("hub", "team")),
+        (["hub", None], ("hub", None)),
+    ],
+)
+def test_a_list_of_roles_is_a_chain_and_one_external_id_is_for_its_last(
+    external_id: object, ids: tuple[str | None, str | None]
+) -> None:
+    found = principal(role_arn=ROLES, external_id=external_id, role_session_name="airflow")
+    assert found.roles == tuple(Role(arn, given, "airflow") for arn, given in zip(ROLES, ids, strict=True))
+
+
+def test_all_that_decides_how_ecr_is_reached_makes_the_principal() -> None:
+    assert principal(profile="data", use_fips="yes", use_dualstack="no", ca_file="/ca.pem") == Principal(
+        "ecr", "eu-west-1", profile="data", use_fips=True, use_dualstack=False, ca_file="/ca.pem"
+    )
+    assert principal(endpoint_url="https://vpce.example/") == Principal(
+        "ecr", "eu-west-1", endpoint_url="https://vpce.example"
+    )
+
+
+@pytest.mark.parametrize(
+    ("urls", "of_the_api"),
+    [
+        ({}, True),
+        ({"registry_url": "https://r"}, False),
+        ({"endpoint_url": "https://e"}, True),
+        ({"registry_url": "https://r", "endpoint_url": "https://e"}, True),
+    ],
+)
+def test_a_ca_file_is_for_the_servers_that_the_settings_name(urls: dict[str, str], of_the_api: bool) -> None:
+    assert (principal(ca_file="/ca.pem", **urls).ca_file is not None) is of_the_api
+
+
+def test_aliases_are_registries_of_the_same_principal_in_every_file_that_holds_theirs() -> None:
+    found = plan({"registries": [{"host": HOST, "aliases": "yes"}, PARTNER], "docker": {"registries": [HOST]}})
+    names = ("dkr.ecr-fips.us-east-1.amazonaws.com", "dkr-ecr.us-east-1.on.aws", "dkr-ecr-fips.us-east-1.on.aws")
+    assert found.dockers[0].registries == (HOST, *(f"123456789012.{name}" for name in names))
+    assert len({registry.principal for registry in found.registries if registry.host != PARTNER}) == 1
+
+
+def test_the_own_registry_of_a_profile_is_in_the_profiles_region(tmp_path: Path) -> None:
+    (tmp_path / "config").write_text("[profile data]\nregion = eu-west-1\n")
+    written = tmp_path / "settings.yaml"
+    written.write_text("registries: [{profile: data}]")
+    found, _ = settings.load(Load(str(written)), {**SURROUNDINGS, "AWS_CONFIG_FILE": str(tmp_path / "config")})
+    assert found.registries[0].principal == Principal("ecr", "eu-west-1", profile="data")

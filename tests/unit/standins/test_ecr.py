@@ -27,6 +27,7 @@ from ecr_refresher.standins.aws_faults import (
 )
 from ecr_refresher.standins.ecr import EcrStandIn
 from ecr_refresher.standins.script import Cut, Delay, HalfAnswer, Malformed
+from ecr_refresher.standins.sts import TrustedRole
 from ecr_refresher.standins.tokens import TokenBook
 
 from .conftest import Clock
@@ -249,5 +250,33 @@ def test_an_unsigned_call_is_refused(ecr: EcrStandIn) -> None:
 def test_unknown_actions_are_told_apart_from_faults(ecr: EcrStandIn) -> None:
     with pytest.raises(ClientError, match="GetAuthorizationToken only"):
         client(ecr).describe_repositories()
-    with pytest.raises(ClientError, match="GetCallerIdentity only"):
+    with pytest.raises(ClientError, match="GetCallerIdentity and AssumeRole only"):
         client(ecr, "sts").get_session_token()
+
+
+def test_a_role_trusts_whom_it_names_and_its_keys_work_with_their_session_token_only(ecr: EcrStandIn) -> None:
+    role = "arn:aws:iam::210987654321:role/pull"
+    ecr.sts.roles[role] = TrustedRole(KEY, external_id="team")
+    sts = client(ecr, "sts")
+    for asked in ({}, {"ExternalId": "other"}):
+        with pytest.raises(ClientError, match=r"user/AKIASTANDIN is not authorized to perform: sts:AssumeRole"):
+            sts.assume_role(RoleArn=role, RoleSessionName="me", **asked)
+    with pytest.raises(ClientError, match="not authorized"):
+        client(ecr, "sts", key="AKIASTRANGER").assume_role(RoleArn=role, RoleSessionName="me", ExternalId="team")
+    keys = sts.assume_role(RoleArn=role, RoleSessionName="me", ExternalId="team")["Credentials"]
+    assert ecr.sts.who(keys["AccessKeyId"]) == role
+    assert keys["Expiration"].timestamp() == ecr.clock() + 3600
+    with pytest.raises(ClientError, match="security token"):
+        token_of(ecr, key=keys["AccessKeyId"])
+
+
+def test_one_call_in_so_many_meets_a_fault(ecr: EcrStandIn) -> None:
+    ecr.every(3, Throttled())
+    met = []
+    for _ in range(9):
+        try:
+            token_of(ecr)
+            met.append("")
+        except ClientError as error:
+            met.append(error.response["Error"]["Code"])
+    assert met == ["", "", "ThrottlingException"] * 3

@@ -42,6 +42,7 @@ def test_refused_fields_are_named_in_our_order() -> None:
     detail = [{"loc": ["body", "description"]}, {"loc": ["body", "password"]}]
     assert message(Answer(422, {"detail": detail})).endswith("see password, description")
     assert message(Answer(400, {"detail": "{'description': ['Too long.']}"})).endswith("see description")
+    assert message(Answer(400, {"detail": "The key 'a b' has to be made of alphanumeric…"})).endswith("connection_id")
 
 
 def test_an_airflow_without_teams_blames_the_body_and_we_the_team() -> None:

@@ -132,13 +132,13 @@ def test_team_name_goes_only_where_the_connection_is_created(airflow: AirflowSta
 def test_create_false_creates_nothing_and_says_how_to_mend_it(airflow: AirflowStandIn, world: World) -> None:
     connection = dataclasses.replace(DOCKER_DEFAULT, create=False)
     sink = world.sink()
-    tries: list[Callable[[], object]] = [
-        lambda: sink.look(connection, HOST),  # told by the look: no token is fetched for it in vain
+    for act in (
+        lambda: sink.look(connection, HOST),  # told before a token is fetched for it in vain
         lambda: sink.deliver(connection, HOST, credential(), still_wanted=wanted),
-    ]
-    for attempt in tries:
-        said = f"Airflow 'prod' at {airflow.url} has no connection docker_default"
-        world.failure(attempt, Reason.MISSING, said, "create: true")
+    ):
+        world.failure(
+            act, Reason.MISSING, f"Airflow 'prod' at {airflow.url} has no connection docker_default", "create: true"
+        )
     assert airflow.connections == {}
     airflow.connections["docker_default"] = USERS_OWN
     sink.look(connection, HOST)

@@ -12,6 +12,7 @@ import pytest
 
 from ecr_refresher.core.model import Holding, Reason
 from ecr_refresher.core.plan import SecretRef
+from ecr_refresher.job.sinks.airflow_transport import Transport
 from ecr_refresher.standins.airflow import AirflowStandIn
 from ecr_refresher.standins.airflow_faults import LOGIN_PAGE
 from ecr_refresher.standins.exchange import Reply
@@ -179,6 +180,7 @@ def test_connections_to_airflow_are_used_again(airflow: AirflowStandIn, world: W
     """A second login, look or write shall not pay for another TLS handshake."""
     sink = world.sink()
     sink.deliver(DOCKER_DEFAULT, HOST, credential(), still_wanted=wanted)
+    assert isinstance(sink._transport, Transport)
     pools = sink._transport._client.rest_client.pool_manager.pools
     assert [pools[key].num_connections for key in pools.keys()] == [1]  # noqa: SIM118 - it is no dict
     assert [pools[key].num_requests for key in pools.keys()] == [4]  # noqa: SIM118 - version, login, look, write

@@ -1,0 +1,48 @@
+"""Proxies of the environment: which one leads to a URL, and that none ever leads to instance metadata."""
+
+from __future__ import annotations
+
+import os
+import ssl
+from collections.abc import MutableMapping
+from urllib.parse import unquote, urlsplit
+from urllib.request import getproxies, proxy_bypass
+
+import urllib3
+
+# EC2's instance metadata, ECS's and EKS's containers', by IPv4 and IPv6. Brackets too: botocore compares the URL's own
+# spelling (botocore.utils.should_bypass_proxies).
+METADATA = ("169.254.169.254", "169.254.170.2", "169.254.170.23", *("[fd00:ec2::254]", "[fd00:ec2::23]"))
+_SERVICE_URLS = ("AWS_EC2_METADATA_SERVICE_ENDPOINT", "AWS_CONTAINER_CREDENTIALS_FULL_URI")
+
+
+def keep_metadata_direct(environ: MutableMapping[str, str] = os.environ) -> None:
+    """Name the metadata services in NO_PROXY: botocore would ask them through the environment's proxy.
+
+    What a proxy answers there is at best nothing, at worst its own machine's credentials. To be called before there
+    are threads: others read the environment.
+    """
+    # Python lets the variable in small letters win over the one in capitals.
+    name = "no_proxy" if environ.get("no_proxy") else "NO_PROXY"
+    known = [host.strip() for host in environ.get(name, "").split(",") if host.strip()]
+    if "*" in known and len(known) == 1:  # as a part of a longer list the star means nothing
+        return
+    own = [urlsplit(environ[variable]).netloc for variable in _SERVICE_URLS if environ.get(variable)]
+    environ[name] = ",".join(dict.fromkeys((*known, *METADATA, *(host for host in own if host))))
+
+
+def pool_for(url: str, context: ssl.SSLContext) -> urllib3.PoolManager:
+    """A pool that goes by the environment's proxy where it names one for this URL."""
+    parts = urlsplit(url)
+    proxy = getproxies().get(parts.scheme) or getproxies().get("all")
+    if not proxy or proxy_bypass(parts.netloc):
+        return urllib3.PoolManager(ssl_context=context)
+    if "://" not in proxy:
+        proxy = f"http://{proxy}"
+    login = urlsplit(proxy)
+    if login.username is None:
+        return urllib3.ProxyManager(proxy, ssl_context=context)
+    user_and_password = f"{unquote(login.username)}:{unquote(login.password or '')}"
+    bare = login._replace(netloc=login.netloc.rpartition("@")[2]).geturl()
+    headers = urllib3.make_headers(proxy_basic_auth=user_and_password)
+    return urllib3.ProxyManager(bare, proxy_headers=headers, ssl_context=context)

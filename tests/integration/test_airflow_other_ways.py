@@ -1,0 +1,175 @@
+"""The other ways into Airflow, each to its end: MWAA before a real server, and Airflow's own secrets backends."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ecr_refresher.standins.ecr import EcrStandIn
+from tests.integration.conftest import Airflows
+from tests.testbed.airflow import Airflow
+from tests.testbed.airflow_flavours import AIRFLOW_2, SIMPLE, Flavour, on
+from tests.testbed.aws_services import MwaaStandIn, SecretsManagerStandIn
+from tests.testbed.daemon import Finished, Product
+from tests.testbed.registry import HOST
+
+pytestmark = pytest.mark.real("airflow")
+SINK = "airflow/default/docker_default"
+
+
+def once(product: Product, ecr: EcrStandIn, entry: dict[str, Any], *args: str, **env: str) -> Finished:
+    settings = {"registries": [HOST], "airflow": entry, "refresh": {"prove": False}}
+    ecr.book.life_s = 3600
+    return product.run_cli("once", "--json", *args, settings=settings, ecr_url=ecr.url, env=env)
+
+
+def outcome(done: Finished) -> tuple[str, str | None]:
+    (slot,) = done.json()["slots"]
+    error = slot["error"]
+    return slot["outcome"], error and error["message"]
+
+
+# --- MWAA --------------------------------------------------------------------------------------------------------
+@pytest.fixture
+def mwaa(airflow: Airflow) -> Iterator[MwaaStandIn]:
+    with MwaaStandIn(airflow) as mwaa:
+        yield mwaa
+    assert mwaa.crashes == []
+
+
+def to(mwaa: MwaaStandIn) -> dict[str, str]:
+    return {"AWS_ENDPOINT_URL_MWAA": mwaa.url, "AWS_DISABLE_HOST_PREFIX_INJECTION": "true"}
+
+
+@on(SIMPLE, AIRFLOW_2)
+def test_mwaa_gets_its_connection_and_keeps_the_users_own_fields(
+    airflow: Airflow, mwaa: MwaaStandIn, ecr: EcrStandIn, product: Product
+) -> None:
+    name = "c" * 51
+    airflow.create_connection(name, description="ask Ada", port=5000, extra='{"reauth": false}')
+    entry = {"mwaa_environment": "prod-airflow", "connections": {"docker_default": HOST, name: HOST}}
+    done = once(product, ecr, entry, **to(mwaa))
+    assert done.exit_code == 0, done.stderr
+    for connection in ("docker_default", name):
+        stored = airflow.db_connection(connection)
+        assert stored is not None
+        assert (stored.conn_type, stored.host, stored.login) == ("docker", HOST, "AWS")
+        assert ecr.book.check("AWS", stored.password or "") == "ok"
+    assert stored is not None
+    assert stored.port == 5000
+    assert stored.extra == '{"reauth": false}'
+    assert (stored.description or "").startswith("ask Ada [ecr-refresher: ")
+    assert {call["Method"] for _, call in mwaa.calls} == {"GET", "POST", "PATCH"}
+
+    calls = len(mwaa.calls)
+    again = once(product, ecr, entry, **to(mwaa))
+    assert {slot["outcome"] for slot in again.json()["slots"]} == {"skipped"}
+    assert {call["Method"] for _, call in mwaa.calls[calls:]} == {"GET"}
+
+
+@on(SIMPLE)
+def test_what_mwaa_refuses_is_told_with_the_mend(
+    airflow: Airflow, mwaa: MwaaStandIn, ecr: EcrStandIn, product: Product
+) -> None:
+    def told(environment: str = "prod-airflow") -> str:
+        done = once(product, ecr, {"mwaa_environment": environment}, **to(mwaa))
+        assert done.exit_code == 1
+        assert ecr.calls == [], "no token is fetched in vain"
+        return str(outcome(done)[1])
+
+    mwaa.user = "viewer"
+    assert "allow airflow:InvokeRestApi on role/prod-airflow/ROLE" in told()
+    assert "can_read, can_create and can_edit on Connections" in told()
+    mwaa.refuses = "AccessDeniedException"
+    assert "AWS forbids GET /version (AccessDeniedException)" in told()
+    mwaa.refuses = "InternalServerException"
+    assert "InternalServerException; tried again" in told()
+    mwaa.refuses = None
+    assert "(MWAA environment other in us-east-1) is not there; correct mwaa_environment" in told("other")
+    airflow.stop()
+    mwaa.stop()
+    assert "could not be reached" in told()
+
+
+# --- Airflow's own secrets backends ------------------------------------------------------------------------------
+@pytest.fixture(params=[SIMPLE, AIRFLOW_2], ids=lambda flavour: flavour.name)
+def reader(request: pytest.FixtureRequest, airflows: Airflows) -> Iterator[Airflow]:
+    """An Airflow whose command reads connections; no server of it runs."""
+    flavour: Flavour = request.param
+    if reason := flavour.missing():
+        pytest.skip(reason)
+    with closing(airflows.new(flavour)) as airflow:
+        yield airflow
+
+
+def read_by(airflow: Airflow, backend: str, kwargs: dict[str, Any], **env: str) -> dict[str, Any]:
+    """What `airflow connections get` finds through a backend, in a database without connections."""
+    env |= {"AIRFLOW__SECRETS__BACKEND": backend, "AIRFLOW__SECRETS__BACKEND_KWARGS": json.dumps(kwargs)}
+    words = ("connections", "get", "docker_default", "--output", "json")
+    done = airflow.cli(*words, within=120, **env)
+    assert done.returncode == 0, done.stderr[-2000:]
+    (found,) = json.loads(done.stdout[done.stdout.index("[{") :])
+    return dict(found)
+
+
+@pytest.mark.parametrize("name", ["connections.json", "connections.yaml"])
+def test_the_local_filesystem_backend_reads_what_we_write(
+    reader: Airflow, ecr: EcrStandIn, product: Product, tmp_path: Path, name: str
+) -> None:
+    path = tmp_path / "secrets" / name
+    path.parent.mkdir()
+    own = {"docker_default": {"port": 5000, "extra": {"reauth": False}, "description": "ask Ada"}, "b": "http://b"}
+    path.write_text(json.dumps(own))  # JSON is YAML, too
+    entry = {"kind": "secrets_file", "file": str(path)}
+    done = once(product, ecr, entry)
+    assert done.exit_code == 0, done.stderr
+    backend = "airflow.secrets.local_filesystem.LocalFilesystemBackend"
+    found = read_by(reader, backend, {"connections_file_path": str(path)})
+    assert (found["conn_type"], found["host"], found["login"]) == ("docker", HOST, "AWS")
+    assert ecr.book.check("AWS", found["password"]) == "ok"
+    assert int(found["port"]) == 5000
+    assert "reauth" in str(found["extra_dejson"])
+    assert "[ecr-refresher: " in found["description"]
+    assert outcome(once(product, ecr, entry))[0] == "skipped"
+    assert outcome(once(product, ecr, entry, "--force"))[0] == "written"
+    assert read_by(reader, backend, {"connections_file_path": str(path)})["password"] != found["password"]
+
+
+def test_the_amazon_providers_backend_reads_what_we_write(
+    airflows: Airflows, ecr: EcrStandIn, product: Product
+) -> None:
+    if reason := SIMPLE.missing():
+        pytest.skip(reason)
+    entry = {"kind": "secrets_manager"}
+    with SecretsManagerStandIn() as manager, closing(airflows.new(SIMPLE)) as reader:
+        # Other names for our fields, as the backend takes them: ours must win.
+        own = {"pass": "old-password", "user": "old", "port": 5000, "extra": {"reauth": False}, "description": "ask"}
+        manager.secrets["airflow/connections/docker_default"] = json.dumps(own)
+        aws = {"AWS_ENDPOINT_URL_SECRETS_MANAGER": manager.url}
+        done = once(product, ecr, entry, **aws)
+        assert done.exit_code == 0, done.stderr
+        keys = {"AWS_ACCESS_KEY_ID": "AKIAIOSFODNN7EXAMPLE", "AWS_SECRET_ACCESS_KEY": "a-key-of-the-reader"}
+        backend = "airflow.providers.amazon.aws.secrets.secrets_manager.SecretsManagerBackend"
+        found = read_by(reader, backend, {"region_name": "us-east-1"}, **aws, **keys)
+        assert (found["conn_type"], found["host"], found["login"]) == ("docker", HOST, "AWS")
+        assert ecr.book.check("AWS", found["password"]) == "ok"
+        assert int(found["port"]) == 5000
+        assert "reauth" in str(found["extra_dejson"])
+        assert outcome(once(product, ecr, entry, **aws))[0] == "skipped"
+
+        del manager.secrets["airflow/connections/docker_default"]
+        assert outcome(once(product, ecr, entry, **aws))[0] == "written"
+        assert [operation for operation, _ in manager.calls if operation != "GetSecretValue"] == [
+            "PutSecretValue",
+            "CreateSecret",
+        ]
+        manager.refuses = "AccessDeniedException"
+        refused = once(product, ecr, entry, **aws)
+        assert refused.exit_code == 1
+        assert "GetSecretValue, PutSecretValue and CreateSecret" in str(outcome(refused)[1])
+        assert manager.crashes == []

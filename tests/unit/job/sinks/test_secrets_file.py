@@ -1,0 +1,224 @@
+"""Connections in a file: ours renewed, all else kept, replaced whole."""
+
+from __future__ import annotations
+
+import json
+import os
+import stat
+import threading
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ecr_refresher.core.model import NOTHING, Credential, Failed, Holding, Outcome, Reason, Secret
+from ecr_refresher.core.plan import Connection, SecretsFile
+from ecr_refresher.job.sinks import secrets_document as document
+from ecr_refresher.job.sinks.secrets_file import SecretsFileSink
+from tests.testbed.secret_hunt import Secrets
+
+HOST = "123456789012.dkr.ecr.us-east-1.amazonaws.com"
+DOCKER = Connection("docker_default", HOST)
+TOKEN = "a-token-of-ecr-" + "Zm9v" * 500
+UNTIL = 1_795_000_000.0
+MARKER = f"[ecr-refresher: {HOST} until 2026-11-18T11:06:40Z]"
+
+
+def credential(token: str = TOKEN) -> Credential:
+    return Credential("AWS", Secret(token), UNTIL - 43_200, UNTIL)
+
+
+def wanted(_: Holding) -> bool:
+    return True
+
+
+@pytest.fixture(autouse=True)
+def hunted(secrets_seen: Secrets) -> None:
+    secrets_seen.add(TOKEN)
+
+
+def sink(path: Path, mode: int = 0o600) -> SecretsFileSink:
+    return SecretsFileSink(SecretsFile(str(path), mode))
+
+
+def failure(act: Any, reason: Reason, *words: str) -> None:
+    with pytest.raises(Failed) as caught:
+        act()
+    assert caught.value.failure.reason is reason
+    for word in words:
+        assert word in caught.value.failure.message
+    assert caught.value.__suppress_context__ or caught.value.__context__ is None
+
+
+@pytest.mark.parametrize("name", ["connections.json", "connections.yaml", "connections.yml"])
+def test_a_new_file_holds_what_a_pull_needs(tmp_path: Path, name: str) -> None:
+    path = tmp_path / "new" / name
+    assert sink(path).look(DOCKER, HOST) == NOTHING
+    assert sink(path).deliver(DOCKER, HOST, credential(), still_wanted=wanted) is Outcome.WRITTEN
+    assert yaml.safe_load(path.read_text()) == {
+        "docker_default": {
+            "conn_type": "docker",
+            "host": HOST,
+            "login": "AWS",
+            "password": TOKEN,
+            "description": MARKER,
+        }
+    }
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    assert sink(path).look(DOCKER, HOST) == Holding(UNTIL)
+
+
+YAML = """\
+# connections of the data team
+other: postgres://u:p@db/s   # stays
+docker_default:
+  conn_type: docker
+  host: elsewhere
+  description: ask Ada
+  extra:
+    reauth: true   # why not
+  port: 5000
+
+last: {conn_type: http, host: example.com}
+"""
+
+
+def test_of_a_yaml_file_only_the_one_entry_changes(tmp_path: Path) -> None:
+    path = tmp_path / "connections.yaml"
+    path.write_text(YAML)
+    path.chmod(0o640)
+    sink(path, 0o640).deliver(DOCKER, HOST, credential(), still_wanted=wanted)
+    text = path.read_text()
+    assert text.startswith("# connections of the data team\nother: postgres://u:p@db/s   # stays\n")
+    assert text.endswith("last: {conn_type: http, host: example.com}\n")
+    assert yaml.safe_load(text)["docker_default"] == {
+        "conn_type": "docker",
+        "host": HOST,
+        "login": "AWS",
+        "password": TOKEN,
+        "description": f"ask Ada {MARKER}",
+        "extra": {"reauth": True},
+        "port": 5000,
+    }
+    assert stat.S_IMODE(path.stat().st_mode) == 0o640
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "# nothing yet\n",
+        "{a: 1}\n",
+        "{}",
+        "---\na: 1\n...\n",
+        "a: &x {conn_type: http}\nb: *x\n",
+        "docker_default: &x {conn_type: http}\nb: *x\n",
+        "b: 1\ndocker_default: {host: a}",
+        "b: 1\ndocker_default:\n  host: a",
+        "docker_default:\nb: 1\n",
+        "docker_default: {host: a}   # comment\nb: 1",
+        "base: &base {port: 1}\ndocker_default:\n  <<: *base\n  host: a\nb: 1\n",
+    ],
+)
+def test_every_way_of_writing_yaml_keeps_the_other_entries(tmp_path: Path, text: str) -> None:
+    path = tmp_path / "connections.yaml"
+    path.write_text(text)
+    before = yaml.safe_load(text) or {}
+    for _ in range(2):
+        assert sink(path).deliver(DOCKER, HOST, credential(), still_wanted=wanted) is Outcome.WRITTEN
+        after = yaml.safe_load(path.read_text())
+        assert after["docker_default"]["password"] == TOKEN
+        assert {**after, "docker_default": 0} == {**before, "docker_default": 0}
+
+
+NAMES = st.text("ab_.-\u00e9", min_size=1, max_size=6).map(lambda name: f"c{name}")
+PLAIN = st.none() | st.booleans() | st.integers() | st.text(max_size=20)
+ENTRIES = st.dictionaries(NAMES, st.dictionaries(NAMES, PLAIN | st.dictionaries(NAMES, PLAIN)), max_size=4)
+
+
+@given(ENTRIES, NAMES, st.dictionaries(NAMES, PLAIN, min_size=1), st.booleans(), st.sampled_from(["x.yaml", "x.json"]))
+def test_any_document_is_replaced_in_one_place(
+    entries: dict[str, Any], name: str, new: dict[str, Any], flow: bool, path: str
+) -> None:
+    dumped = json.dumps(entries) if path == "x.json" else yaml.safe_dump(entries, default_flow_style=flow)
+    assert document.read(document.replaced(dumped, path, name, new), path) == {**entries, name: new}
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "words"),
+    [
+        ("c.json", "{", "is no JSON (line 1)"),
+        ("c.json", "[]", "holds no object"),
+        ("c.json", '{"a": 1, "a": 2}', "has a key twice"),
+        ("c.yaml", "a: 1\na: 2\n", "has a key twice"),
+        ("c.yaml", "a: [", "is no YAML"),
+        ("c.yaml", "- a\n", "holds no object"),
+        ("c.yaml", "docker_default: docker://AWS:secret-in-uri@host\n", "as a URI or list; write it as a mapping"),
+        ("c.yaml", b"\xff\xfe", "no UTF-8"),
+    ],
+)
+def test_a_file_that_makes_no_sense_stays_as_it_is(tmp_path: Path, name: str, text: str | bytes, words: str) -> None:
+    path = tmp_path / name
+    raw = text if isinstance(text, bytes) else text.encode()
+    path.write_bytes(raw)
+    failure(lambda: sink(path).look(DOCKER, HOST), Reason.INVALID, str(path), words)
+    failure(
+        lambda: sink(path).deliver(DOCKER, HOST, credential(), still_wanted=wanted), Reason.INVALID, str(path), words
+    )
+    assert path.read_bytes() == raw
+
+
+def test_create_false_creates_nothing(tmp_path: Path) -> None:
+    path = tmp_path / "c.json"
+    only = Connection("docker_default", HOST, create=False)
+    failure(lambda: sink(path).look(only, HOST), Reason.MISSING, "create: true")
+    failure(lambda: sink(path).deliver(only, HOST, credential(), still_wanted=wanted), Reason.MISSING, "create: true")
+    assert not path.exists()
+
+
+def test_what_somebody_else_has_renewed_is_left_alone(tmp_path: Path) -> None:
+    path = tmp_path / "c.json"
+    sink(path).deliver(DOCKER, HOST, credential(), still_wanted=wanted)
+    before = path.read_bytes()
+    asked: list[Holding] = []
+
+    def no(seen: Holding) -> bool:
+        asked.append(seen)
+        return False
+
+    assert sink(path).deliver(DOCKER, HOST, credential("another"), still_wanted=no) is Outcome.SKIPPED
+    assert asked == [Holding(UNTIL)]
+    assert path.read_bytes() == before
+
+
+def test_readers_never_see_a_torn_file_and_many_writers_lose_nothing(tmp_path: Path) -> None:
+    path = tmp_path / "c.json"
+    path.write_text('{"own": {"conn_type": "http"}}')
+    torn: list[str] = []
+    done = threading.Event()
+
+    def read() -> None:
+        while not done.is_set():
+            text = path.read_text()
+            if "own" not in json.loads(text):
+                torn.append(text)
+
+    def write(number: int) -> None:
+        mine = Connection(f"docker_{number}", HOST)
+        for _ in range(5):
+            sink(path).deliver(mine, HOST, credential(), still_wanted=wanted)
+
+    reader = threading.Thread(target=read)
+    writers = [threading.Thread(target=write, args=(number,)) for number in range(6)]
+    for thread in (reader, *writers):
+        thread.start()
+    for thread in writers:
+        thread.join()
+    done.set()
+    reader.join()
+    assert not torn
+    assert set(json.loads(path.read_text())) == {"own", *(f"docker_{number}" for number in range(6))}
+    assert not [name for name in os.listdir(tmp_path) if name.endswith(".tmp")]

@@ -1,0 +1,140 @@
+"""The ways into Airflow in the settings: its API with headers for a proxy, MWAA, a secrets file, Secrets Manager."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from ecr_refresher.core import codec
+from ecr_refresher.core.plan import Header, Mwaa, Plan, SecretRef, SecretsFile, SecretsManager
+from tests.unit.job.settings_reader import HOST, PARTNER, airflow, errors, plan, warnings
+
+ROLE = "arn:aws:iam::210987654321:role/airflow"
+MWAA = {"mwaa_environment": "prod-airflow"}
+FILE = {"kind": "secrets_file", "file": "/run/airflow/connections.yaml"}
+MANAGER = {"kind": "secrets_manager"}
+
+
+def one(entry: dict[str, Any]) -> dict[str, Any]:
+    return {"registries": [HOST], "airflow": entry}
+
+
+def test_headers_come_from_files_and_variables_and_go_over_the_wire_as_references() -> None:
+    headers = {"X-Proxy-Token": {"file": "/run/secrets/proxy"}, "Proxy-Authorization": {"env": "IAP"}}
+    found = plan(one(airflow(headers=headers)), {"IAP": "the-secret"})
+    assert found.airflows[0].headers == (
+        Header("X-Proxy-Token", SecretRef("file", "/run/secrets/proxy")),
+        Header("Proxy-Authorization", SecretRef("env", "IAP")),
+    )
+    assert found.airflows[0].secret_paths == {"/run/secrets/proxy", "/run/secrets/token"}
+    assert codec.decode(Plan, codec.encode(found)) == found
+
+
+def test_headers_may_be_the_only_login() -> None:
+    found = plan(one(airflow(token_file=None, headers={"X-User": {"file": "/run/secrets/user"}})))
+    assert found.airflows[0].token is None
+
+
+def test_mwaa_needs_its_name_alone() -> None:
+    assert plan(one(MWAA)).airflows[0].mwaa == Mwaa("prod-airflow", "us-east-1")
+    found = plan(one({**MWAA, "region": "eu-west-1", "role_arn": ROLE})).airflows[0]
+    assert found.mwaa == Mwaa("prod-airflow", "eu-west-1", ROLE)
+    assert found.target == "mwaa:eu-west-1/prod-airflow"
+    assert [connection.id for connection in found.connections] == ["docker_default"]
+
+
+def test_an_id_of_51_characters_is_the_longest_for_mwaa() -> None:
+    assert plan(one({**MWAA, "connections": {"c" * 51: HOST}})).airflows[0].connections[0].id == "c" * 51
+    (error,) = errors(one({**MWAA, "connections": {"c" * 52: HOST}}))
+    assert error.startswith(f"airflow.connections.{'c' * 52}: is too long for MWAA by 1 characters")
+    assert "up to 51" in error
+
+
+def test_a_secrets_file() -> None:
+    assert plan(one(FILE)).airflows[0].secrets_file == SecretsFile("/run/airflow/connections.yaml", 0o600)
+    assert plan(one({**FILE, "mode": "0640"})).airflows[0].secrets_file == SecretsFile(FILE["file"], 0o640)
+    assert any("lets everybody read the login" in warning for warning in warnings(one({**FILE, "mode": "0644"})))
+
+
+def test_secrets_manager() -> None:
+    assert plan(one(MANAGER)).airflows[0].secrets_manager == SecretsManager("airflow/connections", "us-east-1")
+    found = plan(one({**MANAGER, "prefix": "team/conns/", "region": "eu-west-1", "role_arn": ROLE})).airflows[0]
+    assert found.secrets_manager == SecretsManager("team/conns", "eu-west-1", ROLE)
+    assert found.target == "secretsmanager:eu-west-1/team/conns"
+
+
+def test_slots_of_every_way_have_names_of_one_kind() -> None:
+    entries = [
+        {"name": "prod", **MWAA, "connections": {"a": HOST}},
+        {"name": "file", **FILE, "connections": {"a": HOST}},
+        {"name": "manager", **MANAGER, "connections": {"a": HOST}},
+        {"name": "eu", **airflow(url="https://airflow.example.com/eu"), "connections": {"a": HOST}},
+    ]
+    found = plan({"registries": [HOST], "airflow": entries})
+    assert [slot.sink for slot in found.slots()] == [
+        "airflow/prod/a",
+        "airflow/file/a",
+        "airflow/manager/a",
+        "airflow/eu/a",
+    ]
+    assert codec.decode(Plan, codec.encode(found)) == found
+
+
+WRONG: list[tuple[dict[str, Any], str, str]] = [
+    (airflow(headers={"X-A": "s3cret-value"}), "airflow.headers.X-A", "no secret stands in the settings"),
+    (airflow(headers={"X-A": {}}), "airflow.headers.X-A", "has no value"),
+    (airflow(headers={"X-A": {"file": "/a", "env": "A"}}), "airflow.headers.X-A.file", "beside env"),
+    (airflow(headers={"X-A": {"fiel": "/a"}}), "airflow.headers.X-A.fiel", "did you mean 'file'?"),
+    (airflow(headers={"X A": {"file": "/a"}}), "airflow.headers", "no header's name"),
+    (airflow(headers={"authorization": {"file": "/a"}}), "airflow.headers.authorization", "the login's header"),
+    (airflow(headers={"Host": {"file": "/a"}}), "airflow.headers.Host", "set by the request itself"),
+    (airflow(headers={"X-A": {"file": "/a"}, "x-a": {"file": "/b"}}), "airflow.headers.x-a", "stands there twice"),
+    ({**MWAA, "mwaa_environment": "1st"}, "airflow.mwaa_environment", "no MWAA environment's name"),
+    ({**MWAA, "url": "https://a"}, "airflow.url", "goes with url, not with mwaa_environment"),
+    ({**MWAA, "username": "u", "password_env": "P"}, "airflow.username", "goes with url"),
+    (
+        airflow(region="us-east-1"),
+        "airflow.region",
+        "goes with mwaa_environment or kind: secrets_manager, not with url",
+    ),
+    (airflow(role_arn=ROLE), "airflow.role_arn", "goes with mwaa_environment"),
+    (airflow(file="/x.yaml"), "airflow.file", "goes with kind: secrets_file"),
+    ({**FILE, "url": "https://a"}, "airflow.url", "goes with url, not with kind: secrets_file"),
+    ({"kind": "secrets_file"}, "airflow.file", "is missing; give connections_file_path"),
+    ({**FILE, "file": "/run/connections.env"}, "airflow.file", "name it .json, .yaml or .yml"),
+    ({**FILE, "mode": "rw"}, "airflow.mode", "no file mode"),
+    ({**MANAGER, "prefix": "a b"}, "airflow.prefix", "no prefix of secrets"),
+    ({**MANAGER, "file": "/x.json"}, "airflow.file", "goes with kind: secrets_file, not with kind: secrets_manager"),
+    ({"kind": "ssm"}, "airflow.kind", "none of api, secrets_file, secrets_manager"),
+    ({**FILE, "connections": {"a": {"team_name": "t"}}}, "airflow.connections.a.team_name", "goes with Airflow's API"),
+    ({**MWAA, "connections": {"a b": HOST}}, "airflow.connections", "no connection id that Airflow takes"),
+]
+
+
+@pytest.mark.parametrize(("entry", "place", "words"), WRONG, ids=[f"{place}: {words}" for _, place, words in WRONG])
+def test_wrong_entries_are_told_by_their_place(entry: dict[str, Any], place: str, words: str) -> None:
+    found = errors(one(entry))
+    assert any(error.startswith(place) and words in error for error in found), found
+    assert not any("s3cret-value" in error for error in found)
+
+
+@pytest.mark.parametrize("entry", [MWAA, FILE, MANAGER, airflow()], ids=["mwaa", "file", "manager", "url"])
+def test_one_connection_claimed_by_two_registries(entry: dict[str, Any]) -> None:
+    entries = [
+        {"name": "a", **entry, "connections": {"docker_default": HOST}},
+        {"name": "b", **entry, "connections": {"docker_default": PARTNER}},
+    ]
+    (error,) = errors({"registries": [HOST, PARTNER], "airflow": entries})
+    assert error.startswith("airflow[1].connections.docker_default: airflow[0].connections.docker_default claims")
+
+
+def test_two_airflows_of_one_name() -> None:
+    entries = [{"name": "a", **MWAA}, {"name": "a", **MANAGER}]
+    (error,) = errors({"registries": [HOST], "airflow": entries})
+    assert error.startswith("airflow[1].name: another Airflow has the name 'a' already")
+
+
+def test_http_to_a_foreign_host_needs_a_word() -> None:
+    (error,) = errors(one(airflow(url="http://airflow.internal", headers={"X-A": {"file": "/a"}})))
+    assert "allow_http: true" in error
