@@ -35,13 +35,14 @@ _SMALL_PARENT = """
 import json, os, subprocess, sys
 child = subprocess.Popen(json.loads(sys.argv[1]))
 _, status, usage = os.wait4(child.pid, 0)
-open(sys.argv[2], "w").write(json.dumps([os.waitstatus_to_exitcode(status), usage.ru_maxrss / 1024]))
+figures = [os.waitstatus_to_exitcode(status), usage.ru_maxrss / 1024, usage.ru_utime + usage.ru_stime]
+open(sys.argv[2], "w").write(json.dumps(figures))
 """
 
 
 @dataclass(frozen=True)
 class Pass:
-    """One `once`: how it ended, how long it took (pass and process), and how much memory it ever had."""
+    """One `once`: how it ended, how long it took (pass and process), its peak of memory, its CPU time."""
 
     exit_code: int
     slots: list[dict[str, Any]]
@@ -49,6 +50,7 @@ class Pass:
     pass_s: float
     process_s: float
     peak_mb: float
+    cpu_s: float
 
 
 @dataclass
@@ -90,10 +92,10 @@ class Platform:
             check=True,
         )
         took = time.monotonic() - began
-        exit_code, peak_mb = json.loads(figures.read_text())
+        exit_code, peak_mb, cpu_s = json.loads(figures.read_text())
         ends = [json.loads(line) for line in done.stderr.splitlines() if '"pass_finished"' in line]
         slots = json.loads(done.stdout)["slots"]
-        return Pass(exit_code, slots, done.stderr, ends[-1]["duration_s"], took, peak_mb)
+        return Pass(exit_code, slots, done.stderr, ends[-1]["duration_s"], took, peak_mb, cpu_s)
 
 
 @contextmanager
