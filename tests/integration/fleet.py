@@ -33,12 +33,21 @@ class Write:
 
 
 class Fleet:
-    """`count` clients of one plan. `before_delivery` is called by each with its number, between look and write."""
+    """`count` clients of one plan, begun over `start_s`, as a rollout begins them.
+
+    `before_delivery` is called by each with its number, between look and write.
+    """
 
     def __init__(
-        self, plan: Plan, book: TokenBook, count: int, before_delivery: Callable[[int], None] = lambda _: None
+        self,
+        plan: Plan,
+        book: TokenBook,
+        count: int,
+        before_delivery: Callable[[int], None] = lambda _: None,
+        start_s: float = 0.0,
     ) -> None:
         self.plan, self.book = plan, book
+        self._spacing_s = start_s / count
         self.before_delivery = before_delivery
         self.writes: list[Write] = []
         self.failures: list[str] = []
@@ -50,6 +59,7 @@ class Fleet:
     def __enter__(self) -> Fleet:
         for thread in self._threads:
             thread.start()
+            time.sleep(self._spacing_s)
         return self
 
     def __exit__(self, *_: object) -> None:

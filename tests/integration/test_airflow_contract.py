@@ -14,7 +14,7 @@ from ecr_refresher.core.model import NOTHING, Holding, Outcome, Reason
 from ecr_refresher.core.plan import Connection, Header
 from ecr_refresher.standins.exchange import Exchange, Reply
 from ecr_refresher.standins.serving import StandIn
-from tests.integration.airflow_client import HEADER, PASSWORD, TOKEN, Client, by_token, token
+from tests.integration.airflow_client import DOCKER, HEADER, PASSWORD, TOKEN, Client, by_token, token
 from tests.integration.conftest import Airflows
 from tests.testbed.airflow import Airflow
 from tests.testbed.airflow_flavours import AIRFLOW_2, EVERY, FAB, MAIN, SIMPLE, on
@@ -113,6 +113,31 @@ def test_a_team_where_there_are_no_teams_is_a_finding_of_that_slot_alone(airflow
     assert found.reason is Reason.INVALID
     assert "team_name" in found.message
     assert Client(airflow).deliver(token()) == Outcome.WRITTEN
+
+
+def test_a_team_where_there_are_teams(airflows: Airflows, secrets_seen: Secrets) -> None:
+    airflow = airflows.new(SIMPLE, AIRFLOW__CORE__MULTI_TEAM="True")
+    try:
+        made = airflow.cli("teams", "create", "data")
+        assert made.returncode == 0, made.stdout + made.stderr
+        airflow.start()
+        for connection, team in ((Connection("of_data", HOST, team_name="data"), "data"), (DOCKER, None)):
+            assert Client(airflow, user="admin").deliver(token(seen=secrets_seen), connection) == Outcome.WRITTEN
+            shown = airflow.get_connection(connection.id)
+            assert shown is not None
+            assert shown["team_name"] == team
+            assert Client(airflow, user="admin").deliver(token(seen=secrets_seen), connection) == Outcome.WRITTEN
+            shown = airflow.get_connection(connection.id)
+            assert shown is not None
+            assert shown["team_name"] == team, "an update leaves it"
+        found = Client(airflow).failure(Connection("of_data_too", HOST, team_name="data"))  # `oper` is in no team
+        assert found.reason is Reason.DENIED
+        assert "in the team of its team_name too" in found.message
+        found = Client(airflow, user="admin").failure(Connection("of_nobody", HOST, team_name="nobody"))
+        assert found.reason is Reason.INVALID
+        assert "team_name" in found.message
+    finally:
+        airflow.close()
 
 
 @on(*MAIN)

@@ -68,7 +68,8 @@ def test_a_fleet_writes_each_renewal_few_times_and_every_client_is_ready(
         status, body = airflow.request("GET", f"{airflow.flavour.api}/connections/{CONNECTION}", authorization=login)
         return status, body.get("host") if isinstance(body, dict) else None
 
-    with Fleet(plan, tokens, CLIENTS) as fleet:
+    # Two hundred that start in one moment, in this one process, keep a server of one worker busy for minutes.
+    with Fleet(plan, tokens, CLIENTS, start_s=60.0 if SOAK else 0.0) as fleet:
         wait_until(lambda: not fleet.not_ready(), LIFE_S * 0.6, "every client ready", 0.2)
         with reader(read) as answers:
             wait_until(lambda: len(renewals(fleet.writes, LIFE_S)) >= 3, LIFE_S * 2, "two renewals", 0.5)

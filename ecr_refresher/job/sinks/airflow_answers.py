@@ -57,7 +57,8 @@ def failure(who: str, what: str, answer: Answer, sent: Collection[str] = ()) -> 
             Reason.INVALID, f"{who} {words}; correct the url, its path included, or let the API pass without that page"
         )
     if status == 403:
-        return Failed(Reason.DENIED, f"{who} forbids {what} (403); grant the user {RIGHTS}")
+        team = ", in the team of its team_name too" if "team_name" in sent else ""
+        return Failed(Reason.DENIED, f"{who} forbids {what} (403); grant the user {RIGHTS}{team}")
     if status == 401:
         return Failed(Reason.DENIED, f"{who} wants a login for {what}; give username and password_file, or token_file")
     if status in (400, 422):
@@ -72,13 +73,14 @@ def _fault(detail: Any, sent: Collection[str]) -> str:
     if isinstance(detail, list):
         places = [place.get("loc") for place in detail if isinstance(place, dict)]
         named = {part for place in places if isinstance(place, list) for part in place if isinstance(part, str)}
-        if "team_name" in sent and not named & (set(sent) - {"team_name"}):
-            # An Airflow without teams blames the body as a whole (3.3), or a field that it does not know (before).
-            return "see team_name; leave it out unless this Airflow has [core] multi_team on and knows the team"
     else:
         text = detail if isinstance(detail, str) else ""
         named = set(re.findall(r"'(\w+)': \[", text))
         if re.match(r"The key '.*' has to be made of ", text, re.DOTALL):
             named.add("connection_id")
+    if "team_name" in sent and not named & (set(sent) - {"team_name"}):
+        # An Airflow without teams blames the body as a whole (3.3), or a field that it does not know (before); one
+        # with teams that does not know this one names no field.
+        return "see team_name; leave it out unless this Airflow has [core] multi_team on and knows the team"
     fields = [name for name in sent if name in named]
     return f"see {', '.join(fields)}" if fields else "it names no field of ours; its own log may say more"
