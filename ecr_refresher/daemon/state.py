@@ -105,7 +105,7 @@ class State:
     tallies: dict[SlotId, Tally] = field(default_factory=dict)
     principals: dict[str, PrincipalState] = field(default_factory=dict)
     proof_failures: dict[tuple[str, str], int] = field(default_factory=dict)  # (registry, by) -> how often
-    own_hosts: dict[str, str] = field(default_factory=dict)  # region -> the caller's own registry, once found out
+    own_hosts: dict[str, str] = field(default_factory=dict)  # principal -> the caller's own registry, once found out
     running: Pass | None = None
     jobs: int = 0
     passes: int = 0  # passes that have come to an end, whichever

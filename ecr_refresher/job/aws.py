@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 from datetime import datetime
 from typing import Any
 
+import boto3
 import botocore.config
 import botocore.session
 
@@ -50,7 +51,7 @@ class _Profile:
             # botocore reads AWS_DEFAULT_REGION only; ECS and EKS give AWS_REGION.
             if not session.get_config_variable("region") and os.environ.get("AWS_REGION"):
                 session.set_config_variable("region", os.environ["AWS_REGION"])
-            self._session = session
+            self._session = boto3.Session(botocore_session=session)
         return self._session
 
 
@@ -106,7 +107,7 @@ class Aws:
 
         def make() -> Any:
             with profile.lock:
-                return profile.session().create_client(service, **options)
+                return profile.session().client(service, **options)
 
         client = self.call(doing, make)
         with contextlib.closing(client):

@@ -127,13 +127,13 @@ def _get(registry: Registry, credential: Credential, path: str) -> _Answer:
 def _pool(base: str, ca_file: str | None) -> urllib3.PoolManager:
     bundle = os.environ.get("AWS_CA_BUNDLE") or os.environ.get("REQUESTS_CA_BUNDLE")
     try:
-        return pool_for(base, _trust(ca_file, bundle))
+        return pool_for(base, _trust(ca_file, bundle, os.environ.get("SSL_CERT_FILE")))
     except OSError:
         raise Failed(Reason.MISSING, "the CA file can't be read; correct ca_file, or AWS_CA_BUNDLE") from None
 
 
 @cache
-def _trust(ca_file: str | None, bundle: str | None) -> ssl.SSLContext:
+def _trust(ca_file: str | None, bundle: str | None, _system: str | None) -> ssl.SSLContext:
     """Whom to trust. To read the system's CAs takes 20 ms: a hundred registries share what was read."""
     context = ssl.create_default_context(cafile=ca_file)
     if bundle and ca_file is None:  # a company's CA that botocore was given is meant for this as well

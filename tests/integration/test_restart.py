@@ -49,7 +49,9 @@ def test_force_and_sigusr1_write_at_once_whatever_the_marker_says(
 ) -> None:
     registry.book.life_s = LIFE_S
     marker = f"mine [ecr-refresher: {registry.host} until 2099-01-01T00:00:00Z]"
-    airflow.create_connection(CONNECTION, host=registry.host, login="AWS", password="the-old-password", description=marker)
+    airflow.create_connection(
+        CONNECTION, host=registry.host, login="AWS", password="the-old-password", description=marker
+    )
     settings, trust = story(airflow, tmp_path), registry.environment()
 
     def stored() -> str:

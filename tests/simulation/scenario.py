@@ -132,7 +132,7 @@ class Scenario:
     def _rules(self) -> Refresh:
         rng = self.rng
         verify_every = (
-            rng.choice([12 * 3600.0] * 9 + [3600.0]) if self.size.long else min(3600.0, max(60, self.life / 3))
+            rng.choice([12 * 3600.0] * 29 + [3600.0]) if self.size.long else min(3600.0, max(60, self.life / 3))
         )
         fraction, jitter = rng.choice([(0.667, 0.1), (0.667, 0.1), (0.5, 0.1), (0.75, 0.05), (0.667, 0.0)])
         return Refresh(
@@ -146,14 +146,17 @@ class Scenario:
 
     def _hosts(self) -> list[Host]:
         rng = self.rng
-        two = rng.random() < (0.1 if self.size.long else 0.25)
+        two = rng.random() < (0.05 if self.size.long else 0.25)
         principals = [Principal("ecr", region) for region in REGIONS[: 1 + (rng.random() < 0.3)]]
         registries = tuple(
             Registry(f"r{index}", f"{index:012d}.dkr.ecr.{principal.region}.amazonaws.com", principal)
             for index, principal in enumerate(
-                [*principals, principals[0]][: rng.choice([1] * 8 + [2] if self.size.long else [1, 1, 1, 1, 2, 3])]
+                [*principals, principals[0]][: rng.choice([1] * 19 + [2] if self.size.long else [1, 1, 1, 1, 2, 3])]
             )
         )
+        counts = [1, 1, 1, 2] if two else [0, 1, 1, 1, 2]
+        if self.size.long and not two:
+            counts = [0] + [1] * 8 + [2]
         airflows = tuple(
             Airflow(
                 f"a{number}",
@@ -162,13 +165,13 @@ class Scenario:
                 "user",
                 SecretRef("file", f"/secrets/a{number}"),
             )
-            for number in range(rng.choice([1, 1, 1, 1, 2] if two else [0, 1, 1, 1, 2]))
+            for number in range(rng.choice(counts))
         )
-        if self.size.long and not two and rng.random() < 0.4:
+        if self.size.long and not two and rng.random() < 0.5:
             airflows = ()
         hosts = []
         for name in [f"host/h{number}" for number in range(1 + two)]:
-            files = rng.choice([0, 0, 1] if self.size.long else [0, 1]) if airflows else 1
+            files = rng.choice([0] * 5 + [1] if self.size.long else [0, 1]) if airflows else 1
             names = tuple(registry.name for registry in registries)
             dockers = tuple(
                 DockerConfig(f"/{name}/config{n}.json", names, required=rng.random() < 0.8) for n in range(files)
@@ -207,7 +210,7 @@ class Scenario:
         names += [f"settings/{host.name}" for host in self.hosts if rng.random() < 0.2]
         name = rng.choice(names)
         mood = rng.choice(MOODS[name.split("/", 1)[0]])
-        lasts = min(span, 10 ** rng.uniform(0.5, rng.choice([3.8] * 12 + [5.3]) if self.life > 3600 else 2.9))
+        lasts = min(span, 10 ** rng.uniform(0.5, rng.choice([3.8] * 19 + [4.9]) if self.life > 3600 else 2.9))
         sore = 340.0 if mood == "refuses the login" else 0.0
         world.loop.call_at(at, world.begin, name, mood)
         world.loop.call_at(at + lasts, world.end, name, mood, sore)

@@ -19,7 +19,7 @@ def blocks(language: str) -> list[str]:
 
 
 def test_the_settings_file_of_readme_is_accepted(tmp_path: Path) -> None:
-    (shown,) = (block for block in blocks("yaml") if block.startswith("registries:"))
+    shown = next(block for block in blocks("yaml") if block.startswith("registries:"))
     file = tmp_path / "settings.yaml"
     file.write_text(shown)
     plan, warnings = settings.load(wire.Load(str(file)), {"HOME": str(tmp_path)})
@@ -29,6 +29,14 @@ def test_the_settings_file_of_readme_is_accepted(tmp_path: Path) -> None:
         "docker//home/airflow/.docker/config.json",
     }
     assert warnings == ()
+
+
+def test_every_settings_file_of_readme_is_accepted(tmp_path: Path) -> None:
+    file = tmp_path / "settings.yaml"
+    for shown in blocks("yaml"):
+        if shown.startswith("registries:"):
+            file.write_text(shown)
+            settings.load(wire.Load(str(file)), {"HOME": str(tmp_path)})
 
 
 def test_the_environment_of_the_sidecar_is_accepted() -> None:

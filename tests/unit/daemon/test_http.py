@@ -103,6 +103,9 @@ def test_head_is_get_without_the_body(house: House, path: str) -> None:
     assert (head.status, head.text) == (got.status, "")  # type: ignore[attr-defined]
     assert head.getheader("Content-Length") == got.getheader("Content-Length")
     assert head.getheader("Content-Type") == got.getheader("Content-Type")
+    with house.dial() as sock:
+        sock.sendall(f"HEAD {path} HTTP/1.0\r\n\r\n".encode())
+        assert rest_of(sock).endswith(b"\r\n\r\n")
 
 
 @pytest.mark.parametrize("path", ["/readyz", "/livez", "/startupz"])
@@ -242,6 +245,13 @@ def test_a_head_of_ten_megabytes_is_cut_off_unread(house: House) -> None:
                 sock.sendall(b"GET /livez HTTP/1.1\r\nX: " + b"x" * 10_000_000)
             assert rest_of(sock) == b""
     assert house.text("/livez") == "ok\n"
+
+
+def test_a_whole_head_that_is_too_long_gets_no_answer(house: House) -> None:
+    with house.dial() as sock:
+        with contextlib.suppress(ConnectionResetError, BrokenPipeError):
+            sock.sendall(b"GET /livez HTTP/1.0\r\nX: " + b"x" * (3 * served.HEAD_MAX) + b"\r\n\r\n")
+        assert rest_of(sock) == b""
 
 
 def test_a_client_that_is_too_slow_is_let_go(house: House, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -20,45 +20,45 @@ PLAN = Plan(
 )
 
 
-def never(region: str) -> str:
-    raise AssertionError(region)
+def never(principal: Principal) -> str:
+    raise AssertionError(principal)
 
 
 def test_a_plan_that_knows_its_hosts_asks_nobody() -> None:
     assert own_registry.find_out(replace(PLAN, registries=(OTHER,)), never) == ({}, None)
 
 
-def test_each_region_is_asked_once() -> None:
+def test_each_principal_is_asked_once() -> None:
     asked: list[str] = []
 
-    def own_host(region: str) -> str:
-        asked.append(region)
-        return f"host in {region}"
+    def own_host(principal: Principal) -> str:
+        asked.append(principal.region)
+        return f"host in {principal.region}"
 
     plan = replace(PLAN, registries=(Registry("a", "", EAST), Registry("b", "", EAST), Registry("c", "", WEST), OTHER))
     assert own_registry.find_out(plan, own_host) == (
-        {"us-east-1": "host in us-east-1", "us-west-2": "host in us-west-2"},
+        {EAST.key: "host in us-east-1", WEST.key: "host in us-west-2"},
         None,
     )
     assert asked == ["us-east-1", "us-west-2"]
 
 
-def test_one_region_that_fails_keeps_no_other_back_and_says_why() -> None:
-    def own_host(region: str) -> str:
-        if region == "us-east-1":
+def test_one_principal_that_fails_keeps_no_other_back_and_says_why() -> None:
+    def own_host(principal: Principal) -> str:
+        if principal == EAST:
             raise Failed(Reason.DENIED, "AWS does not know the access key")
         return "host"
 
     found, failure = own_registry.find_out(
         replace(PLAN, registries=(Registry("a", "", EAST), Registry("b", "", WEST))), own_host
     )
-    assert found == {"us-west-2": "host"}
+    assert found == {WEST.key: "host"}
     assert failure is not None
     assert failure.reason is Reason.DENIED
 
 
 def test_the_host_takes_its_place_everywhere_and_is_the_name_as_well() -> None:
-    plan = own_registry.known(PLAN, {"us-east-1": HOST})
+    plan = own_registry.known(PLAN, {EAST.key: HOST})
     assert not plan.unresolved
     assert plan.registries == (Registry(HOST, HOST, EAST), OTHER)
     assert [connection.registry for connection in plan.airflows[0].connections] == [HOST, "other"]
@@ -68,7 +68,7 @@ def test_the_host_takes_its_place_everywhere_and_is_the_name_as_well() -> None:
 
 def test_a_name_that_the_settings_give_it_stays() -> None:
     named = replace(PLAN, registries=(Registry("mine", "", EAST),), airflows=(), dockers=())
-    assert own_registry.known(named, {"us-east-1": HOST}).registries == (Registry("mine", HOST, EAST),)
+    assert own_registry.known(named, {EAST.key: HOST}).registries == (Registry("mine", HOST, EAST),)
 
 
 @pytest.mark.parametrize("hosts", [{}, {"eu-west-1": HOST}])

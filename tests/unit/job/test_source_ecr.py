@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import contextlib
 import datetime as dt
 from collections.abc import Iterator
 from typing import Any
@@ -197,7 +198,7 @@ def test_throttling_is_throttled_and_is_not_tried_again(stand_in: EcrStandIn) ->
 
 
 def test_the_own_registry_is_found_out_by_sts(stand_in: EcrStandIn) -> None:
-    host = ecr.own_host(Aws(AwsClock()), "eu-west-1")
+    host = ecr.own_host(Aws(AwsClock()), Principal("ecr", "eu-west-1"))
     assert host == "123456789012.dkr.ecr.eu-west-1.amazonaws.com"
     assert [call.action for call in stand_in.calls] == ["GetCallerIdentity"]
 
@@ -208,7 +209,8 @@ class Answers:
     def __init__(self, sts: object, ecr: object = None) -> None:
         self._answers = {"sts": sts, "ecr": ecr}
 
-    def client(self, service: str, region: str) -> Any:
+    @contextlib.contextmanager
+    def client(self, _principal: Principal, service: str) -> Iterator[Any]:
         told = self._answers[service]
 
         class Client:
@@ -217,12 +219,9 @@ class Answers:
 
             get_authorization_token = get_caller_identity
 
-            def close(self) -> None:
-                pass
+        yield Client()
 
-        return Client()
-
-    def call(self, doing: str, send: Any) -> Any:
+    def call(self, _doing: object, send: Any) -> Any:
         told = send()
         if isinstance(told, Failed):
             raise told
@@ -231,17 +230,17 @@ class Answers:
 
 def test_in_china_the_own_registry_has_china_s_suffix() -> None:
     aws: Any = Answers({"Account": "123456789012", "Arn": "arn:aws-cn:iam::123456789012:user/x"})
-    assert ecr.own_host(aws, "cn-north-1") == "123456789012.dkr.ecr.cn-north-1.amazonaws.com.cn"
+    assert ecr.own_host(aws, Principal("ecr", "cn-north-1")) == "123456789012.dkr.ecr.cn-north-1.amazonaws.com.cn"
 
 
 def test_a_network_that_lets_only_ecr_through_finds_out_by_the_token_s_answer() -> None:
     endpoint = {"authorizationData": [{"proxyEndpoint": "https://123456789012.dkr.ecr.eu-west-1.amazonaws.com"}]}
     aws: Any = Answers(Failed(Reason.TRANSIENT, "no STS"), endpoint)
-    assert ecr.own_host(aws, "eu-west-1") == "123456789012.dkr.ecr.eu-west-1.amazonaws.com"
+    assert ecr.own_host(aws, Principal("ecr", "eu-west-1")) == "123456789012.dkr.ecr.eu-west-1.amazonaws.com"
 
 
 @pytest.mark.parametrize("told", [{}, {"authorizationData": []}, {"authorizationData": [{"proxyEndpoint": "host"}]}])
 def test_an_answer_that_names_no_registry_asks_for_its_name(told: dict[str, Any]) -> None:
-    aws: Any = Answers({"Account": "123456789012"}, told)
+    aws: Any = Answers({}, told)
     with pytest.raises(Failed, match="name it under 'registries'"):
-        ecr.own_host(aws, "eu-west-1")
+        ecr.own_host(aws, Principal("ecr", "eu-west-1"))
