@@ -177,10 +177,12 @@ def test_the_level_may_be_changed_while_running(said: Said) -> None:
 
 def test_the_libraries_own_loggers_are_silent_at_every_level_of_ours(said: Said) -> None:
     logs.configure("debug")
-    library = logging.getLogger("botocore.endpoint")
+    library, heard = logging.getLogger("botocore.endpoint"), logging.StreamHandler()
     library.setLevel(logging.DEBUG)
+    library.addHandler(heard)
     for level in (logging.DEBUG, logging.CRITICAL):
         library.log(level, "Response body: %s", TOKEN)
+    library.removeHandler(heard)
     assert said() == []
 
 

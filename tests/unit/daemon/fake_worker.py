@@ -24,6 +24,11 @@ def main(directory: Path) -> None:
     match behaviour[0]:
         case "serve":
             serve(job, directory)
+        case "litter":
+            child = subprocess.Popen(["sleep", "600"])
+            log("worker_leaves", child=child.pid)
+            child.returncode = 0  # nobody's any more
+            serve(job, directory)
         case "refuse":
             log("worker_refuses")
             say(job, "refused", errors=["server.listen: no such port"])

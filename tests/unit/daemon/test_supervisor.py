@@ -273,6 +273,14 @@ def test_a_pass_that_takes_too_long_is_killed_with_all_it_started(start: Start) 
     assert "took too long" in json.loads(daemon.ask("/status")[1])["slots"][0]["last_error"]["message"]
 
 
+def test_what_a_worker_leaves_behind_is_ended_with_it_though_it_was_a_success(start: Start) -> None:
+    daemon = start("litter")
+    child = daemon.hear("worker_leaves")["child"]
+    daemon.serving()
+    assert is_gone(child)
+    assert daemon.ask("/readyz")[0] == 200
+
+
 def test_systemd_is_told_of_the_start_and_the_end_by_the_daemon_alone(start: Start, tmp_path: Path) -> None:
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
         manager.bind(str(tmp_path / "notify"))
