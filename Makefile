@@ -17,19 +17,19 @@ help:  ## this list
 demo: $(STAMP)  ## the daemon against stand-ins; needs no AWS, Airflow or Docker (DEMO_ARGS="--for 90s")
 	$(BIN)/ecr-refresher demo $(DEMO_ARGS)
 
-# Two runs of pytest. First, side by side, all that needs no real parts. Then, in one process, what does: there is one
-# 10.99.0.1:443, one /etc/hosts and one Airflow for all tests, and tokens that live 20 s want a machine that isn't busy.
-# Both run whatever the first one says; either failing fails.
+# Three runs of pytest. Side by side, all that needs no real parts. Then the simulation, without coverage, which would
+# make it take three times as long. Then, in one process, what needs real parts: there is one 10.99.0.1:443, one
+# /etc/hosts and one Airflow of each kind for all tests, and tokens that live 20 s want a machine that isn't busy.
+# All run whatever the ones before say; any that fails fails.
+SPREAD := -n auto --dist worksteal
 test: $(STAMP) prepare  ## all tests, on real parts where this machine can have them; branch coverage
 	@rm -f .coverage .coverage.*
-	@first=0; second=0; \
-	$(BIN)/python -m pytest tests --ignore tests/integration -n auto --cov --cov-report= $(PYTEST_ARGS) || first=$$?; \
-	$(BIN)/python -m pytest tests/integration -n 0 --cov --cov-append --cov-report=term $(PYTEST_ARGS) || second=$$?; \
-	echo "make test: first run (no real parts) ended with $$first, second run (real parts) with $$second"; \
-	test $$first -eq 0 && test $$second -eq 0
-
-soak: $(STAMP) prepare  ## 200 daemons on one connection of a real Airflow, tokens of 300 s: some 9 minutes
-	ECR_REFRESHER_SOAK=1 $(BIN)/python -m pytest tests/integration/test_airflow_fleet.py -s $(PYTEST_ARGS)
+	@first=0; second=0; third=0; \
+	$(BIN)/python -m pytest tests --ignore tests/integration --ignore tests/simulation $(SPREAD) --cov --cov-report= $(PYTEST_ARGS) || first=$$?; \
+	$(BIN)/python -m pytest tests/simulation $(SPREAD) $(PYTEST_ARGS) || second=$$?; \
+	$(BIN)/python -m pytest tests/integration -n 0 --cov --cov-append --cov-report=term $(PYTEST_ARGS) || third=$$?; \
+	echo "make test ended with $$first (no real parts), $$second (simulation), $$third (real parts)"; \
+	test $$first -eq 0 && test $$second -eq 0 && test $$third -eq 0
 
 prepare: $(STAMP)  ## what real parts this machine can have: five versions of Airflow by pip, engine and registry by apt
 	@$(BIN)/python -m tests.testbed.prepare

@@ -25,7 +25,7 @@ from .scenario import long, small, wrong_password
 
 SOAK = int(os.environ.get("ECR_REFRESHER_SOAK") or 1)
 CHUNKS = 20
-SMALL_SEEDS = 100 * SOAK  # in each chunk
+SMALL_SEEDS = 75 * SOAK  # in each chunk
 LONG_SEEDS = 50 * SOAK
 DAYS = 36.5
 YEAR_S = 365 * 86400.0
