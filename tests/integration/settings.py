@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import json
 from pathlib import Path
 from typing import Any
 
@@ -37,3 +39,9 @@ def story(airflow: Airflow | None, directory: Path, engine: Engine | None = None
 
 def config_file(directory: Path) -> Path:
     return directory / "docker" / "config.json"
+
+
+def password_in(file: Path) -> str:
+    """The password of the registry's entry in a config.json."""
+    auth = json.loads(file.read_text())["auths"][HOST]["auth"]
+    return base64.b64decode(auth).decode().partition(":")[2]

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from ecr_refresher.standins.aws_faults import ServerError
 from ecr_refresher.standins.ecr import EcrStandIn
-from tests.integration.settings import AIRFLOW_SINK, CONNECTION, config_file, story
+from tests.integration.settings import AIRFLOW_SINK, CONNECTION, config_file, password_in, story
 from tests.testbed.airflow import Airflow
 from tests.testbed.daemon import Daemon, Product
 from tests.testbed.engine import Engine
@@ -134,10 +134,3 @@ def test_a_docker_logout_is_undone_within_a_turn(
     assert done.returncode == 0, done.stderr
     wait_until(lambda: HOST in json.loads(config_file(tmp_path).read_text()).get("auths", {}), 75, "the repair")
     wait_until(lambda: daemon.metrics().total("ecr_refresher_drift_repaired_total") == 1, 5, "its count")
-
-
-def password_in(file: Path) -> str:
-    import base64
-
-    auth = json.loads(file.read_text())["auths"][HOST]["auth"]
-    return base64.b64decode(auth).decode().partition(":")[2]

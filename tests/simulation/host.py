@@ -35,7 +35,7 @@ class Host:
         self._turn_timer: asyncio.TimerHandle | None = None
         self.asks: list[float] = []
         self.worker: Worker | None = None
-        self.ambushes: list[tuple[float, str]] = []  # what will befall the next workers, and how late
+        self.ambushes: list[tuple[float, str, float]] = []  # what will befall the next workers, and how late
         self.up = False
         self.state = step.initial(0, wire.Load(), 0.0, 0.0)
         world.part(name)
@@ -95,8 +95,9 @@ class Host:
                 case events.Start(job):
                     self.worker = Worker(self.world, self, job)
                     if self.ambushes:
-                        after, how = self.ambushes.pop()
-                        self.world.loop.call_later(after, self.kill_worker, how)
+                        after, how, ends_at = self.ambushes.pop()
+                        if self.world.now < ends_at:
+                            self.world.loop.call_later(after, self.kill_worker, how)
                 case events.Kill():
                     if self.worker is not None:
                         self.worker.die("killed by signal 9")
@@ -155,9 +156,9 @@ class Host:
         self.world.end(self.name, "is down")
         self._restart()
 
-    def ambush(self, after_s: float, how: str) -> None:
-        """Lie in wait for the next worker, and strike so long after its start."""
-        self.ambushes.append((after_s, how))
+    def ambush(self, after_s: float, how: str, ends_at: float) -> None:
+        """Lie in wait for the next worker until `ends_at`, and strike so long after its start."""
+        self.ambushes.append((after_s, how, ends_at))
 
     def kill_worker(self, how: str) -> None:
         """`stop` hangs it for good, `garbage` is what a mad one says before the supervisor ends it."""

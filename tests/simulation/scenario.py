@@ -236,7 +236,8 @@ class Scenario:
                 loop.call_at(at, lambda: host.restart(lasts, orphaned=what == "crash"))
                 self._until(at + lasts)
             case "kill" | "stop" | "garbage":
-                loop.call_at(at, host.ambush, rng.uniform(0.0, 2.0), what)
+                loop.call_at(at, host.ambush, rng.uniform(0.0, 2.0), what, at + self.life / 2)
+                self._until(at + self.life / 2 + 120)
             case "suspend":
                 loop.call_at(at, host.suspend, lasts)
                 self._until(at + lasts + 60)
@@ -260,7 +261,6 @@ class Scenario:
         world.say(f"{slot_id[0]}: {what}")
         if what == "late writer":
             world.late.add(slot_id)
-            self.watch.slots[slot_id].touched_at = None
             return
         now = world.aws_now
         issued_at = now - roll * self.life
@@ -352,8 +352,6 @@ class Scenario:
             return
         if any(part.mood != OK for part in self.world.parts.values()):
             self.watch.fail(f"the script is not over: {[p for p in self.world.parts.values() if p.mood != OK]}")
-        for host in self.hosts:
-            host.ambushes.clear()
         busy = any(host.worker is not None for host in self.hosts)
         if busy and self.world.now < self.end + 120:
             self.world.loop.call_later(1.0, self._finish)

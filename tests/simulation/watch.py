@@ -19,7 +19,7 @@ from ecr_refresher.daemon.state import State
 from .host import Host, aws_time_error
 from .pages import check_pages
 from .worker import Worker
-from .world import EPOCH, Entry, Part, SlotId, World
+from .world import EPOCH, Entry, Part, SlotId, Token, World
 
 TWELVE_HOURS = 43200.0
 GRACE_S = 600.0  # a marker this much beyond a fresh token's end is still believed
@@ -143,7 +143,7 @@ class Watch:
             watched.impaired_since = None
             self.world.loop.call_at(max(now, after.until - EPOCH), self._expired, watched, after)
             if after.token is not None and after.honest:
-                latest = after.until - EPOCH - (1 - self.rules.at_fraction - self.rules.jitter) * after.token.life
+                latest = self._latest(watched, after.token)
                 window = self._window(after.token.life)
                 self.world.loop.call_at(max(now, latest) + window, self._overdue, watched, after, max(now, latest))
         elif watched.impaired_since is None:
@@ -154,6 +154,15 @@ class Watch:
         if entry.until is None or entry.until <= self.world.aws_now:
             return False
         return watched.slot.kind == "docker" or entry.until <= self.world.aws_now + self.longest + GRACE_S
+
+    def _latest(self, watched: Watched, token: Token) -> float:
+        """The moment up to which a renewal may be drawn. A stranger's token may be taken for one that is just granted."""
+        share = self.rules.at_fraction + self.rules.jitter
+        latest = token.issued_at + share * token.life - EPOCH
+        if watched.touched_at is None:
+            return latest
+        seen_at = watched.touched_at + watched.drift_s
+        return max(latest, seen_at + share * (token.expires_at - EPOCH - seen_at))
 
     def _window(self, life: float) -> float:
         """For how long a slot must be in reach: 10 minutes for tokens of 12 hours."""
@@ -174,10 +183,7 @@ class Watch:
         watched.impaired_since = now
         if entry.honest and entry.token is not None and not self._clock_lies(watched):
             window = self._window(entry.token.life)
-            start = entry.token.expires_at - EPOCH
-            start -= (1 - self.rules.at_fraction - self.rules.jitter) * entry.token.life
-            if watched.touched_at is not None:
-                start = max(start, watched.touched_at + watched.drift_s)
+            start = self._latest(watched, entry.token)
             if self._served_within(watched, start, now, window):
                 self.fail(f"(a) {watched.slot.id} expired, though it could be served for {window:.0f} s")
         self._look_in(watched)
