@@ -156,7 +156,7 @@ class Watch:
         return watched.slot.kind == "docker" or entry.until <= self.world.aws_now + self.longest + GRACE_S
 
     def _latest(self, watched: Watched, token: Token) -> float:
-        """The moment up to which a renewal may be drawn. A stranger's token may be taken for one that is just granted."""
+        """The moment up to which a renewal may be drawn. A stranger's token may be taken for a fresh one."""
         share = self.rules.at_fraction + self.rules.jitter
         latest = token.issued_at + share * token.life - EPOCH
         if watched.touched_at is None:
