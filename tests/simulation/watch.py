@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from dataclasses import dataclass, field
+from math import inf
 
 from ecr_refresher.core import wire
 from ecr_refresher.core.model import Outcome
@@ -375,7 +376,7 @@ class Watch:
             longest = max(rules.retry_max, 60.0)
             longest = max(1.0, min(longest, left / 4)) if left > 0 else longest
             principal = next(slot.principal for slot in after.plan.slots() if slot.id == slot_id) if after.plan else ""
-            waits = after.principals[principal].retry_boot == now_known.retry_boot
+            waits = now_known.retry_boot >= (after.principals[principal].retry_boot or inf) - 1e-3  # since its fetch
             shortest = 1.0 if left > 0 else rules.retry_first
             if pause > longest + 1e-3 or (pause < shortest - 1e-3 and not waits):
                 self.fail(f"(6.2) {host.name}: {slot_id} is tried again in {pause:.1f} s, with {left:.0f} s left")
