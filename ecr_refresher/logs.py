@@ -6,6 +6,7 @@ import logging
 import os
 import re
 import sys
+import threading
 import traceback
 import warnings
 from collections.abc import MutableMapping
@@ -24,22 +25,29 @@ _SHAPES = re.compile(
     r"|(?P<run>[A-Za-z0-9+/_=-]{80,})"  # a token, in whichever base64; or a long path
 )
 _PART_MAX = 20  # longer ones that mix cases and digits are no name between two slashes, but random
-_hidden: set[str] = set()
+_HEAD = 4  # characters; shorter secrets would tear holes into ordinary words
+# By their first characters, so that a line costs the same however many tokens, keys and passwords there are.
+_hidden: dict[str, tuple[str, ...]] = {}
+_hiding = threading.Lock()
 
 
 def hide(secret: Secret) -> Secret:
     """Have this text masked wherever it turns up in a message of this process; gives the secret back."""
     text = secret.reveal()
-    if len(text) >= 4:  # shorter ones would tear holes into ordinary words
-        _hidden.add(text)
+    head = text[:_HEAD]
+    with _hiding:
+        if len(head) == _HEAD and text not in _hidden.get(head, ()):
+            # Replaced, not changed: other threads may be reading the old one.
+            _hidden[head] = (*_hidden.get(head, ()), text)
     return secret
 
 
 def redact(text: str) -> str:
     """Mask what was hidden, and whatever has the shape of a token, a key or a login."""
-    for secret in _hidden:
-        if secret in text:
-            text = text.replace(secret, MASK)
+    heads = {text[start : start + _HEAD] for start in range(len(text) - _HEAD + 1)}
+    perhaps = [secret for head in heads & _hidden.keys() for secret in _hidden[head]]
+    for secret in sorted(perhaps, key=len, reverse=True):  # one may be a part of another
+        text = text.replace(secret, MASK)
     return _SHAPES.sub(_masked, text)
 
 

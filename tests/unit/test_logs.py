@@ -12,6 +12,7 @@ import subprocess
 import sys
 import warnings
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
@@ -29,7 +30,7 @@ TOKEN = base64.b64encode(bytes(range(256)) * 6).decode()
 @pytest.fixture(autouse=True)
 def own_logging(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """What a test configures or hides is its own affair."""
-    monkeypatch.setattr(logs, "_hidden", set())
+    monkeypatch.setattr(logs, "_hidden", {})
     with warnings.catch_warnings():
         yield
     structlog.reset_defaults()
@@ -113,6 +114,31 @@ def test_a_hidden_text_inside_a_word_is_masked_too() -> None:
 def test_a_text_of_one_to_three_letters_is_not_hidden_since_it_would_tear_holes_into_words() -> None:
     logs.hide(Secret("the"))
     assert logs.redact("the weather") == "the weather"
+
+
+def test_of_hidden_texts_of_which_one_holds_another_nothing_stays() -> None:
+    for secret in ("middle", "a-middle-of-it", "aaaa"):
+        logs.hide(Secret(secret))
+    assert logs.redact("x a-middle-of-it aaaaaaaa y") == "x *** ****** y"
+
+
+def test_texts_are_hidden_while_other_threads_mask_theirs() -> None:
+    def hide(number: int) -> None:
+        for count in range(2_000):
+            logs.hide(Secret(f"{number}-{count}-secret"))
+
+    switching = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    try:
+        with ThreadPoolExecutor(4) as threads:
+            hiding = [threads.submit(hide, number) for number in range(3)]
+            while not all(future.done() for future in hiding):
+                assert logs.redact("a line to be masked") == "a line to be masked"
+            for future in hiding:
+                future.result()
+    finally:
+        sys.setswitchinterval(switching)
+    assert logs.redact("it is 2-1999-secret, 0-0-secret") == "it is ***, ***"
 
 
 # --- lines -----------------------------------------------------------------------------------------------------------
