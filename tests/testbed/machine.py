@@ -81,7 +81,8 @@ class Machine:
         if os.geteuid() == 0 and parts.IP.exists():
             if LABEL in ip("-o", "addr", "show", "dev", "lo"):
                 ip("addr", "del", f"{ADDRESS}/32", "dev", "lo")
-            if Path("/sys/class/net", BRIDGE).exists():
+            # Not by /sys: mounted for another network namespace, it shows that one's links.
+            if f" {BRIDGE}:" in ip("-o", "link", "show"):
                 ip("link", "del", BRIDGE)
 
 
