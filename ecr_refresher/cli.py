@@ -27,6 +27,8 @@ def main(argv: Sequence[str] | None = None) -> int:
             return _run(source)
         if options.command == "once":
             return _once(source, options)
+        if options.command == "check":
+            return _check(source, options)
         return _demo(options)
     except KeyboardInterrupt:
         return 130
@@ -65,6 +67,20 @@ def _once(source: wire.Load, options: argparse.Namespace) -> int:
     return _end(status)
 
 
+def _check(source: wire.Load, options: argparse.Namespace) -> int:
+    from . import logs
+    from .job import doctor
+
+    try:
+        checked = doctor.run(source)
+    except Exception as error:  # noqa: BLE001 - a traceback would show values, and one of them may be a token
+        logs.get().error("check_failed", reason="internal", error=logs.place_of(error))
+        return _end(EXIT_FAILED)
+    colour = sys.stdout.isatty() and not os.environ.get("NO_COLOR")
+    print(checked.json() if options.json else checked.table(colour=colour), flush=True)  # noqa: T201 - the result
+    return _end(checked.status)
+
+
 def _demo(options: argparse.Namespace) -> int:
     from .standins import demo
 
@@ -96,6 +112,8 @@ def _parser() -> argparse.ArgumentParser:
     once.add_argument("--dry-run", action="store_true", help="look, and say what would be written; changes nothing")
     once.add_argument("--strict", action="store_true", help="exit 1 for any failure, also one that does no harm yet")
     once.add_argument("--json", action="store_true", help="print the result as JSON")
+    check = commands.add_parser("check", parents=[common], help="what is wrong, and how to mend it", description=_CHECK)
+    check.add_argument("--json", action="store_true", help="print the result as JSON")
     demo = commands.add_parser(
         "demo", parents=[common], help="the whole thing on embedded stand-ins", description=_DEMO
     )
@@ -112,6 +130,10 @@ _RUN = (
 _ONCE = (
     "Looks at every slot, fetches a token if one needs it, and delivers it. Exits 0 with a warning if something failed "
     "but every required slot is good for 30 more minutes."
+)
+_CHECK = (
+    "Tries every leg, from the settings to the engine, and says in a table what is wrong and how to mend it. Changes "
+    "nothing, anywhere. Exits 1 if something failed."
 )
 _DEMO = "Runs the real daemon against stand-ins of ECR, a registry and Airflow; needs no AWS, Airflow or Docker."
 

@@ -78,6 +78,14 @@ class Aws:
         with self._made(principal, service, principal.region, keys, endpoint, ca_file) as client:
             yield client
 
+    def source(self, name: str | None) -> str | None:
+        """How botocore comes by the base credentials of a profile, in its own word: `env`, `iam-role`…; None: not."""
+        with self._lock:
+            profile = self._profiles.setdefault(name, _Profile(name))
+        with profile.lock:
+            found = profile.session().get_credentials()
+        return None if found is None else str(found.method)
+
     def call(self, doing: Doing, send: Callable[[], Any]) -> Any:
         """Send one request; note AWS's time by the answer. Raises Failed, with what was being done in its message."""
         sent = self._clock.boot()

@@ -38,6 +38,11 @@ class AwsClock:
         """By how many seconds the wall clock is ahead of AWS's; 0 until an answer has told."""
         return 0.0 if self._offset is None else self._wall() - self.now()
 
+    @property
+    def measured(self) -> bool:
+        """Whether an answer of AWS has told the time."""
+        return self._offset is not None
+
     def observe(self, sent_boot: float, date: str | None) -> None:
         """Take in the `Date` header of an answer of AWS that has just come to a request sent at `sent_boot`."""
         try:

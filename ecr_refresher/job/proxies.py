@@ -31,14 +31,20 @@ def keep_metadata_direct(environ: MutableMapping[str, str] = os.environ) -> None
     environ[name] = ",".join(dict.fromkeys((*known, *METADATA, *(host for host in own if host))))
 
 
-def pool_for(url: str, context: ssl.SSLContext) -> urllib3.PoolManager:
-    """A pool that goes by the environment's proxy where it names one for this URL."""
+def proxy_for(url: str) -> str | None:
+    """The proxy that the environment names for this URL, if any."""
     parts = urlsplit(url)
     proxy = getproxies().get(parts.scheme) or getproxies().get("all")
-    if not proxy or proxy_bypass(parts.netloc):
+    if not proxy or proxy_bypass(parts.netloc.rpartition("@")[2]):
+        return None
+    return proxy if "://" in proxy else f"http://{proxy}"
+
+
+def pool_for(url: str, context: ssl.SSLContext) -> urllib3.PoolManager:
+    """A pool that goes by the environment's proxy where it names one for this URL."""
+    proxy = proxy_for(url)
+    if proxy is None:
         return urllib3.PoolManager(ssl_context=context)
-    if "://" not in proxy:
-        proxy = f"http://{proxy}"
     login = urlsplit(proxy)
     if login.username is None:
         return urllib3.ProxyManager(proxy, ssl_context=context)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 from urllib.parse import quote
 
 from ...core.model import NOTHING, Credential, Failed, Holding, Outcome, Reason, Secret
@@ -12,10 +13,12 @@ from ...core.plan import Airflow, Connection, SecretRef
 from . import airflow_entry as entry
 from . import airflow_marker as marker
 from .airflow_answers import failure
+from .airflow_entry import Shape
 from .airflow_login import Session
 from .airflow_mwaa import Invoke, MwaaTransport
 from .airflow_transport import Transport
 
+NO_NAME = "no name of a connection!"  # no Airflow takes it
 LOOK_HOLDS_S = 10.0  # a look that is older is no ground for a write: somebody may have written since
 ROUNDS = 3  # how often others may create or delete the connection in the very moment of our write
 
@@ -89,20 +92,63 @@ class AirflowSink:
         """Close what is open towards Airflow."""
         self._transport.close()
 
+    # --- what `check` asks; nothing of it changes anything -----------------------------------------------------------
+    def version(self) -> str:
+        """Which Airflow answers, e.g. `3.3`; asked without a login. Raises Failed."""
+        major, minor = self._session.find().version
+        return f"{major}.{minor}"
+
+    def enter(self) -> None:
+        """Log in. Raises Failed."""
+        self._session.enter()
+
+    def inspect(self, connection: Connection, host: str) -> Shape | None:
+        """Tell what the connection is like; None if it is not there. Raises Failed."""
+        content = self._content(connection)
+        return None if content is None else entry.shape(content, host)
+
+    def may(self, connection: Connection) -> tuple[str, ...]:
+        """Which of `can_edit` and `can_create` the user lacks; found by requests that no Airflow could carry out.
+
+        Rights are judged before the body: without them the answer is 403, with them the body is refused (422 of
+        Airflow 3, which misses conn_type; 400 or 404 of Airflow 2, where an id can't be changed). Raises Failed.
+        """
+        another = {"connection_id": f"{connection.id}."[-200:]}
+        nameless = {"connection_id": NO_NAME}
+        if connection.team_name is not None:
+            nameless["team_name"] = connection.team_name
+        tries = {"can_edit": ("PATCH", _path(connection), another), "can_create": ("POST", "/connections", nameless)}
+        return tuple(right for right, request in tries.items() if not self._would_pass(*request))
+
+    def _would_pass(self, method: str, path: str, body: dict[str, Any]) -> bool:
+        answer, _ = self._session.call(method, path, body)
+        if answer.refused(403):
+            return False
+        if answer.refused(400, 404, 422):
+            return True
+        raise failure(self._transport.who, f"a {method} without effect", answer, body)
+
+    # --- looking and writing ------------------------------------------------------------------------------------------
     def _look(self, connection: Connection, host: str) -> _Seen:
         at = self._monotonic()
-        answer, _ = self._session.call("GET", _path(connection))
-        description = None
-        if answer.refused(404):
+        content = self._content(connection)
+        if content is None:
             if not connection.create:  # told before a token is fetched for it in vain
                 raise self._may_not_create(connection)
             seen = _Seen(at)
-        elif answer.done and isinstance(description := answer.content.get("description"), str | None):
-            seen = _Seen(at, exists=True, description=description, usable=entry.usable(answer.content, host))
         else:
-            raise failure(self._transport.who, f"a look at the connection {connection.id}", answer)
+            seen = _Seen(at, exists=True, description=content["description"], usable=entry.usable(content, host))
         self._seen[connection.id] = seen
         return seen
+
+    def _content(self, connection: Connection) -> dict[str, Any] | None:
+        """The connection as the API shows it, its description a text or None; None if it is not there."""
+        answer, _ = self._session.call("GET", _path(connection))
+        if answer.refused(404):
+            return None
+        if answer.done and isinstance(description := answer.content.get("description"), str | None):
+            return {**answer.content, "description": description}
+        raise failure(self._transport.who, f"a look at the connection {connection.id}", answer)
 
     def _write(self, connection: Connection, host: str, credential: Credential, seen: _Seen) -> bool:
         """Patch what is there, or create it; false where it has gone or come since the look."""

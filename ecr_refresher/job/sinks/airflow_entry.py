@@ -2,13 +2,56 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from ...core.model import NOTHING, Credential, Holding
 from . import airflow_marker as marker
 
 CONN_TYPE, LOGIN = "docker", "AWS"
+
+
+@dataclass(frozen=True, slots=True)
+class Shape:
+    """What can be told of a connection without its secrets. `until` is what its marker says for the host asked for."""
+
+    conn_type: str | None
+    host: str | None
+    login: str | None
+    password: bool  # as far as is shown
+    port: str | None
+    reauth: bool | None  # an extra of the Docker provider; None where it is not set
+    until: float | None
+
+
+def shape(found: Mapping[str, Any], host: str) -> Shape:
+    """The shape of a connection, as an API or a backend's file has it."""
+
+    def text(key: str) -> str | None:
+        value = found.get(key)
+        return None if value is None else str(value)[:300]
+
+    reauth = _extra(found).get("reauth")
+    return Shape(
+        text("conn_type"),
+        text("host"),
+        text("login"),
+        bool(found.get("password", True)),
+        text("port"),
+        reauth if isinstance(reauth, bool) else None,
+        marker.read(found["description"] if isinstance(found.get("description"), str) else None, host),
+    )
+
+
+def _extra(found: Mapping[str, Any]) -> Mapping[str, Any]:
+    extra = found.get("extra_dejson") or found.get("extra")
+    try:
+        extra = json.loads(extra) if isinstance(extra, str) else extra
+    except (ValueError, RecursionError):
+        return {}
+    return extra if isinstance(extra, dict) else {}
 
 
 def fields(host: str, credential: Credential, description: str | None) -> dict[str, str]:

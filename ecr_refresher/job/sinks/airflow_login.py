@@ -72,6 +72,18 @@ class Session:
                 raise self._never_good(answer)
         return answer, entry.dialect
 
+    def find(self) -> Dialect:
+        """Ask which Airflow answers, without a login where none is wanted for that. Raises Failed."""
+        if self._entry is not None:
+            return self._entry.dialect
+        token = self._airflow.token
+        bearer = _header("Bearer", self._read_secret(token), self._place) if token else None
+        return airflow_dialects.find(self._transport, bearer)
+
+    def enter(self) -> None:
+        """Log in, unless that is done. Raises Failed."""
+        self._enter()
+
     def _ask(self, entry: _Entry, method: str, path: str, body: dict[str, Any] | None = None) -> Answer:
         return self._transport.request(method, entry.dialect.api + path, body, authorization=entry.authorization)
 

@@ -9,7 +9,6 @@ import threading
 from collections.abc import Callable, Iterator
 from typing import Any
 from urllib.parse import unquote, urljoin, urlsplit
-from urllib.request import getproxies, proxy_bypass
 
 import urllib3
 from urllib3 import exceptions
@@ -17,6 +16,7 @@ from urllib3 import exceptions
 from ... import __version__
 from ...core.model import Failed, Reason, Secret
 from ...core.plan import Airflow, Header, SecretRef
+from ..proxies import proxy_for
 from ..secrets import describe
 from .airflow_answers import Answer
 
@@ -50,7 +50,7 @@ class Transport:
         # errors raised as they are. The client's own default is urllib3's: three more tries.
         once = urllib3.Retry(total=False)
         configuration = Configuration(host=airflow.url.rstrip("/"), ssl_ca_cert=airflow.ca_file, retries=once)
-        self._proxy = _proxy_for(airflow.url)
+        self._proxy = proxy_for(airflow.url)
         configuration.proxy = self._proxy  # set, not passed: the client's versions differ in reading the environment
         if self._proxy and (login := urlsplit(self._proxy).netloc.rpartition("@")[0]):
             configuration.proxy_headers = urllib3.make_headers(proxy_basic_auth=unquote(login))
@@ -153,15 +153,6 @@ class Transport:
         return Failed(
             Reason.INVALID, f"{self.who}: TLS failed ({name}); does it speak https there? Correct url or ca_file"
         )
-
-
-def _proxy_for(url: str) -> str | None:
-    """The proxy that the environment names for this address, if any."""
-    parts, proxies = urlsplit(url), getproxies()
-    if proxy_bypass(parts.netloc.rpartition("@")[2]):
-        return None
-    proxy = proxies.get(parts.scheme) or proxies.get("all")
-    return f"http://{proxy}" if proxy and "://" not in proxy else proxy
 
 
 def _json(raw: bytes) -> Any:

@@ -1,0 +1,106 @@
+"""`ecr-refresher check`: tries every leg and says what is wrong and how to mend it. It changes nothing, anywhere.
+
+It is made of the looks and proofs of a pass. The pure parts are `findings`, `holding`, `connection` and `report`; the
+`*_legs` say what is tried and what stands on what; `legs` tries them.
+"""
+
+from __future__ import annotations
+
+import os
+import resource
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from ... import logs
+from ...core import wire
+from ...core.plan import Plan
+from .. import own_registry, proxies, settings
+from ..clock import AwsClock
+from ..tools import RealTools
+from . import airflow_legs, aws_legs, docker_legs, registry_legs, report, routes
+from .findings import Row, Verdict, exit_status, failed, of_failure, ok, warning
+from .legs import Leg, try_all
+from .scene import Scene
+
+EXIT_SETTINGS = 2
+
+
+@dataclass(frozen=True, slots=True)
+class Checked:
+    """What came of it: the exit status, and the rows in both forms."""
+
+    status: int
+    rows: Sequence[Row]
+
+    def table(self, *, colour: bool) -> str:
+        return report.table(self.rows, colour=colour)
+
+    def json(self) -> str:
+        return report.json_text(self.rows, self.status)
+
+
+def run(load: wire.Load) -> Checked:
+    """Try everything that the settings name."""
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    proxies.keep_metadata_direct()
+    logs.configure("error", "json")  # what is found goes into the table
+    plan, row = _settings(load)
+    if plan is None:
+        return Checked(EXIT_SETTINGS, [row])
+    tools = RealTools(plan, AwsClock(), report=lambda _: None)
+    rows = [row]
+    if plan.unresolved:
+        plan, own = _own_registry(tools)
+        rows.append(own)
+    rows += try_all(list(_legs(Scene(plan, tools))), rows)
+    return Checked(exit_status(rows), rows)
+
+
+def _legs(scene: Scene) -> Sequence[Leg]:
+    return [
+        *routes.legs(scene),
+        *aws_legs.legs(scene),
+        *registry_legs.legs(scene),
+        *airflow_legs.legs(scene),
+        *docker_legs.legs(scene),
+    ]
+
+
+def _settings(load: wire.Load) -> tuple[Plan | None, Row]:
+    where = load.config or os.environ.get("ECR_REFRESHER_CONFIG") or "the environment"
+    row = ("settings", where, f"read the settings from {where}")
+    try:
+        plan, warnings = settings.load(load, os.environ)
+    except settings.SettingsError as error:
+        found = [
+            failed(what, mend or "see the settings in the README")
+            for what, _, mend in (logs.redact(line).partition("; ") for line in error.errors)
+        ]
+        return None, Row(*row, tuple(found))
+    noted = [
+        warning(what, mend or "see the settings in the README")
+        for what, _, mend in (logs.redact(line).partition("; ") for line in warnings)
+    ]
+    return plan, Row(*row, tuple(noted) or (ok(_summary(plan)),))
+
+
+def _summary(plan: Plan) -> str:
+    counts = {
+        "registries": len([one for one in plan.registries if one.alias_of is None]),
+        "Airflow connections": sum(len(airflow.connections) for airflow in plan.airflows),
+        "Docker files": len(plan.dockers),
+    }
+    return "they name " + ", ".join(f"{what}: {count}" for what, count in counts.items())
+
+
+def _own_registry(tools: RealTools) -> tuple[Plan, Row]:
+    """The caller's own registry, where the settings name none: all else needs its host."""
+    from ..sources import ecr
+
+    hosts, failure = own_registry.find_out(tools.plan, lambda principal: ecr.own_host(tools.aws(), principal))
+    tools.plan = own_registry.known(tools.plan, hosts)
+    found = ok(f"it is {', '.join(hosts.values())}") if failure is None else of_failure(failure)
+    return tools.plan, Row("own registry", "default", "asked AWS for the caller's own registry", (found,))
+
+
+__all__ = ["Checked", "Verdict", "run"]

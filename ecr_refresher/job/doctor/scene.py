@@ -1,0 +1,42 @@
+"""What all legs share: the plan, the tools of a pass, and what earlier legs have brought to light."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from ...core import schedule
+from ...core.model import Credential
+from ...core.plan import Plan, Principal, Registry
+from ..tools import RealTools
+from .legs import Key
+
+
+@dataclass(slots=True)
+class Scene:
+    """`credentials` are the tokens that were fetched, by their principals' keys; they go nowhere but into proofs."""
+
+    plan: Plan
+    tools: RealTools
+    environ: Mapping[str, str] = field(default_factory=lambda: os.environ)
+    credentials: dict[str, Credential] = field(default_factory=dict)
+
+    @property
+    def principals(self) -> tuple[Principal, ...]:
+        return tuple(dict.fromkeys(registry.principal for registry in self.plan.registries))
+
+    def is_required(self, principal: Principal) -> bool:
+        return any(registry.required for registry in self.plan.registries if registry.principal == principal)
+
+    def credential(self, registry: Registry) -> Credential:
+        return self.credentials[registry.principal.key]
+
+    def life(self, registry: Registry) -> float:
+        """How long tokens for this registry live, as far as it is known."""
+        credential = self.credentials.get(registry.principal.key)
+        return credential.life if credential else schedule.DEFAULT_LIFE_S
+
+
+def token_key(principal: Principal) -> Key:
+    return "token", principal.key
