@@ -20,6 +20,7 @@ _PRIVATE = re.compile(
     r"\.(?P<suffix>amazonaws\.(?:com(?:\.cn)?|eu)|on\.(?:aws|amazonwebservices\.com\.cn)|sc2s\.sgov\.gov|c2s\.ic\.gov"
     r"|cloud\.adc-e\.uk|csp\.hci\.ic\.gov)"
 )
+PATTERN = re.sub(r"\?P<\w+>", "?:", _PRIVATE.pattern)  # of private registries, in every dialect's words
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,7 +18,8 @@ from . import airflow, environment, shapes, yaml_file
 from .paths import Paths
 from .problems import Problems, SettingsError
 from .resolve import resolve
-from .schema import Settings, validate
+from .schema import Settings
+from .validation import validate
 
 __all__ = ["SettingsError", "load"]
 

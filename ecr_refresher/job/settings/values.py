@@ -17,7 +17,13 @@ _DURATION = re.compile(r"(?:\d+(?:\.\d+)?(?:d|h|ms|m|s))+", re.ASCII)
 _DURATION_PART = re.compile(r"(\d+(?:\.\d+)?)(d|h|ms|m|s)", re.ASCII)
 _HOST = re.compile(r"[A-Za-z0-9._-]{0,253}")
 _PATH_PART = r"[a-z0-9]+(?:(?:\.|__?|-+)[a-z0-9]+)*"
-_IMAGE = re.compile(rf"{_PATH_PART}(?:/{_PATH_PART})*(?::\w[\w.-]{{0,127}})?", re.ASCII)
+
+# What the readers below take, for those who describe it.
+TRUE, FALSE = ("true", "yes", "on"), ("false", "no", "off")
+DURATION_PATTERN = rf"^(?:\d+(?:\.\d+)?|{_DURATION.pattern})$"
+IMAGE_PATTERN = rf"{_PATH_PART}(?:/{_PATH_PART})*(?::[A-Za-z0-9_][A-Za-z0-9_.-]{{0,127}})?"
+REGION_PATTERN = r"[a-z0-9]+(?:-[a-z0-9]+)+"
+EXPLICIT_PATH_PATTERN = r"^(?:/|~[\w.-]*/|\.{1,2}/)"
 
 
 class Address(NamedTuple):
@@ -25,6 +31,9 @@ class Address(NamedTuple):
 
     host: str
     port: int
+
+    def __str__(self) -> str:
+        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
 
 
 def one_of(*words: str) -> Callable[[object], str]:
@@ -60,14 +69,14 @@ def region(value: object) -> str:
 
 
 def is_region(text: str) -> bool:
-    return re.fullmatch(r"[a-z0-9]+(-[a-z0-9]+)+", text) is not None
+    return re.fullmatch(REGION_PATTERN, text) is not None
 
 
 def boolean(value: object) -> bool:
     word = single(value).lower()
-    if word in ("true", "yes", "on"):
+    if word in TRUE:
         return True
-    if word in ("false", "no", "off"):
+    if word in FALSE:
         return False
     raise ValueError("is neither true nor false; write one of them")
 
@@ -152,7 +161,7 @@ def image(value: object) -> str:
         raise ValueError("has a registry in front; write repository:tag alone")
     if "@" in text:
         raise ValueError("has a digest; write repository:tag")
-    if not _IMAGE.fullmatch(text):
+    if not re.fullmatch(IMAGE_PATTERN, text):
         raise ValueError("is no image; write repository:tag, in small letters, e.g. web_scraper:latest")
     return text
 
@@ -167,7 +176,7 @@ def path(value: object) -> str:
 def secret_path(value: object) -> str:
     """Read the path of a secret's file. Its directory must be said: a secret put here by mistake looks like a name."""
     text = path(value)
-    if not re.match(r"(/|~[\w.-]*/|\.{1,2}/)", text):
+    if not re.match(EXPLICIT_PATH_PATTERN, text):
         raise ValueError("is no path with its directory; write e.g. /run/secrets/NAME (the secret itself goes there)")
     return text
 

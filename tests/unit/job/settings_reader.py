@@ -13,6 +13,7 @@ import pytest
 from ecr_refresher.core.plan import Plan
 from ecr_refresher.core.wire import Load
 from ecr_refresher.job import settings
+from tests.unit.job import settings_schema
 
 HOST = "123456789012.dkr.ecr.us-east-1.amazonaws.com"
 PARTNER = "210987654321.dkr.ecr.eu-west-1.amazonaws.com"
@@ -35,7 +36,10 @@ def load(
     log_format: str | None = None,
     euid: int = 1000,
 ) -> tuple[Plan, tuple[str, ...]]:
-    """Plan and warnings of what is written (a mapping as JSON, which is YAML too) and of the environment."""
+    """Plan and warnings of what is written (a mapping as JSON, which is YAML too) and of the environment.
+
+    What the settings take, the JSON Schema takes: held against it here, for every file that any test writes.
+    """
     with tempfile.TemporaryDirectory() as directory:
         file = None
         if written is not None:
@@ -43,7 +47,10 @@ def load(
             text = written if isinstance(written, str | bytes) else json.dumps(written)
             file.write_bytes(text if isinstance(text, bytes) else text.encode())
         source = Load(str(file) if file else None, log_level, log_format)
-        return settings.load(source, {**SURROUNDINGS, **(environ or {})}, euid=euid)
+        loaded = settings.load(source, {**SURROUNDINGS, **(environ or {})}, euid=euid)
+        if file is not None:
+            settings_schema.must_take(file.read_bytes())
+        return loaded
 
 
 def plan(written: str | Mapping[str, Any] | None = None, environ: Mapping[str, str] | None = None, **more: Any) -> Plan:
