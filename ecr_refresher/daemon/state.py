@@ -9,12 +9,14 @@ from __future__ import annotations
 import zlib
 from dataclasses import dataclass, field
 from math import inf
+from typing import Literal
 
 from ..core import schedule, wire
 from ..core.model import Failure, Outcome, Reason
 from ..core.plan import Plan, Refresh, Slot
 
 SlotId = tuple[str, str]
+Next = Literal["retry", "renewal", "look"]
 
 TURN_MAX_S = 60.0  # the longest wait of the loop: files are watched by their stat at every turn
 TOGETHER_S = 2.0  # what falls due within this goes into one pass
@@ -151,13 +153,19 @@ def renew_at(state: State, slot: Slot) -> float | None:
     return schedule.renewal_at(until - life, until, state.rules, draw(state, slot.principal, int(until)))
 
 
-def slot_next_boot(state: State, slot: Slot) -> float:
-    """When the slot wants to be seen to, on the boot clock: the retry if it failed, else renewal or look."""
+def slot_next(state: State, slot: Slot) -> tuple[Next, float]:
+    """What the slot wants next, and when on the boot clock: the retry if it failed, else renewal or look."""
     known = state.slots[slot.id]
     if known.retry_boot is not None:
-        return known.retry_boot
+        return "retry", known.retry_boot
     renewal = renew_at(state, slot)
-    return min(known.look_boot, inf if renewal is None else renewal - state.offset)
+    due_boot = inf if renewal is None else renewal - state.offset
+    return ("look", known.look_boot) if known.look_boot < due_boot else ("renewal", due_boot)
+
+
+def slot_next_boot(state: State, slot: Slot) -> float:
+    """When the slot wants to be seen to, on the boot clock."""
+    return slot_next(state, slot)[1]
 
 
 def due_orders(state: State, now: float) -> tuple[wire.Order, ...]:

@@ -9,7 +9,7 @@ from typing import Any
 from .. import __version__
 from ..core.model import Failure, Outcome
 from ..core.plan import Registry, Slot
-from .state import State, holds, live, ready, renew_at, slot_next_boot, started
+from .state import State, holds, life_of, live, ready, renew_at, slot_next, started
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +51,7 @@ def status(state: State, now: float) -> dict[str, Any]:
     """The document at `/status`; times are RFC 3339 in UTC, on AWS's clock."""
     return {
         "version": __version__,
+        "now": rfc3339(state.aws_time(now)),
         "started_at": rfc3339(state.aws_time(state.started_boot)),
         "ready": ready(state, now),
         "live": live(state, now),
@@ -109,17 +110,21 @@ def _registry(state: State, registry: Registry) -> dict[str, Any]:
 def _slot(state: State, slot: Slot, now: float) -> dict[str, Any]:
     known = state.slots[slot.id]
     outcome = Outcome.FAILED if known.failure is not None else known.outcome
+    next_step, next_boot = slot_next(state, slot)
     return {
         "sink": slot.sink,
         "kind": slot.kind,
         "target": slot.target,
         "registry": slot.registry,
         "required": slot.required,
+        "issued_at": rfc3339(known.held_until - life_of(state, slot)) if known.held_until else None,
         "held_until": rfc3339(known.held_until),
+        "renew_at": rfc3339(renew_at(state, slot)),
         "outcome": None if outcome is None else str(outcome),
         "delivered_at": rfc3339(known.delivered_at),
         "last_error": _error(known.failure, known.failed_at),
-        "next_at": rfc3339(state.aws_time(max(now, slot_next_boot(state, slot)))),
+        "next": next_step,
+        "next_at": rfc3339(state.aws_time(max(now, next_boot))),
     }
 
 

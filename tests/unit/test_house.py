@@ -14,7 +14,8 @@ import ecr_refresher
 
 PACKAGE = "ecr_refresher"
 ROOT = Path(ecr_refresher.__file__).parent
-ROOF = {"cli", "__main__"}
+ROOF = {"cli", "options", "__main__"}
+COMMON = {"", "core", "logs", "terminal"}  # what any command may stand on
 # What several sinks stand on: files and their locks, and an Airflow connection as secrets backends read it.
 SHARED_BY_SINKS = {"atomic_file", "file_errors", "file_lock", "airflow_entry", "airflow_marker", "secrets_document"}
 SDKS = {"boto3", "botocore", "docker", "airflow_client", "yaml", "pydantic", "requests", "urllib3"}
@@ -81,7 +82,17 @@ def trespasses(names: list[str], *allowed: str) -> dict[str, set[str]]:
 
 
 def test_the_house_has_the_rooms_that_this_page_knows() -> None:
-    assert {wing(name) for name in MODULES} == {"", "core", "daemon", "job", "standins", "logs", *ROOF}
+    assert {wing(name) for name in MODULES} == {
+        "",
+        "core",
+        "daemon",
+        "job",
+        "standins",
+        "status",
+        "logs",
+        "terminal",
+        *ROOF,
+    }
     assert len(of_wing("core")) > 5
     assert len(of_wing("daemon")) > 8
     assert len(of_wing("job")) > 10
@@ -111,19 +122,29 @@ def test_core_does_no_io_and_asks_no_clock_and_no_dice() -> None:
 
 def test_daemon_and_job_stand_on_core_and_never_import_each_other() -> None:
     assert trespasses(of_wing("daemon"), "", "core", "logs") == {}
-    assert trespasses(of_wing("job"), "", "core", "logs") == {}
+    assert trespasses(of_wing("job"), "", "core", "logs", "terminal") == {}
 
 
 def test_the_version_is_all_that_the_wings_take_from_the_package_itself() -> None:
     for name in of_wing("daemon", "job", "core"):
         taken = {target for target in imported(name) if target.count(".") == 1 and target.startswith(PACKAGE)}
-        known = {f"{PACKAGE}.{room}" for room in ("__version__", "logs", "core")}
+        known = {f"{PACKAGE}.{room}" for room in ("__version__", "logs", "terminal", "core")}
         assert taken <= known | {f"{PACKAGE}.{wing(name)}"}, name
 
 
 def test_logs_know_the_words_and_nothing_else() -> None:
     assert trespasses(["logs"], "core") == {}
     assert outside("logs") == {"structlog"}
+
+
+def test_a_running_daemon_is_asked_with_the_standard_library_and_yaml_for_the_settings_file_s_sake() -> None:
+    assert trespasses(of_wing("status"), "core", "terminal") == {}
+    assert set().union(*(outside(name) for name in of_wing("status"))) == {"yaml"}
+
+
+def test_the_terminal_needs_nothing_but_the_standard_library() -> None:
+    assert trespasses(["terminal"]) == {}
+    assert outside("terminal") == set()
 
 
 def test_the_pure_parts_of_the_daemon_import_nothing_that_acts() -> None:
@@ -168,19 +189,21 @@ def test_stand_ins_know_nothing_of_the_product_and_need_the_standard_library_onl
 
 def test_only_the_roof_wires() -> None:
     wired = {
-        name: {wing(other) for other in inside(name)} - {"", "core", "logs", wing(name)}
+        name: {wing(other) for other in inside(name)} - COMMON - {wing(name)}
         for name in MODULES
         if wing(name) not in ROOF
     }
     assert {name: others for name, others in wired.items() if others} == {}
-    assert {"daemon", "job", "standins"} <= {wing(other) for other in inside("cli")}
+    assert {"daemon", "job", "standins", "status"} <= {wing(other) for other in inside("cli")}
     assert not {name for name in MODULES if inside(name) & ROOF and wing(name) not in ROOF}
 
 
 def test_the_roof_loads_a_wing_only_within_a_function() -> None:
     loaded = loads("ecr_refresher.cli")
     assert not {
-        name for name in loaded if name.startswith(tuple(f"{PACKAGE}.{w}" for w in ("daemon", "job", "standins")))
+        name
+        for name in loaded
+        if name.startswith(tuple(f"{PACKAGE}.{w}" for w in ("daemon", "job", "standins", "status")))
     }
 
 

@@ -50,7 +50,7 @@ def test_the_environment_of_the_sidecar_is_accepted() -> None:
     assert warnings == ()
 
 
-@pytest.mark.parametrize("command", ["run", "once", "demo"])
+@pytest.mark.parametrize("command", ["run", "once", "check", "status", "demo"])
 def test_every_command_explains_itself(command: str, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as ended:
         cli.main([command, "--help"])

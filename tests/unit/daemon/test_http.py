@@ -23,38 +23,10 @@ from ecr_refresher.daemon import metrics
 from ecr_refresher.daemon.http import HttpServer, Pages
 from tests.testbed.certificates import CertificateAuthority
 
+from .house import PATIENCE_S, House
 from .world import AIRFLOW, LIFE, World
 
 PATHS = ["/livez", "/healthz", "/readyz", "/startupz", "/metrics", "/status"]
-PATIENCE_S = 20.0  # no answer within this is none
-
-
-class House:
-    """A world, the pages on it, and a server that answers from them."""
-
-    def __init__(self, world: World, settings: Server) -> None:
-        self.world = world
-        self.pages = Pages(world.state, lambda: world.boot)
-        self.server = HttpServer(self.pages, settings)
-        self.server.start()
-
-    def publish(self) -> None:
-        self.pages.publish(self.world.state)
-
-    def dial(self) -> socket.socket:
-        return socket.create_connection(("127.0.0.1", self.server.port), PATIENCE_S)
-
-    def ask(self, path: str, method: str = "GET", **headers: str) -> http.client.HTTPResponse:
-        with contextlib.closing(http.client.HTTPConnection("127.0.0.1", self.server.port, PATIENCE_S)) as client:
-            client.request(method, path, headers=headers)
-            answer = client.getresponse()
-            answer.text = answer.read().decode()  # type: ignore[attr-defined]
-            return answer
-
-    def text(self, path: str, **headers: str) -> str:
-        answer = self.ask(path, **headers)
-        assert answer.status == 200
-        return str(answer.text)  # type: ignore[attr-defined]
 
 
 @pytest.fixture

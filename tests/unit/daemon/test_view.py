@@ -28,6 +28,7 @@ def test_status_has_the_shape_of_the_contract() -> None:
     status["slots"][1]["next_at"] = "(some seconds later)"
     assert json.loads(json.dumps(status)) == {
         "version": __version__,
+        "now": "2027-01-15T08:01:00Z",
         "started_at": "2027-01-15T08:00:00Z",
         "ready": True,
         "live": True,
@@ -49,10 +50,13 @@ def test_status_has_the_shape_of_the_contract() -> None:
                 "target": CONFIG,
                 "registry": HOST,
                 "required": True,
+                "issued_at": "2027-01-15T08:00:00Z",
                 "held_until": "2027-01-15T20:00:00Z",
+                "renew_at": "2027-01-15T14:00:00Z",
                 "outcome": "written",
                 "delivered_at": "2027-01-15T08:00:00Z",
                 "last_error": None,
+                "next": "renewal",
                 "next_at": "2027-01-15T14:00:00Z",
             },
             {
@@ -61,7 +65,9 @@ def test_status_has_the_shape_of_the_contract() -> None:
                 "target": "https://airflow.example.com",
                 "registry": HOST,
                 "required": True,
+                "issued_at": "2027-01-15T08:00:00Z",
                 "held_until": "2027-01-15T20:00:00Z",
+                "renew_at": "2027-01-15T14:00:00Z",
                 "outcome": "failed",
                 "delivered_at": "2027-01-15T08:00:00Z",
                 "last_error": {
@@ -69,6 +75,7 @@ def test_status_has_the_shape_of_the_contract() -> None:
                     "message": "it did not work; mend it",
                     "at": "2027-01-15T08:01:00Z",
                 },
+                "next": "retry",
                 "next_at": "(some seconds later)",
             },
         ],
@@ -88,7 +95,10 @@ def test_status_says_null_where_nothing_is_known() -> None:
         "last_success_at": None,
         "last_error": None,
     }
-    assert {loaded["slots"][0][name] for name in ("held_until", "outcome", "delivered_at", "last_error")} == {None}
+    assert {
+        loaded["slots"][0][name]
+        for name in ("issued_at", "held_until", "renew_at", "outcome", "delivered_at", "last_error")
+    } == {None}
 
 
 def test_a_fetch_that_failed_is_the_registry_s_last_error() -> None:
@@ -100,6 +110,16 @@ def test_a_fetch_that_failed_is_the_registry_s_last_error() -> None:
 def test_a_registry_whose_own_host_is_not_known_yet_has_none() -> None:
     unknown = replace(plan(), registries=(replace(plan().registries[0], host=""),))
     assert view.status(World().loaded(unknown).state, 1000.0)["registries"][0]["host"] is None
+
+
+def test_the_next_step_says_what_it_is_for() -> None:
+    world = World().served(plan(refresh=NO_JITTER))
+    steps = {slot["sink"]: slot["next"] for slot in view.status(world.state, world.boot)["slots"]}
+    assert steps == {DOCKER[0]: "renewal", AIRFLOW[0]: "look"}
+    world.wait(RECHECK_S).turn().finish(world.fresh(AIRFLOW))
+    world.ask("refresh").turn().finish(world.failed(DOCKER), world.delivered(AIRFLOW))
+    steps = {slot["sink"]: slot["next"] for slot in view.status(world.state, world.boot)["slots"]}
+    assert steps == {DOCKER[0]: "retry", AIRFLOW[0]: "look"}
 
 
 def test_the_next_step_is_never_in_the_past() -> None:

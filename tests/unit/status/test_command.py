@@ -1,0 +1,240 @@
+"""`ecr-refresher status` against a real server: what it prints, its exit status, and how little it loads."""
+
+from __future__ import annotations
+
+import json
+import re
+import socket
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from ecr_refresher import cli
+from ecr_refresher.core.model import Reason
+from ecr_refresher.core.plan import Server
+from ecr_refresher.status import client
+from tests.testbed.certificates import CertificateAuthority
+from tests.testbed.processes import free_port
+from tests.unit.daemon.house import House
+from tests.unit.daemon.world import AIRFLOW, CONFIG, DOCKER, HOST, LIFE, World, plan
+
+Said = pytest.CaptureFixture[str]
+
+
+@pytest.fixture(autouse=True)
+def _bare_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("ECR_REFRESHER_LISTEN", "ECR_REFRESHER_CONFIG"):
+        monkeypatch.delenv(name, raising=False)
+
+
+@pytest.fixture
+def house() -> Iterator[House]:
+    house = House(World().served(), Server(port=0))
+    yield house
+    house.server.stop()
+
+
+def url(house: House) -> str:
+    return f"http://127.0.0.1:{house.server.port}"
+
+
+def test_a_daemon_that_is_well_is_0_and_its_slots_are_told_as_people_say_it(house: House, capsys: Said) -> None:
+    house.world.wait(1800.0).turn()
+    house.publish()
+    assert cli.main(["status", "--url", url(house)]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[:4] == [
+        "ready  All 2 sinks hold a credential.",
+        "ecr-refresher 0.1.0, started 30 min ago",
+        "",
+        f"{HOST}: newest token ends in 11 h 30 min",
+    ]
+    assert re.fullmatch(rf"  \+  docker/{CONFIG} +good for 11 h 30 min  renewal in \d h( \d+ min)?", lines[4])
+    assert re.fullmatch(r"  \+  airflow/default/docker_default +good for 11 h 30 min  next look now", lines[5])
+    assert len(lines) == 6
+
+
+def test_a_daemon_that_is_not_ready_is_1_and_says_why_and_what_comes_next(house: House, capsys: Said) -> None:
+    world = house.world
+    world.wait(LIFE).turn().finish(world.failed(AIRFLOW, Reason.DENIED), world.delivered(DOCKER))
+    house.publish()
+    assert cli.main(["status", "--url", url(house)]) == 1
+    out = capsys.readouterr().out
+    assert out.startswith("NOT READY  1 of 2 sinks has no credential.\n")
+    assert re.search(r"\n  -  airflow/default/docker_default +expired now +retry in .*\n      denied now: it did", out)
+    assert re.search(rf"\n  \+  docker/{CONFIG} +good for 12 h ", out)
+
+
+def test_what_is_not_required_is_marked(capsys: Said) -> None:
+    house = House(World().loaded(plan(required=False)), Server(port=0))
+    try:
+        assert cli.main(["status", "--url", url(house)]) == 1
+        assert "airflow/default/docker_default (not required)  not looked at yet" in capsys.readouterr().out
+    finally:
+        house.server.stop()
+
+
+def test_json_is_the_daemon_s_own_document(house: House, capsys: Said) -> None:
+    assert cli.main(["status", "--json", "--url", url(house)]) == 0
+    assert capsys.readouterr().out == house.text("/status")
+    house.world.wait(500.0)
+    assert cli.main(["status", "--json", "--live", "--url", url(house)]) == 1
+    document = json.loads(capsys.readouterr().out)
+    assert (document["live"], document["ready"]) == (False, True)
+
+
+def test_live_is_one_line(house: House, capsys: Said) -> None:
+    assert cli.main(["status", "--live", "--url", url(house)]) == 0
+    assert capsys.readouterr().out == "alive\n"
+    house.world.wait(500.0)
+    assert cli.main(["status", "--live", "--url", url(house)]) == 1
+    assert capsys.readouterr().out == "not alive: its loop does not turn\n"
+
+
+def test_a_daemon_that_is_not_ready_is_alive(house: House) -> None:
+    house.world.wait(LIFE).turn()
+    house.publish()
+    assert [cli.main(["status", *more, "--url", url(house)]) for more in ([], ["--live"])] == [1, 0]
+
+
+@pytest.mark.parametrize("more", [[], ["--live"], ["--json"]])
+def test_where_nothing_listens_it_says_so_and_how_to_mend_it(more: list[str], capsys: Said) -> None:
+    port = free_port()
+    assert cli.main(["status", *more, "--url", f"http://127.0.0.1:{port}"]) == 1
+    said = capsys.readouterr()
+    mend = "start the daemon, or say where it is with --url or ECR_REFRESHER_LISTEN"
+    assert said.err == f"ecr-refresher: status: nothing listens at http://127.0.0.1:{port}; {mend}\n"
+    assert said.out == ""
+
+
+def test_a_wrong_address_is_2(capsys: Said) -> None:
+    assert cli.main(["status", "--url", "127.0.0.1:9719"]) == 2
+    assert "--url: write http://host:port" in capsys.readouterr().err
+
+
+def test_the_environment_says_where(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ECR_REFRESHER_LISTEN", f":{house.server.port}")
+    assert cli.main(["status", "--live"]) == 0
+
+
+# --- others than ours answer -----------------------------------------------------------------------------------------
+@pytest.mark.parametrize(
+    ("answer", "words"),
+    [
+        (b"HTTP/1.1 404 Not Found\r\n\r\n", "answers with HTTP 404; is it an ecr-refresher?"),
+        (b"HTTP/1.1 200 OK\r\n\r\n<html>", "answers something else"),
+        (b"HTTP/1.1 200 OK\r\n\r\n[]", "answers something else"),
+        (b"SSH-2.0-OpenSSH_9.2\r\n", "does not speak HTTP; is it another program, or is it https?"),
+        (b"", "does not speak HTTP"),
+        (b"HTTP/1.1 200 OK\r\n\r\n" + b"x" * 2000, "answers without end"),
+    ],
+)
+def test_what_is_no_ecr_refresher_is_told_so(
+    answer: bytes, words: str, capsys: Said, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(client, "ANSWER_MAX", 1000)
+    with socket.create_server(("127.0.0.1", 0)) as server:
+
+        def serve() -> None:
+            with closing(server.accept()[0]) as connection:
+                connection.recv(65536)
+                connection.sendall(answer)
+
+        thread = threading.Thread(target=serve)
+        thread.start()
+        assert cli.main(["status", "--url", f"http://127.0.0.1:{server.getsockname()[1]}"]) == 1
+        thread.join()
+    assert words in capsys.readouterr().err
+
+
+def test_who_never_answers_is_not_waited_for(capsys: Said, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(client, "TIMEOUT_S", 0.05)
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        assert cli.main(["status", "--live", "--url", f"http://127.0.0.1:{server.getsockname()[1]}"]) == 1
+    assert "does not answer within" in capsys.readouterr().err
+
+
+# --- TLS -------------------------------------------------------------------------------------------------------------
+@pytest.fixture
+def secured(tmp_path: Path) -> Iterator[tuple[House, CertificateAuthority, Path]]:
+    """A server whose certificate names a service, and the settings that say so."""
+    authority = CertificateAuthority(tmp_path)
+    certificate, key = authority.issue("localhost", "ecr-refresher.example.com")
+    house = House(World().served(), Server(port=0, tls_cert=certificate, tls_key=key))
+    settings = tmp_path / "settings.yaml"
+    settings.write_text(
+        json.dumps({"server": {"listen": f":{house.server.port}", "tls_cert": certificate, "tls_key": key}})
+    )
+    yield house, authority, settings
+    house.server.stop()
+
+
+def test_with_tls_in_the_settings_its_own_certificate_is_trusted_and_no_other(
+    secured: tuple[House, CertificateAuthority, Path], tmp_path: Path, capsys: Said
+) -> None:
+    _, authority, settings = secured
+    assert cli.main(["status", "--config", str(settings)]) == 0
+    other, _ = authority.issue("127.0.0.1")
+    settings.write_text(settings.read_text().replace("localhost.crt", Path(other).name))
+    assert cli.main(["status", "--config", str(settings)]) == 1
+    assert "its certificate is not trusted: " in capsys.readouterr().err
+
+
+def test_with_a_url_the_certificate_must_name_it_and_come_from_the_ca(
+    secured: tuple[House, CertificateAuthority, Path], capsys: Said
+) -> None:
+    house, authority, _ = secured
+    there, ca = f"https://localhost:{house.server.port}", str(authority.ca_file)
+    assert cli.main(["status", "--url", there, "--ca", ca]) == 0
+    assert cli.main(["status", "--url", there]) == 1
+    assert "its certificate is not trusted: " in capsys.readouterr().err
+    assert cli.main(["status", "--url", there.replace("localhost", "127.0.0.1"), "--ca", ca]) == 1
+    assert "its certificate is not trusted: " in capsys.readouterr().err
+    assert cli.main(["status", "--url", there, "--ca", "/nowhere.pem"]) == 2
+    assert "/nowhere.pem: cannot be read as a certificate" in capsys.readouterr().err
+
+
+def test_http_and_https_mixed_up_are_told_apart(
+    secured: tuple[House, CertificateAuthority, Path], house: House, capsys: Said
+) -> None:
+    assert cli.main(["status", "--url", f"http://localhost:{secured[0].server.port}"]) == 1
+    assert "ecr-refresher: status: " in capsys.readouterr().err
+    assert cli.main(["status", "--url", url(house).replace("http:", "https:")]) == 1
+    assert "is it http?" in capsys.readouterr().err
+
+
+# --- a health check, once a minute -----------------------------------------------------------------------------------
+HEAVY = {"asyncio", "dataclasses", "email", "http", "inspect", "json", "logging", "ssl", "typing", "urllib", "yaml"}
+
+
+def loaded(program: str) -> set[str]:
+    done = subprocess.run([sys.executable, "-P", "-c", program], stdout=subprocess.PIPE, text=True, check=True)
+    return set(done.stdout.splitlines()[-1].split())
+
+
+def test_it_loads_little_and_nothing_that_is_not_python_s_own(house: House) -> None:
+    def of(*words: str) -> set[str]:
+        asked = f"import sys; from ecr_refresher import cli; assert cli.main({[*words, '--url', url(house)]!r}) == 0"
+        return loaded(f"{asked}; print(*sys.modules)") - loaded("import sys; print(*sys.modules)")
+
+    live, whole = of("status", "--live"), of("status")
+    assert {"ecr_refresher.status.client", "socket"} <= live
+    tops = {name.partition(".")[0] for name in live | whole}
+    assert tops - sys.stdlib_module_names == {"ecr_refresher"}
+    assert {name.partition(".")[0] for name in live} & HEAVY == set()
+    assert {name.partition(".")[0] for name in whole} & HEAVY == {"json"}
+
+
+def test_a_reader_that_has_seen_enough_is_no_traceback(house: House) -> None:
+    command = [sys.executable, "-P", "-m", "ecr_refresher", "status", "--json", "--url", url(house)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        assert process.stderr is not None
+        process.stdout.close()
+        assert process.stderr.read() == b""
+        assert process.wait() == 1
