@@ -57,6 +57,12 @@ class RealTools:
                 self._aws = Aws(self.clock, self.plan.refresh)
             return self._aws
 
+    def close(self) -> None:
+        """Close the connections to AWS; those to a server that hangs end with the process."""
+        with self._aws_lock:
+            if self._aws is not None:
+                self._aws.close()
+
     def prove(self, tried: Registry, credential: Credential) -> None:
         registry.prove(tried, credential)
 

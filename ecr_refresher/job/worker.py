@@ -61,6 +61,7 @@ def execute(job: wire.Job, report: Report) -> int:
             plan, own_hosts, unresolved = _resolve(tools)
             report(wire.Planned(plan, witness, own_hosts))
     _refresh(job, plan, tools, unresolved)
+    tools.close()
     return EXIT_DONE
 
 
