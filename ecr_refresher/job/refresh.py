@@ -26,7 +26,7 @@ T = TypeVar("T")
 CALL_S = 25.0  # the longest that one call may take; each library's own timeouts are shorter
 PROOF_LIMIT_S = 10.0
 MARGIN_S = 0.5  # calls end this much before the pass must, so that what is known can still be said
-THREADS = {"fetch": 32, "prove": 16}
+THREADS = {"fetch": 32, "prove": 16, "docker": 32}  # those of a file wait for each other, to share a write
 THREADS_PER_SERVER = 8
 
 
@@ -94,7 +94,7 @@ class RefreshPass:
         if not registry.host:
             raise _own_unknown(self.unresolved)
         sink = self.tools.sink(slot, registry)
-        holding = await self._call(slot.kind + slot.target, sink.look)
+        holding = await self._call(_server(slot), sink.look)
         if holding.life is not None:  # recorded in a file: tells how long tokens for its neighbours live as well
             self._lives.setdefault(slot.principal, holding.life)
         expected = Expectation(order.expected_until, order.due)
@@ -130,9 +130,9 @@ class RefreshPass:
             wanted = self._need(seen, expected, slot) is not Need.NONE
             return wanted and not decide.is_worse(credential, seen, self.tools.clock.now(), life)
 
-        outcome, witness = await self._call(slot.kind + slot.target, sink.deliver, credential, still_wanted)
+        outcome, witness = await self._call(_server(slot), sink.deliver, credential, still_wanted)
         if outcome is Outcome.SKIPPED:  # somebody else was quicker between our look and our write
-            self._left_alone(slot, order, await self._call(slot.kind + slot.target, sink.look), skipped=True)
+            self._left_alone(slot, order, await self._call(_server(slot), sink.look), skipped=True)
             return
         repaired = need.drift and order.expected_until is not None and outcome is Outcome.WRITTEN
         self._delivered(slot, outcome, credential, began, witness=witness, repaired=repaired)
@@ -237,7 +237,8 @@ class RefreshPass:
         """Run a blocking call in its pool, for as long as the pass still has. Raises Failed when time is up."""
         left = self.job.ends_at - self.tools.clock.boot() - MARGIN_S
         if pool not in self._pools:
-            self._pools[pool] = ThreadPoolExecutor(THREADS.get(pool, THREADS_PER_SERVER), thread_name_prefix=pool[:12])
+            threads = THREADS.get(pool.partition(" ")[0], THREADS_PER_SERVER)
+            self._pools[pool] = ThreadPoolExecutor(threads, thread_name_prefix=pool[:12])
         running = asyncio.get_running_loop().run_in_executor(self._pools[pool], function, *args)
         try:
             return await asyncio.wait_for(running, min(limit_s, max(left, 0.1)))
@@ -286,6 +287,11 @@ class RefreshPass:
             reason=shown.reason,
             error=shown.message,
         )
+
+
+def _server(slot: Slot) -> str:
+    """The pool for calls of the slot's sink: its kind, and which one."""
+    return f"{slot.kind} {slot.target}"
 
 
 def _own_unknown(why: Failure | None) -> Failed:

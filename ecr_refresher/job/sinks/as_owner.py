@@ -2,8 +2,8 @@
 
 Root in a directory that somebody else may rearrange can be led anywhere; the user can't do more than the user may.
 The child is a fresh interpreter, since forking a process with threads is not safe. It becomes the user only after
-its imports: the interpreter and its libraries may lie where that user can't read. The login comes by standard
-input, the result goes by standard output.
+its imports: the interpreter and its libraries may lie where that user can't read. The logins come by standard
+input, the results go by standard output.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ import signal
 import stat
 import subprocess
 import sys
+from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
 
@@ -23,7 +24,7 @@ from ...core.model import Failed, Outcome, Reason, Secret
 from . import docker_login
 from .atomic_file import Ownership
 from .docker_helper import User
-from .docker_login import Login, Written
+from .docker_login import Login, Result, Written
 
 TIMEOUT_S = 15.0
 _KEPT = {"PATH", "LANG", "LC_ALL", "TZ", "LD_LIBRARY_PATH", "PYTHONPATH", "PYTHONHOME"}
@@ -43,18 +44,23 @@ def _own_group(uid: int) -> int:
         return uid  # nobody we know, as in a container: by custom each user has a group of the same number
 
 
-def write(login: Login, user: User) -> Written | None:
+def write(config_file: str, owner: Ownership, logins: Sequence[Login], user: User) -> list[Result]:
     """Do `docker_login.write` as that user. Raises Failed."""
-    _make_first_directory(os.path.dirname(login.config_file), user)
+    _make_first_directory(os.path.dirname(config_file), user)
     order = {
         "user": asdict(user),
-        "owner": asdict(login.owner),
-        "config_file": login.config_file,
-        "host": login.host,
-        "auth": login.auth.reveal(),
-        "issued_at": login.issued_at,
-        "expires_at": login.expires_at,
-        "helper": login.helper,
+        "owner": asdict(owner),
+        "config_file": config_file,
+        "logins": [
+            {
+                "host": login.host,
+                "auth": login.auth.reveal(),
+                "issued_at": login.issued_at,
+                "expires_at": login.expires_at,
+                "helper": login.helper,
+            }
+            for login in logins
+        ],
     }
     environ = {key: value for key, value in os.environ.items() if key in _KEPT}
     answer: dict[str, Any] | None = None
@@ -76,12 +82,20 @@ def write(login: Login, user: User) -> Written | None:
     except (OSError, ValueError):
         pass
     if answer is None:
-        raise Failed(Reason.TRANSIENT, f"{login.config_file}: the child that writes it for uid {user.uid} {problem}")
+        raise Failed(Reason.TRANSIENT, f"{config_file}: the child that writes it for uid {user.uid} {problem}")
     if "reason" in answer:
-        raise Failed(Reason(answer["reason"]), answer["message"])
-    if answer["outcome"] is None:
+        raise _failed(answer)
+    return [_result(result) for result in answer["results"]]
+
+
+def _result(told: dict[str, str]) -> Result:
+    if not told:
         return None
-    return Written(Outcome(answer["outcome"]), answer["base"], answer["witness"])
+    return _failed(told) if "reason" in told else Written(Outcome(told["outcome"]), told["base"], told["witness"])
+
+
+def _failed(told: dict[str, str]) -> Failed:
+    return Failed(Reason(told["reason"]), told["message"])
 
 
 def _make_first_directory(path: str, user: User) -> None:
@@ -109,14 +123,14 @@ def main() -> None:
     try:
         answer = _obey(json.load(sys.stdin.buffer))
     except Failed as error:
-        answer = {"reason": error.failure.reason, "message": error.failure.message}
+        answer = _told(error)
     except Exception as error:  # noqa: BLE001 - told by its type only: its text might quote what was read
         answer = {"reason": Reason.INTERNAL, "message": f"{type(error).__name__} while writing config.json"}
     json.dump(answer, sys.stdout)
 
 
-def _obey(order: dict[str, Any]) -> dict[str, str | None]:
-    user = User(**order.pop("user"))
+def _obey(order: dict[str, Any]) -> dict[str, Any]:
+    user = User(**order["user"])
     try:
         os.setgroups([])
         os.setresgid(user.gid, user.gid, user.gid)
@@ -124,12 +138,19 @@ def _obey(order: dict[str, Any]) -> dict[str, str | None]:
     except PermissionError:
         mend = "grant the capabilities SETUID and SETGID, or run as that user"
         raise Failed(Reason.DENIED, f"uid 0 may not become uid {user.uid} here; {mend}") from None
-    owner = Ownership(**order.pop("owner"))
-    login = Login(auth=Secret(order.pop("auth")), owner=owner, **order)
-    written = docker_login.write(login)
-    if written is None:
-        return {"outcome": None}
-    return {"outcome": written.outcome, "base": written.base, "witness": written.witness}
+    logins = [Login(auth=Secret(login.pop("auth")), **login) for login in order["logins"]]
+    results = docker_login.write(order["config_file"], Ownership(**order["owner"]), logins)
+    return {"results": [_told(result) for result in results]}
+
+
+def _told(result: Result) -> dict[str, str]:
+    match result:
+        case Written(outcome, base, witness):
+            return {"outcome": outcome, "base": base, "witness": witness}
+        case Failed(failure=failure):
+            return {"reason": failure.reason, "message": failure.message}
+        case None:
+            return {}
 
 
 if __name__ == "__main__":

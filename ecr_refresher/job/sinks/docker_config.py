@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import os
 import threading
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from ...core import plan
@@ -14,7 +14,9 @@ from . import as_owner, docker_login, docker_memory
 from .atomic_file import Folder, Ownership, Snapshot
 from .docker_document import Document
 from .docker_helper import ECR_LOGIN, Helper
-from .docker_login import Login
+from .docker_login import Login, Place, Result, Written
+from .docker_memory import Memory
+from .together import Together
 
 TURN_WAIT_S = 10.0
 CLAIM_TRIES = 3
@@ -29,6 +31,21 @@ class Delivery:
     witness: str | None
 
 
+@dataclass(frozen=True, slots=True)
+class _Known:
+    """The file as it was read, what is remembered of it, and the witnesses of both."""
+
+    witness: str
+    document: Document
+    remembered: str
+    memory: Memory
+
+    def still(self, folder: Folder, place: Place) -> bool:
+        """Whether both are what they were."""
+        now = place.path, folder.witness(place.name), folder.witness(place.memory)
+        return now == (self.document.path, self.witness, self.remembered)
+
+
 class DockerConfigSink:
     """One `config.json`. Its slots may be looked at and delivered from several threads, and by several processes."""
 
@@ -37,7 +54,9 @@ class DockerConfigSink:
         self._owner = Ownership(docker.mode, docker.uid, docker.gid)
         self._environ = environ
         self._user = as_owner.other_user(docker.uid, docker.gid)
-        self._turn = threading.Lock()  # of the writes from this process, so that each knows which came before it
+        self._writes = Together(self._write_all)
+        self._known: _Known | None = None
+        self._reading = threading.Lock()
         self._seen: dict[str, str] = {}  # by host: the file's witness when its entry was last known
         self._seen_lock = threading.Lock()
 
@@ -46,57 +65,70 @@ class DockerConfigSink:
 
         Nothing is written or created, so this works on a read-only disk. `now` is on AWS's clock. Raises Failed.
         """
-        place = docker_login.locate(self._path, self._owner.uid)
-        if not os.path.exists(place.folder):
-            return self._looked(host, Holding(witness=Snapshot().witness))
-        with Folder(place.folder) as folder:
-            snapshot, document = docker_login.read(folder, place, self._owner.uid)
-            name = document.helper_for(host)
-            if name == ECR_LOGIN:
-                # It fetches a token whenever it is asked, and keeps them fresh by itself: always as good as new.
-                until = now + ECR_LOGIN_LIFE_S
-                return self._looked(host, Holding(until, True, ECR_LOGIN_LIFE_S, snapshot.witness))
-            auth = document.auth(host) if name is None else self._kept_by(name, host)
-            # Memory is read after the file: a login that is in the file was remembered before it was written.
-            record = docker_memory.match(docker_memory.recall(folder, place.memory), host, auth)
+        known = self._read(docker_login.locate(self._path, self._owner.uid))
+        witness, name = known.witness, known.document.helper_for(host)
+        if name == ECR_LOGIN:
+            # It fetches a token whenever it is asked, and keeps them fresh by itself: always as good as new.
+            return self._looked(host, Holding(now + ECR_LOGIN_LIFE_S, True, ECR_LOGIN_LIFE_S, witness))
+        auth = known.document.auth(host) if name is None else self._kept_by(name, host)
+        record = docker_memory.match(known.memory, host, auth)
         if record is None:
-            return self._looked(host, Holding(witness=snapshot.witness))
-        return self._looked(host, Holding(record.expires_at, True, record.life, snapshot.witness))
+            return self._looked(host, Holding(witness=witness))
+        return self._looked(host, Holding(record.expires_at, True, record.life, witness))
 
     def deliver(self, host: str, credential: Credential) -> Delivery:
         """Bring the credential into the file, or to the helper that it names for the host. Raises Failed."""
         auth = _auth_of(credential.username, credential.secret)
         for _ in range(CLAIM_TRIES):
-            snapshot, document = self._read()
-            name = document.helper_for(host)
+            known = self._read(docker_login.locate(self._path, self._owner.uid))
+            name = known.document.helper_for(host)
             if name == ECR_LOGIN:
-                return Delivery(Outcome.UNCHANGED, self._follow(host, snapshot.witness, snapshot.witness))
+                same = Written(Outcome.UNCHANGED, known.witness, known.witness)
+                return Delivery(Outcome.UNCHANGED, self._follow([host], same))
             stored = name is not None and self._store(name, host, auth, credential)
-            login = Login(self._path, host, auth, credential.issued_at, credential.expires_at, self._owner, name)
-            delivery = self._write(login, stored=stored)
+            login = Login(host, auth, credential.issued_at, credential.expires_at, name)
+            delivery = self._write(login)
             if delivery is not None:
-                return delivery
+                return Delivery(Outcome.WRITTEN, delivery.witness) if stored else delivery
         what = f"{self._path}: the credential helper for {host} is changed all the time"
         raise Failed(Reason.TRANSIENT, f"{what}; find out by whom")
 
-    def _read(self) -> tuple[Snapshot, Document]:
-        place = docker_login.locate(self._path, self._owner.uid)
+    def _read(self, place: Place) -> _Known:
+        """Read the file and what is remembered of it; what is the same as before is not parsed again."""
         if not os.path.exists(place.folder):
-            return Snapshot(), Document.parse(place.path, None)
-        with Folder(place.folder) as folder:
-            return docker_login.read(folder, place, self._owner.uid)
+            return _Known(Snapshot().witness, Document.parse(place.path, None), "", {})
+        with self._reading, Folder(place.folder) as folder:
+            known = self._known
+            if known is None or not known.still(folder, place):
+                snapshot, document = docker_login.read(folder, place, self._owner.uid)
+                # Memory is read after the file: a login that is in the file was remembered before it was written.
+                remembered = folder.witness(place.memory)
+                memory = docker_memory.recall(folder, place.memory)
+                known = self._known = _Known(snapshot.witness, document, remembered, memory)
+            return known
 
-    def _write(self, login: Login, *, stored: bool) -> Delivery | None:
-        if not self._turn.acquire(timeout=TURN_WAIT_S):
-            raise Failed(Reason.TRANSIENT, f"{self._path}: other logins are still being written to it; tried again")
+    def _write(self, login: Login) -> Delivery | None:
+        """Write one login, together with those that other threads bring meanwhile. Raises Failed."""
         try:
-            written = docker_login.write(login) if self._user is None else as_owner.write(login, self._user)
-            if written is None:
-                return None
-            witness = self._follow(login.host, written.base, written.witness)
-        finally:
-            self._turn.release()
-        return Delivery(Outcome.WRITTEN if stored else written.outcome, witness)
+            written, witness = self._writes.do(login, TURN_WAIT_S)
+        except TimeoutError:
+            what = f"{self._path}: other logins are still being written to it; tried again"
+            raise Failed(Reason.TRANSIENT, what) from None
+        if isinstance(written, Failed):
+            raise written
+        return None if written is None else Delivery(written.outcome, witness)
+
+    def _write_all(self, logins: Sequence[Login]) -> list[tuple[Result, str | None]]:
+        """Write the logins, and give for each what came of it and the witness that it is known by."""
+        if self._user is None:
+            results = docker_login.write(self._path, self._owner, logins)
+        else:
+            results = as_owner.write(self._path, self._owner, logins, self._user)
+        written = next((result for result in results if isinstance(result, Written)), None)
+        if written is None:
+            return [(result, None) for result in results]
+        witness = self._follow([login.host for login in logins], written)
+        return [(result, witness) for result in results]
 
     # --- what we know of the file ----------------------------------------------------------------------------------
     def _looked(self, host: str, holding: Holding) -> Holding:
@@ -104,14 +136,13 @@ class DockerConfigSink:
             self._seen[host] = holding.witness or ""
         return holding
 
-    def _follow(self, host: str, base: str, witness: str) -> str | None:
+    def _follow(self, hosts: Sequence[str], written: Written) -> str | None:
         """Note our write; give its witness only if it followed what every host's entry was last known in."""
         with self._seen_lock:
-            known = bool(self._seen) and all(seen == base for seen in self._seen.values())
-            for other in self._seen if known else (host,):
-                self._seen[other] = witness
-            self._seen[host] = witness
-        return witness if known else None
+            known = bool(self._seen) and all(seen == written.base for seen in self._seen.values())
+            for host in {*self._seen, *hosts} if known else hosts:
+                self._seen[host] = written.witness
+        return written.witness if known else None
 
     # --- credential helpers ----------------------------------------------------------------------------------------
     def _kept_by(self, name: str, host: str) -> str | None:

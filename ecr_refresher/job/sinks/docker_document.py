@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, NoReturn
 
@@ -68,15 +69,17 @@ class Document:
         """Whether `auths` names the host without a login, as the docker command leaves it to a helper."""
         return host in self._section("auths") and not LOGIN_KEYS.intersection(self._entry(host))
 
-    def with_login(self, host: str, auth: str | None) -> Document:
-        """The same with this login for the host; None names the host only: a helper keeps the login.
+    def with_logins(self, logins: Mapping[str, str | None]) -> Document:
+        """The same with these logins, by host; None names the host only: a helper keeps the login.
 
-        Other keys of the entry stay (the docker command keeps an old `email`).
+        Other keys of the entries stay (the docker command keeps an old `email`).
         """
-        entry = {key: value for key, value in self._entry(host).items() if key not in LOGIN_KEYS}
-        if auth is not None:
-            entry["auth"] = auth
-        return Document(self.path, {**self._content, "auths": {**self._section("auths"), host: entry}})
+        auths = dict(self._section("auths"))
+        for host, auth in logins.items():
+            auths[host] = {key: value for key, value in self._entry(host).items() if key not in LOGIN_KEYS}
+            if auth is not None:
+                auths[host]["auth"] = auth
+        return Document(self.path, {**self._content, "auths": auths})
 
     def render(self) -> bytes:
         """The text, indented like the docker command's. A lone half of a surrogate pair stays an escape."""

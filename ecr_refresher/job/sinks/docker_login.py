@@ -1,10 +1,11 @@
-"""Writes one login into one `config.json`, as whoever runs it: under our lock, merged, whole or not at all."""
+"""Writes logins into one `config.json`, as whoever runs it: under our lock, merged, whole or not at all."""
 
 from __future__ import annotations
 
 import os
 import stat
 import time
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 
@@ -47,12 +48,10 @@ class Place:
 class Login:
     """What is to stand there. With `helper` that one keeps the login itself, and `auths` only names the host."""
 
-    config_file: str
     host: str
     auth: Secret = field(repr=False)  # base64 of name and password, as `auths` has it
     issued_at: float
     expires_at: float
-    owner: Ownership
     helper: str | None = None
 
 
@@ -63,6 +62,31 @@ class Written:
     outcome: Outcome
     base: str
     witness: str
+
+
+# What came of one login; None if the file gives its host to another helper by now.
+Result = Written | Failed | None
+
+
+@dataclass(frozen=True, slots=True)
+class _Change:
+    """A login, beside what the file that was read holds for its host."""
+
+    login: Login
+    held: str | None = field(repr=False)
+    there: bool
+
+    @classmethod
+    def of(cls, login: Login, document: Document) -> _Change:
+        auth = login.auth.reveal()
+        if login.helper is None:
+            held = document.auth(login.host)
+            return cls(login, held, held == auth)
+        return cls(login, auth, document.emptied(login.host))
+
+    @property
+    def wanted(self) -> str | None:
+        return self.login.auth.reveal() if self.login.helper is None else None
 
 
 def locate(config_file: str, uid: int | None) -> Place:
@@ -110,53 +134,79 @@ def _refuse_others(place: Place, snapshot: Snapshot, uid: int | None) -> None:
         raise Failed(Reason.DENIED, f"{what}; name that file itself, or chown it to uid {expected}")
 
 
-def write(login: Login) -> Written | None:
-    """Bring the login into the file; None if the file gives the host to another helper by now. Raises Failed."""
-    place = locate(login.config_file, login.owner.uid)
+def write(config_file: str, owner: Ownership, logins: Sequence[Login]) -> list[Result]:
+    """Bring the logins into the file, all in one write; gives the result of each. Raises Failed where none can be."""
+    place = locate(config_file, owner.uid)
     if not place.linked:
         make_directories(place.folder)
     with Folder(place.folder) as folder, locked(folder, place.lock):
         for tried in range(WRITES_MAX):
-            snapshot, document = read(folder, place, login.owner.uid)
-            if document.helper_for(login.host) != login.helper:
-                return None
-            written = _merge(folder, place, snapshot, document, login, hurried=tried >= CALM_WRITES)
-            if written is not None:
-                return written
+            snapshot, document = read(folder, place, owner.uid)
+            found = [_compare(login, document) for login in logins]
+            changes = [change for change in found if isinstance(change, _Change)]
+            witness = _merge(folder, place, snapshot, document, changes, owner, hurried=tried >= CALM_WRITES)
+            if witness is not None:
+                right = snapshot.stat is not None and owner.holds(snapshot.stat)
+                return [_result(change, right, snapshot.witness, witness) for change in found]
     raise Failed(Reason.TRANSIENT, f"{place.path} is being written by somebody else all the time; find out by whom")
 
 
+def _compare(login: Login, document: Document) -> _Change | Failed | None:
+    try:
+        return _Change.of(login, document) if document.helper_for(login.host) == login.helper else None
+    except Failed as error:  # an entry that makes no sense is the trouble of its host alone
+        return error
+
+
+def _result(change: _Change | Failed | None, right_owner: bool, base: str, witness: str) -> Result:
+    if not isinstance(change, _Change):
+        return change
+    return Written(Outcome.UNCHANGED if change.there and right_owner else Outcome.WRITTEN, base, witness)
+
+
 def _merge(
-    folder: Folder, place: Place, snapshot: Snapshot, document: Document, login: Login, *, hurried: bool
-) -> Written | None:
-    """Write what was read with our login in it; None if somebody wrote meanwhile."""
-    auth = login.auth.reveal()
-    if login.helper is None:
-        held = document.auth(login.host)
-        there, wanted = held == auth, auth
-    else:
-        held = auth
-        there, wanted = document.emptied(login.host), None
-    unchanged = there and snapshot.stat is not None and login.owner.holds(snapshot.stat)
+    folder: Folder,
+    place: Place,
+    snapshot: Snapshot,
+    document: Document,
+    changes: Sequence[_Change],
+    owner: Ownership,
+    *,
+    hurried: bool,
+) -> str | None:
+    """Write what was read with our logins in it, if it differs; the file's witness, or None if somebody wrote."""
+    right_owner = snapshot.stat is not None and owner.holds(snapshot.stat)
+    unchanged = not changes or (right_owner and all(change.there for change in changes))
     if not unchanged and _is_mount(place.path):
         raise mounted(place.path)
-    memory = docker_memory.recall(folder, place.memory)
-    if docker_memory.match(memory, login.host, auth) is None:
-        new = Record.of(login.host, auth, login.issued_at, login.expires_at)
-        with suppress(Failed):  # without memory the login is as good; and what keeps it away will be told for the file
-            docker_memory.remember(folder, place.memory, login.host, new, docker_memory.match(memory, login.host, held))
+    _remember(folder, place, changes)
     if unchanged:
-        return Written(Outcome.UNCHANGED, snapshot.witness, snapshot.witness)
-    text = document.with_login(login.host, wanted).render()
-    owner = _keeping(login.owner, snapshot.stat)
+        return snapshot.witness
+    text = document.with_logins({change.login.host: change.wanted for change in changes}).render()
 
     def still() -> bool:
         return folder.witness(place.name) == snapshot.witness
 
-    written = folder.replace(place.name, text, owner, still, hurried=hurried)
-    if written is None:
-        return None
-    return Written(Outcome.WRITTEN, snapshot.witness, Snapshot(None, written).witness)
+    written = folder.replace(place.name, text, _keeping(owner, snapshot.stat), still, hurried=hurried)
+    return None if written is None else Snapshot(None, written).witness
+
+
+def _remember(folder: Folder, place: Place, changes: Sequence[_Change]) -> None:
+    """Write records down before their logins are written, and keep those of the logins in place until then.
+
+    So whichever of the two a kill or a full disk leaves in place is known.
+    """
+    memory = docker_memory.recall(folder, place.memory)
+    new: docker_memory.Memory = {}
+    for change in changes:
+        login, auth = change.login, change.login.auth.reveal()
+        if docker_memory.match(memory, login.host, auth) is None:
+            present = docker_memory.match(memory, login.host, change.held)
+            record = Record.of(login.host, auth, login.issued_at, login.expires_at)
+            new[login.host] = (record,) if present is None else (record, present)
+    if new:
+        with suppress(Failed):  # without memory the login is as good; and what keeps it away will be told for the file
+            docker_memory.write(folder, place.memory, {**memory, **new})
 
 
 def _keeping(owner: Ownership, seen: os.stat_result | None) -> Ownership:

@@ -70,18 +70,11 @@ def match(memory: Memory, host: str, auth: str | None) -> Record | None:
     return next((record for record in memory.get(host, ()) if record.matches(host, auth)), None)
 
 
-def remember(folder: Folder, name: str, host: str, new: Record, present: Record | None) -> None:
-    """Write a record down before its login is written, and keep that of the login in place until then.
-
-    So whichever of the two a kill or a full disk leaves in place is known.
-    """
-    memory = recall(folder, name)
-    memory[host] = (new,) if present is None else (new, present)
-    content = {
-        "version": VERSION,
-        "hosts": {key: [_entry(record) for record in records] for key, records in memory.items()},
-    }
-    folder.replace(name, json.dumps(content, indent=1).encode() + b"\n", Ownership(0o600))
+def write(folder: Folder, name: str, memory: Memory) -> None:
+    """Put this memory in the place of what is remembered. Raises Failed."""
+    hosts = {host: [_entry(record) for record in records] for host, records in memory.items()}
+    content = {"version": VERSION, "hosts": hosts}
+    folder.replace(name, json.dumps(content).encode() + b"\n", Ownership(0o600))
 
 
 def _entry(record: Record) -> dict[str, str | float]:

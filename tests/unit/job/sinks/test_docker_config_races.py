@@ -6,11 +6,13 @@ import json
 import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from ecr_refresher.core.model import Failed, Outcome, Reason, witness_of
-from ecr_refresher.job.sinks import file_lock
+from ecr_refresher.job.sinks import docker_login, file_lock
+from tests.testbed.processes import wait_until
 
 from .docker_world import HOST, NOW, OTHER_HOST, auth_of, content, credential, names_in, process, refusal, sink
 
@@ -137,6 +139,33 @@ def test_the_slots_of_one_file_are_delivered_side_by_side(path: Path) -> None:
     assert witness_of(path.stat()) in {delivery.witness for delivery in deliveries}
     assert set(content(path)["auths"]) == {"registry.example.com", *hosts}
     assert all(sink(path).look(host, NOW).until is not None for host in hosts)
+
+
+def test_logins_that_wait_for_a_write_share_the_next_one_and_one_that_makes_no_sense_fails_alone(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hosts = [f"{number:012d}.dkr.ecr.us-east-1.amazonaws.com" for number in range(32)]
+    path.write_text(json.dumps({"auths": {hosts[7]: "no object"}}))
+    ours, writes, full = sink(path), list[int](), docker_login.write
+
+    def write(*args: Any) -> list[docker_login.Result]:
+        writes.append(len(args[2]))
+        if len(writes) == 1:  # the first one goes on until all others wait
+            wait_until(lambda: len(ours._writes._waiting) == len(hosts) - 1, 20, "all others to wait")
+        return full(*args)
+
+    monkeypatch.setattr(docker_login, "write", write)
+    given = {host: credential() for host in hosts}
+    with ThreadPoolExecutor(len(hosts)) as threads:
+        running = {host: threads.submit(ours.deliver, host, given[host]) for host in hosts}
+    failures = {host: future.exception() for host, future in running.items() if future.exception()}
+    assert list(failures) == [hosts[7]]
+    assert "is no object" in str(failures[hosts[7]])
+    assert sorted(writes) == [1, len(hosts) - 1]
+    assert {future.result().outcome for host, future in running.items() if host not in failures} == {Outcome.WRITTEN}
+    held = {host: sink(path).look(host, NOW).until for host in hosts if host not in failures}
+    assert held == {host: given[host].expires_at for host in held}
+    assert content(path)["auths"][hosts[7]] == "no object"
 
 
 def test_a_lock_that_is_held_is_waited_for_and_then_told_with_its_holder(

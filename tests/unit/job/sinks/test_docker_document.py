@@ -44,20 +44,20 @@ def test_whatever_else_stands_in_the_file_keeps_its_meaning(
     except Failed:  # a lone half of a surrogate pair, unescaped, is no UTF-8
         assert not ascii_only
         return
-    changed = document.with_login(HOST, "bmV3Om5ldw==").render()
+    changed = document.with_logins({HOST: "bmV3Om5ldw=="}).render()
     expected = {**whole, "auths": {**auths, HOST: {"email": "a@b.c", "auth": "bmV3Om5ldw=="}}}
     assert exact(changed) == exact(json.dumps(expected).encode())
 
 
 @pytest.mark.parametrize("number", ["1e400", "123456789012345678901234567890", "1.10", "-0", "1E+2", "9" * 5000])
 def test_numbers_keep_every_digit(number: str) -> None:
-    text = parsed(f'{{"n": [{number}]}}'.encode()).with_login(HOST, "eA==").render()
+    text = parsed(f'{{"n": [{number}]}}'.encode()).with_logins({HOST: "eA=="}).render()
     assert f"\t\t{number}\n".encode() in text
 
 
 def test_the_text_looks_as_the_docker_command_writes_it() -> None:
     document = parsed({"HttpHeaders": {"a": "ä"}, "empty": {}, "none": [], "aliases": [True, None]})
-    assert document.with_login(HOST, "eA==").render().decode() == (
+    assert document.with_logins({HOST: "eA=="}).render().decode() == (
         '{\n\t"HttpHeaders": {\n\t\t"a": "ä"\n\t},\n\t"empty": {},\n\t"none": [],'
         f'\n\t"aliases": [\n\t\ttrue,\n\t\tnull\n\t],'
         f'\n\t"auths": {{\n\t\t"{HOST}": {{\n\t\t\t"auth": "eA=="\n\t\t}}\n\t}}\n}}\n'
@@ -68,7 +68,7 @@ def test_the_text_looks_as_the_docker_command_writes_it() -> None:
 def test_an_empty_file_is_an_empty_object(empty: bytes | None) -> None:
     document = Document.parse("/c.json", empty)
     assert document.auth(HOST) is None
-    assert json.loads(document.with_login(HOST, "eA==").render()) == {"auths": {HOST: {"auth": "eA=="}}}
+    assert json.loads(document.with_logins({HOST: "eA=="}).render()) == {"auths": {HOST: {"auth": "eA=="}}}
 
 
 @pytest.mark.parametrize(
@@ -96,8 +96,8 @@ def test_what_makes_no_sense_is_refused_with_its_place_and_the_mend(text: bytes,
 
 def test_an_entry_of_ours_that_is_no_object_is_refused() -> None:
     document = parsed({"auths": {HOST: "x", OTHER_HOST: {}}})
-    assert refusal(lambda: document.with_login(HOST, "eA==")).reason is Reason.INVALID
-    assert document.with_login(OTHER_HOST, "eA==").auth(OTHER_HOST) == "eA=="
+    assert refusal(lambda: document.with_logins({HOST: "eA=="})).reason is Reason.INVALID
+    assert document.with_logins({OTHER_HOST: "eA=="}).auth(OTHER_HOST) == "eA=="
 
 
 @pytest.mark.parametrize(
@@ -124,18 +124,18 @@ def test_a_helper_without_a_valid_name_is_refused(name: object) -> None:
 def test_an_identity_token_would_win_so_it_is_no_login_of_ours_and_goes() -> None:
     document = parsed({"auths": {HOST: {"auth": "eA==", "identitytoken": "t", "email": "e"}}})
     assert document.auth(HOST) is None
-    assert json.loads(document.with_login(HOST, "eA==").render())["auths"][HOST] == {"email": "e", "auth": "eA=="}
+    assert json.loads(document.with_logins({HOST: "eA=="}).render())["auths"][HOST] == {"email": "e", "auth": "eA=="}
 
 
 def test_a_twin_key_is_not_ours() -> None:
     twins = {f"https://{HOST}": {"auth": "b2xk"}, f"https://{HOST}/v1/": {"auth": "b2xk"}}
     document = parsed({"auths": twins})
     assert document.auth(HOST) is None
-    assert json.loads(document.with_login(HOST, "eA==").render())["auths"] == {**twins, HOST: {"auth": "eA=="}}
+    assert json.loads(document.with_logins({HOST: "eA=="}).render())["auths"] == {**twins, HOST: {"auth": "eA=="}}
 
 
 def test_a_helper_leaves_an_empty_entry_as_the_docker_command_does() -> None:
     document = parsed({"auths": {HOST: {"auth": "eA==", "email": "e"}}})
     assert not document.emptied(HOST)
-    assert document.with_login(HOST, None).emptied(HOST)
-    assert json.loads(document.with_login(HOST, None).render())["auths"] == {HOST: {"email": "e"}}
+    assert document.with_logins({HOST: None}).emptied(HOST)
+    assert json.loads(document.with_logins({HOST: None}).render())["auths"] == {HOST: {"email": "e"}}

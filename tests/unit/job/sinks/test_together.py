@@ -1,0 +1,75 @@
+"""Requests of many threads, done in few acts."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+
+from ecr_refresher.job.sinks.together import Together
+from tests.testbed.processes import wait_until
+
+
+class Act:
+    """Doubles numbers; the first act goes on until it is released."""
+
+    def __init__(self) -> None:
+        self.batches: list[list[int]] = []
+        self.begun, self.release = threading.Event(), threading.Event()
+
+    def __call__(self, numbers: Sequence[int]) -> list[int]:
+        self.batches.append(list(numbers))
+        self.begun.set()
+        assert self.release.wait(20)
+        if 13 in numbers:
+            raise ValueError("thirteen")
+        return [2 * number for number in numbers]
+
+
+def waiting(together: Together[int, int]) -> int:
+    return len(together._waiting)
+
+
+def test_what_comes_during_an_act_shares_the_next_one_and_each_gets_its_own_result() -> None:
+    act = Act()
+    together = Together(act)
+    with ThreadPoolExecutor(9) as threads:
+        first = threads.submit(together.do, 0, 20)
+        assert act.begun.wait(20)
+        others = [threads.submit(together.do, number, 20) for number in range(1, 9)]
+        wait_until(lambda: waiting(together) == 8, 20, "all to wait")
+        act.release.set()
+        assert [first.result(20), *(other.result(20) for other in others)] == [2 * number for number in range(9)]
+    assert act.batches[0] == [0]
+    assert [sorted(batch) for batch in act.batches[1:]] == [list(range(1, 9))]
+
+
+def test_what_an_act_raises_is_raised_to_all_who_share_it_and_to_nobody_else() -> None:
+    act = Act()
+    together = Together(act)
+    with ThreadPoolExecutor(3) as threads:
+        first = threads.submit(together.do, 1, 20)
+        assert act.begun.wait(20)
+        sharing = [threads.submit(together.do, number, 20) for number in (13, 14)]
+        wait_until(lambda: waiting(together) == 2, 20, "both to wait")
+        act.release.set()
+        assert first.result(20) == 2
+        for other in sharing:
+            with pytest.raises(ValueError, match="thirteen"):
+                other.result(20)
+    assert together.do(4, 20) == 8
+
+
+def test_who_has_waited_for_too_long_leaves_and_is_not_done() -> None:
+    act = Act()
+    together = Together(act)
+    with ThreadPoolExecutor(1) as threads:
+        first = threads.submit(together.do, 1, 20)
+        assert act.begun.wait(20)
+        with pytest.raises(TimeoutError):
+            together.do(2, 0.05)
+        act.release.set()
+        assert first.result(20) == 2
+    assert act.batches == [[1]]
