@@ -19,6 +19,7 @@ WORKER = "worker"  # not for people: what the supervisor starts
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command; returns the exit status: 0 done, 1 something failed, 2 wrong settings or command line."""
     words = list(sys.argv[1:] if argv is None else argv)
+    _dump_no_core()
     if words == [WORKER]:
         return _worker()
     from . import options
@@ -108,6 +109,19 @@ def _in_the_foreground(name: str, work: Callable[[], tuple[int, str]]) -> int:
     if text:
         print(text, flush=True)  # noqa: T201 - standard output is for the command's result
     return _end(status)
+
+
+def _dump_no_core() -> None:
+    """Have no core dump written, by whichever command: it would hold tokens, or keys of the environment.
+
+    A limit of 0 stops those to a file only. One of 1 byte also stops those to a program (`core_pattern` with a `|`):
+    the kernel takes it for the mark of such a program's own crash. See core(5) and fs/coredump.c.
+    """
+    import resource
+
+    _, hard = resource.getrlimit(resource.RLIMIT_CORE)
+    most = 1 if hard == resource.RLIM_INFINITY else min(hard, 1)
+    resource.setrlimit(resource.RLIMIT_CORE, (most, most))
 
 
 def _end(status: int) -> int:

@@ -11,9 +11,10 @@ from ..core.plan import Plan
 
 @dataclass(frozen=True, slots=True)
 class Turn:
-    """The loop came round; `files` are the witnesses of the watched files, `wall` is the wall clock."""
+    """The loop came round; `files` are the witnesses of the watched files, `wall` and `mono` what those clocks say."""
 
     wall: float
+    mono: float
     files: dict[str, str] = field(default_factory=dict)
 
 

@@ -26,7 +26,7 @@ REQUEST_S = 5.0  # for one head to arrive, and for one answer to be taken
 STOP_S = 1.0
 IDLE_S = 75.0  # between two requests of a connection that is kept: longer than a scrape interval
 
-Now = Callable[[], float]
+Clock = Callable[[], float]
 _REASONS = {200: "OK", 400: "Bad Request", 404: "Not Found", 405: "Method Not Allowed", 503: "Service Unavailable"}
 _PLAIN = "text/plain; charset=utf-8"
 
@@ -42,9 +42,10 @@ class Answer:
 class Pages:
     """Answers by path. The metrics' text is kept until something has changed, or will have by itself."""
 
-    def __init__(self, state: State, now: Now) -> None:
+    def __init__(self, state: State, now: Clock, mono: Clock) -> None:
         self._state = state
         self._now = now
+        self._mono = mono
         self._texts: dict[bool, tuple[State, float, bytes]] = {}
 
     def publish(self, state: State) -> None:
@@ -54,10 +55,10 @@ class Pages:
     def answer(self, method: str, target: str, accept: str) -> Answer:
         path, _, query = target.partition("?")
         pages: dict[str, Callable[[], Answer]] = {
-            "/livez": lambda: self._probe(view.livez, query),
-            "/healthz": lambda: self._probe(view.livez, query),
-            "/readyz": lambda: self._probe(view.readyz, query),
-            "/startupz": lambda: self._probe(view.startupz, query),
+            "/livez": lambda: self._probe(view.livez, self._mono, query),
+            "/healthz": lambda: self._probe(view.livez, self._mono, query),
+            "/readyz": lambda: self._probe(view.readyz, self._now, query),
+            "/startupz": lambda: self._probe(view.startupz, self._now, query),
             "/metrics": lambda: self._metrics(accept),
             "/status": self._status,
         }
@@ -67,8 +68,8 @@ class Pages:
             return Answer(405, _PLAIN, b"only GET and HEAD\n", allow="GET, HEAD")
         return pages[path]()
 
-    def _probe(self, probe: Callable[[State, float], view.Probe], query: str) -> Answer:
-        found = probe(self._state, self._now())
+    def _probe(self, probe: Callable[[State, float], view.Probe], clock: Clock, query: str) -> Answer:
+        found = probe(self._state, clock())
         verbose = any(part.partition("=")[0] == "verbose" for part in query.split("&"))
         text = found.verbose() if verbose else ("ok\n" if found.ok else "failed\n")
         return Answer(200 if found.ok else 503, _PLAIN, text.encode())
@@ -83,7 +84,7 @@ class Pages:
         return Answer(200, metrics.OPENMETRICS if wanted else metrics.TEXT, kept[2])
 
     def _status(self) -> Answer:
-        text = json.dumps(view.status(self._state, self._now()), indent=2).encode() + b"\n"
+        text = json.dumps(view.status(self._state, self._now(), self._mono()), indent=2).encode() + b"\n"
         return Answer(200, "application/json", text)
 
 

@@ -2,6 +2,7 @@
 
 Two clocks: `now` and all names that end in `_boot` are seconds on the boot clock, which counts suspends and which
 nobody can step; `until` and all names that end in `_at` are AWS's time. `State.offset` leads from one to the other.
+Liveness alone is measured on the monotonic clock (`mono`): a loop that sleeps with its machine does not hang.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ TOGETHER_S = 2.0  # what falls due within this goes into one pass
 RECHECK_S = 60.0  # after a write into Airflow: look once more, somebody slower may have written over it
 REPAIR_EVERY_S = 60.0  # at most one repair of a slot in this time: two programs must not fight over a file
 STARTUP_GRACE_S = 60.0
+STOP_S = 5.0  # of the 10 that an end may take
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,9 +118,10 @@ class State:
     force: bool = False
     reload: bool = False
     reload_owed: bool = False  # one that died: the next pass makes it good
-    stopping: bool = False
+    stop_by_boot: float | None = None  # asked to end; a worker that can't be killed is waited for no longer than this
     files: dict[str, str] = field(default_factory=dict)
     turned_boot: float = 0.0
+    turned_mono: float = 0.0
     reloads_ok: int = 0
     reloads_failed: int = 0
     last_reload_ok: bool = True
@@ -126,6 +129,10 @@ class State:
 
     def aws_time(self, boot: float) -> float:
         return boot + self.offset
+
+    @property
+    def stopping(self) -> bool:
+        return self.stop_by_boot is not None
 
     @property
     def rules(self) -> Refresh:
@@ -205,6 +212,8 @@ def deadline_boot(state: State) -> float:
         moments = [state.load_boot]
     else:
         moments = [slot_next_boot(state, slot) for slot in state.plan.slots()]
+    if state.stop_by_boot is not None:
+        moments.append(state.stop_by_boot)
     moments += [
         known.held_until - state.offset
         for known in state.slots.values()
@@ -237,9 +246,9 @@ def ready(state: State, now: float) -> bool:
     return all(holds(state, slot, now) for slot in state.plan.slots() if slot.required)
 
 
-def live(state: State, now: float) -> bool:
+def live(state: State, mono: float) -> bool:
     """The loop turns; nothing outside can make this false."""
-    return now - state.turned_boot <= 2 * TURN_MAX_S
+    return mono - state.turned_mono <= 2 * TURN_MAX_S
 
 
 def started(state: State, now: float) -> bool:

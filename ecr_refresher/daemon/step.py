@@ -10,11 +10,19 @@ from ..core.plan import Plan, Slot
 from . import bookings
 from .bookings import Stepped
 from .events import Action, Asked, Event, Exit, Exited, Kill, Reported, Say, Start, Turn
-from .state import REPAIR_EVERY_S, Pass, SlotId, State, draw, due_orders, lives_left, ready
+from .state import REPAIR_EVERY_S, STOP_S, Pass, SlotId, State, draw, due_orders, lives_left, ready
 
 
-def initial(seed: int, load: wire.Load, now: float, wall: float) -> State:
-    return State(seed=seed, started_boot=now, load=load, offset=wall - now, turned_boot=now, load_boot=now)
+def initial(seed: int, load: wire.Load, now: float, wall: float, mono: float) -> State:
+    return State(
+        seed=seed,
+        started_boot=now,
+        load=load,
+        offset=wall - now,
+        turned_boot=now,
+        turned_mono=mono,
+        load_boot=now,
+    )
 
 
 def step(state: State, event: Event, now: float) -> Stepped:
@@ -27,16 +35,21 @@ def step(state: State, event: Event, now: float) -> Stepped:
         case Exited():
             return _exited(state, event, now)
         case Asked():
-            return _asked(state, event)
+            return _asked(state, event, now)
 
 
 def _turned(state: State, turn: Turn, now: float) -> Stepped:
     offset = state.offset if state.offset_measured else turn.wall - now
     skew = turn.wall - now - offset if state.offset_measured else None
-    state = replace(state, offset=offset, skew=skew, turned_boot=now)
+    state = replace(state, offset=offset, skew=skew, turned_boot=now, turned_mono=turn.mono)
     state = _seen_files(state, turn.files, now)
     state, said = _readiness(state, now)
     if state.running is not None:
+        if state.stop_by_boot is not None and now >= state.stop_by_boot:
+            said.append(
+                Say("error", "worker_left_behind", {"error": "the worker can't be killed: it hangs in the kernel"})
+            )
+            return state, [*said, Exit(0)]
         if now < state.running.job.ends_at:
             return state, said
         said.append(Kill())
@@ -156,7 +169,7 @@ def _left_open(state: State, slot_id: SlotId, running: Pass, how: str, now: floa
     return bookings.failed(state, slot_id, Failure(Reason.INTERNAL, f"the pass {why}"), now)
 
 
-def _asked(state: State, event: Asked) -> Stepped:
+def _asked(state: State, event: Asked, now: float) -> Stepped:
     match event.what:
         case "refresh":
             return replace(state, force=True), [Say("info", "refresh_asked")]
@@ -164,4 +177,5 @@ def _asked(state: State, event: Asked) -> Stepped:
             return replace(state, reload=True), [Say("info", "reload_asked")]
         case "stop":
             said: list[Action] = [Say("info", "stopping")]
-            return replace(state, stopping=True), [*said, Kill() if state.running else Exit(0)]
+            by = now + STOP_S if state.stop_by_boot is None else state.stop_by_boot
+            return replace(state, stop_by_boot=by), [*said, Kill() if state.running else Exit(0)]

@@ -47,8 +47,8 @@ class Supervisor:
     def __init__(self, load: wire.Load, worker_argv: Sequence[str], environ: Mapping[str, str]) -> None:
         self._argv = list(worker_argv)
         self._environ = without_notifications(environ)
-        self._state = initial(int.from_bytes(os.urandom(6)), load, boot_time(), time.time())
-        self._pages = Pages(self._state, boot_time)
+        self._state = initial(int.from_bytes(os.urandom(6)), load, boot_time(), time.time(), time.monotonic())
+        self._pages = Pages(self._state, boot_time, time.monotonic)
         self._notifier = Notifier(environ, os.getpid())
         self._server: HttpServer | None = None
         self._worker: Worker | None = None
@@ -60,7 +60,7 @@ class Supervisor:
         self._catch_signals()
         logs.get().info("daemon_started", version=__version__, pid=os.getpid())
         while self._exit_code is None:
-            self._apply(events.Turn(time.time(), self._witnesses()))
+            self._apply(events.Turn(time.time(), time.monotonic(), self._witnesses()))
             self._notify()
             if self._exit_code is None:
                 self._wait()

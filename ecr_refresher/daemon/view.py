@@ -27,9 +27,9 @@ class Probe:
         return "\n".join([*lines, f"{'passed' if self.ok else 'failed'}"]) + "\n"
 
 
-def livez(state: State, now: float) -> Probe:
-    ok = live(state, now)
-    return Probe(ok, (("loop", ok, f"last turn {now - state.turned_boot:.0f} s ago"),))
+def livez(state: State, mono: float) -> Probe:
+    ok = live(state, mono)
+    return Probe(ok, (("loop", ok, f"last turn {mono - state.turned_mono:.0f} s ago"),))
 
 
 def readyz(state: State, now: float) -> Probe:
@@ -47,14 +47,14 @@ def startupz(state: State, now: float) -> Probe:
     return Probe(ok, (("startup", ok, "the first pass is under way"),))
 
 
-def status(state: State, now: float) -> dict[str, Any]:
+def status(state: State, now: float, mono: float) -> dict[str, Any]:
     """The document at `/status`; times are RFC 3339 in UTC, on AWS's clock."""
     return {
         "version": __version__,
         "now": rfc3339(state.aws_time(now)),
         "started_at": rfc3339(state.aws_time(state.started_boot)),
         "ready": ready(state, now),
-        "live": live(state, now),
+        "live": live(state, mono),
         "clock_skew_seconds": None if state.skew is None else round(state.skew, 3) + 0.0,  # no minus zero
         "registries": [_registry(state, registry) for registry in (state.plan.registries if state.plan else ())],
         "slots": [_slot(state, slot, now) for slot in _slots(state)],

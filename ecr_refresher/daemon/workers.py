@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import signal
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 
 from ..core import wire
 
@@ -49,23 +49,24 @@ class Worker:
         self._rest = b""
         self._total = 0
 
-    def read(self) -> list[tuple[int, wire.Line]]:
-        """Give the report lines that have arrived. Raises EOFError at their end, ValueError or Overflow on garbage."""
-        found: list[tuple[int, wire.Line]] = []
+    def read(self) -> Iterator[tuple[int, wire.Line]]:
+        """Yield the report lines that have arrived: those before an end or garbage count.
+
+        Raises EOFError at their end, ValueError or Overflow on garbage.
+        """
         while True:
             try:
                 text = os.read(self.lines, READ_SIZE)
             except BlockingIOError:
-                return found
+                return
             if not text:
-                if found:
-                    return found
                 raise EOFError
             self._total += len(text)
             *whole, self._rest = (self._rest + text).split(b"\n")
+            for line in whole:
+                yield wire.load_line(line)
             if len(self._rest) > wire.LINE_MAX or self._total > TOTAL_MAX:
                 raise Overflow
-            found += [wire.load_line(line) for line in whole]
 
     def kill(self) -> None:
         """End the whole group now: a helper that the worker started must not live on either."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import resource
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -87,7 +86,6 @@ class Account:
 
 def run(load: wire.Load, *, force: bool, dry_run: bool, strict: bool) -> tuple[int, str, dict[str, Any]]:
     """Do the pass; gives the exit status, the table for people and the document for machines."""
-    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     account = Account(force, dry_run)
     job = wire.Job(1, boot_time() + LIMIT_S, load=load, force=force, dry_run=dry_run)
     if execute(job, account.take) != EXIT_DONE:

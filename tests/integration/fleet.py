@@ -81,13 +81,13 @@ class Client:
     def __init__(self, fleet: Fleet, number: int) -> None:
         self.fleet, self.number = fleet, number
         self.crash = ""
-        self.state = step.initial(number * 7919 + 1, wire.Load(), boot_time(), time.time())
+        self.state = step.initial(number * 7919 + 1, wire.Load(), boot_time(), time.time(), time.monotonic())
         self._job: wire.Job | None = None
 
     def live(self) -> None:
         try:
             while not self.fleet.over.is_set():
-                self._apply(events.Turn(time.time()))
+                self._apply(events.Turn(time.time(), time.monotonic()))
                 job, self._job = self._job, None
                 if job is not None:
                     self._work(job)

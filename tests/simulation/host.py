@@ -31,18 +31,22 @@ class Host:
         self._booted = world.rng.uniform(0.0, 1e6)
         self._wall_error = 0.0
         self._thaws = 0.0
+        self._slept = 0.0
         self._seed = seed
         self._turn_timer: asyncio.TimerHandle | None = None
         self.asks: list[float] = []
         self.worker: Worker | None = None
         self.ambushes: list[tuple[float, str, float]] = []  # what will befall the next workers, and how late
         self.up = False
-        self.state = step.initial(0, wire.Load(), 0.0, 0.0)
+        self.state = step.initial(0, wire.Load(), 0.0, 0.0, 0.0)
         world.part(name)
 
     # --- clocks ------------------------------------------------------------------------------------------------------
     def boot(self) -> float:
         return self._booted + self.world.now * self._drift
+
+    def mono(self) -> float:
+        return self.boot() - self._slept
 
     def wall(self) -> float:
         return self.world.aws_now + self._wall_error
@@ -59,7 +63,7 @@ class Host:
     def start(self) -> None:
         self._seed += 1
         self.up = True
-        self.state = step.initial(self._seed, wire.Load(), self.boot(), self.wall())
+        self.state = step.initial(self._seed, wire.Load(), self.boot(), self.wall(), self.mono())
         self.world.say(f"{self.name}: the daemon starts")
         self.observer.born(self)
         self._turn()
@@ -70,7 +74,7 @@ class Host:
         if self._thaws > self.world.now:
             self._schedule(self._thaws - self.world.now + self.world.rng.uniform(0.0, 60.0))
             return
-        self._apply(events.Turn(self.wall(), self._witnesses()))
+        self._apply(events.Turn(self.wall(), self.mono(), self._witnesses()))
         if self.up:
             moment = (state.next_boot if self.walks else state.deadline_boot)(self.state)
             self._schedule((moment - self.boot()) / self._drift if moment < float("inf") else None)
@@ -179,7 +183,9 @@ class Host:
         """The machine sleeps; the waits of its loop stand still, the boot clock goes on."""
         self.world.say(f"{self.name}: suspended")
         self.world.begin(self.name, "sleeps")
-        self._thaws = max(self._thaws, self.world.now + lasts_s)
+        thaws = max(self._thaws, self.world.now + lasts_s)
+        self._slept += (thaws - max(self._thaws, self.world.now)) * self._drift
+        self._thaws = thaws
         if self.up and self.worker is None:
             self._turn()
         self.world.loop.call_later(lasts_s + 60.0, self.world.end, self.name, "sleeps")

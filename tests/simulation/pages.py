@@ -15,6 +15,7 @@ P = "ecr_refresher_"
 def check_pages(
     known: State,
     now: float,
+    mono: float,
     until: dict[SlotId, float],
     fetches: dict[str, int],
     written: dict[SlotId, int],
@@ -49,6 +50,6 @@ def check_pages(
         calls = figures[f"{P}refresh_attempts_total", ("registry", registry.name)]
         if calls != fetches.get(registry.principal.key, 0):
             yield f"{calls} fetches for {registry.name}, not {fetches.get(registry.principal.key, 0)}"
-    page = view.status(known, now)
+    page = view.status(known, now, mono)
     if page["ready"] != view.readyz(known, now).ok or len(page["slots"]) != len(known.slots):
         yield "/status and /readyz do not say the same"

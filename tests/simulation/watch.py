@@ -356,9 +356,11 @@ class Watch:
             return
         self._check_truth(host, self.told[host.name])
         told = self.told[host.name]
-        for wrong in check_pages(host.state, host.boot(), told.until, told.fetches, told.written, told.repaired):
+        for wrong in check_pages(
+            host.state, host.boot(), host.mono(), told.until, told.fetches, told.written, told.repaired
+        ):
             self.fail(f"(e) {host.name}: {wrong}")
-        if host.walks and not state.live(host.state, host.boot()) and host.world.part(host.name).reachable:
+        if host.walks and not state.live(host.state, host.mono()):
             self.fail(f"(e) {host.name}: livez says no, and the loop turns")
 
     # --- retries -----------------------------------------------------------------------------------------------------

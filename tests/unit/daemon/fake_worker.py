@@ -39,12 +39,16 @@ def main(directory: Path) -> None:
         case "babble":
             os.write(1, b"Traceback (most recent call last):\n")
             time.sleep(600)
+        case "garble":
+            serve(job, directory, b"Segmentation fault")
+            time.sleep(600)
         case "hang":
             plan(job, directory)
             hang()
 
 
-def serve(job: dict[str, Any], directory: Path) -> None:
+def serve(job: dict[str, Any], directory: Path, last: bytes = b"") -> None:
+    """Report a pass that went well; with `last`, the delivery and this garbage come in one breath."""
     plan(job, directory)
     now = time.time()
     until = float(int(now) + 3600)
@@ -52,7 +56,8 @@ def serve(job: dict[str, Any], directory: Path) -> None:
     say(job, "fetched", principal="ecr/us-east-1", duration_s=0.1, issued_at=until - 3600, expires_at=until)
     for order in job.get("orders") or [{"sink": "airflow/default/docker_default", "registry": "own"}]:
         slot = {"sink": order["sink"], "registry": order["registry"]}
-        say(job, "delivered", **slot, outcome="written", duration_s=0.1, until=until, life=3600.0, token=f"{job['id']}")
+        came = {"outcome": "written", "duration_s": 0.1, "until": until, "life": 3600.0, "token": f"{job['id']}"}
+        os.write(1, line_of(job, "delivered", **slot, **came) + last + b"\n" * bool(last))
     say(job, "done")
 
 
@@ -69,7 +74,11 @@ def hang() -> None:
 
 
 def say(job: dict[str, Any], kind: str, **fields: Any) -> None:
-    os.write(1, json.dumps({"job": job["id"], kind: fields}).encode() + b"\n")
+    os.write(1, line_of(job, kind, **fields))
+
+
+def line_of(job: dict[str, Any], kind: str, **fields: Any) -> bytes:
+    return json.dumps({"job": job["id"], kind: fields}).encode() + b"\n"
 
 
 def log(event: str, **fields: Any) -> None:

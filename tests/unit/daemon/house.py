@@ -19,7 +19,7 @@ class House:
 
     def __init__(self, world: World, settings: Server) -> None:
         self.world = world
-        self.pages = Pages(world.state, lambda: world.boot)
+        self.pages = Pages(world.state, lambda: world.boot, lambda: world.mono)
         self.server = HttpServer(self.pages, settings)
         self.server.start()
 

@@ -21,6 +21,7 @@ from ecr_refresher.core.plan import Server
 from ecr_refresher.daemon import http as served
 from ecr_refresher.daemon import metrics
 from ecr_refresher.daemon.http import HttpServer, Pages
+from ecr_refresher.daemon.state import TURN_MAX_S
 from tests.testbed.certificates import CertificateAuthority
 
 from .house import PATIENCE_S, House
@@ -88,6 +89,16 @@ def test_probes_say_one_word_unless_asked_for_more(house: House, path: str) -> N
         assert text.startswith("[+]")
         assert text.endswith("passed\n")
     assert house.text(path + "?verboser") == "ok\n"
+
+
+def test_livez_is_200_after_a_suspend_and_503_when_the_loop_hangs(house: House) -> None:
+    house.world.turn()
+    house.publish()
+    house.world.sleep(3600.0)
+    assert house.ask("/livez").status == 200
+    assert json.loads(house.text("/status"))["live"] is True
+    house.world.wait(3 * TURN_MAX_S)
+    assert house.ask("/livez").status == 503
 
 
 def test_readyz_is_503_from_the_moment_of_expiry_without_any_event(house: House) -> None:
@@ -303,7 +314,7 @@ def test_a_burst_has_its_bound_whoever_has_only_just_come(house: House, monkeypa
 # --- the port --------------------------------------------------------------------------------------------------------
 def test_a_port_in_use_is_an_os_error() -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
-        server = HttpServer(Pages(World().state, time.monotonic), Server(port=taken.getsockname()[1]))
+        server = HttpServer(Pages(World().state, time.monotonic, time.monotonic), Server(port=taken.getsockname()[1]))
         with pytest.raises(OSError, match="in use"):
             server.start()
         server.stop()
@@ -354,7 +365,9 @@ def test_handshakes_that_never_end_are_let_go(authority: CertificateAuthority, m
 
 
 def test_a_certificate_that_is_not_there_is_an_os_error(tmp_path: Path) -> None:
-    server = HttpServer(Pages(World().state, time.monotonic), Server(port=0, tls_cert=str(tmp_path / "none.crt")))
+    server = HttpServer(
+        Pages(World().state, time.monotonic, time.monotonic), Server(port=0, tls_cert=str(tmp_path / "none.crt"))
+    )
     with pytest.raises(FileNotFoundError):
         server.start()
     server.stop()

@@ -20,9 +20,9 @@ def test_no_more_than_twelve_tries_an_hour(connections: int, seed: int) -> None:
     airflow = Airflow("default", "https://airflow", ids, username="u", password=SecretRef("file", "/p"))
     plan = Plan((Registry(HOST, HOST, Principal("ecr", "us-east-1")),), airflows=(airflow,))
     now, tries = 1000.0, 0
-    known = step.initial(seed, wire.Load(), now, now)
+    known = step.initial(seed, wire.Load(), now, now, now)
     while now < 1000.0 + 3600.0:
-        known, actions = step.step(known, events.Turn(now), now)
+        known, actions = step.step(known, events.Turn(now, now), now)
         for action in actions:
             if isinstance(action, events.Start):
                 tries += 1  # one login for all slots of a pass: see AirflowSink

@@ -17,6 +17,7 @@ from ecr_refresher.daemon.events import Adopt, Exit, Kill, Say, Start
 from ecr_refresher.daemon.state import (
     RECHECK_S,
     REPAIR_EVERY_S,
+    STOP_S,
     TURN_MAX_S,
     live,
     next_boot,
@@ -417,6 +418,13 @@ def test_sigterm_during_a_pass_kills_the_worker_and_ends_when_it_is_gone() -> No
     assert world.actions == [Exit(0)]
 
 
+def test_a_worker_that_can_t_be_killed_is_waited_for_no_longer_than_an_end_may_take() -> None:
+    world = World().loaded().ask("stop")
+    asked = world.boot
+    assert world.wait(1.0).ask("stop").wait_until_next().said(Exit) == [Exit(0)], "asking again grants no more time"
+    assert world.boot == asked + STOP_S < asked + 10.0
+
+
 def test_a_stopping_daemon_starts_nothing_more() -> None:
     world = World().served().ask("refresh").ask("stop")
     world.actions.clear()
@@ -697,8 +705,14 @@ def test_without_settings_nothing_is_ready() -> None:
 
 def test_the_loop_is_live_while_it_turns() -> None:
     world = World().turn()
-    assert live(world.state, world.boot + TURN_MAX_S + 1)
-    assert not live(world.state, world.boot + 3 * TURN_MAX_S)
+    assert live(world.state, world.mono + TURN_MAX_S + 1)
+    assert not live(world.state, world.mono + 3 * TURN_MAX_S)
+
+
+def test_a_machine_that_was_suspended_does_not_make_its_loop_look_dead() -> None:
+    world = World().turn().sleep(3 * 3600.0)
+    assert live(world.state, world.mono)
+    assert not live(world.state, world.wait(3 * TURN_MAX_S).mono)
 
 
 def test_startup_is_over_when_the_required_files_are_served() -> None:

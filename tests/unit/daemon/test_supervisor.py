@@ -23,7 +23,9 @@ from . import fake_worker
 RUN = """
 import os, sys
 from ecr_refresher.core import wire
-from ecr_refresher.daemon import supervisor
+from ecr_refresher.daemon import supervisor, workers
+if "UNKILLABLE" in os.environ:
+    workers.Worker.kill = lambda _: None
 sys.exit(supervisor.run(wire.Load(config="settings.yaml"), sys.argv[1:], os.environ))
 """
 HOST = "123456789012.dkr.ecr.us-east-1.amazonaws.com"
@@ -259,6 +261,28 @@ def test_a_worker_that_babbles_is_killed(start: Start) -> None:
     assert daemon.hear("pass_died")["error"] == "killed by signal 9"
     assert is_gone(pid)
     assert "Traceback" not in json.dumps(daemon.said)
+
+
+def test_what_a_worker_has_said_before_it_babbles_counts(start: Start) -> None:
+    daemon = start("garble")
+    daemon.port = int(daemon.hear("listening")["address"].rpartition(":")[2])
+    daemon.hear("worker_garbled")
+    daemon.hear("pass_died")
+    assert daemon.metric("delivery_attempts_total") == 1
+    assert daemon.ask("/readyz")[0] == 200
+
+
+def test_a_worker_that_can_t_be_killed_does_not_hold_up_the_end(start: Start) -> None:
+    # In an uninterruptible wait (a dead disk) no signal reaches a process; here it is never sent.
+    daemon = start("hang", UNKILLABLE="1")
+    worker, child = daemon.hear("worker_runs")["pid"], daemon.hear("worker_hangs")["child"]
+    daemon.signal(signal.SIGTERM)
+    try:
+        assert "can't be killed" in daemon.hear("worker_left_behind")["error"]
+        assert daemon.ended() == 0
+    finally:
+        os.killpg(worker, signal.SIGKILL)
+    assert is_gone(child)
 
 
 def test_a_pass_that_takes_too_long_is_killed_with_all_it_started(start: Start) -> None:

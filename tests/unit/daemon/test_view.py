@@ -24,7 +24,7 @@ def test_status_has_the_shape_of_the_contract() -> None:
     world.say(wire.Clock(EPOCH - 1000.0, 0.0))
     world.wait(RECHECK_S).turn()
     world.say(wire.Clock(EPOCH - 1000.0, 0.2)).finish(world.failed(AIRFLOW, Reason.THROTTLED))
-    status = view.status(world.state, world.boot)
+    status = view.status(world.state, world.boot, world.mono)
     status["slots"][1]["next_at"] = "(some seconds later)"
     assert json.loads(json.dumps(status)) == {
         "version": __version__,
@@ -83,10 +83,10 @@ def test_status_has_the_shape_of_the_contract() -> None:
 
 
 def test_status_says_null_where_nothing_is_known() -> None:
-    status = view.status(World().turn().state, 1000.0)
+    status = view.status(World().turn().state, 1000.0, 1000.0)
     assert status["clock_skew_seconds"] is None
     assert (status["ready"], status["live"], status["registries"], status["slots"]) == (False, True, [], [])
-    loaded = view.status(World().loaded().state, 1000.0)
+    loaded = view.status(World().loaded().state, 1000.0, 1000.0)
     assert loaded["registries"][0] == {
         "name": HOST,
         "host": HOST,
@@ -103,29 +103,31 @@ def test_status_says_null_where_nothing_is_known() -> None:
 
 def test_a_fetch_that_failed_is_the_registry_s_last_error() -> None:
     world = World().loaded().say(wire.Fetched(PRINCIPAL, 0.1, failure=failure(Reason.DENIED, "no right; grant it")))
-    (registry,) = view.status(world.state, world.boot)["registries"]
+    (registry,) = view.status(world.state, world.boot, world.mono)["registries"]
     assert registry["last_error"] == {"reason": "denied", "message": "no right; grant it", "at": "2027-01-15T08:00:00Z"}
 
 
 def test_a_registry_whose_own_host_is_not_known_yet_has_none() -> None:
     unknown = replace(plan(), registries=(replace(plan().registries[0], host=""),))
-    assert view.status(World().loaded(unknown).state, 1000.0)["registries"][0]["host"] is None
+    assert view.status(World().loaded(unknown).state, 1000.0, 1000.0)["registries"][0]["host"] is None
 
 
 def test_the_next_step_says_what_it_is_for() -> None:
     world = World().served(plan(refresh=NO_JITTER))
-    steps = {slot["sink"]: slot["next"] for slot in view.status(world.state, world.boot)["slots"]}
+    steps = {slot["sink"]: slot["next"] for slot in view.status(world.state, world.boot, world.mono)["slots"]}
     assert steps == {DOCKER[0]: "renewal", AIRFLOW[0]: "look"}
     world.wait(RECHECK_S).turn().finish(world.fresh(AIRFLOW))
     world.ask("refresh").turn().finish(world.failed(DOCKER), world.delivered(AIRFLOW))
-    steps = {slot["sink"]: slot["next"] for slot in view.status(world.state, world.boot)["slots"]}
+    steps = {slot["sink"]: slot["next"] for slot in view.status(world.state, world.boot, world.mono)["slots"]}
     assert steps == {DOCKER[0]: "retry", AIRFLOW[0]: "look"}
 
 
 def test_the_next_step_is_never_in_the_past() -> None:
     world = World().served()
     world.wait(2 * LIFE)
-    assert {slot["next_at"] for slot in view.status(world.state, world.boot)["slots"]} == {view.rfc3339(world.aws)}
+    assert {slot["next_at"] for slot in view.status(world.state, world.boot, world.mono)["slots"]} == {
+        view.rfc3339(world.aws)
+    }
 
 
 @pytest.mark.parametrize(
@@ -187,8 +189,8 @@ def test_readyz_without_settings_and_while_stopping_says_so() -> None:
 
 def test_livez_fails_only_for_a_loop_that_hangs() -> None:
     world = World().loaded().say(wire.Refused(("bad",)), wire.Clock(0.0, 1e9))
-    assert view.livez(world.state, world.boot).verbose() == "[+]loop ok\npassed\n"
-    hung = view.livez(world.state, world.boot + 500)
+    assert view.livez(world.state, world.mono).verbose() == "[+]loop ok\npassed\n"
+    hung = view.livez(world.state, world.mono + 500)
     assert not hung.ok
     assert hung.verbose() == "[-]loop failed: last turn 500 s ago\nfailed\n"
 

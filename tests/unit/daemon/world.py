@@ -58,8 +58,9 @@ class World:
 
     def __init__(self, seed: int = 7) -> None:
         self.boot = BOOT
+        self.slept = 0.0  # seconds that the machine was suspended
         self.wall_error = 0.0  # the wall clock minus AWS's time
-        self.state: State = initial(seed, wire.Load("config.yaml"), BOOT, EPOCH)
+        self.state: State = initial(seed, wire.Load("config.yaml"), BOOT, EPOCH, self.mono)
         self.actions: list[events.Action] = []
         self.files: dict[str, str] = {}
 
@@ -68,9 +69,18 @@ class World:
     def aws(self) -> float:
         return EPOCH + self.boot - BOOT
 
+    @property
+    def mono(self) -> float:
+        return self.boot - self.slept
+
     def wait(self, seconds: float) -> World:
         self.boot += seconds
         return self
+
+    def sleep(self, seconds: float) -> World:
+        """The machine is suspended: the boot clock goes on, the monotonic one stands still."""
+        self.slept += seconds
+        return self.wait(seconds)
 
     def wait_until_next(self) -> World:
         """As the loop does: sleep until the step's next deadline, then turn."""
@@ -92,7 +102,7 @@ class World:
 
     def turn(self) -> World:
         self.actions.clear()
-        return self.feed(events.Turn(self.aws + self.wall_error, dict(self.files)))
+        return self.feed(events.Turn(self.aws + self.wall_error, self.mono, dict(self.files)))
 
     def ask(self, what: Any) -> World:
         return self.feed(events.Asked(what))
