@@ -10,7 +10,8 @@ from collections.abc import Callable, Iterator, Mapping
 from ..core import wire
 
 TOTAL_MAX = 16 << 20  # bytes that one pass may report; a pass over 1,000 slots reports 0.5 MB
-READ_SIZE = 65536
+READ_SIZE = 65536  # what a pipe holds
+READS_MAX = 2  # all that a dead worker has left, and the end
 
 
 class Overflow(Exception):
@@ -52,9 +53,10 @@ class Worker:
     def read(self) -> Iterator[tuple[int, wire.Line]]:
         """Yield the report lines that have arrived: those before an end or garbage count.
 
-        Raises EOFError at their end, ValueError or Overflow on garbage.
+        No more than a pipe holds at a time: a worker that never stops must not keep the loop from its turns. Raises
+        EOFError at their end, ValueError or Overflow on garbage.
         """
-        while True:
+        for _ in range(READS_MAX):
             try:
                 text = os.read(self.lines, READ_SIZE)
             except BlockingIOError:

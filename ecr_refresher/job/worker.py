@@ -1,11 +1,13 @@
 """The worker process: one job on standard input, report lines on standard output, then the end.
 
-The supervisor may be killed: an alarm a little past the job's own limit sees to it that no orphan lives on.
+The supervisor may be killed: an alarm a little past the job's own limit sees to it that no orphan lives on, and no
+credential helper that it has started either.
 """
 
 from __future__ import annotations
 
 import asyncio
+import faulthandler
 import math
 import os
 import resource
@@ -14,6 +16,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable
+from typing import NoReturn
 
 from .. import logs
 from ..core import wire
@@ -35,11 +38,25 @@ def serve() -> int:
     """Do the job on standard input. The exit status is for people: `done` on standard output is the success."""
     bound_memory()
     job = wire.load_job(_read_all(0))
-    signal.alarm(max(1, math.ceil(job.ends_at - boot_time() + ALARM_GRACE_S)))
+    set_alarm(job.ends_at - boot_time() + ALARM_GRACE_S)
     report = _reporter(job.id)
     status = execute(job, report)
     report(wire.Done())
     return status
+
+
+def set_alarm(seconds: float) -> None:
+    """End as an orphan then; a little later even if the interpreter itself is stuck and can't."""
+    signal.signal(signal.SIGALRM, lambda _number, _frame: end_orphaned())
+    signal.alarm(max(1, math.ceil(seconds)))
+    faulthandler.dump_traceback_later(max(1.0, seconds) + ALARM_GRACE_S, exit=True, file=os.open(os.devnull, os.O_RDWR))
+
+
+def end_orphaned() -> NoReturn:
+    """The supervisor is gone, and with it the order to do anything: end, with all that was started."""
+    if os.getpgrp() == os.getpid():  # as the supervisor has it
+        os.killpg(0, signal.SIGKILL)
+    os._exit(EXIT_ORPHANED)
 
 
 def bound_memory() -> None:
@@ -132,7 +149,7 @@ def _reporter(job_id: int) -> Report:
                 while text:
                     text = text[os.write(lines, text) :]
             except BrokenPipeError:
-                os._exit(EXIT_ORPHANED)  # the supervisor is gone, and with it the order to do anything
+                end_orphaned()
 
     return report
 

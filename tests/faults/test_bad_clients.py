@@ -7,21 +7,15 @@ import random
 import socket
 import threading
 from collections.abc import Callable
-from pathlib import Path
 from signal import SIGUSR1
 
-from tests.faults.conftest import World
+from tests.faults.conftest import World, resident_mb
 from tests.testbed.daemon import Daemon
 from tests.testbed.processes import wait_until
 
 GROWTH_MB = 5.0
 FUZZ = 100_000
 BATCH = 50
-
-
-def resident_mb(pid: int) -> float:
-    lines = Path(f"/proc/{pid}/status").read_text().splitlines()
-    return next(int(line.split()[1]) / 1024 for line in lines if line.startswith("VmRSS"))
 
 
 def connect(port: int) -> socket.socket:

@@ -19,6 +19,7 @@ from typing import Any
 from prometheus_client.parser import text_string_to_metric_families
 
 from tests.testbed.processes import NotInTime, Record, free_port
+from tests.testbed.sabotage import passed_on
 from tests.testbed.secret_hunt import Outputs, Secrets
 
 # -P: the working directory is no place to import from.
@@ -55,6 +56,7 @@ def clean_environment(
         "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
         "NO_PROXY": "*",
         **({name: os.environ[name] for name in MEASURING if name in os.environ} if measured else {}),
+        **passed_on(os.environ),
         **(env or {}),
     }
 

@@ -141,6 +141,12 @@ def test_lines_without_end_are_an_overflow(start: Start, monkeypatch: pytest.Mon
         lines_of(worker)
 
 
+def test_a_flood_is_taken_in_portions(start: Start) -> None:
+    worker = start(SAY + """while True: say('{"job": 7, "done": {}}\\n' * 1000)""")
+    arrives(worker)
+    assert 0 < len(list(worker.read())) < 10_000, "and then the loop has its turn"
+
+
 def test_it_leads_its_own_process_group_and_has_the_environment_it_was_given(start: Start) -> None:
     worker = start(
         SAY
