@@ -32,6 +32,18 @@ def only_child(pid: int) -> int:
     return children(pid)[0]
 
 
+def hung_helper(world: World, script: str) -> Callable[[], list[int]]:
+    """Have all logins stored by a helper that ends with this; gives how to ask for the pids of those it started."""
+    kept = world.directory / "pids"
+    helper = world.directory / "bin" / "docker-credential-hang"
+    helper.parent.mkdir()
+    helper.write_text(f"#!/bin/sh\necho $$ >> {kept}\n{script.format(kept)}\n")
+    helper.chmod(0o755)
+    world.config_file.parent.mkdir()
+    world.config_file.write_text('{"credsStore": "hang"}')
+    return lambda: [int(pid) for pid in kept.read_text().split()] if kept.exists() else []
+
+
 @pytest.mark.parametrize("step", STEPS)
 def test_a_worker_killed_at_any_step_is_followed_by_one_that_does_the_work(step: str, world: World) -> None:
     STEPS[step](world)
@@ -81,20 +93,28 @@ def test_after_a_killed_supervisor_no_worker_outlives_its_alarm_and_a_restart_fe
     assert len(world.ecr.calls) == calls
 
 
+def test_after_a_killed_supervisor_a_hung_helper_and_what_it_started_do_not_live_on(world: World) -> None:
+    """The helper itself is ended by its timeout, its own child only with the worker's group."""
+    world.settings["refresh"]["deadline"] = "5s"
+    pids = hung_helper(world, "sleep 300 & echo $! >> {0}; wait")
+    daemon = world.start(env={"PATH": f"{world.directory / 'bin'}:{os.environ['PATH']}"})
+    wait_until(lambda: len(pids()) == 2, 15, "the helper's start")
+    worker, left = only_child(daemon.pid), pids()
+    os.kill(daemon.pid, signal.SIGKILL)
+    daemon.wait(5)
+    for pid in (worker, *left):
+        wait_until(lambda pid=pid: not Path(f"/proc/{pid}").exists(), 40, "the orphans' end")  # type: ignore[misc]
+    daemon.start(world.settings | {"docker": []}, ecr_url=world.ecr.url, measured=False)
+    daemon.wait_for(lambda status: status["ready"], within=15)
+    assert world.book.check("AWS", world.airflow_password()) == "ok"
+
+
 def test_a_pass_that_hangs_is_ended_at_its_deadline_with_all_that_it_started(world: World) -> None:
     world.settings["refresh"]["deadline"] = "5s"
-    helpers = world.directory / "bin"
-    helpers.mkdir()
-    grandchild = world.directory / "grandchild"
-    helper = helpers / "docker-credential-hang"
-    helper.write_text(f"#!/bin/sh\necho $$ > {grandchild}\nexec sleep 300\n")
-    helper.chmod(0o755)
-    world.config_file.parent.mkdir()
-    world.config_file.write_text('{"credsStore": "hang"}')
-    daemon = world.start(env={"PATH": f"{helpers}:{os.environ['PATH']}"})
-    wait_until(lambda: grandchild.exists() and grandchild.read_text().strip(), 15, "the helper's start")
-    pid = int(grandchild.read_text())
-    worker = only_child(daemon.pid)
+    pids = hung_helper(world, "exec sleep 300")
+    daemon = world.start(env={"PATH": f"{world.directory / 'bin'}:{os.environ['PATH']}"})
+    wait_until(pids, 15, "the helper's start")
+    worker, pid = only_child(daemon.pid), pids()[0]
     wait_until(lambda: not Path(f"/proc/{pid}").exists(), 30, "the helper's end")
     wait_until(lambda: not Path(f"/proc/{worker}").exists(), 30, "the worker's end")
     assert daemon.get("/livez").status == 200

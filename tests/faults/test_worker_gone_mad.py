@@ -41,7 +41,7 @@ MADNESS = {
         "MemoryError",
     ),
     "it floods its pipe with good lines": Madness(
-        'while True: report(wire.Proved("nobody", "registry"))', "worker_garbled", "Overflow"
+        'while True: report(wire.Proved("nobody" * 1000, "registry"))', "worker_garbled", "Overflow"
     ),
     "it floods its pipe with a line without end": Madness(
         'while True: os.write(pipe, b"x" * 65536)', "worker_garbled", "Overflow"
