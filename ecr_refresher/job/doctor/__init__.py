@@ -7,7 +7,6 @@ It is made of the looks and proofs of a pass. The pure parts are `findings`, `ho
 from __future__ import annotations
 
 import os
-import resource
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -41,7 +40,6 @@ class Checked:
 
 def run(load: wire.Load) -> Checked:
     """Try everything that the settings name."""
-    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     proxies.keep_metadata_direct()
     logs.configure("error", "json")  # what is found goes into the table
     plan, row = _settings(load)
