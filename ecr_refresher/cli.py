@@ -81,13 +81,45 @@ def _status(given: argparse.Namespace) -> int:
     return command.run(given.url, given.ca, given.config, os.environ, live=given.live, as_json=given.json)
 
 
+def _config(given: argparse.Namespace) -> int:
+    def config() -> tuple[int, str]:
+        from .job import config
+
+        return (EXIT_DONE, config.schema()) if given.what == "schema" else config.show(_source(given))
+
+    return _in_the_foreground("config", config)
+
+
+def _iam_policy(given: argparse.Namespace) -> int:
+    def iam_policy() -> tuple[int, str]:
+        from .job import iam, iam_policy
+
+        wanted = iam_policy.Wanted(
+            given.purpose,
+            public=given.public,
+            pull_through_cache=given.pull_through_cache,
+            create_repository=given.create_repository,
+        )
+        return iam.policy(_source(given), wanted, given.repository, given.assume_role)
+
+    return _in_the_foreground("iam_policy", iam_policy)
+
+
 def _demo(given: argparse.Namespace) -> int:
     from .standins import demo
 
     return demo.run([sys.executable, "-P", "-m", "ecr_refresher"], given.duration)
 
 
-_COMMANDS = {"run": _run, "once": _once, "check": _check, "status": _status, "demo": _demo}
+_COMMANDS = {
+    "run": _run,
+    "once": _once,
+    "check": _check,
+    "status": _status,
+    "config": _config,
+    "iam-policy": _iam_policy,
+    "demo": _demo,
+}
 
 
 def _source(given: argparse.Namespace) -> wire.Load:

@@ -31,6 +31,8 @@ def parser() -> argparse.ArgumentParser:
     _once(commands)
     _check(commands)
     _status(commands)
+    _config(commands)
+    _iam_policy(commands)
     _demo(commands)
     return top
 
@@ -123,6 +125,52 @@ examples:
   ecr-refresher status --url https://host:9719 --ca ca.pem
   ecr-refresher status --json | jq .slots
   HEALTHCHECK CMD ["ecr-refresher", "status", "--live"]
+"""
+
+
+def _config(commands: _Commands[argparse.ArgumentParser]) -> None:
+    config = _command(commands, "config", _CONFIG, "the settings in effect, or their JSON Schema")
+    config.add_argument("what", choices=["show", "schema"], help="the settings in effect, or what they may be")
+
+
+_CONFIG = """\
+Shows the settings in effect as a settings file, with remarks where each value
+came from; of secrets only the place. Or the JSON Schema of that file, by which
+editors complete and check it. Asks no network.
+
+examples:
+  ecr-refresher config show --config settings.yaml
+  ecr-refresher config schema > ecr-refresher.schema.json
+"""
+
+
+def _iam_policy(commands: _Commands[argparse.ArgumentParser]) -> None:
+    policy = _command(commands, "iam-policy", _IAM_POLICY, "a least-privilege IAM policy, as JSON")
+    policy.add_argument("purpose", choices=["pull", "push"], help="what shall be allowed")
+    policy.add_argument(
+        "--repository",
+        metavar="NAME",
+        action="append",
+        default=[],
+        help="ARN or HOST/NAME, with * and ? for many; again for more",
+    )
+    policy.add_argument(
+        "--assume-role", metavar="ARN", action="append", default=[], help="a role to take on; again for more"
+    )
+    policy.add_argument("--public", action="store_true", help="the login to ECR Public, too")
+    policy.add_argument("--pull-through-cache", action="store_true", help="pull what is not in the cache yet")
+    policy.add_argument("--create-repository", action="store_true", help="push to repositories that are not there yet")
+
+
+_IAM_POLICY = """\
+Prints a least-privilege IAM policy. Without --repository, --assume-role and
+--public: what the daemon's identity needs for the registries of the settings.
+
+examples:
+  ecr-refresher iam-policy pull --config settings.yaml
+  ecr-refresher iam-policy pull --repository 123456789012.dkr.ecr.us-east-1.amazonaws.com/web_*
+  ecr-refresher iam-policy push --create-repository \\
+      --repository arn:aws:ecr:us-east-1:123456789012:repository/web_scraper
 """
 
 

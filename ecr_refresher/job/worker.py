@@ -12,7 +12,6 @@ import math
 import os
 import resource
 import signal
-import sys
 import threading
 import time
 from collections.abc import Callable
@@ -95,14 +94,13 @@ def execute(job: wire.Job, report: Report) -> int:
 
 def _load(source: wire.Load, report: Report) -> Plan | None:
     """Read the settings; every error is printed and reported, and then there is no plan."""
-    from . import settings
+    from . import refused, settings
 
     logs.configure(source.log_level or "info", source.log_format or "json")
     try:
         plan, warnings = settings.load(source, os.environ)
     except settings.SettingsError as error:
-        for line in error.errors:
-            print(f"ecr-refresher: settings: {logs.redact(line)}", file=sys.stderr, flush=True)  # noqa: T201
+        refused.tell(error)
         report(wire.Refused(error.errors))  # the last word: a daemon without settings ends at once, and us with it
         return None
     logs.configure(plan.log.level, plan.log.format)

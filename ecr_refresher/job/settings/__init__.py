@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 from ...core import aliases, wire
 from ...core.plan import Plan
@@ -21,7 +21,18 @@ from .resolve import resolve
 from .schema import Settings
 from .validation import validate
 
-__all__ = ["SettingsError", "load"]
+__all__ = ["Loaded", "SettingsError", "load", "read"]
+
+
+@dataclass(frozen=True, slots=True)
+class Loaded:
+    """The settings after reading: the plan, and what it was made of."""
+
+    plan: Plan
+    warnings: tuple[str, ...]
+    settings: Settings
+    paths: Paths
+    problems: Problems
 
 
 def load(source: wire.Load, environ: Mapping[str, str], *, euid: int | None = None) -> tuple[Plan, tuple[str, ...]]:
@@ -30,6 +41,12 @@ def load(source: wire.Load, environ: Mapping[str, str], *, euid: int | None = No
     Raises SettingsError, whose `errors` are all that is wrong, each as `path: what is wrong; how to mend it`. Neither
     errors nor warnings show a value that may be secret. `euid` is the user that the plan is for: by default, our own.
     """
+    loaded = read(source, environ, euid=euid)
+    return loaded.plan, loaded.warnings
+
+
+def read(source: wire.Load, environ: Mapping[str, str], *, euid: int | None = None) -> Loaded:
+    """As `load`, with all that is known on the way. Raises SettingsError."""
     problems, paths = Problems(), Paths(environ)
     file = paths.absolute(source.config or environ.get(environment.CONFIG) or None)
     settings = _read(file, source, environ, problems)
@@ -38,7 +55,7 @@ def load(source: wire.Load, environ: Mapping[str, str], *, euid: int | None = No
         raise SettingsError(problems.errors)
     named = {name for entry in settings.airflow for name in airflow.variables(entry)}
     plan = replace(aliases.spell_out(plan), settings_file=file)
-    return plan, (*problems.warnings, *environment.unknown(environ, named))
+    return Loaded(plan, (*problems.warnings, *environment.unknown(environ, named)), settings, paths, problems)
 
 
 def _read(file: str | None, source: wire.Load, environ: Mapping[str, str], problems: Problems) -> Settings:

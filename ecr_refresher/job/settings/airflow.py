@@ -60,6 +60,11 @@ def variables(entry: AirflowEntry) -> list[str]:
     return [name for name in named if name is not None]
 
 
+def keys_of(entry: AirflowEntry) -> tuple[str, ...]:
+    """The keys that go with an entry's way into Airflow."""
+    return "name", "kind", "connections", *_KEYS[_way(entry)]
+
+
 def _way(entry: AirflowEntry) -> str:
     if entry.kind != "api":
         return f"kind: {entry.kind}"
@@ -67,7 +72,7 @@ def _way(entry: AirflowEntry) -> str:
 
 
 def _check_keys(entry: AirflowEntry, way: str, place: Place, problems: Problems) -> None:
-    known = ("name", "kind", "connections", *_KEYS[way])
+    known = keys_of(entry)
     for key in AirflowEntry.model_fields:  # in the order of the documentation
         if key in entry.model_fields_set and key not in known:
             with_what = " or ".join(other for other, keys in _KEYS.items() if key in keys)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import tempfile
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ import pytest
 from ecr_refresher.core.plan import Plan
 from ecr_refresher.core.wire import Load
 from ecr_refresher.job import settings
+from ecr_refresher.job.settings import effective
 from tests.unit.job import settings_schema
 
 HOST = "123456789012.dkr.ecr.us-east-1.amazonaws.com"
@@ -38,7 +40,8 @@ def load(
 ) -> tuple[Plan, tuple[str, ...]]:
     """Plan and warnings of what is written (a mapping as JSON, which is YAML too) and of the environment.
 
-    What the settings take, the JSON Schema takes: held against it here, for every file that any test writes.
+    For every file and environment that any test writes, two promises are tried here as well: what the settings take,
+    the JSON Schema takes; and what `config show` prints of them means the same.
     """
     with tempfile.TemporaryDirectory() as directory:
         file = None
@@ -47,10 +50,22 @@ def load(
             text = written if isinstance(written, str | bytes) else json.dumps(written)
             file.write_bytes(text if isinstance(text, bytes) else text.encode())
         source = Load(str(file) if file else None, log_level, log_format)
-        loaded = settings.load(source, {**SURROUNDINGS, **(environ or {})}, euid=euid)
+        surroundings = {**SURROUNDINGS, **(environ or {})}
+        loaded = settings.read(source, surroundings, euid=euid)
         if file is not None:
             settings_schema.must_take(file.read_bytes())
-        return loaded
+        _shown_means_the_same(loaded, surroundings, euid)
+        return loaded.plan, loaded.warnings
+
+
+def _shown_means_the_same(loaded: settings.Loaded, surroundings: Mapping[str, str], euid: int) -> None:
+    with tempfile.TemporaryDirectory() as directory:
+        file = Path(directory) / "shown.yaml"
+        file.write_text(effective.text(loaded))
+        settings_schema.must_take(file.read_bytes())
+        others = {name: value for name, value in surroundings.items() if not name.startswith("ECR_REFRESHER_")}
+        again, _ = settings.load(Load(str(file)), others, euid=euid)
+    assert replace(again, settings_file=None) == replace(loaded.plan, settings_file=None), effective.text(loaded)
 
 
 def plan(written: str | Mapping[str, Any] | None = None, environ: Mapping[str, str] | None = None, **more: Any) -> Plan:

@@ -1,0 +1,136 @@
+"""`config show` and `iam-policy` as commands: what they print, and how wrong settings end them.
+
+That what is shown means the same as what was read is tried for every settings file of the tests, in `settings_reader`.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from ecr_refresher.core.wire import Load
+from ecr_refresher.job import config, iam, iam_policy, settings
+from ecr_refresher.job.settings import effective
+from tests.unit.job.settings_reader import HOST, PARTNER, SURROUNDINGS, error
+
+SETTINGS = f"""
+registries:
+  - {HOST}
+  - {{host: {PARTNER}, name: partner, external_id: team, role_arn: arn:aws:iam::210987654321:role/ecr-pull}}
+airflow:
+  url: https://airflow.example.com
+  username: ecr-refresher
+  password_file: ~/airflow-password
+  connections: {{docker_partner: {{registry: partner, create: no}}}}
+refresh: {{verify_every: 90}}
+"""
+
+
+@pytest.fixture
+def file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
+    for name, value in SURROUNDINGS.items():
+        monkeypatch.setenv(name, value)
+    written = tmp_path / "settings.yaml"
+    written.write_text(SETTINGS)
+    return str(written)
+
+
+def shown(file: str | None, **environ: str) -> list[str]:
+    loaded = settings.read(Load(file, "debug"), {**SURROUNDINGS, **environ})
+    return [line.strip() for line in effective.text(loaded).splitlines()]
+
+
+def test_remarks_say_where_a_value_came_from(file: str) -> None:
+    lines = shown(file, ECR_REFRESHER_LISTEN=":9719", ECR_REFRESHER_AIRFLOW_TOKEN="hunter2")
+    assert lines[0] == f"# The settings in effect, from {file} and the environment."
+    assert f"- host: {HOST}" in lines
+    assert f"name: {HOST}  # default" in lines
+    assert "verify_every: 90s" in lines or "verify_every: 1m30s" in lines
+    assert "listen: :9719  # ECR_REFRESHER_LISTEN" in lines
+    assert "token_env: ECR_REFRESHER_AIRFLOW_TOKEN  # ECR_REFRESHER_AIRFLOW_TOKEN" in lines
+    assert "level: debug  # --log-level" in lines
+    assert "create: false" in lines
+    assert "required: true  # default" in lines
+    assert not [line for line in lines if "hunter2" in line or "password" in line]
+
+
+def test_what_depends_on_the_surroundings_is_filled_in(file: str) -> None:
+    assert "password_file: /home/airflow/airflow-password" in shown(file)
+    assert shown(None)[0] == "# The settings in effect, from the environment alone."
+    assert {
+        "- region: us-east-1  # AWS_REGION",
+        "- config_file: /home/airflow/.docker/config.json  # default",
+        "mode: '0600'  # default",
+    } <= set(shown(None))
+
+
+def test_a_secret_in_a_wrong_place_is_masked(file: str) -> None:
+    key = "AKIAIOSFODNN7EXAMPLE"
+    assert "username: '***'  # ECR_REFRESHER_AIRFLOW_USERNAME" in shown(
+        file, ECR_REFRESHER_AIRFLOW_USERNAME=key, ECR_REFRESHER_AIRFLOW_PASSWORD="x"
+    )
+
+
+def test_the_command_shows_warnings_apart(
+    file: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("ECR_REFRESHER_LISTN", "x")
+    status, text = config.show(Load(file))
+    assert status == 0
+    assert text.startswith("# The settings in effect")
+    assert "did you mean 'ECR_REFRESHER_LISTEN'" in capsys.readouterr().err
+
+
+def test_wrong_settings_end_both_commands_with_2(file: str, capsys: pytest.CaptureFixture[str]) -> None:
+    Path(file).write_text("registrys: []\nrefresh: {deadline: 1 hour}")
+    for command in (config.show, lambda source: iam.policy(source, iam_policy.Wanted("pull"), (), ())):
+        assert command(Load(file)) == (2, "")
+        assert sorted(capsys.readouterr().err.splitlines()) == [
+            "ecr-refresher: settings: refresh.deadline: is no duration; write e.g. 90s, 5m, 1h30m or 1d",
+            "ecr-refresher: settings: registrys: unknown key; did you mean 'registries'?",
+        ]
+
+
+def test_the_schema_is_printed_as_json() -> None:
+    assert json.loads(config.schema())["title"] == "Settings of ecr-refresher"
+
+
+def test_a_policy_of_what_is_named(file: str) -> None:
+    status, text = iam.policy(Load("/no/such/file"), iam_policy.Wanted("push"), (f"{HOST}/a", f"{HOST}/a"), ())
+    assert status == 0
+    (push,) = (each for each in json.loads(text)["Statement"] if each["Sid"] == "EcrPush")
+    assert push["Resource"] == ["arn:aws:ecr:us-east-1:123456789012:repository/a"]
+
+
+def test_a_policy_of_what_the_settings_name(file: str) -> None:
+    status, text = iam.policy(Load(file), iam_policy.Wanted("pull"), (), ())
+    assert status == 0
+    assert {each["Sid"]: each["Resource"] for each in json.loads(text)["Statement"]} == {
+        "EcrLogin": "*",
+        "EcrPull": ["arn:aws:ecr:us-east-1:123456789012:repository/*"],
+        "AssumeRoles": ["arn:aws:iam::210987654321:role/ecr-pull"],
+    }
+
+
+def test_every_fault_of_a_policy_s_command_line_is_told(capsys: pytest.CaptureFixture[str]) -> None:
+    wanted = iam_policy.Wanted("pull")
+    assert iam.policy(Load(), wanted, ("web", f"{HOST}/web:latest", f"{HOST}/ok"), ("ecr-pull",)) == (2, "")
+    told = capsys.readouterr().err
+    for gist in ("'web' is neither", "has a tag", "'ecr-pull' is no ARN of a role"):
+        assert gist in told
+    assert iam.policy(Load(), iam_policy.Wanted("pull", create_repository=True), (f"{HOST}/ok",), ())[0] == 2
+    assert "goes with push" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "mend"),
+    [
+        ("deadline", "soon", "write e.g. 90s, 5m, 1h30m or 1d"),
+        ("deadline", "1h", "write a duration from 5s to 10m"),
+        ("deadlin", "1m", "did you mean 'deadline'?"),
+    ],
+)
+def test_errors_name_units_and_the_key_that_was_meant(key: str, value: str, mend: str) -> None:
+    assert mend in error({"refresh": {key: value}})
