@@ -180,6 +180,7 @@ class DockerConfig:
     gid: int | None = None
     engine: Engine | None = None
     required: bool = True
+    engine_required: bool = False  # nothing is written while the engine's socket is not there
 
     @property
     def sink(self) -> str:

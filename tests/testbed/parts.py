@@ -20,6 +20,9 @@ DOCKER = Path("/usr/bin/docker")
 REGISTRY = Path("/usr/bin/docker-registry")
 BUSYBOX = Path("/bin/busybox")
 IP = Path("/bin/ip")
+PROMETHEUS = Path("/usr/bin/prometheus")
+PROMTOOL = Path("/usr/bin/promtool")
+COMPOSE = Path("/usr/bin/docker-compose")
 
 
 class Missing(Exception):
@@ -48,6 +51,12 @@ def missing_engine() -> str | None:
     if absent:
         return f"engine: {', '.join(absent)} not there; run `make prepare` as root on Debian"
     return None
+
+
+def missing_prometheus() -> str | None:
+    """Why there is no Prometheus, or None."""
+    absent = [str(path) for path in (PROMETHEUS, PROMTOOL) if not path.exists()]
+    return f"prometheus: {', '.join(absent)} not there; run `make prepare` as root on Debian" if absent else None
 
 
 def missing_registry() -> str | None:

@@ -21,7 +21,7 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
 
-from tests.testbed import parts
+from tests.testbed import parts, prepare_helm
 from tests.testbed.airflow_flavours import EVERY, Flavour
 
 POLICY = Path("/usr/sbin/policy-rc.d")
@@ -32,6 +32,8 @@ PACKAGES = {
     "iptables": Path("/usr/sbin/iptables"),
     "busybox-static": parts.BUSYBOX,
     "iproute2": parts.IP,
+    "prometheus": parts.PROMETHEUS,
+    "docker-compose": parts.COMPOSE,
     "ca-certificates": Path("/etc/ssl/certs/ca-certificates.crt"),
 }
 
@@ -41,6 +43,8 @@ def main() -> int:
     versions = dict.fromkeys(flavour.version for flavour in EVERY)
     wanted: dict[str, Callable[[], str]] = {f"airflow {version}": partial(airflow, version) for version in versions}
     wanted["engine and registry"] = engine_and_registry
+    for each in prepare_helm.HELMS:
+        wanted[f"helm {each.version}"] = partial(prepare_helm.helm, each, run)
     with (
         one_at_a_time(parts.TESTBED / "prepare.lock"),
         ThreadPoolExecutor(os.cpu_count() or 2) as side_by_side,  # migrations are one core's work each
@@ -140,10 +144,10 @@ def migrate_database(flavour: Flavour) -> None:
 
 
 def engine_and_registry() -> str:
-    """Install what is missing of the engine, the registry and their helpers; start no service."""
+    """Install what is missing of the engine, the registry, Prometheus and their helpers; start no service."""
     absent = sorted(name for name, path in PACKAGES.items() if not path.exists())
     if not absent:
-        return "docker.io, docker-registry"
+        return "docker.io, docker-registry, prometheus"
     if os.geteuid() != 0:
         raise parts.Missing(f"{', '.join(absent)}: installing needs root")
     if not shutil.which("apt-get"):

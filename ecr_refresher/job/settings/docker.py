@@ -32,6 +32,9 @@ def resolve(
         if file and first is not there and not problems.is_spoiled(first):
             problems.error(there, f"{problems.show(first)} is this very file; put their registries together")
         uid, gid = _owner(entry, (*place, "owner"), problems, euid)
+        if entry.engine_required and not (entry.engine or "").startswith("unix:"):
+            where = (*place, "engine_required")
+            problems.error(where, "needs an engine whose socket can be looked for; give engine: unix:///…")
         if entry.mode & 0o044:
             problems.warn((*place, "mode"), f'"{entry.mode:04o}" lets others read the login; "0600" keeps it private')
         found.append(
@@ -43,6 +46,7 @@ def resolve(
                 gid=gid,
                 engine=_engine(entry, place, paths, problems),
                 required=entry.required,
+                engine_required=entry.engine_required,
             )
         )
     return tuple(found)

@@ -224,6 +224,10 @@ class DockerEntry(Section):
     engine: EngineUrl | None = None
     """The Docker engine that proves each new login. Default: none is asked."""
 
+    engine_required: Bool = False
+    """Fetch and write nothing while the engine's socket is not there, and say so: for nodes of which not all have
+    Docker."""
+
     tls_ca: Path | None = None
     """For an engine at `tcp://`: the CA certificates (PEM) to trust."""
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import os
+import stat
 import threading
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -51,6 +52,7 @@ class DockerConfigSink:
 
     def __init__(self, docker: plan.DockerConfig, *, environ: Mapping[str, str]) -> None:
         self._path = os.path.abspath(docker.config_file)
+        self._engine = docker.engine.url if docker.engine and docker.engine_required else None
         self._owner = Ownership(docker.mode, docker.uid, docker.gid)
         self._environ = environ
         self._user = as_owner.other_user(docker.uid, docker.gid)
@@ -65,6 +67,9 @@ class DockerConfigSink:
 
         Nothing is written or created, so this works on a read-only disk. `now` is on AWS's clock. Raises Failed.
         """
+        if self._engine is not None and not _is_socket(self._engine.removeprefix("unix://")):
+            needed = "its node may run containerd only, and then needs no docker login; else start Docker"
+            raise Failed(Reason.MISSING, f"there is no Docker engine at {self._engine}, nothing is written; {needed}")
         known = self._read(docker_login.locate(self._path, self._owner.uid))
         witness, name = known.witness, known.document.helper_for(host)
         if name == ECR_LOGIN:
@@ -155,6 +160,13 @@ class DockerConfigSink:
             return False
         Helper(name, self._environ, self._user).store(host, credential.username, credential.secret)
         return True
+
+
+def _is_socket(path: str) -> bool:
+    try:
+        return stat.S_ISSOCK(os.stat(path).st_mode)
+    except OSError:
+        return False
 
 
 def _auth_of(username: str, secret: Secret) -> Secret:

@@ -153,6 +153,8 @@ WRONG: list[tuple[dict[str, Any], str, str]] = [
         "docker[1].config_file",
         "docker[0].config_file is this very file",
     ),
+    (docker(engine_required=True), "docker.engine_required", "give engine: unix:///"),
+    (docker(engine="tcp://h:1", engine_required=True), "docker.engine_required", "give engine: unix:///"),
     (docker(engine="npipe:////./pipe/docker_engine"), "docker.engine", "no engine that can be reached"),
     (docker(engine="ssh://host"), "docker.engine", "no engine that can be reached"),
     (docker(engine="/var/run/docker.sock"), "docker.engine", "no engine that can be reached"),

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 import os
+import socket
 from pathlib import Path
 from typing import Any
 
 import docker.auth
 import pytest
 
+from ecr_refresher.core import plan
 from ecr_refresher.core.model import Holding, Outcome, Reason, witness_of
 from tests.testbed.secret_hunt import Secrets
 
@@ -143,6 +145,23 @@ def test_directories_are_made_for_their_owner_alone(tmp_path: Path) -> None:
     sink(path).deliver(HOST, credential())
     assert [directory.stat().st_mode & 0o777 for directory in (path.parent, path.parent.parent)] == [0o700, 0o700]
     assert path.stat().st_mode & 0o777 == 0o600
+
+
+def test_where_the_required_engine_has_no_socket_nothing_is_held_or_made(tmp_path: Path) -> None:
+    place = tmp_path / "docker.sock"
+    where = tmp_path / "home" / "config.json"
+    wanting = sink(where, engine=plan.Engine(f"unix://{place}"), engine_required=True)
+    place.mkdir()  # as a container runtime leaves it where it was told to mount a socket that is not there
+    for _ in range(2):
+        failure = refusal(lambda: wanting.look(HOST, NOW))
+        assert failure.reason is Reason.MISSING
+        assert f"there is no Docker engine at unix://{place}, nothing is written" in failure.message
+        if place.exists():
+            place.rmdir()
+    assert not where.parent.exists()
+    with socket.socket(socket.AF_UNIX) as engine:
+        engine.bind(str(place))
+        assert wanting.look(HOST, NOW) == sink(where).look(HOST, NOW)
 
 
 def test_a_wrong_mode_is_put_right_by_a_delivery(path: Path) -> None:

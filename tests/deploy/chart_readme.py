@@ -1,0 +1,65 @@
+"""The table of values in the chart's README, from the comments in values.yaml, as helm-docs would write it.
+
+`python -m tests.deploy.chart_readme` writes it; a test says whether it is up to date.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+
+import yaml
+
+from tests.deploy.chart import CHART
+
+BEGIN = "<!-- by tests/deploy/chart_readme.py, from values.yaml: begin -->\n"
+END = "<!-- end -->\n"
+
+
+def readme() -> str:
+    """What README.md must hold."""
+    before, _, rest = (CHART / "README.md").read_text().partition(BEGIN)
+    _, marked, after = rest.partition(END)
+    assert marked, f"README.md has lost {BEGIN} or {END}"
+    return "".join([before, BEGIN, table(), END, after])
+
+
+def table() -> str:
+    rows = [f"| `{key}` | {default} | {comment} |\n" for key, default, comment in values()]
+    return "".join(["| Key | Default | Description |\n|---|---|---|\n", *rows])
+
+
+def values() -> Iterator[tuple[str, str, str]]:
+    """Key, default and description of each value that has a comment beginning with `# --`."""
+    text = (CHART / "values.yaml").read_text()
+    lines = text.splitlines()
+
+    def walk(node: yaml.MappingNode, path: tuple[str, ...]) -> Iterator[tuple[str, str, str]]:
+        for key, value in node.value:
+            here = (*path, key.value)
+            comment = comment_above(lines, key.start_mark.line)
+            if comment:
+                default = yaml.safe_load(yaml.serialize(value))
+                yield ".".join(here), f"`{json.dumps(default, separators=(',', ':'))}`", comment
+            else:
+                assert isinstance(value, yaml.MappingNode), f"{'.'.join(here)} has no comment that begins with '# --'"
+                yield from walk(value, here)
+
+    root = yaml.compose(text)
+    assert isinstance(root, yaml.MappingNode)
+    return walk(root, ())
+
+
+def comment_above(lines: list[str], number: int) -> str:
+    """The comment that ends right above a line, from its `# --` on; empty if there is none."""
+    found: list[str] = []
+    while number > 0 and lines[number - 1].strip().startswith("#"):
+        number -= 1
+        found.insert(0, lines[number].strip().removeprefix("#").strip())
+        if found[0].startswith("-- "):
+            return " ".join(found).removeprefix("-- ")
+    return ""
+
+
+if __name__ == "__main__":
+    (CHART / "README.md").write_text(readme())

@@ -1,0 +1,193 @@
+"""The sidecar: what the chart's templates give to other charts, and the values for the official Airflow chart."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from ecr_refresher.job.settings import SettingsError
+from tests.deploy import chart
+from tests.deploy.chart import CHART, HELM_4, HELMS, KUBERNETES
+from tests.testbed import parts
+from tests.testbed.prepare_helm import Helm
+from tests.unit.job import settings_reader
+
+pytestmark = pytest.mark.real("helm")
+HOST = settings_reader.HOST
+EXAMPLES = parts.REPOSITORY / "examples"
+CONFIG = "/home/airflow/.docker/config.json"
+
+# A chart that depends on ours, with what its pods take from ours' templates, as ours' README shows it.
+PARENT = """\
+{{- with index .Subcharts "ecr-refresher" }}
+apiVersion: v1
+kind: Pod
+metadata: {name: celery}
+spec:
+  initContainers:
+    {{- include "ecr-refresher.sidecar" . | nindent 4 }}
+  containers:
+    - name: worker
+      image: apache/airflow
+      volumeMounts:
+        {{- include "ecr-refresher.volumeMounts" . | nindent 8 }}
+  volumes:
+    {{- include "ecr-refresher.volumes" . | nindent 4 }}
+---
+apiVersion: v1
+kind: Pod
+metadata: {name: kubernetes}
+spec:
+  initContainers:
+    {{- include "ecr-refresher.once" . | nindent 4 }}
+  containers:
+    - name: base
+      image: apache/airflow
+      volumeMounts:
+        {{- include "ecr-refresher.volumeMounts" . | nindent 8 }}
+  volumes:
+    {{- include "ecr-refresher.volumes" . | nindent 4 }}
+{{- end }}
+"""
+
+
+def of_parent(helm: Helm, directory: Path, **values: Any) -> dict[str, dict[str, Any]]:
+    """The pod specs of that chart by name."""
+    parent = directory / "parent"
+    (parent / "templates").mkdir(parents=True)
+    (parent / "templates" / "pods.yaml").write_text(PARENT)
+    described: dict[str, Any] = {"apiVersion": "v2", "name": "parent", "version": "1.0.0"}
+    described |= {"dependencies": [{"name": "ecr-refresher", "version": "*", "repository": f"file://{CHART}"}]}
+    (parent / "Chart.yaml").write_text(json.dumps(described))
+    shutil.copytree(CHART, parent / "charts" / "ecr-refresher")
+    (parent / "values.yaml").write_text(json.dumps({"ecr-refresher": {"mode": "none", **values}}))
+    said = chart.run(helm, "template", "logins", parent)
+    assert said.code == 0, said.errors
+    return {each["metadata"]["name"]: each["spec"] for each in yaml.safe_load_all(said.output)}
+
+
+def airflow_pods(workers: dict[str, Any]) -> dict[str, Any]:
+    """A worker's pod as the official chart makes it of its values, as far as these matter: what is given to it is put
+    behind its own init containers, mounts and volumes (templates/workers/worker-deployment.yaml, and
+    files/pod-template-file.kubernetes-helm-yaml, chart 1.18 to 1.22)."""
+    own = {"name": "logs", "mountPath": "/opt/airflow/logs"}
+    security = {"runAsUser": 50000, "runAsGroup": 0}
+    image = {"image": "apache/airflow:3.2.2", "securityContext": {"allowPrivilegeEscalation": False}}
+    return {
+        "securityContext": {**security, "fsGroup": 0},
+        "initContainers": [
+            {"name": "wait-for-airflow-migrations", **image, "volumeMounts": [own, *workers["extraVolumeMounts"]]},
+            *workers["extraInitContainers"],
+        ],
+        "containers": [{"name": "worker", **image, "volumeMounts": [*workers["extraVolumeMounts"], own]}],
+        "volumes": [{"name": "logs", "emptyDir": {}}, *workers["extraVolumes"]],
+    }
+
+
+def example(name: str) -> dict[str, Any]:
+    loaded = yaml.safe_load((EXAMPLES / name).read_text())
+    assert set(loaded) == {"workers"}
+    return dict(loaded["workers"])
+
+
+CURRENT = example("airflow-chart-values.yaml")
+BEFORE = example("airflow-chart-values-before-1.21.yaml")
+KEYS = {"extraInitContainers", "extraVolumes", "extraVolumeMounts"}
+EXAMPLE_PODS = {
+    "celery": airflow_pods(CURRENT["celery"]),
+    "kubernetes": airflow_pods(CURRENT["kubernetes"]),
+    "before-1.21": airflow_pods(BEFORE),
+}
+
+
+def ours(spec: dict[str, Any]) -> dict[str, Any]:
+    (container,) = (each for each in spec["initContainers"] if each["name"] == "ecr-refresher")
+    return dict(container)
+
+
+def without_anchors(written: Any) -> Any:
+    return json.loads(json.dumps(written))
+
+
+@pytest.mark.parametrize("helm", HELMS, ids=lambda helm: f"helm-{helm.version}")
+def test_the_example_s_containers_are_what_the_templates_give(helm: Helm, tmp_path: Path) -> None:
+    specs = of_parent(helm, tmp_path, sidecar={"registries": [HOST]})
+    assert set(CURRENT) == {"celery", "kubernetes"}
+    for name, spec in specs.items():
+        written = CURRENT[name]
+        assert set(written) == KEYS
+        assert spec["initContainers"] == without_anchors(written["extraInitContainers"])
+        assert spec["volumes"] == without_anchors(written["extraVolumes"])
+        assert spec["containers"][0]["volumeMounts"] == without_anchors(written["extraVolumeMounts"])
+    assert set(BEFORE) == KEYS
+    assert without_anchors(BEFORE) == without_anchors(CURRENT["celery"])
+
+
+@pytest.mark.parametrize("name", EXAMPLE_PODS)
+def test_kubernetes_takes_the_example_within_a_worker_s_pod(name: str) -> None:
+    pod = {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "worker"}, "spec": EXAMPLE_PODS[name]}
+    for version in KUBERNETES:
+        chart.check_schema(without_anchors(pod), version)
+
+
+@pytest.mark.parametrize("name", EXAMPLE_PODS)
+def test_the_sidecar_fits_the_restricted_standard_whatever_the_pod_says(name: str) -> None:
+    spec = EXAMPLE_PODS[name]
+    alone = {"initContainers": [], "containers": [ours(spec)], "volumes": spec["volumes"]}
+    assert chart.offences(alone) == []
+
+
+@pytest.mark.parametrize("name", EXAMPLE_PODS)
+def test_the_worker_reads_what_the_sidecar_writes_as_the_same_user(name: str) -> None:
+    spec, sidecar = EXAMPLE_PODS[name], ours(EXAMPLE_PODS[name])
+    (mount,) = sidecar["volumeMounts"]
+    assert mount in spec["containers"][0]["volumeMounts"]
+    assert f"{mount['mountPath']}/config.json" == CONFIG
+    user = {key: sidecar["securityContext"][key] for key in ("runAsUser", "runAsGroup")}
+    assert user.items() <= spec["securityContext"].items()
+    assert any(volume["name"] == mount["name"] and "emptyDir" in volume for volume in spec["volumes"])
+
+
+@pytest.mark.parametrize("name", EXAMPLE_PODS)
+def test_the_sidecar_s_environment_is_accepted_and_does_the_docker_login_only(name: str) -> None:
+    environ = {each["name"]: each["value"] for each in ours(EXAMPLE_PODS[name])["env"]}
+    plan, warnings = settings_reader.load(None, environ, euid=50000)
+    assert warnings == ()
+    assert [slot.sink for slot in plan.slots()] == [f"docker/{CONFIG}"]
+    assert [registry.host for registry in plan.registries] == [HOST]
+
+
+def test_a_native_sidecar_renews_and_a_short_pod_logs_in_once() -> None:
+    assert (ours(EXAMPLE_PODS["celery"])["restartPolicy"], ours(EXAMPLE_PODS["celery"])["args"]) == ("Always", ["run"])
+    once = ours(EXAMPLE_PODS["kubernetes"])
+    assert once["args"] == ["once"]
+    assert not {"restartPolicy", "ports", "startupProbe", "livenessProbe", "readinessProbe"} & set(once)
+
+
+def test_publishing_from_a_sidecar_is_opt_in_by_settings_of_one_s_own(tmp_path: Path) -> None:
+    specs = of_parent(HELM_4, tmp_path, sidecar={"existingConfigMap": "settings", "existingSecret": "login"})
+    for name, spec in specs.items():
+        pod = {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": name}, "spec": spec}
+        for version in KUBERNETES:
+            chart.check_schema(pod, version)
+        sidecar = ours(spec)
+        environ = {each["name"]: each["value"] for each in sidecar["env"]}
+        assert environ.pop("ECR_REFRESHER_CONFIG") == "/etc/ecr-refresher/settings.yaml"
+        assert {mount["mountPath"] for mount in sidecar["volumeMounts"]} == {
+            "/home/airflow/.docker",
+            "/etc/ecr-refresher",
+            "/run/secrets/ecr-refresher",
+        }
+        settings = {"registries": [HOST], "airflow": settings_reader.airflow(url="https://airflow.example.com")}
+        plan, _ = settings_reader.load(settings, environ)
+        assert [slot.sink for slot in plan.slots()] == [f"docker/{CONFIG}", "airflow/default/docker_default"]
+
+
+def test_the_reader_of_settings_would_refuse_a_wrong_environment() -> None:
+    with pytest.raises(SettingsError):
+        settings_reader.load(None, {"ECR_REFRESHER_REGISTRIES": "docker.io"})
