@@ -26,7 +26,7 @@ T = TypeVar("T")
 CALL_S = 25.0  # the longest that one call may take; each library's own timeouts are shorter
 PROOF_LIMIT_S = 10.0
 MARGIN_S = 0.5  # calls end this much before the pass must, so that what is known can still be said
-THREADS = {"fetch": 32, "prove": 16, "docker": 32}  # those of a file wait for each other, to share a write
+THREADS = {"fetch": 32, "prove": 16, "docker": 64}  # those of a file wait for each other, to share a write
 THREADS_PER_SERVER = 8
 
 

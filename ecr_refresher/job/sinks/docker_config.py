@@ -84,8 +84,10 @@ class DockerConfigSink:
     def deliver(self, host: str, credential: Credential) -> Delivery:
         """Bring the credential into the file, or to the helper that it names for the host. Raises Failed."""
         auth = _auth_of(credential.username, credential.secret)
+        known = self._known  # what was read last will do at first, where no helper is: the write makes sure of that
         for _ in range(CLAIM_TRIES):
-            known = self._read(docker_login.locate(self._path, self._owner.uid))
+            if known is None or known.document.helper_for(host) is not None:
+                known = self._read(docker_login.locate(self._path, self._owner.uid))
             name = known.document.helper_for(host)
             if name == ECR_LOGIN:
                 same = Written(Outcome.UNCHANGED, known.witness, known.witness)
@@ -95,6 +97,7 @@ class DockerConfigSink:
             delivery = self._write(login)
             if delivery is not None:
                 return Delivery(Outcome.WRITTEN, delivery.witness) if stored else delivery
+            known = None
         what = f"{self._path}: the credential helper for {host} is changed all the time"
         raise Failed(Reason.TRANSIENT, f"{what}; find out by whom")
 

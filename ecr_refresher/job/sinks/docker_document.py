@@ -17,6 +17,7 @@ from ...core.model import Failed, Reason
 # The parts of an entry that are a login; an identity token would win over `auth`.
 LOGIN_KEYS = frozenset({"auth", "username", "password", "identitytoken", "registrytoken"})
 _HELPER_NAME = re.compile(r"[\w.-]+")
+_JSON = json.JSONEncoder(ensure_ascii=False)
 _MEND = "mend the file, or move it away and log in again"
 
 
@@ -157,4 +158,4 @@ def _text_of(value: Any, line: str) -> str:
 
 
 def _quoted(value: str | bool | None) -> str:
-    return json.dumps(value, ensure_ascii=False)
+    return _JSON.encode(value)

@@ -11,43 +11,66 @@ T = TypeVar("T")
 R = TypeVar("R")
 
 
+class _Entry(Generic[T, R]):
+    """One request, and its thread's wait for its result or for the duty to act."""
+
+    def __init__(self, request: T) -> None:
+        self.request = request
+        self.result: Future[R] = Future()
+        self.leads = False
+        self.called = threading.Event()
+
+
 class Together(Generic[T, R]):
-    """Has `act` do the requests, a batch at a time, in the thread of one of those who ask.
+    """Has `act` do the requests, a batch at a time, in the thread of the one that has waited longest.
 
     `act` gives a result for each request, in their order; what it raises is raised to all who share the batch.
     """
 
     def __init__(self, act: Callable[[Sequence[T]], Sequence[R]]) -> None:
         self._act = act
-        self._turn = threading.Lock()  # held during an act
-        self._door = threading.Lock()  # held for a moment, to come in or to let all in
-        self._waiting: list[tuple[T, Future[R]]] = []
+        self._lock = threading.Lock()  # never held during an act
+        self._acting = False
+        self._waiting: list[_Entry[T, R]] = []
 
     def do(self, request: T, wait_s: float) -> R:
         """Give the request's result. Raises TimeoutError if others' acts take longer than `wait_s`."""
-        mine = request, Future[R]()
-        with self._door:
+        mine = _Entry[T, R](request)
+        with self._lock:
             self._waiting.append(mine)
-        if not self._turn.acquire(timeout=wait_s):
-            with self._door:
-                if mine in self._waiting:
+            if not self._acting:
+                self._acting = True
+                self._call_next()
+        if not mine.called.wait(wait_s):
+            with self._lock:
+                if mine in self._waiting and not mine.leads:
                     self._waiting.remove(mine)
-            raise TimeoutError
-        try:
-            if not mine[1].done():
-                self._do_all()
-        finally:
-            self._turn.release()
-        return mine[1].result()
+                if not mine.called.is_set():
+                    raise TimeoutError
+        if mine.leads:
+            self._do_all()
+        return mine.result.result()
 
     def _do_all(self) -> None:
-        with self._door:
+        with self._lock:
             batch, self._waiting = self._waiting, []
         try:
-            results = self._act([request for request, _ in batch])
-        except Exception as error:  # noqa: BLE001 - raised by each who shares the batch
-            for _, future in batch:
-                future.set_exception(error)
-            return
-        for (_, future), result in zip(batch, results, strict=True):
-            future.set_result(result)
+            results = self._act([entry.request for entry in batch])
+        except Exception as error:  # noqa: BLE001 - raised to each who shares the batch
+            for entry in batch:
+                entry.result.set_exception(error)
+        else:
+            for entry, result in zip(batch, results, strict=True):
+                entry.result.set_result(result)
+        finally:
+            with self._lock:
+                for entry in batch:
+                    entry.called.set()
+                self._acting = bool(self._waiting)
+                self._call_next()
+
+    def _call_next(self) -> None:
+        """Have the one that has waited longest act. To be called under the lock."""
+        for entry in self._waiting[:1]:
+            entry.leads = True
+            entry.called.set()
