@@ -1,4 +1,4 @@
-"""The alerts, in Prometheus' own simulation: each fires when it should, and only then. And what they lead to is there."""
+"""The alerts, in Prometheus' own simulation: each fires when it should, and only then. And how to scrape."""
 
 from __future__ import annotations
 
@@ -61,6 +61,7 @@ SKEW, DOWN = "EcrRefresherClockSkew", "EcrRefresherTargetDown"
 UNTIL = series("delivered_token_expiration_timestamp_seconds", SLOT)
 RENEWAL = series("token_renewal_timestamp_seconds", US, registry="own")
 READY, LOOP = series("sink_ready", SLOT), series("loop_last_iteration_timestamp_seconds", US)
+ELSEWHERE, BY_OPERATOR = {**OTHER, "instance": "10.0.0.2:9719"}, {**US, "job": "data/ecr-refresher"}
 FAILS, WELL = deliveries(SLOT, "0+1x600", "0+1x600"), deliveries(OTHER, "2x600", "0x600")
 OF_REGISTRY = {**US, "registry": "own"}
 
@@ -85,9 +86,7 @@ CASES = [
     Case(SINK, "it succeeds now and then", {**deliveries(SLOT, "0+2x600", "0+1x600"), **WELL}, 40),
     Case(SINK, "one failure", {**deliveries(SLOT, "0x20 1x600", "0x20 1x600"), **WELL}, 40),
     Case(SINK, "all fail: that is no sink's fault", {**FAILS, **deliveries(OTHER, "0+1x600", "0+1x600")}, 40),
-    Case(
-        SINK, "another daemon's sink is well", {**FAILS, **deliveries({**OTHER, "instance": "b"}, "1x600", "0x600")}, 40
-    ),
+    Case(SINK, "another daemon's sink is well", {**FAILS, **deliveries(ELSEWHERE, "1x600", "0x600")}, 40),
     Case(STALLED, "the loop stands", {LOOP: "0+60x10 600x30"}, 17, (US,)),
     Case(STALLED, "the loop turns once a minute", {LOOP: "0+60x60"}, 17),
     Case(SKEW, "six minutes ahead", {series("clock_skew_seconds", US): "360x30"}, 6, (US,)),
@@ -95,13 +94,7 @@ CASES = [
     Case(SKEW, "a little off", {series("clock_skew_seconds", US): "200x30"}, 20),
     Case(SKEW, "not measured yet", {series("clock_skew_seconds", US): "NaN " * 30}, 20),
     Case(DOWN, "no answer", {series("up", US): "1x5 0x30"}, 17, (US,)),
-    Case(
-        DOWN,
-        "named by the operator",
-        {series("up", {**US, "job": "data/ecr-refresher"}): "0x30"},
-        11,
-        ({**US, "job": "data/ecr-refresher"},),
-    ),
+    Case(DOWN, "named by the operator", {series("up", BY_OPERATOR): "0x30"}, 11, (BY_OPERATOR,)),
     Case(DOWN, "no target at all", {series("up", {"job": "node"}): "1x30"}, 11, ({},)),
     Case(DOWN, "a restart", {series("up", US): "1x5 0x2 1x30"}, 17),
     Case(DOWN, "somebody else is down", {series("up", US): "1x30", series("up", {"job": "node"}): "0x30"}, 17),
