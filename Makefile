@@ -8,7 +8,7 @@ STAMP  := $(VENV)/.made-for-pyproject
 DEMO_ARGS ?=
 PYTEST_ARGS ?=
 
-.PHONY: help demo test soak prepare lint format bench clean venv
+.PHONY: help demo test soak prepare lint format bench lock clean venv
 .DEFAULT_GOAL := help
 
 help:  ## this list
@@ -31,7 +31,7 @@ test: $(STAMP) prepare  ## all tests, on real parts where this machine can have 
 	echo "make test ended with $$first (no real parts), $$second (simulation), $$third (real parts)"; \
 	test $$first -eq 0 && test $$second -eq 0 && test $$third -eq 0
 
-prepare: $(STAMP)  ## what real parts this machine can have: five versions of Airflow by pip, engine and registry by apt
+prepare: $(STAMP)  ## what real parts this machine can have: Airflow and wheels by pip, engine and registry by apt, Debian by debootstrap
 	@$(BIN)/python -m tests.testbed.prepare
 
 lint: $(STAMP)  ## ruff and mypy --strict
@@ -45,6 +45,12 @@ format: $(STAMP)  ## let ruff put the code in order
 
 bench: $(STAMP)  ## the figures of the README: memory, time to first delivery, wake-ups
 	$(BIN)/python -m bench
+
+# The newest that pyproject.toml allows, for every platform and Python from 3.11 on.
+LOCK := $(BIN)/python -m uv pip compile --quiet --universal --upgrade --generate-hashes --python-version 3.11 --custom-compile-command "make lock"
+lock: $(STAMP)  ## bring what the image is made of up to date: deploy/image/*.lock
+	$(LOCK) --output-file deploy/image/requirements.lock pyproject.toml
+	$(LOCK) --output-file deploy/image/tools.lock deploy/image/tools.in
 
 clean:  ## remove what make has made
 	rm -rf $(VENV) .testbed .coverage .coverage.* .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -131,8 +131,12 @@ def _source(given: argparse.Namespace) -> wire.Load:
 
 def _in_the_foreground(name: str, work: Callable[[], tuple[int, str]]) -> int:
     """Do what a worker does, but here; print its result, and end with its status."""
+    import signal
+
     from . import logs
 
+    # Process 1 of a container is deaf to signals that it doesn't handle. Whatever this one ends, files stay whole.
+    signal.signal(signal.SIGTERM, lambda *_: os._exit(EXIT_FAILED))
     try:
         status, text = work()
     except Exception as error:  # noqa: BLE001 - a traceback would show values, and one of them may be a token

@@ -21,6 +21,7 @@ from tests.testbed.processes import Process, Record, end_group, remove_tree, sta
 
 IMAGE = "testbed/busybox:1"
 APPLETS = ("sh", "true", "false", "sleep", "echo", "cat", "ls", "dd", "env")
+BUILDKIT = {"DOCKER_BUILDKIT": "1"}  # what newer engines do without being told
 
 
 class Engine:
@@ -153,7 +154,7 @@ class Engine:
         return [str(parts.DOCKER), "--config", str(config or self.directory / "no-config"), "--host", self.url]
 
     def _environment(self) -> Mapping[str, str]:
-        return {"PATH": os.environ.get("PATH", os.defpath), "HOME": str(self.directory), "LANG": "C.UTF-8"}
+        return {"PATH": os.environ.get("PATH", os.defpath), "HOME": str(self.directory), "LANG": "C.UTF-8"} | BUILDKIT
 
     def _last_lines(self) -> str:
         return "\n".join(self.log_file.read_text(errors="replace").splitlines()[-8:])

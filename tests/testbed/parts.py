@@ -12,6 +12,7 @@ from typing import NoReturn
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 TESTBED = REPOSITORY / ".testbed"
+WHEELS = TESTBED / "wheels"
 LOCKS = Path(__file__).resolve().parent
 
 # The Debian paths, not whatever stands first on PATH: a newer `docker` there may not speak to this engine.
@@ -23,6 +24,7 @@ IP = Path("/bin/ip")
 PROMETHEUS = Path("/usr/bin/prometheus")
 PROMTOOL = Path("/usr/bin/promtool")
 COMPOSE = Path("/usr/bin/docker-compose")
+DEBOOTSTRAP = Path("/usr/sbin/debootstrap")
 
 
 class Missing(Exception):

@@ -15,13 +15,14 @@ import shutil
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
 
-from tests.testbed import parts, prepare_helm
+from tests.testbed import parts, prepare_helm, prepare_images
 from tests.testbed.airflow_flavours import EVERY, Flavour
 
 POLICY = Path("/usr/sbin/policy-rc.d")
@@ -31,6 +32,7 @@ PACKAGES = {
     "docker-registry": parts.REGISTRY,
     "iptables": Path("/usr/sbin/iptables"),
     "busybox-static": parts.BUSYBOX,
+    "debootstrap": parts.DEBOOTSTRAP,
     "iproute2": parts.IP,
     "prometheus": parts.PROMETHEUS,
     "docker-compose": parts.COMPOSE,
@@ -45,6 +47,9 @@ def main() -> int:
     wanted["engine and registry"] = engine_and_registry
     for each in prepare_helm.HELMS:
         wanted[f"helm {each.version}"] = partial(prepare_helm.helm, each, run)
+    wanted["base of the image"] = partial(root_file_system, prepare_images.PYTHON)
+    wanted["systemd"] = partial(root_file_system, prepare_images.SYSTEMD)
+    wanted["wheels"] = partial(prepare_images.wheels, run)
     with (
         one_at_a_time(parts.TESTBED / "prepare.lock"),
         ThreadPoolExecutor(os.cpu_count() or 2) as side_by_side,  # migrations are one core's work each
@@ -142,9 +147,23 @@ def migrate_database(flavour: Flavour) -> None:
 
 # --- engine and registry, from Debian
 
+APT = threading.Lock()
+
+
+def root_file_system(wanted: prepare_images.RootFileSystem) -> str:
+    """Make one as soon as debootstrap is there."""
+    if not wanted.archive.exists():
+        engine_and_registry()
+    return prepare_images.root_file_system(wanted, run)
+
 
 def engine_and_registry() -> str:
     """Install what is missing of the engine, the registry, Prometheus and their helpers; start no service."""
+    with APT:
+        return install_packages()
+
+
+def install_packages() -> str:
     absent = sorted(name for name, path in PACKAGES.items() if not path.exists())
     if not absent:
         return "docker.io, docker-registry, prometheus"
