@@ -1,4 +1,4 @@
-"""A real Prometheus scrapes the real daemon: alerts fire for what is done to it, and resolve; the dashboard shows it."""
+"""A real Prometheus scrapes the real daemon: alerts fire and resolve, and all that the dashboard asks has an answer."""
 
 from __future__ import annotations
 
