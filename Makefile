@@ -8,7 +8,7 @@ STAMP  := $(VENV)/.made-for-pyproject
 DEMO_ARGS ?=
 PYTEST_ARGS ?=
 
-.PHONY: help demo test soak prepare lint format bench lock clean venv
+.PHONY: help demo test soak prepare lint format docs bench lock clean venv
 .DEFAULT_GOAL := help
 
 help:  ## this list
@@ -42,6 +42,9 @@ lint: $(STAMP)  ## ruff and mypy --strict
 format: $(STAMP)  ## let ruff put the code in order
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
+
+docs: $(STAMP)  ## the settings' reference in docs/settings.md, made of the schema
+	$(BIN)/python -m tests.docs.settings_page
 
 bench: $(STAMP)  ## the figures of the README: memory, time to first delivery, wake-ups
 	$(BIN)/python -m bench

@@ -16,7 +16,7 @@ PREFIX = "ECR_REFRESHER_"
 CONFIG = f"{PREFIX}CONFIG"
 
 # variable -> section and key
-_KEYS = {
+KEYS = {
     "REGISTRIES": ("registries",),
     "AIRFLOW_URL": ("airflow", "url"),
     "AIRFLOW_USERNAME": ("airflow", "username"),
@@ -31,7 +31,7 @@ _KEYS = {
     "LOG_LEVEL": ("log", "level"),
     "LOG_FORMAT": ("log", "format"),
 }
-_KNOWN = (CONFIG, *(PREFIX + name for name in _KEYS))
+_KNOWN = (CONFIG, *(PREFIX + name for name in KEYS))
 _SECRET = ("AIRFLOW_PASSWORD", "AIRFLOW_TOKEN")
 
 # A login in the environment replaces the file's: what of the file goes when these are set.
@@ -51,11 +51,11 @@ _SERVICE_LINK = re.compile(r"ECR_REFRESHER(_\w+)?_(SERVICE_HOST|SERVICE_PORT.*|P
 
 def lay_over(tree: dict[str, Tree], environ: Mapping[str, str], problems: Problems) -> None:
     """Set what the environment says; errors will name the variable. A variable that is empty counts as not set."""
-    given = {name: environ[PREFIX + name] for name in _KEYS if environ.get(PREFIX + name, "").strip()}
+    given = {name: environ[PREFIX + name] for name in KEYS if environ.get(PREFIX + name, "").strip()}
     for section in ("airflow", "docker"):
         _lay_over_entry(tree, section, given, problems)
     for name, value in given.items():
-        place = _KEYS[name]
+        place = KEYS[name]
         if place[0] in ("server", "log"):
             lay_over_one(tree, place, value, PREFIX + name, problems)
         elif place == ("registries",):
@@ -76,7 +76,7 @@ def lay_over_one(tree: dict[str, Tree], place: Place, value: str, source: str, p
 
 def _lay_over_entry(tree: dict[str, Tree], section: str, given: Mapping[str, str], problems: Problems) -> None:
     """Set keys of the one Airflow or docker entry; make one where the file has none."""
-    names = [name for name in given if _KEYS[name][0] == section]
+    names = [name for name in given if KEYS[name][0] == section]
     entries = tree.setdefault(section, []) if names else None
     if not isinstance(entries, list):
         return
@@ -90,15 +90,15 @@ def _lay_over_entry(tree: dict[str, Tree], section: str, given: Mapping[str, str
     if not entries:
         entries.append({})
         problems.show_as((section, 0), PREFIX + names[0], whole=True)
-        for name, place in _KEYS.items():  # what is missing is missing in the environment
+        for name, place in KEYS.items():  # what is missing is missing in the environment
             if place[0] == section:
                 problems.show_as((section, 0, place[1]), PREFIX + name, whole=True)
     entry = entries[0]
     if isinstance(entry, dict):
-        for key in {key for name in names for key in _REPLACED.get(_KEYS[name][1], ())}:
+        for key in {key for name in names for key in _REPLACED.get(KEYS[name][1], ())}:
             entry.pop(key, None)
         for name in names:
-            key = _KEYS[name][1]
+            key = KEYS[name][1]
             entry[key] = PREFIX + name if name in _SECRET else given[name]
             problems.show_as((section, 0, key), PREFIX + name, whole=True)
 
@@ -120,5 +120,5 @@ def unknown(environ: Mapping[str, str], used: set[str]) -> Iterator[str]:
 
 def _mend(name: str) -> str:
     # Without the prefix that all share: it alone would make any two of them alike.
-    close = difflib.get_close_matches(name.removeprefix(PREFIX), [*_KEYS, "CONFIG"], 1)
+    close = difflib.get_close_matches(name.removeprefix(PREFIX), [*KEYS, "CONFIG"], 1)
     return f"did you mean '{PREFIX}{close[0]}'?" if close else "the documentation lists those there are"

@@ -202,7 +202,7 @@ class AirflowEntry(Section):
         Keys(CONNECTION_ID),
         Or(NAMES_SCHEMA),
     ] = Field(default_factory=dict)
-    """Connection id to a registry's name or host, or to a mapping. Default, with one registry: `docker_default`."""
+    """Connection id to a registry's name or host, or to a mapping. Default: `docker_default`, with one registry."""
 
 
 class DockerEntry(Section):
