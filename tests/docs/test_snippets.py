@@ -81,7 +81,7 @@ def test_every_command_line_is_one_that_the_program_takes(block: Block) -> None:
 
 @pytest.mark.parametrize("page", PAGES)
 def test_every_command_in_the_text_is_one_that_the_program_takes(page: str) -> None:
-    for code in re.findall(r"`(ecr-refresher [a-z][^`]*)`", prose(page)):
+    for code in re.findall(r"`(ecr-refresher\s+[a-z][^`]*)`", prose(page)):
         if code.split()[1].isalpha() and "…" not in code and "|" not in code:
             options.parse(code.split()[1:])
 
