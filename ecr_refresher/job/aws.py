@@ -1,4 +1,7 @@
-"""botocore sessions and clients that act as a principal. Base credentials come by botocore's whole chain."""
+"""boto3's core: sessions and clients that act as a principal. Base credentials come by botocore's whole chain.
+
+`boto3` itself, whose resources and S3 transfers nobody here needs, would cost each pass another 0.1 s and 8 MB.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +14,6 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-import boto3
 import botocore.config
 import botocore.session
 from botocore.credentials import Credentials
@@ -59,7 +61,7 @@ class Endpoint:
     use_dualstack: bool | None
 
     def options(self) -> dict[str, Any]:
-        """As boto3's `Session.client` wants it."""
+        """As botocore's `Session.create_client` wants it."""
         config = botocore.config.Config(
             use_fips_endpoint=self.use_fips, use_dualstack_endpoint=self.use_dualstack, **_CALLS
         )
@@ -83,7 +85,7 @@ class _Profile:
         """The client for an endpoint. Raises botocore's errors."""
         with self._lock:
             if endpoint not in self._clients:
-                self._clients[endpoint] = client = self._opened().client(endpoint.service, **endpoint.options())
+                self._clients[endpoint] = client = self._opened().create_client(endpoint.service, **endpoint.options())
                 client.meta.events.register("before-call", _sign_as_acting)
             return self._clients[endpoint]
 
@@ -107,7 +109,7 @@ class _Profile:
             # botocore reads AWS_DEFAULT_REGION only; ECS and EKS give AWS_REGION.
             if not session.get_config_variable("region") and os.environ.get("AWS_REGION"):
                 session.set_config_variable("region", os.environ["AWS_REGION"])
-            self._session = boto3.Session(botocore_session=session)
+            self._session = session
         return self._session
 
 
