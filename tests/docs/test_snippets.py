@@ -7,21 +7,19 @@ import configparser
 import json
 import re
 import subprocess
-from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
 
 from ecr_refresher import options
-from ecr_refresher.core import wire
-from ecr_refresher.job import settings
 from ecr_refresher.job.settings import environment
 from ecr_refresher.job.settings.schema import Settings
+from tests.unit.job import settings_reader
+from tests.unit.job.settings_reader import HOST, PARTNER
 
 from .pages import PAGES, ROOT, Block, blocks, commands, prose
 
-HOST, PARTNER = "123456789012.dkr.ecr.us-east-1.amazonaws.com", "210987654321.dkr.ecr.eu-west-1.amazonaws.com"
 LANGUAGES = {"", "sh", "yaml", "json", "python", "ini", "promql", "mermaid", "toml"}
 SHELL = blocks("sh")
 YAML = blocks("yaml")
@@ -43,27 +41,35 @@ def is_settings(document: Any) -> bool:
 
 
 @of("yaml")
-def test_yaml_is_read_by_what_it_is_for(block: Block, tmp_path: Path) -> None:
+def test_yaml_is_read_by_what_it_is_for(block: Block) -> None:
     documents = list(yaml.safe_load_all(block.text))
     assert all(documents)
     for document in documents:
         if is_settings(document):
-            must_be_settings(block.text, document, tmp_path)
+            must_be_settings(block.text, document)
+        elif isinstance(document, dict) and "config" in document:  # values of the chart
+            must_be_settings(yaml.safe_dump(document["config"]), document["config"])
 
 
-def must_be_settings(text: str, document: dict[str, Any], tmp_path: Path) -> None:
+def must_be_settings(text: str, document: dict[str, Any]) -> None:
     """Settings are read by their reader; a part that leaves its registries to another snippet gets two."""
-    file = tmp_path / "settings.yaml"
     if "registries" not in document:
         several = "partner" in text or "docker" in document
         text = f"registries: [{HOST}{', {host: ' + PARTNER + ', name: partner}' if several else ''}]\n" + text
-    file.write_text(text)
-    _, warnings = settings.load(wire.Load(str(file)), {"HOME": str(tmp_path), "AWS_REGION": "us-east-1"}, euid=0)
+    _, warnings = settings_reader.load(text, euid=0)
     assert warnings == ()
 
 
 def test_there_are_settings_among_the_yaml() -> None:
     assert sum(is_settings(yaml.safe_load(block.text)) for block in YAML if "---" not in block.text) > 3
+
+
+def test_settings_files_in_the_repository_are_settings() -> None:
+    """Those of the examples, wherever they lie; the JSON Schema is held against them as well."""
+    files = [file for folder in ("examples", "deploy", "helm") for file in (ROOT / folder).rglob("*settings*/*.yaml")]
+    assert len(files) > 4
+    for file in files:
+        settings_reader.load(file.read_bytes(), euid=0)
 
 
 # --- shell ---------------------------------------------------------------------------------------------------------
@@ -98,30 +104,12 @@ def test_commands_are_found_wherever_they_stand() -> None:
     assert len([words for block in SHELL for words in commands(block.text)]) > 10
 
 
-def test_every_command_is_on_the_front_page() -> None:
-    (subparsers,) = (
-        action for action in options.parser()._actions if hasattr(action, "choices") and action.dest == "command"
-    )
-    assert subparsers.choices
-    front = (ROOT / "README.md").read_text()
-    assert [name for name in subparsers.choices if f"ecr-refresher {name}" not in front] == []
-
-
 def test_variables_in_the_pages_exist() -> None:
     known = {environment.CONFIG, *(environment.PREFIX + name for name in environment.KEYS)}
     known |= {"ECR_REFRESHER_TEST_REAL"}
     for page, path in PAGES.items():
         found = set(re.findall(r"\bECR_REFRESHER_[A-Z_]*[A-Z]\b", path.read_text()))
         assert found <= known | {"ECR_REFRESHER_PORT"}, page
-
-
-def test_environments_that_are_exported_are_settings(tmp_path: Path) -> None:
-    exported = [dict(re.findall(r"^export (\w+)=(.*)$", block.text, re.MULTILINE)) for block in SHELL]
-    found = [environ for environ in exported if any(name.startswith(environment.PREFIX) for name in environ)]
-    assert found
-    for environ in found:
-        _, warnings = settings.load(wire.Load(), {"HOME": str(tmp_path), **environ})
-        assert warnings == ()
 
 
 # --- the rest ------------------------------------------------------------------------------------------------------

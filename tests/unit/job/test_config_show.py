@@ -6,6 +6,8 @@ That what is shown means the same as what was read is tried for every settings f
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -134,3 +136,23 @@ def test_every_fault_of_a_policy_s_command_line_is_told(capsys: pytest.CaptureFi
 )
 def test_errors_name_units_and_the_key_that_was_meant(key: str, value: str, mend: str) -> None:
     assert mend in error({"refresh": {key: value}})
+
+
+def run(*words: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-P", "-m", "ecr_refresher", *words]
+    return subprocess.run(command, capture_output=True, text=True, check=False)
+
+
+def test_the_commands_by_the_command_line(file: str) -> None:
+    done = run("config", "show", "--config", file)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.startswith(f"# The settings in effect, from {file}")
+    assert run("config", "schema").stdout.startswith("{")
+    done = run("iam-policy", "push", "--repository", f"{HOST}/a", "--create-repository")
+    assert [each["Sid"] for each in json.loads(done.stdout)["Statement"]] == [
+        "EcrLogin",
+        "EcrPush",
+        "EcrCreateRepository",
+    ]
+    done = run("iam-policy", "pull", "--repository", "web")
+    assert (done.returncode, done.stdout) == (2, "")
