@@ -43,8 +43,9 @@ format: $(STAMP)  ## let ruff put the code in order
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-docs: $(STAMP)  ## the settings' reference in docs/settings.md, made of the schema
+docs: $(STAMP)  ## what of docs/settings.md and of the chart is made of the settings' schema
 	$(BIN)/python -m tests.docs.settings_page
+	$(BIN)/python -m tests.deploy.chart_made
 
 bench: $(STAMP)  ## the figures of the README: memory, time to first delivery, wake-ups
 	$(BIN)/python -m bench

@@ -6,6 +6,7 @@ import copy
 import itertools
 import json
 import os
+import re
 import subprocess
 import tarfile
 from pathlib import Path
@@ -130,6 +131,12 @@ def test_startup_and_liveness_are_probed_and_readiness_where_asked_for() -> None
     assert probes(probes={"readiness": {"enabled": True}})["readinessProbe"]["path"] == "/readyz"
     tls = {"server": {"tls_cert": "/etc/tls/tls.crt", "tls_key": "/etc/tls/tls.key"}}
     assert {get["scheme"] for get in probes(config=tls).values()} == {"HTTPS"}
+
+
+def test_the_user_is_the_image_s_own_and_airflow_s() -> None:
+    (image_user,) = re.findall(r"^USER (\d+:\d+)$", (parts.REPOSITORY / "Dockerfile").read_text(), re.MULTILINE)
+    security = only("Deployment", render())["spec"]["template"]["spec"]["securityContext"]
+    assert f"{security['runAsUser']}:{security['runAsGroup']}" == image_user == "50000:0"
 
 
 def test_the_startup_probe_is_more_patient_than_startupz() -> None:

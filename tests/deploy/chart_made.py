@@ -1,18 +1,21 @@
-"""The table of values in the chart's README, from the comments in values.yaml, as helm-docs would write it.
+"""What of the chart is made of something else; `make docs` puts it there, a test says whether it is up to date.
 
-`python -m tests.deploy.chart_readme` writes it; a test says whether it is up to date.
+The table of values in README.md is made of the comments in values.yaml, as helm-docs would do it. The part for `config`
+in values.schema.json is the settings' own schema, so that Helm refuses what the daemon would.
 """
 
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator
 
 import yaml
 
+from ecr_refresher.job.settings.json_schema import json_schema
 from tests.deploy.chart import CHART
 
-BEGIN = "<!-- by tests/deploy/chart_readme.py, from values.yaml: begin -->\n"
+BEGIN = "<!-- by tests/deploy/chart_made.py, from values.yaml: begin -->\n"
 END = "<!-- end -->\n"
 
 
@@ -22,6 +25,18 @@ def readme() -> str:
     _, marked, after = rest.partition(END)
     assert marked, f"README.md has lost {BEGIN} or {END}"
     return "".join([before, BEGIN, table(), END, after])
+
+
+def schema() -> str:
+    """What values.schema.json must hold."""
+    made = json.loads((CHART / "values.schema.json").read_text())
+    settings = json_schema()
+    del settings["$schema"]
+    made["$defs"] = settings.pop("$defs")
+    del made["$defs"]["ServerEntry"]["properties"]["listen"]  # the chart's business
+    made["properties"]["config"] = settings
+    text = json.dumps(made, indent=2, ensure_ascii=False)
+    return re.sub(r"\{(\d+),\d{4,}\}", r"{\1,}", text) + "\n"  # Helm's regular expressions count to 1000
 
 
 def table() -> str:
@@ -63,3 +78,4 @@ def comment_above(lines: list[str], number: int) -> str:
 
 if __name__ == "__main__":
     (CHART / "README.md").write_text(readme())
+    (CHART / "values.schema.json").write_text(schema())
