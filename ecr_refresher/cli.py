@@ -105,6 +105,17 @@ def _iam_policy(given: argparse.Namespace) -> int:
     return _in_the_foreground("iam_policy", iam_policy)
 
 
+def _cleanup(given: argparse.Namespace) -> int:
+    def cleanup() -> tuple[int, str]:
+        from .job import once
+        from .job.cleanup import command
+
+        status, text, document = command.run(_source(given), dry_run=given.dry_run)
+        return status, once.dump(document) if given.json else text
+
+    return _in_the_foreground("cleanup", cleanup)
+
+
 def _demo(given: argparse.Namespace) -> int:
     from .standins import demo
 
@@ -117,6 +128,7 @@ _COMMANDS = {
     "check": _check,
     "status": _status,
     "config": _config,
+    "cleanup": _cleanup,
     "iam-policy": _iam_policy,
     "demo": _demo,
 }

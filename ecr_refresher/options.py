@@ -31,6 +31,7 @@ def parser() -> argparse.ArgumentParser:
     _once(commands)
     _check(commands)
     _status(commands)
+    _cleanup(commands)
     _config(commands)
     _iam_policy(commands)
     _demo(commands)
@@ -125,6 +126,24 @@ examples:
   ecr-refresher status --url https://host:9719 --ca ca.pem
   ecr-refresher status --json | jq .slots
   HEALTHCHECK CMD ["ecr-refresher", "status", "--live"]
+"""
+
+
+def _cleanup(commands: _Commands[argparse.ArgumentParser]) -> None:
+    cleanup = _command(commands, "cleanup", _CLEANUP, "remove old containers and images, once")
+    cleanup.add_argument("--dry-run", action="store_true", help="say what would go, in order, and what stays and why")
+    cleanup.add_argument("--json", action="store_true", help="print the result as JSON")
+
+
+_CLEANUP = """\
+Removes ended containers, and unused images while the disk is too full, by the
+rules of `cleanup` in the settings; the least recently used images go first.
+Needs the engine's socket. Exits 1 if the engine or its disk can't be seen.
+
+examples:
+  ecr-refresher cleanup --dry-run            what would go, what stays, and why
+  ecr-refresher cleanup --config settings.yaml
+  ecr-refresher cleanup --json | jq .removed
 """
 
 

@@ -7,6 +7,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Literal
 
+from .cleanup_rules import ContainerRules, ImageRules
+
 PRIVATE, PUBLIC = "ecr", "ecr-public"
 OWN = "default"  # the name of the caller's own registry, until its host is known
 
@@ -170,6 +172,21 @@ class Engine:
 
 
 @dataclass(frozen=True, slots=True)
+class Cleanup:
+    """Which engine is kept free of old containers and images, by which rules, and how often."""
+
+    enabled: bool = False  # in the daemon; by hand it can always be done
+    engine: Engine = field(default_factory=lambda: Engine("unix:///var/run/docker.sock"))
+    every: float = 60.0
+    dry_run: bool = False
+    state_file: str = ""
+    data_root: str | None = None  # where the engine's data are seen from here, if not where it says
+    containers: ContainerRules = field(default_factory=ContainerRules)
+    images: ImageRules = field(default_factory=ImageRules)
+    build_cache_max: int | None = None  # bytes; None leaves it alone
+
+
+@dataclass(frozen=True, slots=True)
 class DockerConfig:
     """One `config.json`, the registries that belong into it, and how it must be owned."""
 
@@ -241,6 +258,7 @@ class Plan:
     airflows: tuple[Airflow, ...] = ()
     dockers: tuple[DockerConfig, ...] = ()
     refresh: Refresh = field(default_factory=Refresh)
+    cleanup: Cleanup = field(default_factory=Cleanup)
     server: Server = field(default_factory=Server)
     log: Log = field(default_factory=Log)
     settings_file: str | None = None

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal
 
 from . import codec
 from .model import Failure, Outcome
@@ -37,7 +37,7 @@ class Order:
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """One pass."""
+    """One pass; or one cleanup; or the order to listen to the engine's events until killed."""
 
     id: int
     ends_at: float  # on the boot clock, which all processes of a machine share
@@ -49,6 +49,8 @@ class Job:
     clock_offset: float | None = None  # AWS's time minus the boot clock, once measured
     force: bool = False
     dry_run: bool = False
+    kind: Literal["pass", "cleanup", "listen"] = "pass"
+    valid_hosts: tuple[str, ...] = ()  # for a cleanup: registries whose credential is valid now
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,14 +127,52 @@ class Delivered:
 
 
 @dataclass(frozen=True, slots=True)
+class Listening:
+    """The engine's events are heard from now on, until `Hindered` says otherwise."""
+
+
+@dataclass(frozen=True, slots=True)
+class Removed:
+    """A cleanup has removed something, or would have."""
+
+    what: str  # container, image, build_cache
+    name: str
+    freed: int = 0
+    dry_run: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Hindered:
+    """A cleanup, or the listener, could not do something; it is tried again in the next."""
+
+    what: str  # container, image, build_cache, engine, disk, state_file, events
+    failure: Failure
+    name: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Swept:
+    """What a cleanup has left; sizes in bytes."""
+
+    ended: bool  # it came to its end, whatever single things may have hindered it
+    duration_s: float = 0.0
+    disk_used: int | None = None
+    disk_total: int | None = None
+    image_bytes: int | None = None
+    images: int = 0
+    protected: dict[str, int] = field(default_factory=dict)  # why -> how many images
+    short: bool = False  # a mark is still exceeded, and nothing more may go
+    dry_run: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class Done:
     """The pass came to its end; without this line it did not."""
 
 
-Line = Planned | Refused | Clock | Looked | Fetched | Proved | Delivered | Done
-_KINDS: dict[str, type[Line]] = {
-    kind.__name__.lower(): kind for kind in (Planned, Refused, Clock, Looked, Fetched, Proved, Delivered, Done)
-}
+_LINES = (Planned, Refused, Clock, Looked, Fetched, Proved, Delivered, Listening, Removed, Hindered, Swept, Done)
+Line = Planned | Refused | Clock | Looked | Fetched | Proved | Delivered | Listening | Removed | Hindered | Swept | Done
+_KINDS: dict[str, type[Line]] = {kind.__name__.lower(): kind for kind in _LINES}
 
 
 def dump_job(job: Job) -> bytes:

@@ -34,6 +34,8 @@ def book(state: State, job: int, line: wire.Line, now: float) -> Stepped:
             return _delivered(state, line, now), []
         case wire.Done():
             return replace(state, running=replace(state.running, done=True)), []
+        case _:
+            return state, []  # of a cleanup: not this worker's business
 
 
 def _planned(state: State, line: wire.Planned, now: float) -> Stepped:

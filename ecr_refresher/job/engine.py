@@ -1,20 +1,42 @@
-"""The Docker engine: has it prove a login, as the `docker login` command does. Nothing is kept there."""
+"""The Docker engine: a client of it, its errors in our words, and the proof of a login, which leaves nothing there."""
 
 from __future__ import annotations
 
 import contextlib
-from typing import Any
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
 
 from ..core.model import Credential, Failed, Reason
 from ..core.plan import Engine
+
+if TYPE_CHECKING:
+    from docker import APIClient
 
 TIMEOUT_S = 8
 
 
 def login(engine: Engine, host: str, credential: Credential) -> None:
     """Have the engine try the login at the registry. Raises Failed; every finding is a warning."""
-    import docker
-    from docker.errors import APIError, DockerException
+    from docker.errors import APIError
+
+    with told(engine), contextlib.closing(client(engine)) as api:
+        try:
+            # Without reauth a second login is answered from docker-py's memory without asking anybody.
+            api.login(credential.username, credential.secret.reveal(), registry=host, reauth=True)
+        except APIError as error:
+            # The engine answers 500 to a wrong login, with the registry's text; it is not kept: it may quote.
+            status = error.status_code
+        else:
+            return
+    raise Failed(
+        Reason.DENIED,
+        f"the engine at {engine.url} could not log in at {host} ({status}); see journalctl -u docker",
+    )
+
+
+def client(engine: Engine, timeout_s: int = TIMEOUT_S) -> APIClient:
+    """A client of the engine, which has answered with its version. Use it within `told`."""
+    from docker import APIClient
     from docker.tls import TLSConfig
 
     tls: Any = None
@@ -22,19 +44,23 @@ def login(engine: Engine, host: str, credential: Credential) -> None:
         tls = TLSConfig(client_cert=(engine.tls_cert, engine.tls_key), ca_cert=engine.tls_ca, verify=True)
     elif engine.tls_ca:
         tls = TLSConfig(ca_cert=engine.tls_ca, verify=True)
+    return APIClient(base_url=engine.url, version="auto", timeout=timeout_s, tls=tls or False)
+
+
+@contextlib.contextmanager
+def told(engine: Engine) -> Iterator[None]:
+    """Raise what goes wrong with the engine inside as Failed; the original error is not attached."""
+    from docker.errors import APIError, DockerException
+
     try:
-        made = docker.DockerClient(base_url=engine.url, version="auto", timeout=TIMEOUT_S, tls=tls or False)
-        with contextlib.closing(made) as client:
-            # Without reauth a second login is answered from docker-py's memory without asking anybody.
-            client.login(credential.username, credential.secret.reveal(), registry=host, reauth=True)
+        yield
     except APIError as error:
-        # The engine answers 500 to a wrong login, with the registry's text; that text is not kept: it may quote.
-        raise Failed(
-            Reason.DENIED,
-            f"the engine at {engine.url} could not log in at {host} ({error.status_code}); see journalctl -u docker",
-        ) from None
-    except (DockerException, OSError) as error:
-        raise Failed(Reason.TRANSIENT, _unreachable(engine.url, error)) from None
+        said = Failed(Reason.TRANSIENT, f"the engine at {engine.url} refused a request ({error.status_code})")
+    except (DockerException, OSError) as error:  # those of requests are OSErrors
+        said = Failed(Reason.TRANSIENT, _unreachable(engine.url, error))
+    else:
+        return
+    raise said
 
 
 def _unreachable(url: str, error: Exception) -> str:

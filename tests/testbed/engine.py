@@ -29,7 +29,8 @@ class Engine:
 
     image = IMAGE
 
-    def __init__(self, machine: Machine, record: Record, log_file: Path) -> None:
+    def __init__(self, machine: Machine, record: Record, log_file: Path, disk_mb: int | None = None) -> None:
+        """`disk_mb` gives it a disk of its own for its data, of that size."""
         # A short path: names of unix sockets end at 107 characters.
         self.directory = Path(tempfile.mkdtemp(prefix="ecrtb-"))
         record.directory(self.directory)
@@ -40,6 +41,11 @@ class Engine:
         self._bridge = machine.add_bridge()
         self._process = Process(record, "dockerd")
         (self.directory / "daemon.json").write_text("{}")
+        self.data_root = self.directory / "data"
+        if disk_mb is not None:
+            self.data_root.mkdir()
+            mount = ["mount", "-t", "tmpfs", "-o", f"size={disk_mb}m", "tmpfs", str(self.data_root)]
+            subprocess.run(mount, check=True, capture_output=True)
 
     def start(self) -> None:
         """Start it; return once it answers."""
@@ -47,7 +53,7 @@ class Engine:
             [
                 parts.DOCKERD,
                 f"--host={self.url}",
-                f"--data-root={self.directory / 'data'}",
+                f"--data-root={self.data_root}",
                 f"--exec-root={self.directory / 'exec'}",
                 f"--pidfile={self.directory / 'dockerd.pid'}",
                 f"--config-file={self.directory / 'daemon.json'}",  # not the machine's

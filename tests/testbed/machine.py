@@ -45,7 +45,9 @@ class Machine:
         rewrite_hosts(self._hosts, [f"{ADDRESS} {host}"])
 
     def add_bridge(self) -> str:
-        """A bridge for containers, so that the engine of the machine keeps its own."""
+        """A bridge for containers, one for all our engines; that of the machine keeps its own."""
+        if _has_link(BRIDGE):
+            return BRIDGE
         ip("link", "add", BRIDGE, "type", "bridge")
         ip("addr", "add", BRIDGE_NETWORK, "dev", BRIDGE)
         ip("link", "set", BRIDGE, "up")
@@ -81,8 +83,7 @@ class Machine:
         if os.geteuid() == 0 and parts.IP.exists():
             if LABEL in ip("-o", "addr", "show", "dev", "lo"):
                 ip("addr", "del", f"{ADDRESS}/32", "dev", "lo")
-            # Not by /sys: mounted for another network namespace, it shows that one's links.
-            if f" {BRIDGE}:" in ip("-o", "link", "show"):
+            if _has_link(BRIDGE):
                 ip("link", "del", BRIDGE)
 
 
@@ -92,6 +93,11 @@ def ip(*words: str) -> str:
     if done.returncode:
         raise parts.Missing(f"`ip {' '.join(words)}`: {done.stderr.strip()}")
     return done.stdout
+
+
+def _has_link(name: str) -> bool:
+    """Not by /sys: mounted for another network namespace, it shows that one's links."""
+    return f" {name}:" in ip("-o", "link", "show")
 
 
 def rewrite_hosts(path: Path, lines: list[str]) -> None:

@@ -8,7 +8,7 @@ import pwd
 from collections.abc import Sequence
 
 from ...core import plan
-from . import tls
+from . import engine
 from .paths import Paths
 from .problems import Place, Problems, quoted
 from .registries import Registries
@@ -44,7 +44,7 @@ def resolve(
                 mode=entry.mode,
                 uid=uid,
                 gid=gid,
-                engine=_engine(entry, place, paths, problems),
+                engine=engine.resolve(entry, place, paths, problems),
                 required=entry.required,
                 engine_required=entry.engine_required,
             )
@@ -121,20 +121,3 @@ def _group(group: str) -> int | None:
         return grp.getgrnam(group).gr_gid
     except KeyError:
         return None
-
-
-def _engine(entry: DockerEntry, place: Place, paths: Paths, problems: Problems) -> plan.Engine | None:
-    files = {"tls_ca": entry.tls_ca, "tls_cert": entry.tls_cert, "tls_key": entry.tls_key}
-    given = [key for key, file in files.items() if file is not None]
-    if problems.is_spoiled((*place, "engine")):
-        return None
-    if entry.engine is None or entry.engine.startswith("unix:"):
-        for key in given:
-            problems.error((*place, key), "goes with an engine at tcp://; remove it, or give that engine")
-        return None if entry.engine is None else plan.Engine(entry.engine)
-    tls.check_pair(entry.tls_cert, entry.tls_key, place, problems)
-    if not given:
-        problems.warn((*place, "engine"), "tcp:// without tls_ca: the registry's login goes there unencrypted")
-    return plan.Engine(
-        entry.engine, paths.absolute(entry.tls_ca), paths.absolute(entry.tls_cert), paths.absolute(entry.tls_key)
-    )

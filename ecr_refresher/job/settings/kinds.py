@@ -232,6 +232,34 @@ Listen = Annotated[
         lambda value, _: str(value),
     ),
 ]
+Label = Annotated[
+    str, matching("label", values.LABEL_PATTERN, "is no label; write key, or key=value", "keep", "team=data")
+]
+ImagePattern = Annotated[
+    str,
+    matching(
+        "pattern of image names",
+        r"[A-Za-z0-9_./:*?\[\]!@-]{1,300}",
+        "is no pattern of image names; write e.g. '*/base:*', with * for anything",
+        "*/base:*",
+    ),
+]
+Share = Annotated[
+    float,
+    Kind(
+        values.percent,
+        {"title": "share", "type": "string", "pattern": f"^{values.PERCENT_PATTERN}$", "examples": ["80%"]},
+        lambda value, _: f"{100 * value:g}%",
+    ),
+]
+Size = Annotated[
+    int,
+    Kind(
+        values.size,
+        {"title": "size", "type": "string", "pattern": f"^{values.SIZE_PATTERN}$", "examples": ["50GB", "50GiB"]},
+        lambda value, _: values.written_size(value),
+    ),
+]
 AirflowUrl = Annotated[str, url(urls.airflow_url, "https://airflow.example.com")]
 SecureUrl = Annotated[str, url(urls.secure_url, "https://127.0.0.1:8443")]
 EngineUrl = Annotated[

@@ -40,6 +40,17 @@ class Paths:
             directory = home and os.path.join(home, ".docker")
         return directory and os.path.join(self.expanded(directory), "config.json")
 
+    def state_directory(self) -> str | None:
+        """Where state outlives a restart: systemd's own directory for the service, else this user's; None without."""
+        given = self._environ.get("STATE_DIRECTORY", "").split(":")[0]
+        if given:
+            return self.expanded(given)
+        above = self._environ.get("XDG_STATE_HOME", "")
+        home = self.home()
+        if not above.startswith("/"):
+            above = os.path.join(home, ".local", "state") if home else ""
+        return os.path.join(self.expanded(above), "ecr-refresher") if above else None
+
     def aws_region(self, profile: str | None = None) -> tuple[str, str]:
         """Where the AWS region is set, and the region; both empty where it is not. A profile's own comes first."""
         file = self.expanded(self._environ.get("AWS_CONFIG_FILE") or "~/.aws/config")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ...core import plan
-from . import airflow, docker, registries, tls
+from . import airflow, cleanup, docker, registries, tls
 from .paths import Paths
 from .problems import Problems
 from .schema import DockerEntry, RefreshEntry, ServerEntry, Settings
@@ -17,13 +17,12 @@ def resolve(settings: Settings, paths: Paths, problems: Problems, euid: int) -> 
     if not settings.airflow and not settings.docker and not problems.is_spoiled(("airflow",)):
         dockers = [DockerEntry()]  # what `docker login` would do
         problems.show_as(("docker", 0), problems.show(("docker",)))
-    if settings.cleanup.enabled:
-        problems.error(("cleanup", "enabled"), "is not available in this version; write false, or remove it")
     return plan.Plan(
         registries=known.every,
         airflows=airflows,
         dockers=docker.resolve(dockers, known, paths, problems, euid),
         refresh=_refresh(settings.refresh, problems),
+        cleanup=cleanup.resolve(settings.cleanup, paths, problems),
         server=_server(settings.server, paths, problems),
         log=plan.Log(settings.log.level, settings.log.format),
     )

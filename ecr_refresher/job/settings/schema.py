@@ -26,6 +26,8 @@ from .kinds import (
     ExternalId,
     Host,
     Image,
+    ImagePattern,
+    Label,
     Listen,
     Mode,
     Name,
@@ -38,6 +40,8 @@ from .kinds import (
     SecretPath,
     SecureUrl,
     SessionName,
+    Share,
+    Size,
     Text,
     Variable,
     duration,
@@ -47,7 +51,7 @@ from .shorter import Keys, Or, OrOne
 
 CONNECTION_ID = r"[\w.-]{1,200}"  # as Airflow takes it
 
-_RULES, _LOG = plan.Refresh(), plan.Log()
+_RULES, _LOG, _CLEANUP = plan.Refresh(), plan.Log(), plan.Cleanup()
 
 
 class Section(BaseModel):
@@ -269,11 +273,99 @@ class RefreshEntry(Section):
     """Try a new token at the registry before it is delivered."""
 
 
-class CleanupEntry(Section):
-    """Old containers and images."""
+class CleanupContainersEntry(Section):
+    """Which containers go: those that have ended, or were never started."""
 
-    enabled: Bool = False
-    """Not available in this version."""
+    enabled: Bool = _CLEANUP.containers.enabled
+    """Remove containers."""
+
+    exited_for: Annotated[float, duration(0.0)] = _CLEANUP.containers.exited_for
+    """How long ago they must have ended; of those never started: how long ago they were made."""
+
+    of: Annotated[str, one_of("registries", "all")] = "registries"
+    """Only those of images of our registries, or all."""
+
+    keep_labels: Annotated[list[Label], Or(NAMES_SCHEMA)] = Field(default_factory=list)
+    """Containers with one of these labels stay; `key`, or `key=value`."""
+
+    only_labels: Annotated[list[Label], Or(NAMES_SCHEMA)] = Field(default_factory=list)
+    """Only containers with all of these labels go."""
+
+
+class CleanupImagesEntry(Section):
+    """Which unused images go, and when: the least recently used first, while a mark is exceeded."""
+
+    enabled: Bool = _CLEANUP.images.enabled
+    """Remove images."""
+
+    when_disk_above: Share | None = None
+    """Remove images while the disk that holds the engine's data is fuller than this. Default: `80%`, without
+    `max_size`."""
+
+    until_below: Share | None = None
+    """Once begun, go on until it is less full than this. Default: 10 points below `when_disk_above`."""
+
+    max_size: Size | None = None
+    """Remove images while all of them together are bigger than this; layers that they share count once."""
+
+    unused_for: Annotated[float, duration(0.0)] = _CLEANUP.images.unused_for
+    """How long ago an image's last use must be; of those never used: how long ago it was first seen."""
+
+    keep: Annotated[list[ImagePattern], Or(NAMES_SCHEMA)] = Field(default_factory=list)
+    """Images that stay: names with `*` for anything, with or without the registry's host."""
+
+    of: Annotated[str, one_of("registries", "all")] = "registries"
+    """Only images of our registries that can be pulled again, or all: those that were built here and never pushed,
+    too."""
+
+
+class CleanupBuildCacheEntry(Section):
+    """The cache of BuildKit."""
+
+    max_size: Size | None = None
+    """Prune the build cache to this size, what was not used for longest first. Default: it is left alone."""
+
+
+class CleanupEntry(Section):
+    """Old containers and images: by use, not by age. `ecr-refresher cleanup` goes by the same rules."""
+
+    enabled: Bool = _CLEANUP.enabled
+    """Have the daemon clean up. Needs the engine's socket."""
+
+    engine: EngineUrl = _CLEANUP.engine.url
+    """The Docker engine to keep clean."""
+
+    tls_ca: Path | None = None
+    """For an engine at `tcp://`: the CA certificates (PEM) to trust."""
+
+    tls_cert: Path | None = None
+    """For an engine at `tcp://`: the certificate (PEM) to show it."""
+
+    tls_key: Path | None = None
+    """For an engine at `tcp://`: that certificate's key."""
+
+    every: Annotated[float, duration(1.0, 86400.0)] = _CLEANUP.every
+    """How often it looks whether something may go."""
+
+    dry_run: Bool = _CLEANUP.dry_run
+    """Remove nothing; log what would go."""
+
+    state_file: Path | None = None
+    """Where last uses are remembered; of a directory, the `cleanup.json` inside it. Default: in `$STATE_DIRECTORY`,
+    else in `$XDG_STATE_HOME/ecr-refresher`, else in `~/.local/state/ecr-refresher`."""
+
+    data_root: Path | None = None
+    """Where the engine's data are seen from here, to measure their disk. Default: where the engine says; in a
+    container of that engine: found by itself."""
+
+    containers: CleanupContainersEntry = CleanupContainersEntry()
+    """Which containers go."""
+
+    images: CleanupImagesEntry = CleanupImagesEntry()
+    """Which images go, and when."""
+
+    build_cache: CleanupBuildCacheEntry = CleanupBuildCacheEntry()
+    """The cache of BuildKit."""
 
 
 class ServerEntry(Section):

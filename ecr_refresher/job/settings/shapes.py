@@ -29,6 +29,16 @@ def spell_out(tree: dict[str, Tree], problems: Problems) -> None:
     for entry in _entries(tree, "docker"):
         if isinstance(names := entry.get("registries"), str):
             entry["registries"] = [*_names(names)]
+    _cleanup(tree)
+
+
+def _cleanup(tree: dict[str, Tree]) -> None:
+    """Lists of labels and patterns may be given as one text, with commas."""
+    cleanup = tree.get("cleanup")
+    for section, key in (("containers", "keep_labels"), ("containers", "only_labels"), ("images", "keep")):
+        entry = cleanup.get(section) if isinstance(cleanup, dict) else None
+        if isinstance(entry, dict) and isinstance(names := entry.get(key), str):
+            entry[key] = [*_names(names)]
 
 
 def _entries(tree: dict[str, Tree], section: str) -> list[dict[str, Tree]]:

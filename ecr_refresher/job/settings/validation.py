@@ -10,7 +10,10 @@ from pydantic import ValidationError
 from .problems import Place, Problems, did_you_mean
 from .schema import (
     AirflowEntry,
+    CleanupBuildCacheEntry,
+    CleanupContainersEntry,
     CleanupEntry,
+    CleanupImagesEntry,
     ConnectionEntry,
     DockerEntry,
     HeaderEntry,
@@ -22,6 +25,12 @@ from .schema import (
     Settings,
 )
 from .yaml_file import Tree
+
+CLEANUP_SECTIONS: Mapping[str, type[Section]] = {
+    "containers": CleanupContainersEntry,
+    "images": CleanupImagesEntry,
+    "build_cache": CleanupBuildCacheEntry,
+}
 
 
 def validate(tree: dict[str, Tree], problems: Problems) -> Settings:
@@ -65,7 +74,7 @@ def _section(place: Place) -> type[Section]:
         "airflow": AirflowEntry if len(place) <= 2 else HeaderEntry if place[2] == "headers" else ConnectionEntry,
         "docker": DockerEntry,
         "refresh": RefreshEntry,
-        "cleanup": CleanupEntry,
+        "cleanup": CLEANUP_SECTIONS.get(str(place[1]), CleanupEntry) if len(place) > 1 else CleanupEntry,
         "server": ServerEntry,
         "log": LogEntry,
     }

@@ -15,6 +15,12 @@ DURATION_MAX_S = 366 * 86400.0
 _UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
 _DURATION = re.compile(r"(?:\d+(?:\.\d+)?(?:d|h|ms|m|s))+", re.ASCII)
 _DURATION_PART = re.compile(r"(\d+(?:\.\d+)?)(d|h|ms|m|s)", re.ASCII)
+PERCENT_PATTERN = r"(\d{1,3}(?:\.\d+)?)\s?%"
+SIZE_PATTERN = r"(\d{1,15}(?:\.\d+)?)\s?([kKMGT]i?B|B)"
+LABEL_PATTERN = r"[^\s=]{1,200}(?:=.{0,200})?"
+_SIZES = {"B": 1} | {
+    f"{unit}{kind}": base**power for power, unit in enumerate("KMGT", 1) for kind, base in (("B", 1000), ("IB", 1024))
+}
 _HOST = re.compile(r"[A-Za-z0-9._-]{0,253}")
 _PATH_PART = r"[a-z0-9]+(?:(?:\.|__?|-+)[a-z0-9]+)*"
 
@@ -118,6 +124,29 @@ def written(duration_s: float) -> str:
         if duration_s >= _UNITS[unit] and duration_s % _UNITS[unit] == 0:
             return f"{duration_s / _UNITS[unit]:.0f}{unit}"
     return f"{duration_s * 1000:.3f}".rstrip("0").rstrip(".") + "ms"
+
+
+def percent(value: object) -> float:
+    """Read a share: `80%`; gives it as a fraction."""
+    match = re.fullmatch(PERCENT_PATTERN, single(value), re.ASCII)
+    if match is None or not 0 < float(match[1]) < 100:
+        raise ValueError("is no share between 0% and 100%; write e.g. 80%")
+    return float(match[1]) / 100
+
+
+def size(value: object) -> int:
+    """Read a size: `50GB` and `500MB` as docker shows them, `50GiB`; gives bytes."""
+    match = re.fullmatch(SIZE_PATTERN, single(value), re.ASCII)
+    if match is None:
+        raise ValueError("is no size; write e.g. 50GB, 500MB or 50GiB")
+    factor = _SIZES[match[2].upper()]
+    return int(float(match[1]) * factor)
+
+
+def written_size(count: int) -> str:
+    """A size as one writes it, in the largest unit that leaves no fraction."""
+    unit = max((unit for unit in _SIZES if count % _SIZES[unit] == 0 and count), key=_SIZES.__getitem__, default="B")
+    return f"{count // _SIZES[unit]}{unit.replace('IB', 'iB').replace('KB', 'kB')}"
 
 
 def no_bare_secret(value: object) -> object:

@@ -1,0 +1,29 @@
+"""What may be removed from a host, and when: settings after reading. Durations in seconds, sizes in bytes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class ContainerRules:
+    """Ended containers. A label is `key` or `key=value`."""
+
+    enabled: bool = True
+    exited_for: float = 3600.0
+    every: bool = False  # of all images, not only of our registries'
+    keep_labels: tuple[str, ...] = ()  # one of them will do
+    only_labels: tuple[str, ...] = ()  # all of them must be there
+
+
+@dataclass(frozen=True, slots=True)
+class ImageRules:
+    """Unused images, while a mark is exceeded. Shares are of the disk that holds the engine's data."""
+
+    enabled: bool = True
+    when_disk_above: float | None = 0.8
+    until_below: float = 0.7
+    max_size: int | None = None
+    unused_for: float = 86400.0
+    keep: tuple[str, ...] = ()  # patterns of names, as a shell has them
+    every: bool = False

@@ -1,0 +1,144 @@
+"""The engine's events: what each says of an image's use, and the stream of them, heard in a thread of its own."""
+
+from __future__ import annotations
+
+import contextlib
+import queue
+import threading
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Literal
+
+from . import names
+from .last_use import History
+from .policy import Container, Image
+
+if TYPE_CHECKING:
+    from docker import APIClient
+    from docker.types.daemon import CancellableStream
+
+USES = {
+    "container": ("create", "start", "restart", "die", "exec_create", "exec_start", "commit"),
+    "image": ("pull", "push", "tag", "import", "load", "build", "save"),
+}
+REMOVALS = ("delete", "untag", "destroy")
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """One event that matters: of a container, `id` is its own, and `image` is the name that it was made with."""
+
+    at: float  # on the engine's clock
+    kind: Literal["container", "image"]
+    action: str
+    id: str
+    image: str
+    name: str = ""  # of a 'tag': the name that was given
+
+    @property
+    def is_use(self) -> bool:
+        return self.action in USES[self.kind]
+
+
+def parse(raw: Any) -> Event | None:
+    """Read one event of the engine; None for those that say nothing of images."""
+    try:
+        kind, actor = raw["Type"], raw["Actor"]
+        action = str(raw["Action"]).partition(":")[0]  # 'exec_start: sh -c …'
+        if kind not in USES or action not in (*USES[kind], *REMOVALS):
+            return None
+        attributes = actor.get("Attributes") or {}
+        image = attributes.get("image", "") if kind == "container" else actor["ID"]
+        name = attributes.get("name", "") if action == "tag" else ""
+        return Event(raw["timeNano"] / 1e9, kind, action, str(actor["ID"]), str(image), str(name))
+    except (KeyError, TypeError, AttributeError):
+        return None
+
+
+@dataclass(slots=True)
+class Index:
+    """Which image a name, or a container, means now."""
+
+    names: dict[str, str] = field(default_factory=dict)
+    ids: dict[str, frozenset[str]] = field(default_factory=dict)  # image -> its names
+    containers: dict[str, str] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, images: Iterable[Image], containers: Iterable[Container]) -> Index:
+        index = cls()
+        for image in images:
+            index.put(image.id, image.names)
+        index.containers = {container.id: container.image_id for container in containers}
+        return index
+
+    def put(self, image_id: str, image_names: Iterable[str]) -> None:
+        self.drop(image_id)
+        self.ids[image_id] = frozenset(image_names)
+        self.names.update(dict.fromkeys(image_names, image_id))
+
+    def drop(self, image_id: str) -> None:
+        for name in self.ids.pop(image_id, ()):
+            if self.names.get(name) == image_id:
+                del self.names[name]
+
+    def meant_by(self, event: Event, history: History, *, late: bool) -> frozenset[str]:
+        """The images that an event tells of.
+
+        A name is good for the moment: of an event that comes `late` it may have moved on to another image, so all
+        count that ever had a name in its repository. So it is where the name means nothing here.
+        """
+        if event.kind == "container" and (image_id := self.containers.get(event.id)):
+            return frozenset({image_id})
+        exact = self._exact(event.image)
+        if exact and not late:
+            return exact
+        repository = names.repository(event.image)
+        return exact.union(image_id for image_id, seen in history.images.items() if repository in seen.repositories)
+
+    def _exact(self, name: str) -> frozenset[str]:
+        for spelled in (name, f"{name}:latest", f"sha256:{name}"):
+            if spelled in self.names:
+                return frozenset({self.names[spelled]})
+            if spelled in self.ids:
+                return frozenset({spelled})
+        short = name.removeprefix("sha256:")
+        if len(short) >= 12:
+            return frozenset(image_id for image_id in self.ids if image_id.removeprefix("sha256:").startswith(short))
+        return frozenset()
+
+
+class Stream:
+    """All events from `since` on (on the engine's clock). A thread takes them in, so that none has to wait."""
+
+    def __init__(self, api: APIClient, since: float) -> None:
+        self._stream = _events(api, since=f"{since:.9f}")
+        self._queue: queue.SimpleQueue[Event | None] = queue.SimpleQueue()
+        threading.Thread(target=self._hear, name="events", daemon=True).start()
+
+    def _hear(self) -> None:
+        with contextlib.suppress(Exception):  # whatever it is, it is the end of the stream
+            for raw in self._stream:
+                if (event := parse(raw)) is not None:
+                    self._queue.put(event)
+        self._queue.put(None)
+
+    def next(self, timeout_s: float | None = None) -> Event | None:
+        """The next event; None at the end of the stream. Raises queue.Empty if none comes in time."""
+        return self._queue.get(timeout=timeout_s) if timeout_s != 0 else self._queue.get_nowait()
+
+    def close(self) -> None:
+        with contextlib.suppress(Exception):
+            self._stream.close()
+
+
+def kept(api: APIClient, until: float) -> tuple[list[Event], float | None, int]:
+    """The events that the engine has kept: those that matter, when its oldest was, and how many it has."""
+    raw: list[Mapping[str, Any]] = list(_events(api, since="0", until=f"{until:.9f}"))
+    times = [one["timeNano"] / 1e9 for one in raw if "timeNano" in one]
+    found = [event for event in map(parse, raw) if event is not None]
+    return found, min(times, default=None), len(times)
+
+
+def _events(api: APIClient, **between: str) -> CancellableStream[Any]:
+    """The engine's stream; it takes seconds with nine decimals, docker-py's types know whole ones only."""
+    return api.events(decode=True, **between)  # type: ignore[call-overload, no-any-return]

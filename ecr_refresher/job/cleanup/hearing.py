@@ -1,0 +1,102 @@
+"""Keeps the history of uses up to date with one engine: catches up with what it has kept, then hears every event."""
+
+from __future__ import annotations
+
+import queue
+from typing import TYPE_CHECKING
+
+from ..clock import AwsClock
+from . import events, listing
+from .events import Event, Index, Stream
+from .last_use import History
+
+if TYPE_CHECKING:
+    from docker import APIClient
+
+
+def caught_up(history: History, index: Index, event: Event, heard_until: float, at: float) -> History:
+    """Take in an event that the engine has kept, if it was not heard before; `at` is when it was, on our clock."""
+    if event.at > heard_until:
+        if event.name and event.id in history.images:
+            history = history.named(event.id, [event.name], at)
+        if event.is_use:
+            history = history.used(index.meant_by(event, history, late=True) & history.images.keys(), at)
+    return history.heard(event.at)
+
+
+class Hearing:
+    """One connection's hearing; `history` is what is known at this moment.
+
+    `held` tells that `history` was up to date until the engine itself closed the stream. Errors of the engine are
+    raised as its client's: use it within `engine.told`.
+    """
+
+    def __init__(self, api: APIClient, clock: AwsClock, history: History | None, *, held: bool = False) -> None:
+        self._api, self._clock = api, clock
+        self.engine = listing.info(api)
+        now = clock.now()
+        self.skew = self.engine.time - now
+        late, oldest, count = events.kept(api, self.engine.time)
+        self._stream = Stream(api, self.engine.time)
+        try:
+            self.images, self.containers = listing.images(api), listing.containers(api)
+        except BaseException:
+            self._stream.close()
+            raise
+        self.index = Index.of(self.images, self.containers)
+        known = history or History(self.engine.id)
+        heard_until = known.heard_until if known.engine == self.engine.id else 0.0
+        self.history = known.resumed(self.engine.id, oldest, count, now, self.skew, held=held)
+        self.history = self.history.met(self.index.ids, now)
+        for event in late:
+            self.history = caught_up(self.history, self.index, event, heard_until, min(now, event.at - self.skew))
+
+    def __enter__(self) -> Hearing:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stream.close()
+
+    def wait(self, timeout_s: float | None) -> bool:
+        """Take in the next event. False at the end of the stream; raises queue.Empty if none comes in time."""
+        event = self._stream.next(timeout_s)
+        if event is None:
+            return False
+        self._take(event)
+        return True
+
+    def drain(self) -> None:
+        """Take in all that has been said so far. Raises ConnectionError if the stream has ended."""
+        try:
+            while self.wait(0):
+                pass
+        except queue.Empty:
+            return
+        raise ConnectionError("the engine's events have ended")
+
+    def _take(self, event: Event) -> None:
+        now = self._clock.now()
+        if event.kind == "image":
+            self._look_at(event)
+        meant = self.index.meant_by(event, self.history, late=False)
+        if event.kind == "container" and event.action == "create" and len(meant) == 1:
+            (self.index.containers[event.id],) = meant
+        elif event.action == "destroy":
+            self.index.containers.pop(event.id, None)
+        if event.is_use:
+            self.history = self.history.used(meant & self.index.ids.keys(), now)
+        self.history = self.history.heard(event.at)
+
+    def _look_at(self, event: Event) -> None:
+        """Names have come or gone: ask which this image has now."""
+        from docker.errors import APIError
+
+        if event.action != "delete":
+            try:
+                image = listing.image(listing.inspect_image(self._api, event.id))
+            except APIError:  # gone meanwhile; its 'delete' is on the way
+                return
+            self.index.put(image.id, image.names)
+            self.history = self.history.named(image.id, image.names, self._clock.now())
+        else:
+            self.index.drop(event.id)

@@ -1,0 +1,106 @@
+"""What there is on the engine: its own answers, as the policy's words."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from datetime import datetime
+from hashlib import sha256
+from typing import TYPE_CHECKING, Any
+
+from .policy import Container, Image
+
+if TYPE_CHECKING:
+    from docker import APIClient
+
+LOOKUPS_AT_ONCE = 4
+_FRACTION = re.compile(r"(\.\d{1,6})\d*")
+
+
+@dataclass(frozen=True, slots=True)
+class EngineInfo:
+    """Who it is, where it keeps its data (as it sees it), and how far its clock is ahead of ours."""
+
+    id: str
+    data_root: str
+    time: float
+
+
+def info(api: APIClient) -> EngineInfo:
+    told: Mapping[str, Any] = api.info()
+    return EngineInfo(str(told["ID"]), str(told["DockerRootDir"]), moment(told["SystemTime"]) or 0.0)
+
+
+def inspect_image(api: APIClient, name: str) -> Mapping[str, Any]:
+    """The engine's answer; raises its client's errors."""
+    return api.inspect_image(name)  # type: ignore[no-untyped-call, no-any-return]
+
+
+def images(api: APIClient) -> list[Image]:
+    """Every image, those in the middle of what was built here, too."""
+    return [image(raw) for raw in api.images(all=True)]
+
+
+def image(raw: Mapping[str, Any]) -> Image:
+    """One image, as listed or as inspected."""
+    tags, digests = (
+        tuple(name for name in raw[key] or () if "<none>" not in name) for key in ("RepoTags", "RepoDigests")
+    )
+    return Image(raw["Id"], tags, digests, raw.get("ParentId") or raw.get("Parent") or "", raw["Size"])
+
+
+def containers(api: APIClient) -> list[Container]:
+    """Every container; of those that have ended it is not known when: see `ended_at`."""
+    return [
+        Container(
+            raw["Id"],
+            (raw["Names"] or [raw["Id"][:12]])[0].removeprefix("/"),
+            raw["ImageID"],
+            raw["Image"],
+            raw["State"],
+            float(raw["Created"]),
+            raw["Labels"] or {},
+        )
+        for raw in api.containers(all=True)
+    ]
+
+
+def ended_at(api: APIClient, container: Container) -> Container:
+    """The container with its state and the time of its end as they are now, on the engine's clock."""
+    raw = api.inspect_container(container.id)
+    state = raw["State"]
+    return replace(container, state=state["Status"], ended_at=moment(state.get("FinishedAt")) or moment(raw["Created"]))
+
+
+def with_layers(api: APIClient, found: Iterable[Image]) -> list[Image]:
+    """The images with their layers; two calls for each, so only where it is needed."""
+    with ThreadPoolExecutor(LOOKUPS_AT_ONCE) as pool:
+        return list(pool.map(lambda one: _with_layers(api, one), found))
+
+
+def _with_layers(api: APIClient, one: Image) -> Image:
+    from docker.errors import NotFound
+
+    try:
+        history: list[Mapping[str, Any]] = api.history(one.id)  # type: ignore[no-untyped-call]
+        steps = [step for step in reversed(history) if step["Size"]]
+        digests = inspect_image(api, one.id)["RootFS"].get("Layers") or []
+    except NotFound:  # gone meanwhile
+        return one
+    # The API gives digests without sizes, and sizes of steps. Where some layers are empty the two don't match: then
+    # the steps themselves, with those before them, tell images of one base.
+    keys = digests if len(digests) == len(steps) else [f"{s['Created']} {s['CreatedBy']} {s['Size']}" for s in steps]
+    chain, layers = "", []
+    for key, step in zip(keys, steps, strict=True):
+        chain = sha256(f"{chain}\n{key}".encode()).hexdigest()
+        layers.append((chain, int(step["Size"])))
+    return replace(one, layers=tuple(layers))
+
+
+def moment(text: str | None) -> float | None:
+    """Seconds since the epoch of the engine's RFC 3339 with nanoseconds; None for its 'never', the year 1."""
+    if not text or text.startswith("0001-"):
+        return None
+    return datetime.fromisoformat(_FRACTION.sub(r"\1", text)).timestamp()

@@ -1,0 +1,280 @@
+"""What goes and what stays, and why. Pure: the engine's lists, last uses, marks and the time are arguments.
+
+Images go by least recent use. An image's parents (it was built on them here) count as used whenever it was.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from enum import StrEnum
+from fnmatch import fnmatchcase
+
+from ...core.cleanup_rules import ContainerRules, ImageRules
+from . import names
+
+ENDED = ("exited", "dead", "created")  # 'created': never started
+
+
+class Kept(StrEnum):
+    """Why a container or an image stays."""
+
+    RUNNING = "running"  # or paused, restarting, being removed
+    IN_USE = "in_use"  # by a container, in whatever state
+    FOREIGN = "foreign"  # not, or not only, of our registries
+    KEPT = "kept"  # by a label or a pattern of the settings
+    UNMARKED = "unmarked"  # lacks a label of `only_labels`
+    NO_CREDENTIAL = "no_credential"  # could not be pulled again now
+    NEVER_PUSHED = "never_pushed"  # was built here, and its registry does not have it
+    PARENT = "parent"  # of an image that stays
+    TOO_YOUNG = "too_young"  # ended, or used, not long enough ago
+    NOT_NEEDED = "below_mark"  # may go, but there is room enough without
+
+
+@dataclass(frozen=True, slots=True)
+class Image:
+    """One image of the engine. `last_used_at` is when it was first seen, if it was never used."""
+
+    id: str
+    tags: tuple[str, ...] = ()
+    digests: tuple[str, ...] = ()
+    parent: str = ""
+    size: int = 0
+    last_used_at: float = 0.0
+    layers: tuple[tuple[str, int], ...] = ()  # key and bytes of each, where they have been looked up
+
+    @property
+    def name(self) -> str:
+        """What people know it by."""
+        return self.tags[0] if self.tags else (self.digests[0] if self.digests else self.id)
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        return self.tags + self.digests
+
+    @property
+    def repositories(self) -> frozenset[str]:
+        return frozenset(names.repository(name) for name in self.names)
+
+
+@dataclass(frozen=True, slots=True)
+class Container:
+    """One container of the engine. `ended_at` is when it was created, if it was never started."""
+
+    id: str
+    name: str
+    image_id: str
+    image_name: str
+    state: str
+    ended_at: float | None = None
+    labels: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Registries:
+    """The hosts that are ours, and those of them whose credential is valid now."""
+
+    ours: frozenset[str]
+    valid: frozenset[str]
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """How full it is, in bytes; None where that could not be measured or is not asked for."""
+
+    disk_used: int | None = None
+    disk_total: int | None = None
+    image_bytes: int | None = None  # layers that images share are counted once
+
+    @property
+    def disk_share(self) -> float | None:
+        return None if self.disk_used is None or not self.disk_total else self.disk_used / self.disk_total
+
+    def less(self, freed: int) -> Usage:
+        return replace(
+            self,
+            disk_used=None if self.disk_used is None else max(0, self.disk_used - freed),
+            image_bytes=None if self.image_bytes is None else max(0, self.image_bytes - freed),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """Images that may go, in order, and why the others stay."""
+
+    candidates: tuple[Image, ...]
+    kept: tuple[tuple[Image, Kept], ...]
+
+
+# --- containers ------------------------------------------------------------------------------------------------------
+def judge_container(
+    container: Container, image: Image | None, rules: ContainerRules, registries: Registries, now: float
+) -> Kept | None:
+    """Why a container stays; None if it goes. `image` is the one that it was made of, if that is still there."""
+    if container.state not in ENDED:
+        return Kept.RUNNING
+    if not rules.every and not _is_ours(container, image, registries.ours):
+        return Kept.FOREIGN
+    if any(_has(container.labels, label) for label in rules.keep_labels):
+        return Kept.KEPT
+    if not all(_has(container.labels, label) for label in rules.only_labels):
+        return Kept.UNMARKED
+    if container.ended_at is None or now - container.ended_at < rules.exited_for:
+        return Kept.TOO_YOUNG
+    return None
+
+
+def _is_ours(container: Container, image: Image | None, ours: Collection[str]) -> bool:
+    """By the name it was made with; by all names of its image, where the engine shows an id in its place."""
+    if names.host(container.image_name) in ours:
+        return True
+    shows_id = image is not None and container.image_name in (image.id, image.id.partition(":")[2])
+    return shows_id and image is not None and _hosts(image) <= set(ours) and bool(image.names)
+
+
+def _has(labels: Mapping[str, str], wanted: str) -> bool:
+    key, equals, value = wanted.partition("=")
+    return key in labels and (not equals or labels[key] == value)
+
+
+# --- images ----------------------------------------------------------------------------------------------------------
+def judge_images(
+    images: Sequence[Image], used: Collection[str], rules: ImageRules, registries: Registries, now: float
+) -> Judged:
+    """Say which images may go, least recently used first, children before parents.
+
+    `used` are the ids of images that containers use. Nameless images that others are built on are no one's own: the
+    engine removes them with the last of those.
+    """
+    by_id = {image.id: image for image in images}
+    parents = {image.parent for image in images} & by_id.keys()
+    judged = [image for image in images if image.names or image.id not in parents]
+    kept = {
+        image.id: why
+        for image in judged
+        if (why := _why_kept(image, image.id in used, rules, registries, now)) is not None
+    }
+    recency, depth = {image.id: image.last_used_at for image in images}, dict.fromkeys(by_id, 0)
+    needed = {image_id for image_id in kept if kept[image_id] is not None}
+    for image in images:
+        for level, above in enumerate(_ancestors(image, by_id), 1):
+            recency[above] = max(recency[above], image.last_used_at)
+            depth[image.id] = level
+            if image.id in needed:
+                kept.setdefault(above, Kept.PARENT)
+    order = sorted(
+        (image for image in judged if image.id not in kept),
+        key=lambda image: (recency[image.id], -depth[image.id], image.last_used_at, image.name, image.id),
+    )
+    return Judged(tuple(order), tuple((image, kept[image.id]) for image in judged if image.id in kept))
+
+
+def _why_kept(image: Image, used: bool, rules: ImageRules, registries: Registries, now: float) -> Kept | None:
+    hosts = _hosts(image)
+    if used:
+        return Kept.IN_USE
+    if not rules.every and (not hosts or not hosts <= registries.ours):
+        return Kept.FOREIGN
+    if any(_matches(image, pattern) for pattern in rules.keep):
+        return Kept.KEPT
+    if not rules.every and any(names.repository(tag) not in _pulled(image) for tag in image.tags):
+        return Kept.NEVER_PUSHED
+    if not hosts & registries.ours <= registries.valid:
+        return Kept.NO_CREDENTIAL
+    if now - image.last_used_at < rules.unused_for:
+        return Kept.TOO_YOUNG
+    return None
+
+
+def _hosts(image: Image) -> frozenset[str]:
+    return frozenset(names.host(name) for name in image.names)
+
+
+def _pulled(image: Image) -> frozenset[str]:
+    """The repositories that are known to have it: the engine notes a digest at each pull and push."""
+    return frozenset(names.repository(digest) for digest in image.digests)
+
+
+def _matches(image: Image, pattern: str) -> bool:
+    """A pattern may be of the whole name or leave out host or tag; where it has none, the tag is `<none>`."""
+    untagged = image.repositories - {names.repository(tag) for tag in image.tags}
+    for name in (*image.tags, *(f"{repository}:<none>" for repository in untagged)):
+        for whole in (name, names.repository(name)):
+            short = whole.removeprefix(f"{names.host(whole)}/")
+            if fnmatchcase(whole, pattern) or fnmatchcase(short, pattern):
+                return True
+    return False
+
+
+def _ancestors(image: Image, by_id: Mapping[str, Image]) -> Iterable[str]:
+    seen = {image.id}
+    above = image.parent
+    while above in by_id and above not in seen:
+        seen.add(above)
+        yield above
+        above = by_id[above].parent
+
+
+# --- how much --------------------------------------------------------------------------------------------------------
+@dataclass(frozen=True, slots=True)
+class Goal:
+    """The marks that were exceeded when the pass began; each has to be got below."""
+
+    disk: bool = False
+    size: bool = False
+
+    def open(self, usage: Usage, rules: ImageRules) -> bool:
+        """Whether more has to go."""
+        share = usage.disk_share
+        disk = self.disk and share is not None and share >= rules.until_below
+        size = self.size and usage.image_bytes is not None and usage.image_bytes > (rules.max_size or 0)
+        return disk or size
+
+
+def goal(usage: Usage, rules: ImageRules) -> Goal:
+    """Which marks are exceeded."""
+    share = usage.disk_share
+    return Goal(
+        disk=rules.when_disk_above is not None and share is not None and share > rules.when_disk_above,
+        size=rules.max_size is not None and usage.image_bytes is not None and usage.image_bytes > rules.max_size,
+    )
+
+
+class Layers:
+    """Which layers the images share: an image frees only those that no other one has."""
+
+    def __init__(self, images: Iterable[Image]) -> None:
+        self._users = Counter(key for image in images for key in {key for key, _ in self._of(image)})
+
+    @staticmethod
+    def _of(image: Image) -> tuple[tuple[str, int], ...]:
+        return image.layers or ((image.id, image.size),)
+
+    def freed_by(self, image: Image) -> int:
+        """How many bytes its removal would free now."""
+        return sum(size for key, size in dict(self._of(image)).items() if self._users[key] == 1)
+
+    def remove(self, image: Image) -> int:
+        """Take it out; gives the bytes that this frees."""
+        freed = self.freed_by(image)
+        self._users.subtract({key for key, _ in self._of(image)})
+        return freed
+
+
+def total(images: Iterable[Image]) -> int:
+    """Bytes of all images; layers that they share are counted once."""
+    return sum(dict(layer for image in images for layer in Layers._of(image)).values())
+
+
+def choose(judged: Judged, images: Sequence[Image], usage: Usage, rules: ImageRules) -> list[tuple[Image, int]]:
+    """What will go, in order, with the bytes that each frees: no more than is needed to get below the marks."""
+    wanted, layers = goal(usage, rules), Layers(images)
+    chosen = []
+    for image in judged.candidates:
+        if not wanted.open(usage, rules):
+            break
+        freed = layers.remove(image)
+        usage = usage.less(freed)
+        chosen.append((image, freed))
+    return chosen
