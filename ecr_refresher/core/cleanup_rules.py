@@ -21,7 +21,7 @@ class ImageRules:
     """Unused images, while a mark is exceeded. Shares are of the disk that holds the engine's data."""
 
     enabled: bool = True
-    when_disk_above: float | None = 0.8
+    when_disk_above: float | None = None
     until_below: float = 0.7
     max_size: int | None = None
     unused_for: float = 86400.0

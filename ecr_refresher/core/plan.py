@@ -258,10 +258,10 @@ class Plan:
     airflows: tuple[Airflow, ...] = ()
     dockers: tuple[DockerConfig, ...] = ()
     refresh: Refresh = field(default_factory=Refresh)
-    cleanup: Cleanup = field(default_factory=Cleanup)
     server: Server = field(default_factory=Server)
     log: Log = field(default_factory=Log)
     settings_file: str | None = None
+    cleanup: Cleanup = field(default_factory=Cleanup)
 
     def registry(self, name: str) -> Registry:
         return next(registry for registry in self.registries if registry.name == name)

@@ -13,6 +13,7 @@ from .problems import Problems
 from .schema import CleanupEntry, CleanupImagesEntry
 
 STATE_FILE = "cleanup.json"
+ABOVE = 0.8  # of the disk: the mark where none is given
 APART = 0.1  # of the disk: how far below the mark it goes where nothing else is said
 
 
@@ -55,11 +56,10 @@ def _images(entry: CleanupImagesEntry, problems: Problems) -> ImageRules:
     if above is None and entry.max_size is not None:
         if below is not None:
             problems.error((*place, "until_below"), "goes with when_disk_above; give that too, or remove this")
-        return replace(rules, when_disk_above=None)
-    above = rules.when_disk_above if above is None else above
-    assert above is not None  # noqa: S101 - the default is a mark
+        return rules
+    above = ABOVE if above is None else above
     if below is None:
-        below = max(above - APART, above / 2)
+        below = round(max(above - APART, above / 2), 6)
     elif below > above:
         problems.error((*place, "until_below"), "is above when_disk_above; write a lower share, e.g. 70%")
     return replace(rules, when_disk_above=above, until_below=below)
@@ -67,8 +67,7 @@ def _images(entry: CleanupImagesEntry, problems: Problems) -> ImageRules:
 
 def _state_file(entry: CleanupEntry, paths: Paths, problems: Problems) -> str:
     if entry.state_file is not None:
-        path = paths.expanded(entry.state_file)
-        return os.path.join(path, STATE_FILE) if entry.state_file.endswith("/") or os.path.isdir(path) else path
+        return paths.expanded(entry.state_file)
     directory = paths.state_directory()
     if directory is None and entry.enabled:
         problems.error(("cleanup", "state_file"), "is missing, and this user has no home directory; give the path")

@@ -46,6 +46,7 @@ def document(loaded: Loaded) -> dict[str, Any]:
         _docker(_written(entry, loaded), file, {registry.name for registry in own})
         for entry, file in zip(known.docker or [DockerEntry()] * len(made.dockers), made.dockers, strict=True)
     ]
+    whole["cleanup"] = _cleanup(whole["cleanup"], made.cleanup)
     return {key: found for key, value in whole.items() if (found := _without_gaps(value)) is not None}
 
 
@@ -96,6 +97,16 @@ def _docker(written: dict[str, Any], file: plan.DockerConfig, own: set[str]) -> 
         "config_file": file.config_file,
         "registries": [name for name in file.registries if name in own],  # aliases come by themselves
     }
+
+
+def _cleanup(written: dict[str, Any], made: plan.Cleanup) -> dict[str, Any]:
+    above = made.images.when_disk_above
+    marks = {} if above is None else {"when_disk_above": _share(above), "until_below": _share(made.images.until_below)}
+    return written | {"state_file": made.state_file, "images": written["images"] | marks}
+
+
+def _share(part: float) -> str:
+    return f"{100 * part:g}%"
 
 
 def _without_gaps(value: Any) -> Any:

@@ -351,8 +351,8 @@ class CleanupEntry(Section):
     """Remove nothing; log what would go."""
 
     state_file: Path | None = None
-    """Where last uses are remembered; of a directory, the `cleanup.json` inside it. Default: in `$STATE_DIRECTORY`,
-    else in `$XDG_STATE_HOME/ecr-refresher`, else in `~/.local/state/ecr-refresher`."""
+    """The file in which last uses are remembered. Default: `cleanup.json` in `$STATE_DIRECTORY`, else in
+    `$XDG_STATE_HOME/ecr-refresher`, else in `~/.local/state/ecr-refresher`."""
 
     data_root: Path | None = None
     """Where the engine's data are seen from here, to measure their disk. Default: where the engine says; in a

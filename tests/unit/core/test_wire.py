@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ecr_refresher.core import plan, wire
+from ecr_refresher.core import cleanup_rules, plan, wire
 from ecr_refresher.core.model import Failure, Outcome, Reason
 
 texts = st.text(max_size=12)
@@ -59,6 +59,32 @@ dockers = st.builds(
 )
 refreshes = st.builds(plan.Refresh, seconds, seconds, maybe_seconds, seconds, seconds, seconds, seconds, st.booleans())
 servers = st.builds(plan.Server, texts, st.integers(0, 65535), maybe_text, maybe_text)
+sizes = st.none() | st.integers(0, 2**50)
+containers = st.builds(
+    cleanup_rules.ContainerRules, st.booleans(), seconds, st.booleans(), several(texts), several(texts)
+)
+images = st.builds(
+    cleanup_rules.ImageRules,
+    st.booleans(),
+    maybe_seconds,
+    seconds,
+    sizes,
+    seconds,
+    several(texts),
+    st.booleans(),
+)
+cleanups = st.builds(
+    plan.Cleanup,
+    st.booleans(),
+    st.builds(plan.Engine, texts),
+    seconds,
+    st.booleans(),
+    texts,
+    maybe_text,
+    containers,
+    images,
+    sizes,
+)
 plans = st.builds(
     plan.Plan,
     several(registries),
@@ -68,6 +94,7 @@ plans = st.builds(
     servers,
     st.builds(plan.Log, texts, texts),
     maybe_text,
+    cleanups,
 )
 loads = st.builds(wire.Load, maybe_text, maybe_text, maybe_text)
 orders = st.builds(wire.Order, texts, texts, maybe_seconds, st.booleans())
@@ -83,6 +110,8 @@ jobs = st.builds(
     maybe_seconds,
     st.booleans(),
     st.booleans(),
+    st.sampled_from(["pass", "cleanup", "listen"]),
+    several(texts),
 )
 lines: st.SearchStrategy[wire.Line] = st.one_of(
     st.builds(wire.Planned, plans, maybe_text, st.dictionaries(texts, texts, max_size=2)),
@@ -103,6 +132,21 @@ lines: st.SearchStrategy[wire.Line] = st.one_of(
         st.booleans(),
         maybe_text,
         st.none() | failures,
+    ),
+    st.just(wire.Listening()),
+    st.builds(wire.Removed, texts, texts, st.integers(0), st.booleans()),
+    st.builds(wire.Hindered, texts, failures, maybe_text),
+    st.builds(
+        wire.Swept,
+        st.booleans(),
+        seconds,
+        sizes,
+        sizes,
+        sizes,
+        st.integers(0),
+        st.dictionaries(texts, st.integers(0), max_size=2),
+        st.booleans(),
+        st.booleans(),
     ),
     st.just(wire.Done()),
 )

@@ -9,8 +9,10 @@ from pathlib import Path
 import pytest
 
 from ecr_refresher.core import wire
+from ecr_refresher.core.cleanup_rules import ContainerRules, ImageRules
 from ecr_refresher.core.plan import (
     Airflow,
+    Cleanup,
     Connection,
     DockerConfig,
     Engine,
@@ -61,7 +63,18 @@ docker:
     required: no
 refresh: {{at_fraction: 0.5, jitter: 0.2, max_age: 6h, verify_every: 30m, deadline: 90s, retry_first: 2s,
   retry_max: 10m, prove: false}}
-cleanup: {{enabled: false}}
+cleanup:
+  enabled: true
+  engine: tcp://engine.example.com:2376
+  tls_ca: /etc/docker/ca.pem
+  every: 5m
+  dry_run: true
+  state_file: ~/uses.json
+  data_root: /mnt/docker
+  containers: {{enabled: false, exited_for: 90s, of: all, keep_labels: keep, only_labels: [team=data, dag]}}
+  images: {{enabled: yes, when_disk_above: 85.5%, until_below: 60%, max_size: 50GB, unused_for: 2d, keep: "*/base:*",
+    of: registries}}
+  build_cache: {{max_size: 1.5GiB}}
 server: {{listen: "[::1]:9000", tls_cert: /etc/tls/cert.pem, tls_key: /etc/tls/key.pem}}
 log: {{level: DEBUG, format: console}}
 """
@@ -115,6 +128,19 @@ def test_every_key_reaches_the_plan(tmp_path: Path) -> None:
         server=Server("::1", 9000, "/etc/tls/cert.pem", "/etc/tls/key.pem"),
         log=Log("debug", "console"),
         settings_file=str(file),
+        cleanup=Cleanup(
+            enabled=True,
+            engine=Engine("tcp://engine.example.com:2376", "/etc/docker/ca.pem"),
+            every=300.0,
+            dry_run=True,
+            state_file=f"{HOME}/uses.json",
+            data_root="/mnt/docker",
+            containers=ContainerRules(
+                enabled=False, exited_for=90.0, every=True, keep_labels=("keep",), only_labels=("team=data", "dag")
+            ),
+            images=ImageRules(True, 0.855, 0.6, 50_000_000_000, 172800.0, ("*/base:*",), every=False),
+            build_cache_max=1610612736,
+        ),
     )
     job = wire.Job(1, 0.0, plan=found)
     assert wire.load_job(wire.dump_job(job)) == job  # as it goes to the worker

@@ -30,6 +30,10 @@ def docker(**keys: Any) -> dict[str, Any]:
     return {"docker": keys}
 
 
+def cleanup(**keys: Any) -> dict[str, Any]:
+    return {"cleanup": keys}
+
+
 WRONG: list[tuple[dict[str, Any], str, str]] = [
     # keys and kinds
     ({"registrys": []}, "registrys", "did you mean 'registries'?"),
@@ -180,7 +184,25 @@ WRONG: list[tuple[dict[str, Any], str, str]] = [
     ({"refresh": {"retry_first": 0}}, "refresh.retry_first", "from 100ms to 1h"),
     ({"refresh": {"retry_first": "10m"}}, "refresh.retry_max", "shorter than retry_first"),
     ({"refresh": {"prove": 1}}, "refresh.prove", "neither true nor false"),
-    ({"cleanup": {"enabled": True}}, "cleanup.enabled", "not available in this version"),
+    ({"cleanup": {"enabeld": True}}, "cleanup.enabeld", "did you mean 'enabled'?"),
+    (cleanup(every="0s"), "cleanup.every", "from 1s to 1d"),
+    (cleanup(engine="docker.sock"), "cleanup.engine", "no engine that can be reached from here"),
+    (cleanup(tls_ca="/ca.pem"), "cleanup.tls_ca", "goes with an engine at tcp://"),
+    (cleanup(images=[]), "cleanup.images", "no mapping"),
+    (cleanup(containers={"exited": "1h"}), "cleanup.containers.exited", "did you mean 'exited_for'?"),
+    (cleanup(containers={"exited_for": "soon"}), "cleanup.containers.exited_for", "is no duration"),
+    (cleanup(containers={"of": "mine"}), "cleanup.containers.of", "none of registries, all"),
+    (cleanup(containers={"keep_labels": ["a b"]}), "cleanup.containers.keep_labels[0]", "write key, or key=value"),
+    (cleanup(containers={"only_labels": {}}), "cleanup.containers.only_labels", "no list"),
+    (cleanup(images={"max-size": "1GB"}), "cleanup.images.max-size", "did you mean 'max_size'?"),
+    (cleanup(images={"max_size": "50"}), "cleanup.images.max_size", "write e.g. 50GB"),
+    (cleanup(images={"when_disk_above": "0.8"}), "cleanup.images.when_disk_above", "write e.g. 80%"),
+    (cleanup(images={"when_disk_above": "100%"}), "cleanup.images.when_disk_above", "between 0% and 100%"),
+    (cleanup(images={"until_below": "90%"}), "cleanup.images.until_below", "is above when_disk_above"),
+    (cleanup(images={"until_below": "9%", "max_size": "1TB"}), "cleanup.images.until_below", "give that too"),
+    (cleanup(images={"keep": ["a;b"]}), "cleanup.images.keep[0]", "is no pattern of image names"),
+    (cleanup(images={"unused_for": "-1h"}), "cleanup.images.unused_for", "is no duration"),
+    (cleanup(build_cache={"max_size": "big"}), "cleanup.build_cache.max_size", "is no size"),
     ({"server": {"listen": "9719"}}, "server.listen", "has no port"),
     ({"server": {"listen": "host:"}}, "server.listen", "has no port"),
     ({"server": {"listen": "::1:9719"}}, "server.listen", "no host name or address"),
