@@ -15,7 +15,7 @@ DURATION_MAX_S = 366 * 86400.0
 _UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
 _DURATION = re.compile(r"(?:\d+(?:\.\d+)?(?:d|h|ms|m|s))+", re.ASCII)
 _DURATION_PART = re.compile(r"(\d+(?:\.\d+)?)(d|h|ms|m|s)", re.ASCII)
-PERCENT_PATTERN = r"(\d{1,3}(?:\.\d+)?)\s?%"
+PERCENT_PATTERN = r"(?!0+(?:\.0+)?\s?%)(\d{1,2}(?:\.\d+)?)\s?%"  # more than nothing, less than all
 SIZE_PATTERN = r"(\d{1,15}(?:\.\d+)?)\s?([kKMGT]i?B|B)"
 LABEL_PATTERN = r"[^\s=]{1,200}(?:=.{0,200})?"
 _SIZES = {"B": 1} | {
@@ -129,7 +129,7 @@ def written(duration_s: float) -> str:
 def percent(value: object) -> float:
     """Read a share: `80%`; gives it as a fraction."""
     match = re.fullmatch(PERCENT_PATTERN, single(value), re.ASCII)
-    if match is None or not 0 < float(match[1]) < 100:
+    if match is None:
         raise ValueError("is no share between 0% and 100%; write e.g. 80%")
     return float(match[1]) / 100
 
