@@ -9,10 +9,11 @@ from datetime import datetime
 
 TYPE_CHECKING = False  # as typing's own, without its import: a container's health check comes by here
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
     from typing import Any
 
 GOOD, SHAKY, OUT, WAITING = "good", "shaky", "out", "waiting"
+SKEW_MIN_S = 2.0  # less is how AWS's `Date` is measured, not how the clock is
 _NEXT = {"retry": "retry", "renewal": "renewal", "look": "next look"}
 
 
@@ -39,6 +40,11 @@ def when(at: float, now: float) -> str:
     return f"in {span(at - now)}" if at > now else f"{span(now - at)} ago"
 
 
+def since(at: float, now: float) -> str:
+    """A moment that has been: '5 min ago', 'just now'."""
+    return f"{span(now - at)} ago" if now - at >= 1 else "just now"
+
+
 def health(slot: Mapping[str, Any], now: float) -> str:
     """How a slot is: good; shaky (it holds, but the last try failed); out of a credential; waiting for a first look."""
     until = moment(slot["held_until"])
@@ -52,7 +58,15 @@ def holds(slot: Mapping[str, Any], now: float) -> str:
     until = moment(slot["held_until"])
     if until is None:
         return "not looked at yet" if slot["outcome"] is None else "nothing usable"
-    return f"good for {span(until - now)}" if until > now else f"expired {when(until, now)}"
+    return f"good for {span(until - now)}" if until > now else f"expired {since(until, now)}"
+
+
+def last_delivery(slot: Mapping[str, Any], now: float) -> str:
+    """When we last wrote into a slot: 'written 3 h ago'; 'found fresh' where somebody else had."""
+    at = moment(slot["delivered_at"])
+    if at is not None:
+        return f"written {since(at, now)}"
+    return "found fresh" if slot["held_until"] is not None else "nothing written"
 
 
 def next_step(slot: Mapping[str, Any], now: float) -> str:
@@ -61,10 +75,30 @@ def next_step(slot: Mapping[str, Any], now: float) -> str:
     return "" if at is None else f"{_NEXT[slot['next']]} {when(at, now)}"
 
 
-def error(error: Mapping[str, Any], now: float) -> str:
-    """A failure: 'denied 3 min ago: the password is wrong; correct it'."""
+def skew(seconds: float) -> str:
+    """How far the local clock is off AWS's: '6 min ahead of AWS's'."""
+    return f"{span(abs(seconds))} {'ahead of' if seconds > 0 else 'behind'} AWS's"
+
+
+def trouble(slot: Mapping[str, Any], registries: Sequence[Mapping[str, Any]]) -> Mapping[str, Any] | None:
+    """What went wrong with a slot, unless it is what went wrong with its registry: that is said once, there."""
+    error: Mapping[str, Any] | None = slot["last_error"]
+    known = [registry["last_error"] for registry in registries if registry["name"] == slot["registry"]]
+    return None if error and any(other and other["message"] == error["message"] for other in known) else error
+
+
+def error_words(error: Mapping[str, Any], now: float) -> tuple[str, str]:
+    """A failure: 'denied, 3 min ago' and 'the password is wrong; correct it'."""
     at = moment(error["at"])
-    return f"{error['reason']}{'' if at is None else ' ' + when(at, now)}: {error['message']}"
+    return f"{error['reason']}{'' if at is None else ', ' + since(at, now)}", error["message"]
+
+
+def verdict(status: Mapping[str, Any], now: float) -> str:
+    """How the whole is: good or shaky while ready, else out; waiting while nothing has been looked at yet."""
+    found = {health(slot, now) for slot in status["slots"]}
+    if status["ready"] and status["live"]:
+        return GOOD if found <= {GOOD} else SHAKY
+    return WAITING if status["live"] and WAITING in (found or {WAITING}) and OUT not in found else OUT
 
 
 def summary(status: Mapping[str, Any], now: float) -> str:
@@ -80,13 +114,15 @@ def summary(status: Mapping[str, Any], now: float) -> str:
         slot["required"] and how in (OUT, WAITING) for slot, how in zip(slots, found, strict=True)
     ):
         return "The daemon is stopping."
+    shaky = found.count(SHAKY)
+    trouble = f"{shaky} could not be renewed or looked at"
     if lacking:
         waiting = " yet" if OUT not in found else ""
         verb = "has" if lacking == 1 else "have"
-        return f"{lacking} of {_sinks(len(slots))} {verb} no credential{waiting}."
+        more = f", and {trouble}" if shaky else ""
+        return f"{lacking} of {_sinks(len(slots))} {verb} no credential{waiting}{more}."
     every = f"All {len(slots)} sinks hold" if len(slots) > 1 else "The one sink holds"
-    shaky = found.count(SHAKY)
-    return f"{every} a credential{f', but {shaky} could not be renewed or looked at' if shaky else ''}."
+    return f"{every} a credential{f', but {trouble}' if shaky else ''}."
 
 
 def _sinks(count: int) -> str:

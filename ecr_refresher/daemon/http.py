@@ -13,9 +13,10 @@ import ssl
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 from ..core.plan import Server
-from . import metrics, view
+from . import metrics, status_page, view
 from .state import State, next_boot
 
 HEAD_MAX = 8192
@@ -29,6 +30,7 @@ IDLE_S = 75.0  # between two requests of a connection that is kept: longer than 
 Clock = Callable[[], float]
 _REASONS = {200: "OK", 400: "Bad Request", 404: "Not Found", 405: "Method Not Allowed", 503: "Service Unavailable"}
 _PLAIN = "text/plain; charset=utf-8"
+_PAGE_HEADERS = (f"Content-Security-Policy: {status_page.POLICY}", "Referrer-Policy: no-referrer")
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +38,7 @@ class Answer:
     status: int
     content_type: str
     body: bytes
-    allow: str = ""
+    headers: tuple[str, ...] = ()
 
 
 class Pages:
@@ -61,11 +63,12 @@ class Pages:
             "/startupz": lambda: self._probe(view.startupz, self._now, query),
             "/metrics": lambda: self._metrics(accept),
             "/status": self._status,
+            "/": self._page,
         }
         if path not in pages:
-            return Answer(404, _PLAIN, b"not found; there are /livez /readyz /startupz /metrics /status\n")
+            return Answer(404, _PLAIN, b"not found; there are / /livez /readyz /startupz /metrics /status\n")
         if method not in ("GET", "HEAD"):
-            return Answer(405, _PLAIN, b"only GET and HEAD\n", allow="GET, HEAD")
+            return Answer(405, _PLAIN, b"only GET and HEAD\n", ("Allow: GET, HEAD",))
         return pages[path]()
 
     def _probe(self, probe: Callable[[State, float], view.Probe], clock: Clock, query: str) -> Answer:
@@ -84,8 +87,13 @@ class Pages:
         return Answer(200, metrics.OPENMETRICS if wanted else metrics.TEXT, kept[2])
 
     def _status(self) -> Answer:
-        text = json.dumps(view.status(self._state, self._now(), self._mono()), indent=2).encode() + b"\n"
-        return Answer(200, "application/json", text)
+        return Answer(200, "application/json", json.dumps(self._view(), indent=2).encode() + b"\n")
+
+    def _page(self) -> Answer:
+        return Answer(200, "text/html; charset=utf-8", status_page.render(self._view()), _PAGE_HEADERS)
+
+    def _view(self) -> dict[str, Any]:
+        return view.status(self._state, self._now(), self._mono())
 
 
 class HttpServer:
@@ -202,7 +210,6 @@ def _http(answer: Answer, *, keep: bool, body: bool) -> bytes:
         "Cache-Control: no-store",
         "X-Content-Type-Options: nosniff",
         f"Connection: {'keep-alive' if keep else 'close'}",
+        *answer.headers,
     ]
-    if answer.allow:
-        head.append(f"Allow: {answer.allow}")
     return "\r\n".join([*head, "", ""]).encode("latin-1") + (answer.body if body else b"")

@@ -96,7 +96,7 @@ def run(command: list[str], duration_s: float | None) -> int:
         address = f"127.0.0.1:{_free_port()}"
         settings = _write_settings(scene, airflow.url, registry.url, password, address)
         _say(f"tokens live {life_s:.0f} s; all is in {directory}, which goes when the demo ends")
-        _say(f"look at http://{address}/status and http://{address}/metrics")
+        _say(f"look at http://{address}/ (the page for people) and http://{address}/metrics")
         began = time.monotonic()
         daemon = subprocess.Popen(
             [*command, "run", "--config", str(settings), "--log-format", "json"],

@@ -25,9 +25,11 @@ def get(address: Address, path: str) -> tuple[int, bytes]:
         mend = "start the daemon, or say where it is with --url or ECR_REFRESHER_LISTEN"
         raise Unanswered(f"nothing listens at {address.url}; {mend}") from None
     except TimeoutError:
-        raise Unanswered(f"{address.url} does not answer within {TIMEOUT_S:.0f} s; look at the daemon's log") from None
+        mend = "look at the daemon's log" + ("" if address.trust is None else "; or is it http?")
+        raise Unanswered(f"{address.url} does not answer within {TIMEOUT_S:.0f} s; {mend}") from None
     except OSError as error:
-        raise Unanswered(f"{address.url}: {_said(error)}") from None
+        said = _said(error) if address.trust is None else _said_of_tls(error)
+        raise Unanswered(f"{address.url}: {said}") from None
 
 
 def _exchange(address: Address, path: str) -> bytes:
@@ -56,10 +58,14 @@ def _parse(answer: bytes, address: Address) -> tuple[int, bytes]:
 
 
 def _said(error: OSError) -> str:
-    import ssl  # loaded anyway where it matters
+    return f"{error.strerror or type(error).__name__}; check the address"
+
+
+def _said_of_tls(error: OSError) -> str:
+    import ssl
 
     if isinstance(error, ssl.SSLCertVerificationError):
         return f"its certificate is not trusted: {error.verify_message}; name its CA with --ca"
-    if isinstance(error, ssl.SSLError):
-        return f"no TLS there ({error.reason}); is it http?"
-    return f"{error.strerror or type(error).__name__}; check the address"
+    if isinstance(error, ssl.SSLError | ConnectionResetError):
+        return "there is no TLS; is it http?"
+    return _said(error)

@@ -12,7 +12,6 @@ if TYPE_CHECKING:
 
     from ..terminal import Paint
 
-SKEW_MIN_S = 2.0  # less is how AWS's `Date` is measured, not how the clock is
 _MARKS = {
     phrases.GOOD: ("+", "good"),
     phrases.SHAKY: ("!", "warning"),
@@ -31,9 +30,8 @@ def _head(status: Mapping[str, Any], now: float, paint: Paint) -> Iterator[str]:
     verdict = paint("ready", "good", "bold") if ready else paint("NOT READY", "bad", "bold")
     yield f"{verdict}  {phrases.summary(status, now)}"
     skew = status["clock_skew_seconds"]
-    off = skew is not None and abs(skew) >= SKEW_MIN_S
-    clock = f", its clock {phrases.span(abs(skew))} {'ahead of' if skew > 0 else 'behind'} AWS's" if off else ""
-    started = phrases.when(phrases.moment(status["started_at"]) or now, now)
+    clock = "" if skew is None or abs(skew) < phrases.SKEW_MIN_S else f", its clock {phrases.skew(skew)}"
+    started = phrases.since(phrases.moment(status["started_at"]) or now, now)
     yield paint(f"ecr-refresher {status['version']}, started {started}{clock}", "dim")
 
 
@@ -45,12 +43,18 @@ def _registries(status: Mapping[str, Any], now: float, paint: Paint) -> Iterator
         yield ""
         yield _registry(registry, now, paint)
         if registry["last_error"] is not None:
-            yield f"  {paint(phrases.error(registry['last_error'], now), 'bad')}"
+            yield f"  {_error(registry['last_error'], now, paint)}"
         for slot, line in by_slot:
             if slot["registry"] == registry["name"]:
                 yield line
-                if slot["last_error"] is not None:
-                    yield f"      {paint(phrases.error(slot['last_error'], now), 'bad')}"
+                trouble = phrases.trouble(slot, status["registries"])
+                if trouble is not None:
+                    yield f"     {_error(trouble, now, paint)}"
+
+
+def _error(error: Mapping[str, Any], now: float, paint: Paint) -> str:
+    what, message = phrases.error_words(error, now)
+    return f"{paint(what, 'bad')}: {message}"
 
 
 def _registry(registry: Mapping[str, Any], now: float, paint: Paint) -> str:

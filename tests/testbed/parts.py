@@ -25,6 +25,7 @@ PROMETHEUS = Path("/usr/bin/prometheus")
 PROMTOOL = Path("/usr/bin/promtool")
 COMPOSE = Path("/usr/bin/docker-compose")
 DEBOOTSTRAP = Path("/usr/sbin/debootstrap")
+CHROMIUM = Path("/usr/bin/chromium")
 
 
 class Missing(Exception):
@@ -59,6 +60,11 @@ def missing_prometheus() -> str | None:
     """Why there is no Prometheus, or None."""
     absent = [str(path) for path in (PROMETHEUS, PROMTOOL) if not path.exists()]
     return f"prometheus: {', '.join(absent)} not there; run `make prepare` as root on Debian" if absent else None
+
+
+def missing_browser() -> str | None:
+    """Why no Chromium can be started, or None."""
+    return None if CHROMIUM.exists() else f"browser: {CHROMIUM} not there; run `make prepare` as root on Debian"
 
 
 def missing_registry() -> str | None:

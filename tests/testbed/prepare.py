@@ -36,6 +36,8 @@ PACKAGES = {
     "iproute2": parts.IP,
     "prometheus": parts.PROMETHEUS,
     "docker-compose": parts.COMPOSE,
+    "chromium": parts.CHROMIUM,
+    "fonts-dejavu-core": Path("/usr/share/fonts/truetype/dejavu/DejaVuSans.ttf"),
     "ca-certificates": Path("/etc/ssl/certs/ca-certificates.crt"),
 }
 
@@ -158,7 +160,7 @@ def root_file_system(wanted: prepare_images.RootFileSystem) -> str:
 
 
 def engine_and_registry() -> str:
-    """Install what is missing of the engine, the registry, Prometheus and their helpers; start no service."""
+    """Install what is missing of the engine, the registry, Prometheus, Chromium and their helpers; start no service."""
     with APT:
         return install_packages()
 
@@ -166,7 +168,7 @@ def engine_and_registry() -> str:
 def install_packages() -> str:
     absent = sorted(name for name, path in PACKAGES.items() if not path.exists())
     if not absent:
-        return "docker.io, docker-registry, prometheus"
+        return "docker.io, docker-registry, prometheus, chromium"
     if os.geteuid() != 0:
         raise parts.Missing(f"{', '.join(absent)}: installing needs root")
     if not shutil.which("apt-get"):

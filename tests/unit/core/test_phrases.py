@@ -70,7 +70,7 @@ def test_a_time_of_status_is_read() -> None:
         (slot(), phrases.GOOD, "good for 3 h 12 min"),
         (SHAKY, phrases.SHAKY, "good for 3 h 12 min"),
         (EXPIRED, phrases.OUT, "expired 5 min ago"),
-        (slot(held_until="2027-01-15T08:00:00Z"), phrases.OUT, "expired now"),
+        (slot(held_until="2027-01-15T08:00:00Z"), phrases.OUT, "expired just now"),
         (FAILED, phrases.OUT, "nothing usable"),
         (WAITING, phrases.WAITING, "not looked at yet"),
     ],
@@ -88,8 +88,57 @@ def test_the_next_step_is_said_with_its_time() -> None:
 
 
 def test_an_error_is_said_with_its_reason_and_age() -> None:
-    assert phrases.error(ERROR, NOW) == "denied 3 min ago: the password is wrong; correct it"
-    assert phrases.error({**ERROR, "at": None}, NOW) == "denied: the password is wrong; correct it"
+    assert phrases.error_words(ERROR, NOW) == ("denied, 3 min ago", "the password is wrong; correct it")
+    assert phrases.error_words({**ERROR, "at": "2027-01-15T08:00:00Z"}, NOW)[0] == "denied, just now"
+    assert phrases.error_words({**ERROR, "at": None}, NOW)[0] == "denied"
+
+
+def test_what_is_the_registry_s_trouble_is_not_each_slot_s_too() -> None:
+    registries: list[dict[str, Any]] = [{"name": "own", "last_error": ERROR}, {"name": "partner", "last_error": None}]
+    assert phrases.trouble({**FAILED, "registry": "own"}, registries) is None
+    assert phrases.trouble({**FAILED, "registry": "partner"}, registries) == ERROR
+    assert (
+        phrases.trouble({**FAILED, "registry": "own", "last_error": {**ERROR, "message": "?"}}, registries) is not None
+    )
+    assert phrases.trouble({**slot(), "registry": "own"}, registries) is None
+
+
+@pytest.mark.parametrize(
+    ("slots", "ready", "live", "verdict"),
+    [
+        ([slot()], True, True, phrases.GOOD),
+        ([], True, True, phrases.GOOD),
+        ([slot(), SHAKY], True, True, phrases.SHAKY),
+        ([slot(), EXPIRED], True, True, phrases.SHAKY),
+        ([slot(), EXPIRED, WAITING], False, True, phrases.OUT),
+        ([slot(), WAITING], False, True, phrases.WAITING),
+        ([], False, True, phrases.WAITING),
+        ([slot()], False, True, phrases.OUT),
+        ([slot()], True, False, phrases.OUT),
+        ([], False, False, phrases.OUT),
+    ],
+)
+def test_the_whole_is_as_good_as_its_readiness(
+    slots: list[dict[str, Any]], ready: bool, live: bool, verdict: str
+) -> None:
+    assert phrases.verdict({"live": live, "ready": ready, "slots": slots}, NOW) == verdict
+
+
+@pytest.mark.parametrize(
+    ("changed", "text"),
+    [
+        ({"delivered_at": "2027-01-15T05:00:00Z"}, "written 3 h ago"),
+        ({"delivered_at": None}, "found fresh"),
+        ({"delivered_at": None, "held_until": None}, "nothing written"),
+    ],
+)
+def test_the_last_delivery_is_said_with_its_age(changed: dict[str, Any], text: str) -> None:
+    assert phrases.last_delivery(slot(**changed), NOW) == text
+
+
+def test_a_clock_that_is_off_is_said_with_its_direction() -> None:
+    assert phrases.skew(400.0) == "6 min ahead of AWS's"
+    assert phrases.skew(-3.2) == "3 s behind AWS's"
 
 
 @pytest.mark.parametrize(
@@ -101,6 +150,7 @@ def test_an_error_is_said_with_its_reason_and_age() -> None:
         ([slot(), slot()], True, "All 2 sinks hold a credential."),
         ([slot(), SHAKY], True, "All 2 sinks hold a credential, but 1 could not be renewed or looked at."),
         ([slot(), EXPIRED], False, "1 of 2 sinks has no credential."),
+        ([SHAKY, EXPIRED], False, "1 of 2 sinks has no credential, and 1 could not be renewed or looked at."),
         ([slot(), EXPIRED, FAILED], False, "2 of 3 sinks have no credential."),
         ([slot(), {**FAILED, "required": False}], True, "1 of 2 sinks has no credential."),
         ([WAITING], False, "1 of 1 sink has no credential yet."),

@@ -27,7 +27,7 @@ from tests.testbed.certificates import CertificateAuthority
 from .house import PATIENCE_S, House
 from .world import AIRFLOW, LIFE, World
 
-PATHS = ["/livez", "/healthz", "/readyz", "/startupz", "/metrics", "/status"]
+PATHS = ["/", "/livez", "/healthz", "/readyz", "/startupz", "/metrics", "/status"]
 
 
 @pytest.fixture

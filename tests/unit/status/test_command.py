@@ -17,6 +17,7 @@ import pytest
 from ecr_refresher import cli
 from ecr_refresher.core.model import Reason
 from ecr_refresher.core.plan import Server
+from ecr_refresher.daemon import http as served
 from ecr_refresher.status import client
 from tests.testbed.certificates import CertificateAuthority
 from tests.testbed.processes import free_port
@@ -66,7 +67,9 @@ def test_a_daemon_that_is_not_ready_is_1_and_says_why_and_what_comes_next(house:
     assert cli.main(["status", "--url", url(house)]) == 1
     out = capsys.readouterr().out
     assert out.startswith("NOT READY  1 of 2 sinks has no credential.\n")
-    assert re.search(r"\n  -  airflow/default/docker_default +expired now +retry in .*\n      denied now: it did", out)
+    assert re.search(
+        r"\n  -  airflow/default/docker_default +expired just now +retry in .*\n     denied, just now: it did", out
+    )
     assert re.search(rf"\n  \+  docker/{CONFIG} +good for 12 h ", out)
 
 
@@ -200,8 +203,9 @@ def test_with_a_url_the_certificate_must_name_it_and_come_from_the_ca(
 
 
 def test_http_and_https_mixed_up_are_told_apart(
-    secured: tuple[House, CertificateAuthority, Path], house: House, capsys: Said
+    secured: tuple[House, CertificateAuthority, Path], house: House, capsys: Said, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(served, "REQUEST_S", 0.2)
     assert cli.main(["status", "--url", f"http://localhost:{secured[0].server.port}"]) == 1
     assert "ecr-refresher: status: " in capsys.readouterr().err
     assert cli.main(["status", "--url", url(house).replace("http:", "https:")]) == 1
