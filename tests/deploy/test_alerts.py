@@ -165,10 +165,7 @@ def test_alerts_speak_of_metrics_that_the_daemon_has() -> None:
 
 def test_each_alert_says_what_it_is_about_and_where_to_read_on() -> None:
     repository = tomllib.loads((parts.REPOSITORY / "pyproject.toml").read_text())["project"]["urls"]["Repository"]
-    runbooks = (parts.REPOSITORY / "docs" / "metrics-and-alerts.md").read_text()
-    headings = {heading.strip().lower() for heading in re.findall(r"^#+ (.*)$", runbooks, re.MULTILINE)}
     for alert, rule in RULES.items():
-        assert alert.lower() in headings
         annotations = rule["annotations"]
         assert set(annotations) == {"summary", "description", "runbook_url"}
         assert rule["labels"]["severity"] in ("warning", "critical")
