@@ -69,7 +69,7 @@ def _check(given: argparse.Namespace) -> int:
         from .job import doctor
         from .terminal import Paint
 
-        checked = doctor.run(_source(given))
+        checked = doctor.run(_source(given), reader=given.reader)
         return checked.status, checked.json() if given.json else checked.table(colour=Paint(sys.stdout).on)
 
     return _in_the_foreground("check", check)

@@ -96,6 +96,7 @@ examples:
 def _check(commands: _Commands[argparse.ArgumentParser]) -> None:
     check = _command(commands, "check", _CHECK, "what is wrong, and how to mend it")
     check.add_argument("--json", action="store_true", help="print the result as JSON")
+    check.add_argument("--reader", action="store_true", help="run where Airflow is: does it see what was delivered?")
 
 
 _CHECK = """\
@@ -105,6 +106,7 @@ wrong and how to mend it. Changes nothing, anywhere. Exits 1 if something failed
 examples:
   ecr-refresher check
   ecr-refresher check --config settings.yaml --json
+  ecr-refresher check --reader               on an Airflow worker: is it found there?
 """
 
 

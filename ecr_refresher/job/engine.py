@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import contextlib
+import grp
+import os
+import stat
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
 from ..core.model import Credential, Failed, Reason
 from ..core.plan import Engine
@@ -13,6 +17,13 @@ if TYPE_CHECKING:
     from docker import APIClient
 
 TIMEOUT_S = 8
+
+
+def version(engine: Engine) -> str:
+    """Ask which engine answers, e.g. `20.10.24, API 1.41`. Raises Failed."""
+    with told(engine), contextlib.closing(client(engine)) as api:
+        answer = api.version()
+        return f"{answer.get('Version')}, API {answer.get('ApiVersion')}"
 
 
 def login(engine: Engine, host: str, credential: Credential) -> None:
@@ -30,7 +41,8 @@ def login(engine: Engine, host: str, credential: Credential) -> None:
             return
     raise Failed(
         Reason.DENIED,
-        f"the engine at {engine.url} could not log in at {host} ({status}); see journalctl -u docker",
+        f"the engine at {engine.url} could not log in at {host} ({status}); it may not trust the "
+        f"registry's CA (/etc/docker/certs.d/{host}/ca.crt): see journalctl -u docker",
     )
 
 
@@ -66,7 +78,30 @@ def told(engine: Engine) -> Iterator[None]:
 def _unreachable(url: str, error: Exception) -> str:
     text = f"{error} {error.__cause__}"
     if "Permission denied" in text:
-        return f"the engine's socket {url} may not be opened; add this user to the group that owns it (docker)"
+        return f"the engine's socket {url} may not be opened by uid {os.geteuid()}; {_join(url)}"
     if "FileNotFound" in text or "No such file" in text:
         return f"there is no engine at {url}; start it, or mount its socket"
-    return f"the engine at {url} can't be reached ({type(error).__name__})"
+    if "Connection refused" in text or "ConnectionRefused" in text:
+        return f"nobody answers at {url}; start the engine (systemctl start docker)"
+    if "timed out" in text.lower():
+        return f"the engine at {url} did not answer within {TIMEOUT_S} s; see journalctl -u docker"
+    return f"the engine at {url} can't be reached ({type(error).__name__}); is it up, and the address right?"
+
+
+def _join(url: str) -> str:
+    """Which group to join: the one that owns the socket."""
+    path = urlsplit(url).path
+    try:
+        owner = os.stat(path)
+    except OSError:
+        return f"let this user into the directories above {path}"
+    try:
+        name = grp.getgrgid(owner.st_gid).gr_name
+    except KeyError:
+        name = "without a name here"
+    if not owner.st_mode & stat.S_IWGRP:
+        return f"its group may not write to it: chmod g+rw {path}, and join the group {name} (gid {owner.st_gid})"
+    return (
+        f"join the group {name} (gid {owner.st_gid}): usermod -aG, SupplementaryGroups= of systemd, "
+        f"--group-add {owner.st_gid} or supplementalGroups of a container"
+    )

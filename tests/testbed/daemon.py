@@ -131,14 +131,18 @@ class Product:
         measured: bool = True,
         within: float = 60,
         stdin: str = "",
+        prefix: Sequence[str] = (),
     ) -> Finished:
-        """Run one command to its end. With `settings`, they are written and named by ECR_REFRESHER_CONFIG."""
+        """Run one command to its end. With `settings`, they are written and named by ECR_REFRESHER_CONFIG.
+
+        `prefix` is a command that runs it: `setpriv …`, say.
+        """
         home = self._home()
         more = dict(env or {})
         if settings is not None:
             more = {"ECR_REFRESHER_CONFIG": str(write_settings(settings, home / "settings.yaml")), **more}
         done = subprocess.run(
-            [*PRODUCT, *args],
+            [*prefix, *PRODUCT, *args],
             env=clean_environment(home, ecr_url=ecr_url, measured=measured, env=more),
             cwd=home,
             input=stdin,

@@ -17,7 +17,15 @@ ROOT = Path(ecr_refresher.__file__).parent
 ROOF = {"cli", "options", "__main__"}
 COMMON = {"", "core", "logs", "terminal"}  # what any command may stand on
 # What several sinks stand on: files and their locks, and an Airflow connection as secrets backends read it.
-SHARED_BY_SINKS = {"atomic_file", "file_errors", "file_lock", "airflow_entry", "airflow_marker", "secrets_document"}
+SHARED_BY_SINKS = {
+    "atomic_file",
+    "file_errors",
+    "file_examination",
+    "file_lock",
+    "airflow_entry",
+    "airflow_marker",
+    "secrets_document",
+}
 SDKS = {"boto3", "botocore", "docker", "airflow_client", "yaml", "pydantic", "requests", "urllib3"}
 
 

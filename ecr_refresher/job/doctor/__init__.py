@@ -16,10 +16,10 @@ from ...core.plan import Plan
 from .. import own_registry, proxies, settings
 from ..clock import AwsClock
 from ..tools import RealTools
-from . import airflow_legs, aws_legs, docker_legs, registry_legs, report, routes
-from .findings import Row, Verdict, exit_status, failed, of_failure, ok, warning
+from . import airflow_legs, aws_legs, backend_legs, docker_legs, reader_legs, registry_legs, report, routes
+from .findings import Finding, Row, Verdict, exit_status, failed, of_failure, ok, warning
 from .legs import Leg, try_all
-from .scene import Scene
+from .scene import OWN_REGISTRY, Scene
 
 EXIT_SETTINGS = 2
 
@@ -38,8 +38,8 @@ class Checked:
         return report.json_text(self.rows, self.status)
 
 
-def run(load: wire.Load) -> Checked:
-    """Try everything that the settings name."""
+def run(load: wire.Load, *, reader: bool = False) -> Checked:
+    """Try everything that the settings name; as a `reader`, what this machine's Airflow and docker would find."""
     proxies.keep_metadata_direct()
     logs.configure("error", "json")  # what is found goes into the table
     plan, row = _settings(load)
@@ -48,18 +48,21 @@ def run(load: wire.Load) -> Checked:
     tools = RealTools(plan, AwsClock(), report=lambda _: None)
     rows = [row]
     if plan.unresolved:
-        plan, own = _own_registry(tools)
+        plan, own = _own_registry(tools, reader=reader)
         rows.append(own)
-    rows += try_all(list(_legs(Scene(plan, tools))), rows)
+    rows += try_all(_legs(Scene(plan, tools), reader=reader), rows)
     return Checked(exit_status(rows), rows)
 
 
-def _legs(scene: Scene) -> Sequence[Leg]:
+def _legs(scene: Scene, *, reader: bool) -> Sequence[Leg]:
+    if reader:
+        return list(reader_legs.legs(scene))
     return [
         *routes.legs(scene),
         *aws_legs.legs(scene),
         *registry_legs.legs(scene),
         *airflow_legs.legs(scene),
+        *backend_legs.legs(scene),
         *docker_legs.legs(scene),
     ]
 
@@ -91,14 +94,17 @@ def _summary(plan: Plan) -> str:
     return "they name " + ", ".join(f"{what}: {count}" for what, count in counts.items())
 
 
-def _own_registry(tools: RealTools) -> tuple[Plan, Row]:
+def _own_registry(tools: RealTools, *, reader: bool) -> tuple[Plan, Row]:
     """The caller's own registry, where the settings name none: all else needs its host."""
+    row = (*OWN_REGISTRY, "asked AWS for the caller's own registry")
+    if reader:
+        found = Finding(Verdict.NOT_TRIED, "a reader needs no AWS credentials", "name the registry in the settings")
+        return tools.plan, Row(*row, (found,))
     from ..sources import ecr
 
     hosts, failure = own_registry.find_out(tools.plan, lambda principal: ecr.own_host(tools.aws(), principal))
     tools.plan = own_registry.known(tools.plan, hosts)
-    found = ok(f"it is {', '.join(hosts.values())}") if failure is None else of_failure(failure)
-    return tools.plan, Row("own registry", "default", "asked AWS for the caller's own registry", (found,))
+    return tools.plan, Row(*row, (ok(f"it is {', '.join(hosts.values())}") if not failure else of_failure(failure),))
 
 
 __all__ = ["Checked", "Verdict", "run"]

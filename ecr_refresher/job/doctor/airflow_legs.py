@@ -12,7 +12,7 @@ from . import connection as judge
 from .findings import Finding, failed, ok, warning
 from .legs import Leg
 from .routes import url_key
-from .scene import Scene, token_key
+from .scene import Scene, needs_host, token_key
 
 
 def legs(scene: Scene) -> Iterator[Leg]:
@@ -48,7 +48,7 @@ def _of_one(scene: Scene, airflow: Airflow) -> Iterator[Leg]:
             subject,
             f"looked at the connection {connection.id}",
             partial(_look, scene, airflow, connection),
-            after=(login.key,),
+            after=(login.key, *needs_host(registry)),
             waits_for=(token_key(registry.principal),),
             required=required,
         )

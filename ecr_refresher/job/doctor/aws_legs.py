@@ -9,10 +9,11 @@ from functools import partial
 
 from ...core import partitions
 from ...core.model import Failed, Reason
+from ...core.phrases import span
 from ...core.plan import Principal
 from ..aws_errors import Doing
 from ..refresh import rfc3339
-from .findings import Finding, failed, of_failure, ok, span, warning
+from .findings import Finding, Verdict, failed, of_failure, ok, warning
 from .legs import Key, Leg
 from .routes import api_key
 from .scene import Scene, token_key
@@ -49,7 +50,7 @@ def _credentials(scene: Scene, principal: Principal) -> Leg:
     partition = partitions.of_region(principal.region)
     where = f" in {partition.id}" if partition and partition.id != "aws" else ""
     whose = f"profile {principal.profile}" if principal.profile else "base identity"
-    base = replace(principal, roles=(), service="ecr", endpoint_url=None)
+    base = replace(principal, roles=())
     return Leg(
         "credentials", whose + where, f"asked STS whose the AWS credentials are ({whose})", partial(_who, scene, base)
     )
@@ -71,9 +72,8 @@ def _who(scene: Scene, base: Principal) -> list[Finding]:
 
 def _role(scene: Scene, principal: Principal) -> Leg:
     chain = " then ".join(role.arn for role in principal.roles)
-    base = replace(principal, service="ecr", endpoint_url=None)
     subject = principal.roles[-1].arn + (f" ({principal.region})" if not partitions.of_region(principal.region) else "")
-    return Leg("role", subject, f"took on {chain}", lambda: [ok(f"acts as {_identity(scene, base)}")])
+    return Leg("role", subject, f"took on {chain}", lambda: [ok(f"acts as {_identity(scene, principal)}")])
 
 
 def _identity(scene: Scene, principal: Principal) -> str:
@@ -94,13 +94,13 @@ def _token(scene: Scene, principal: Principal) -> list[Finding]:
 
 def _clock(scene: Scene) -> list[Finding]:
     if not scene.tools.clock.measured:
-        return [warning("no answer of AWS has told the time", "mend what keeps AWS from answering")]
+        return [Finding(Verdict.NOT_TRIED, "no answer of AWS has told the time")]
     return [skew(scene.tools.clock.skew)]
 
 
 def skew(seconds: float) -> Finding:
     """Judge by how many seconds the wall clock is ahead of AWS's."""
-    off = f"{span(seconds)} {'ahead of' if seconds > 0 else 'behind'} AWS's"
+    off = f"{span(abs(seconds))} {'ahead of' if seconds > 0 else 'behind'} AWS's"
     mend = "set it right (chronyc tracking, timedatectl)"
     if abs(seconds) >= SKEW_REFUSED_S:
         return failed(f"this machine's clock is {off}, and AWS refuses signatures that are 5 min off", mend)

@@ -86,14 +86,3 @@ def softened(row: Row) -> Row:
 def exit_status(rows: Iterable[Row]) -> int:
     """0 only if nothing failed."""
     return int(any(row.verdict is Verdict.FAILED for row in rows))
-
-
-def span(seconds: float) -> str:
-    """A duration as people say it: `3 h 12 min`, `40 s`."""
-    whole = int(abs(seconds))
-    days, hours, minutes = whole // 86400, whole // 3600 % 24, whole // 60 % 60
-    if days:
-        return f"{days} d {hours} h"
-    if hours:
-        return f"{hours} h {minutes} min"
-    return f"{minutes} min" if minutes else f"{whole} s"

@@ -6,8 +6,9 @@ import time
 
 from ...core import decide
 from ...core.model import Holding
+from ...core.phrases import span
 from ...core.plan import Refresh
-from .findings import Finding, failed, ok, span, warning
+from .findings import Finding, failed, ok, warning
 
 DELIVER = "run `ecr-refresher once`, or start the daemon: it writes a new login"
 
@@ -22,7 +23,7 @@ def judged(holding: Holding, now: float, life: float, rules: Refresh) -> Finding
     when = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(holding.until))
     if left <= 0:
         return failed(
-            f"its login expired at {when} ({span(left)} ago), so nobody renews it",
+            f"its login expired at {when} ({span(-left)} ago), so nobody renews it",
             "start `ecr-refresher run` (see its log if it runs), or run `ecr-refresher once`",
         )
     if left < (1 - rules.at_fraction - rules.jitter) * life:  # past the latest draw

@@ -51,8 +51,8 @@ async def _try_all(legs: Sequence[Leg], done: Sequence[Row]) -> list[Row]:
     async def try_one(leg: Leg) -> Row:
         ended = {key: await tasks[key] for key in (*leg.after, *leg.waits_for) if key in tasks}
         for key in leg.after:
-            row = ended.get(key) or before[key]
-            if row.verdict in (Verdict.FAILED, Verdict.NOT_TRIED):
+            row = ended.get(key) or before.get(key)
+            if row is not None and row.verdict in (Verdict.FAILED, Verdict.NOT_TRIED):
                 return Row(leg.name, leg.subject, leg.tried, (_not_tried(row),))
         began = time.monotonic()
         findings = await _act(leg, pool)

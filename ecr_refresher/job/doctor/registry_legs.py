@@ -11,21 +11,21 @@ from .. import registry as proof
 from .findings import Finding, ok
 from .legs import Leg
 from .routes import url_key
-from .scene import Scene, token_key
+from .scene import Scene, needs_host, token_key
 
 
 def legs(scene: Scene) -> Iterator[Leg]:
     """The login at each registry, and the look for its `probe_image`. Other names of a registry are not tried."""
     for registry in scene.plan.registries:
-        if not registry.host or registry.alias_of is not None:
+        if registry.alias_of is not None:
             continue
         url = registry.registry_url or f"https://{registry.host}"
         login = Leg(
             "registry",
             registry.name,
-            f"logged in at {registry.host} with the token",
+            f"logged in at {registry.host or registry.name} with the token",
             partial(_login, scene, registry),
-            after=(token_key(registry.principal), url_key(url)),
+            after=(*needs_host(registry), token_key(registry.principal), url_key(url)),
             required=registry.required,
         )
         yield login

@@ -38,5 +38,13 @@ class Scene:
         return credential.life if credential else schedule.DEFAULT_LIFE_S
 
 
+OWN_REGISTRY: Key = ("own registry", "default")
+
+
+def needs_host(registry: Registry) -> tuple[Key, ...]:
+    """What legs stand on that need the registry's host: where the settings name none, AWS must have told it."""
+    return () if registry.host else (OWN_REGISTRY,)
+
+
 def token_key(principal: Principal) -> Key:
     return "token", principal.key

@@ -1,4 +1,4 @@
-"""A write that root does for another user: by a child that becomes that user before it touches anything.
+"""What root does with a file for another user: by a child that becomes that user before it touches anything.
 
 Root in a directory that somebody else may rearrange can be led anywhere; the user can't do more than the user may.
 The child is a fresh interpreter, since forking a process with threads is not safe. It becomes the user only after
@@ -21,10 +21,12 @@ from dataclasses import asdict
 from typing import Any
 
 from ...core.model import Failed, Outcome, Reason, Secret
-from . import docker_login
+from . import docker_login, docker_readers, file_examination
 from .atomic_file import Ownership
-from .docker_helper import User
+from .docker_helper import User, environ_of
 from .docker_login import Login, Result, Written
+from .docker_readers import Reading
+from .file_examination import Examination
 
 TIMEOUT_S = 15.0
 _KEPT = {"PATH", "LANG", "LC_ALL", "TZ", "LD_LIBRARY_PATH", "PYTHONPATH", "PYTHONHOME"}
@@ -47,21 +49,33 @@ def _own_group(uid: int) -> int:
 def write(config_file: str, owner: Ownership, logins: Sequence[Login], user: User) -> list[Result]:
     """Do `docker_login.write` as that user. Raises Failed."""
     _make_first_directory(os.path.dirname(config_file), user)
-    order = {
-        "user": asdict(user),
-        "owner": asdict(owner),
-        "config_file": config_file,
-        "logins": [
-            {
-                "host": login.host,
-                "auth": login.auth.reveal(),
-                "issued_at": login.issued_at,
-                "expires_at": login.expires_at,
-                "helper": login.helper,
-            }
-            for login in logins
-        ],
-    }
+    order = [
+        {
+            "host": login.host,
+            "auth": login.auth.reveal(),
+            "issued_at": login.issued_at,
+            "expires_at": login.expires_at,
+            "helper": login.helper,
+        }
+        for login in logins
+    ]
+    answer = _ordered(user, "write", config_file, owner=asdict(owner), logins=order)
+    return [_result(result) for result in answer["results"]]
+
+
+def examine(config_file: str, ours: Sequence[str], user: User) -> Examination:
+    """Do `file_examination.examine` as that user. Raises Failed."""
+    return Examination(**_ordered(user, "examine", config_file, ours=ours))
+
+
+def read(config_file: str, host: str, user: User) -> Reading:
+    """Do `docker_readers.read` as that user, in that user's surroundings. Raises Failed."""
+    return Reading(**_ordered(user, "read", config_file, host=host, environ=environ_of(os.environ, user)))
+
+
+def _ordered(user: User, act: str, config_file: str, **more: Any) -> dict[str, Any]:
+    """Have a child do it; gives its answer. Raises Failed."""
+    order = {"user": asdict(user), "act": act, "config_file": config_file, **more}
     environ = {key: value for key, value in os.environ.items() if key in _KEPT}
     answer: dict[str, Any] | None = None
     problem = "gave no answer"
@@ -82,10 +96,11 @@ def write(config_file: str, owner: Ownership, logins: Sequence[Login], user: Use
     except (OSError, ValueError):
         pass
     if answer is None:
-        raise Failed(Reason.TRANSIENT, f"{config_file}: the child that writes it for uid {user.uid} {problem}")
+        what = "writes" if act == "write" else "looks at"
+        raise Failed(Reason.TRANSIENT, f"{config_file}: the child that {what} it for uid {user.uid} {problem}")
     if "reason" in answer:
         raise _failed(answer)
-    return [_result(result) for result in answer["results"]]
+    return answer
 
 
 def _result(told: dict[str, str]) -> Result:
@@ -130,7 +145,9 @@ def main() -> None:
 
 
 def _obey(order: dict[str, Any]) -> dict[str, Any]:
-    user = User(**order["user"])
+    user, act = User(**order.pop("user")), order.pop("act")
+    if act == "read":
+        import docker.auth  # noqa: F401 - before the change of user
     try:
         os.setgroups([])
         os.setresgid(user.gid, user.gid, user.gid)
@@ -138,6 +155,10 @@ def _obey(order: dict[str, Any]) -> dict[str, Any]:
     except PermissionError:
         mend = "grant the capabilities SETUID and SETGID, or run as that user"
         raise Failed(Reason.DENIED, f"uid 0 may not become uid {user.uid} here; {mend}") from None
+    if act == "examine":
+        return asdict(file_examination.examine(**order))
+    if act == "read":
+        return asdict(docker_readers.read(**order))
     logins = [Login(auth=Secret(login.pop("auth")), **login) for login in order["logins"]]
     results = docker_login.write(order["config_file"], Ownership(**order["owner"]), logins)
     return {"results": [_told(result) for result in results]}

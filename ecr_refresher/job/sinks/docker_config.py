@@ -11,12 +11,14 @@ from dataclasses import dataclass
 
 from ...core import plan
 from ...core.model import Credential, Failed, Holding, Outcome, Reason, Secret
-from . import as_owner, docker_login, docker_memory
+from . import as_owner, docker_login, docker_memory, docker_readers, file_examination
 from .atomic_file import Folder, Ownership, Snapshot
 from .docker_document import Document
-from .docker_helper import ECR_LOGIN, Helper
+from .docker_helper import ECR_LOGIN, PREFIX, Helper
 from .docker_login import Login, Place, Result, Written
 from .docker_memory import Memory
+from .docker_readers import Reading
+from .file_examination import Examination
 from .together import Together
 
 TURN_WAIT_S = 10.0
@@ -100,6 +102,33 @@ class DockerConfigSink:
             known = None
         what = f"{self._path}: the credential helper for {host} is changed all the time"
         raise Failed(Reason.TRANSIENT, f"{what}; find out by whom")
+
+    # --- what `check` asks; nothing is written --------------------------------------------------------------------
+    def examine(self) -> Examination:
+        """Examine the file's place for whoever will write it. Raises Failed."""
+        place = self._place()
+        ours = (place.lock, place.memory)
+        if self._user is None:
+            return file_examination.examine(place.path, ours)
+        return as_owner.examine(place.path, ours, self._user)
+
+    def claimed_by(self, host: str) -> tuple[str, bool] | None:
+        """The credential helper that claims the host, and whether it is on PATH. Raises Failed."""
+        name = self._read(self._place()).document.helper_for(host)
+        return None if name is None else (PREFIX + name, Helper(name, self._environ).program() is not None)
+
+    def twins(self, host: str) -> tuple[str, ...]:
+        """Entries under other names of this host. Raises Failed."""
+        return self._read(self._place()).document.twins(host)
+
+    def readers(self, host: str) -> Reading:
+        """What docker-py and the docker command find, run as the file's owner, or as ourselves. Raises Failed."""
+        if self._user is None:
+            return docker_readers.read(self._path, host, self._environ)
+        return as_owner.read(self._path, host, self._user)
+
+    def _place(self) -> Place:
+        return docker_login.locate(self._path, self._owner.uid)
 
     def _read(self, place: Place) -> _Known:
         """Read the file and what is remembered of it; what is the same as before is not parsed again."""

@@ -18,6 +18,7 @@ from ...core.model import Failed, Reason
 LOGIN_KEYS = frozenset({"auth", "username", "password", "identitytoken", "registrytoken"})
 _HELPER_NAME = re.compile(r"[\w.-]+")
 _JSON = json.JSONEncoder(ensure_ascii=False)
+_SCHEME = re.compile(r"^https?://")
 _MEND = "mend the file, or move it away and log in again"
 
 
@@ -69,6 +70,16 @@ class Document:
     def emptied(self, host: str) -> bool:
         """Whether `auths` names the host without a login, as the docker command leaves it to a helper."""
         return host in self._section("auths") and not LOGIN_KEYS.intersection(self._entry(host))
+
+    def names(self, host: str) -> bool:
+        """Whether `auths` has an entry under the bare host."""
+        return host in self._section("auths")
+
+    def twins(self, host: str) -> tuple[str, ...]:
+        """Other keys of `auths` that mean this host as well: `https://HOST`, say, of an old `docker login`."""
+        return tuple(
+            key for key in self._section("auths") if key != host and _SCHEME.sub("", key).partition("/")[0] == host
+        )
 
     def with_logins(self, logins: Mapping[str, str | None]) -> Document:
         """The same with these logins, by host; None names the host only: a helper keeps the login.

@@ -65,9 +65,13 @@ class Helper:
         if status:
             raise self._failed("store", f"exit status {status}")
 
+    def program(self) -> str | None:
+        """Where it is on PATH."""
+        return shutil.which(PREFIX + self.name, path=self.environ.get("PATH", os.defpath))
+
     def _run(self, word: str, order: bytes) -> tuple[int, bytes]:
         """Run it within the timeout. It stays in our process group, with which it dies at the latest."""
-        program = shutil.which(PREFIX + self.name, path=self.environ.get("PATH", os.defpath))
+        program = self.program()
         if program is None:
             what = f"config.json names the credential helper {PREFIX}{self.name}, which is not on PATH"
             raise Failed(Reason.MISSING, f"{what}; install it, or take it out of `credHelpers` or `credsStore`")
@@ -79,7 +83,7 @@ class Helper:
                 stderr=subprocess.DEVNULL,
                 timeout=TIMEOUT_S,
                 check=False,
-                env=_environ(self.environ, self.user),
+                env=environ_of(self.environ, self.user),
                 user=self.user.uid if self.user else None,
                 group=self.user.gid if self.user else None,
                 extra_groups=[] if self.user else None,
@@ -113,7 +117,7 @@ def _answer(output: bytes) -> tuple[str, str] | None:
     return (username, secret) if isinstance(username, str) and isinstance(secret, str) else None
 
 
-def _environ(environ: Mapping[str, str], user: User | None) -> dict[str, str]:
+def environ_of(environ: Mapping[str, str], user: User | None) -> dict[str, str]:
     """Ours without our own settings; for another user only what is nobody's secret, and their own home."""
     if user is None:
         return {key: value for key, value in environ.items() if not key.startswith("ECR_REFRESHER_")}

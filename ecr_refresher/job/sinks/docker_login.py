@@ -15,6 +15,7 @@ from .atomic_file import Folder, Ownership, Snapshot, make_directories
 from .docker_document import Document
 from .docker_memory import Record
 from .file_errors import mounted, told
+from .file_examination import is_mount
 from .file_lock import locked
 
 WRITES_MAX = 50  # somebody who writes faster than we can merge so often in a row is a fault
@@ -177,7 +178,7 @@ def _merge(
     """Write what was read with our logins in it, if it differs; the file's witness, or None if somebody wrote."""
     right_owner = snapshot.stat is not None and owner.holds(snapshot.stat)
     unchanged = not changes or (right_owner and all(change.there for change in changes))
-    if not unchanged and _is_mount(place.path):
+    if not unchanged and is_mount(place.path):
         raise mounted(place.path)
     _remember(folder, place, changes)
     if unchanged:
@@ -216,11 +217,3 @@ def _keeping(owner: Ownership, seen: os.stat_result | None) -> Ownership:
     uid = seen.st_uid if owner.uid is None else owner.uid
     gid = seen.st_gid if owner.gid is None else owner.gid
     return Ownership(owner.mode, uid, gid)
-
-
-def _is_mount(path: str) -> bool:
-    """Whether the file itself is a mount point (proc_pid_mountinfo(5): fifth word, blanks as octal escapes)."""
-    escaped = path.replace("\\", "\\134").replace(" ", "\\040").replace("\t", "\\011").replace("\n", "\\012")
-    with suppress(OSError), open("/proc/self/mountinfo", encoding="utf-8", errors="surrogateescape") as mounts:
-        return any(line.split(" ", 5)[4] == escaped for line in mounts)
-    return False

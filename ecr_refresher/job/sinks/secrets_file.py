@@ -11,8 +11,11 @@ from typing import Any
 from ...core.model import Credential, Failed, Holding, Outcome, Reason
 from ...core.plan import Connection, SecretsFile
 from . import airflow_entry as entry
+from . import file_examination
 from . import secrets_document as document
+from .airflow_entry import Shape
 from .atomic_file import Folder, Ownership, Snapshot, make_directories
+from .file_examination import Examination
 from .file_lock import locked
 
 ROUNDS = 5  # how often somebody else may write in the very moment of our write
@@ -51,6 +54,18 @@ class SecretsFileSink:
                 if self._put(folder, snapshot, text):
                     return Outcome.WRITTEN
         raise Failed(Reason.TRANSIENT, f"{self._path} is written by somebody else all the time; find out by whom")
+
+    def inspect(self, connection: Connection, host: str) -> Shape | None:
+        """Tell what the connection is like; None if it is not there. Raises Failed."""
+        if not os.path.isdir(self._folder):
+            return None
+        with Folder(self._folder) as folder:
+            kept = self._entry(folder.read(self._name), connection)
+        return None if kept is None else entry.shape({"password": "", **kept}, host)
+
+    def examine(self) -> Examination:
+        """Examine the file's place. Raises Failed."""
+        return file_examination.examine(self._path)
 
     def close(self) -> None:
         """Nothing is open."""

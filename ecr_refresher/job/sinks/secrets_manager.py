@@ -10,6 +10,7 @@ from typing import Any
 from ...core.model import NOTHING, Credential, Failed, Holding, Outcome, Reason
 from ...core.plan import Connection, SecretsManager
 from . import airflow_entry as entry
+from .airflow_entry import Shape
 
 SECRET_MAX = 65_536  # bytes that a secret may have
 RIGHTS = "secretsmanager:GetSecretValue, PutSecretValue and CreateSecret"
@@ -54,6 +55,20 @@ class SecretsManagerSink:
             raise self._failed(connection, Reason.TRANSIENT, words)
         self._write(connection, "put_secret_value", {"SecretId": self._id(connection), **request})
         return Outcome.WRITTEN
+
+    def inspect(self, connection: Connection, host: str) -> Shape | None:
+        """Tell what the connection is like; None if it is not there. Raises Failed."""
+        kept = self._read(connection)
+        return None if kept is None else entry.shape({"password": "", **kept}, host)
+
+    def may_write(self, connection: Connection) -> None:
+        """Ask for a new version without a value, which can't be made: rights are judged first. Raises Failed.
+
+        Whether a secret may be created can't be asked: one without a value would be created.
+        """
+        answer = self._ask(connection, "put_secret_value", {"SecretId": self._id(connection)})
+        if _code(answer) not in (None, "ResourceNotFoundException", "InvalidParameterException"):
+            self._refuse(connection, "put_secret_value", answer)
 
     def close(self) -> None:
         """Nothing is open: the client belongs to the session of the pass."""
