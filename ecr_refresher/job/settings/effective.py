@@ -15,18 +15,18 @@ from .problems import Place
 from .schema import DockerEntry, RegistryEntry
 from .yaml_text import dump
 
-_HEAD = """\
-# The settings in effect{file}.
-# A value without a remark stands in that file. Of secrets only the place is shown, where they are read from.
-"""
+_SECRETS = "Of secrets only the place is shown, where they are read from."
 
 
 def text(loaded: Loaded) -> str:
     """A settings file that means the same as what was loaded; remarks say where a value came from."""
     file = loaded.plan.settings_file
-    head = _HEAD.format(file=f", from {file} and the environment" if file else ", from the environment alone")
+    if file:
+        head = f"# The settings in effect, from {file} and the environment.\n# What has no remark stands in that file. "
+    else:
+        head = "# The settings in effect, from the environment alone.\n# "
     tree = document(loaded)
-    return head + "\n".join(dump(tree, lambda place: origin(place, loaded, tree)))
+    return f"{head}{_SECRETS}\n" + "\n".join(dump(tree, lambda place: origin(place, loaded, tree)))
 
 
 def document(loaded: Loaded) -> dict[str, Any]:
