@@ -88,6 +88,19 @@ def pods(objects: tuple[Object, ...]) -> Iterator[tuple[str, Object]]:
             yield each["metadata"]["name"], each["spec"]["template"]["spec"]
 
 
+def dangling(spec: Object) -> list[str]:
+    """What of a pod spec names something that is not in it: volumes and ports, which Kubernetes' schemas don't know."""
+    volumes = {volume["name"] for volume in spec.get("volumes", ())}
+    found = []
+    for container in (*spec.get("initContainers", ()), *spec["containers"]):
+        mounts = {mount["name"] for mount in container.get("volumeMounts", ())}
+        found += [f"{container['name']} mounts {name}" for name in mounts - volumes]
+        ports = {port["name"] for port in container.get("ports", ())}
+        probed = {probe["httpGet"]["port"] for key, probe in container.items() if key.endswith("Probe")}
+        found += [f"{container['name']} is probed at {name}" for name in probed - ports]
+    return found
+
+
 def check_schema(found: Object, version: str) -> None:
     """Raises kubernetes_validate.ValidationError where the object is none of that Kubernetes."""
     if found["kind"] not in OPERATORS:

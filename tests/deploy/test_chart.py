@@ -65,6 +65,7 @@ def test_every_way_gives_what_kubernetes_takes(helm: Helm, way: str | None) -> N
         if helm is HELM_4:  # what the other gives is the same, as the next test says
             for each in objects:
                 chart.check_schema(each, version)
+    assert {name: chart.dangling(spec) for name, spec in pods(objects) if chart.dangling(spec)} == {}
 
 
 @pytest.mark.parametrize("way", [None, *WAYS])
@@ -84,6 +85,8 @@ def test_the_check_of_schemas_would_find_a_wrong_field() -> None:
     deployment["spec"]["template"]["spec"]["containers"][0]["livenesProbe"] = {}
     with pytest.raises(kubernetes_validate.ValidationError, match="livenesProbe"):
         chart.check_schema(deployment, "1.33")
+    spec = {"containers": [{"name": "a", "volumeMounts": [{"name": "b"}], "xProbe": {"httpGet": {"port": "c"}}}]}
+    assert chart.dangling(spec) == ["a mounts b", "a is probed at c"]
 
 
 # --- what runs
@@ -216,11 +219,11 @@ def test_without_settings_a_publisher_serves_the_official_chart_beside_it() -> N
 
 def test_a_node_s_daemon_writes_only_where_docker_is(product: Product, tmp_path: Path) -> None:
     """The node's own rendering, its mounts laid out below a directory: on a containerd-only node it says so, loudly."""
-    ((_, spec),) = pods(render("node"))
+    ((_, spec),) = pods(render("node", config={"registries": [HOST]}))
     paths = {volume["name"]: volume["hostPath"]["path"] for volume in spec["volumes"] if "hostPath" in volume}
     assert paths == {"socket": "/run", "docker-config": "/root/.docker"}
     (tmp_path / "run").mkdir()
-    settings = settings_of(render("node")).replace("/host/", f"{tmp_path}/")
+    settings = settings_of(render("node", config={"registries": [HOST]})).replace("/host/", f"{tmp_path}/")
     assert settings.count(str(tmp_path)) == 2
     done = product.run_cli("once", settings=settings)
     assert done.exit_code == 1
@@ -230,6 +233,21 @@ def test_a_node_s_daemon_writes_only_where_docker_is(product: Product, tmp_path:
     assert not [line for line in done.logs() if line["event"].startswith("token_fetch")], "no token for nobody"
     assert os.listdir(tmp_path / "run") == []
     assert not (tmp_path / "docker-config").exists()
+
+
+def test_a_node_s_cleanup_has_socket_data_and_memory() -> None:
+    objects = render("node")
+    ((_, spec),) = pods(objects)
+    places = {mount["mountPath"]: mount["name"] for mount in spec["containers"][0]["volumeMounts"]}
+    on_node = {volume["name"]: volume.get("hostPath", {}).get("path") for volume in spec["volumes"]}
+    assert on_node[places["/host/docker-data"]] == "/var/lib/docker"
+    assert on_node[places["/host/state"]] == "/var/lib/ecr-refresher"
+    cleanup = plan_of(objects).cleanup
+    assert (cleanup.enabled, cleanup.every) == (True, 300)
+    assert cleanup.engine.url == "unix:///host/run/docker.sock"
+    assert (cleanup.data_root, cleanup.state_file) == ("/host/docker-data", "/host/state/cleanup.json")
+    own = {"enabled": True, "engine": "unix:///host/run/other.sock"}
+    assert plan_of(render("node", config={"registries": [HOST], "cleanup": own})).cleanup.engine.url == own["engine"]
 
 
 def test_a_changed_config_map_is_taken_over_without_a_restart(product: Product, tmp_path: Path) -> None:

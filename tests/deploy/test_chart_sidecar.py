@@ -133,6 +133,7 @@ def test_kubernetes_takes_the_example_within_a_worker_s_pod(name: str) -> None:
     pod = {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "worker"}, "spec": EXAMPLE_PODS[name]}
     for version in KUBERNETES:
         chart.check_schema(without_anchors(pod), version)
+    assert chart.dangling(EXAMPLE_PODS[name]) == []
 
 
 @pytest.mark.parametrize("name", EXAMPLE_PODS)
@@ -175,6 +176,7 @@ def test_publishing_from_a_sidecar_is_opt_in_by_settings_of_one_s_own(tmp_path: 
         pod = {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": name}, "spec": spec}
         for version in KUBERNETES:
             chart.check_schema(pod, version)
+        assert chart.dangling(spec) == []
         sidecar = ours(spec)
         environ = {each["name"]: each["value"] for each in sidecar["env"]}
         assert environ.pop("ECR_REFRESHER_CONFIG") == "/etc/ecr-refresher/settings.yaml"

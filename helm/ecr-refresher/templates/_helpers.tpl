@@ -54,7 +54,20 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
   "engine" (printf "unix:///host/run/%s" .Values.node.socket)
   "engine_required" true) }}
 {{- end }}
+{{- if include "ecr-refresher.cleansNodes" . }}
+{{- $_ := set $settings "cleanup" (merge $settings.cleanup (dict
+  "engine" (printf "unix:///host/run/%s" .Values.node.socket)
+  "data_root" "/host/docker-data"
+  "state_file" "/host/state/cleanup.json")) }}
+{{- end }}
 {{- toYaml $settings }}
+{{- end }}
+
+{{/* Not empty where nodes are cleaned up. */}}
+{{- define "ecr-refresher.cleansNodes" -}}
+{{- if and (eq .Values.mode "node") .Values.config.cleanup }}
+{{- if eq (toString .Values.config.cleanup.enabled) "true" }}yes{{ end }}
+{{- end }}
 {{- end }}
 
 {{/* One container that runs the daemon, of all modes. Takes a list: the context, and the mounts besides the user's. */}}
