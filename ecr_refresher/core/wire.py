@@ -43,7 +43,7 @@ class Job:
     ends_at: float  # on the boot clock, which all processes of a machine share
     load: Load | None = None  # where there is no plan yet, or a new one is wanted
     plan: Plan | None = None
-    orders: tuple[Order, ...] | None = None  # None: every slot of the plan
+    orders: tuple[Order, ...] | None = None  # None: every slot of the plan; with `load`, what is known of some of them
     lives: dict[str, float] = field(default_factory=dict)  # principal -> last known life of its tokens
     own_hosts: dict[str, str] = field(default_factory=dict)  # principal -> its own registry, once found out
     clock_offset: float | None = None  # AWS's time minus the boot clock, once measured

@@ -117,7 +117,7 @@ def _next_job(state: State, now: float) -> tuple[State, wire.Job | None]:
         ends_at=now + schedule.pass_limit(state.rules, lives_left(state, now)),
         load=state.load if loads else None,
         plan=None if loads else plan,
-        orders=None if loads else orders,  # a new plan may have slots that this one has not
+        orders=orders,
         lives={key: known.life for key, known in state.principals.items() if known.life is not None},
         own_hosts=state.own_hosts,
         clock_offset=state.offset if state.offset_measured else None,

@@ -70,12 +70,10 @@ class RefreshPass:
     async def run(self) -> None:
         """See to every slot that is ordered; ends when each has its last word. Raises nothing of theirs."""
         slots = {slot.id: slot for slot in self.plan.slots()}
-        orders = self.job.orders
-        if orders is None:
-            orders = tuple(wire.Order(*slot_id) for slot_id in slots)
-        wanted = [
-            (slots[order.sink, order.registry], order) for order in orders if (order.sink, order.registry) in slots
-        ]
+        orders = {(order.sink, order.registry): order for order in self.job.orders or ()}
+        if self.job.orders is None or self.job.load is not None:  # a new plan may have slots that the old one had not
+            orders = {slot_id: orders.get(slot_id, wire.Order(*slot_id)) for slot_id in slots}
+        wanted = [(slots[slot_id], order) for slot_id, order in orders.items() if slot_id in slots]
         await asyncio.gather(*(self._guarded(slot, order) for slot, order in wanted))
         for pool in self._pools.values():
             pool.shutdown(wait=False, cancel_futures=True)

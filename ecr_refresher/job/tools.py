@@ -37,6 +37,7 @@ class RealTools:
     plan: Plan
     clock: AwsClock
     report: Callable[[wire.Line], None]
+    longest_pause_s: float = 0.0  # how long one call may wait, to spare a server that many come to at once
     _aws: Aws | None = None
     _airflows: dict[str, Connections] = field(default_factory=dict)
     _dockers: dict[str, DockerConfigSink] = field(default_factory=dict)
@@ -110,8 +111,9 @@ class RealTools:
                 airflow,
                 read_secret=read_secret,
                 invoke=lambda doing, request: calls(doing, "invoke_rest_api", request),
+                longest_pause_s=self.longest_pause_s,
             )
-        return AirflowSink(airflow, read_secret=read_secret)
+        return AirflowSink(airflow, read_secret=read_secret, longest_pause_s=self.longest_pause_s)
 
     def docker(self, docker: DockerConfig) -> DockerConfigSink:
         from .sinks.docker_config import DockerConfigSink

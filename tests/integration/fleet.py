@@ -20,6 +20,7 @@ from ecr_refresher.daemon import events, state, step
 from ecr_refresher.job.clock import AwsClock, boot_time
 from ecr_refresher.job.refresh import RefreshPass, Sink
 from ecr_refresher.job.tools import RealTools
+from ecr_refresher.job.worker import PAUSE_SHARE
 from ecr_refresher.standins.tokens import TokenBook
 
 
@@ -114,7 +115,7 @@ class Client:
         clock = AwsClock(job.clock_offset)
         if job.load is not None:
             report(wire.Planned(self.fleet.plan))
-        tools = Tools(self.fleet.plan, clock, report)
+        tools = Tools(self.fleet.plan, clock, report, longest_pause_s=(job.ends_at - boot_time()) * PAUSE_SHARE)
         tools.client = self
         asyncio.run(RefreshPass(job, self.fleet.plan, tools).run())
         report(wire.Done())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -13,13 +14,14 @@ from ...core.plan import Airflow, Connection, SecretRef
 from . import airflow_entry as entry
 from . import airflow_marker as marker
 from .airflow_answers import failure
+from .airflow_crowd import Crowd
 from .airflow_entry import Shape
 from .airflow_login import Session
 from .airflow_mwaa import Invoke, MwaaTransport
 from .airflow_transport import Transport
 
 NO_NAME = "no name of a connection!"  # no Airflow takes it
-LOOK_HOLDS_S = 10.0  # a look that is older is no ground for a write: somebody may have written since
+LOOK_HOLDS_S = 0.25  # a look that is older is no ground for a write: of many that start, one may have written since
 ROUNDS = 3  # how often others may create or delete the connection in the very moment of our write
 
 
@@ -46,16 +48,22 @@ class AirflowSink:
         read_secret: Callable[[SecretRef], Secret],
         invoke: Invoke | None = None,
         monotonic: Callable[[], float] = time.monotonic,
+        sleep: Callable[[float], None] = time.sleep,
+        longest_pause_s: float = 0.0,
         connect_timeout_s: float = 3.05,
         read_timeout_s: float = 15.0,
     ) -> None:
-        """`invoke` is Amazon's `invoke_rest_api`, for an Airflow that Amazon manages."""
+        """`invoke` is Amazon's `invoke_rest_api`, for an Airflow that Amazon manages.
+
+        `longest_pause_s` is how long it may wait to spare an Airflow that many come to at once.
+        """
         self._transport: Transport | MwaaTransport
         if airflow.mwaa is not None and invoke is not None:
             self._transport = MwaaTransport(airflow, invoke)
         else:
             self._transport = Transport(airflow, connect_timeout_s, read_timeout_s, read_secret)
-        self._session = Session(airflow, self._transport, read_secret, monotonic)
+        crowd = Crowd(monotonic, sleep, random.random, longest_pause_s)
+        self._session = Session(airflow, self._transport, read_secret, monotonic, crowd)
         self._monotonic = monotonic
         self._seen: dict[str, _Seen] = {}
 

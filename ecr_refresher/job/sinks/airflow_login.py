@@ -14,6 +14,7 @@ from ...core.plan import Airflow, SecretRef
 from ..secrets import describe
 from . import airflow_dialects
 from .airflow_answers import RIGHTS, Answer, failure
+from .airflow_crowd import Crowd
 from .airflow_dialects import Dialect, Requests
 
 REFUSAL_HOLDS_S = 300.0  # a refused password is not tried again before that: it might lock the account
@@ -44,11 +45,13 @@ class Session:
         transport: Requests,
         read_secret: Callable[[SecretRef], Secret],
         monotonic: Callable[[], float],
+        crowd: Crowd,
     ) -> None:
         self._airflow = airflow
         self._transport = transport
         self._read_secret = read_secret
         self._monotonic = monotonic
+        self._crowd = crowd
         self._lock = threading.Lock()
         self._entry: _Entry | None = None
         self._setback: _Setback | None = None
@@ -100,13 +103,17 @@ class Session:
         self._spare(secret)
         try:
             bearer = _header("Bearer", secret, self._place) if self._airflow.token and secret else None
-            dialect = dialect or airflow_dialects.find(self._transport, bearer)
+            dialect = dialect or self._find(bearer)
             if bearer or secret is None:
                 return _Entry(dialect, bearer)
             return self._by_basic(dialect, secret) if dialect.basic else self._by_token(dialect, secret)
         except Failed as error:
             self._setback = _Setback(error.failure, secret, self._monotonic())
             raise
+
+    def _find(self, bearer: Secret | None) -> Dialect:
+        """Find out who answers, which costs an Airflow next to nothing; what follows costs more, so make room first."""
+        return self._crowd.make_room(lambda: airflow_dialects.find(self._transport, bearer))
 
     def _secret(self) -> Secret | None:
         """The bearer token or the password, as its file is at this moment; None where the settings name no login."""

@@ -49,7 +49,7 @@ def test_the_first_turn_starts_a_worker_that_reads_the_settings() -> None:
     world = World().turn()
     job = world.job()
     assert job.load == wire.Load("config.yaml")
-    assert (job.plan, job.orders, job.clock_offset, job.force) == (None, None, None, False)
+    assert (job.plan, job.orders, job.clock_offset, job.force) == (None, (), None, False)
     assert job.ends_at == world.boot + Refresh().deadline
 
 
@@ -241,7 +241,13 @@ def test_a_changed_settings_file_is_read_within_a_turn() -> None:
     world.files[SETTINGS] = "settings 2"
     job = world.wait(1).turn().job()
     assert job.load == wire.Load("config.yaml")
-    assert (job.plan, job.orders) == (None, None)
+    assert job.plan is None
+
+
+def test_a_reload_looks_at_every_slot_and_forgets_nothing_that_should_be_there() -> None:
+    world = World().served()
+    orders = world.ask("reload").turn().orders()
+    assert orders == {slot_id: wire.Order(*slot_id, EPOCH + LIFE) for slot_id in (DOCKER, AIRFLOW)}
 
 
 def test_sighup_reads_the_settings_anew_and_counts_it() -> None:

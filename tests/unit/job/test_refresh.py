@@ -193,6 +193,19 @@ def test_what_is_found_as_expected_is_worth_no_more_than_the_look(world: World) 
     assert (looked.needed, looked.why, looked.until) == (False, "fresh", FRESH.until)
 
 
+def test_settings_read_anew_may_have_further_slots_and_the_known_ones_are_expected_to_hold_what_they_did(
+    world: World,
+) -> None:
+    """Somebody slower had written something older since: still good, but not what was there."""
+    known = wire.Order(*AIRFLOW, expected_until=FRESH.until and FRESH.until + LIFE / 10)
+    world.hold(FRESH).run(plan(), known, load=wire.Load())
+    assert {(line.sink, line.registry): line.needed for line in world.said(wire.Looked)} == {
+        DOCKER: False,
+        AIRFLOW: True,
+    }
+    assert world.delivered(AIRFLOW).repaired
+
+
 def test_only_what_is_ordered_is_looked_at(world: World) -> None:
     world.run(plan(), wire.Order(*AIRFLOW), wire.Order("docker//gone", "own"))
     assert set(world.sinks) == {AIRFLOW}

@@ -40,6 +40,7 @@ class World:
         self.airflow = Airflow("prod", url, (DOCKER_DEFAULT,), username=USER, password=PASSWORD_FILE)
         self.secrets = {PASSWORD_FILE.where: PASSWORD}
         self.now = 1000.0
+        self.pauses: list[float] = []
         self._sinks: list[AirflowSink] = []
 
     def sink(self, *, read_timeout_s: float = 10.0, **changes: Any) -> AirflowSink:
@@ -47,6 +48,8 @@ class World:
             dataclasses.replace(self.airflow, **changes),
             read_secret=self._read_secret,
             monotonic=lambda: self.now,
+            sleep=self.pauses.append,
+            longest_pause_s=15.0,
             connect_timeout_s=2.0,
             read_timeout_s=read_timeout_s,
         )

@@ -149,16 +149,16 @@ def test_a_fresh_look_is_ground_enough_for_a_write(airflow: AirflowStandIn, worl
     airflow.connections["docker_default"] = USERS_OWN
     sink = world.sink()
     sink.look(DOCKER_DEFAULT, HOST)
-    world.now += 10
+    world.now += 0.25
     assert sink.deliver(DOCKER_DEFAULT, HOST, credential(), still_wanted=unwanted) is Outcome.WRITTEN
     assert len(airflow.reads) == 1
 
 
-def test_after_more_than_ten_seconds_it_looks_again_and_asks(airflow: AirflowStandIn, world: World) -> None:
+def test_after_a_quarter_of_a_second_it_looks_again_and_asks(airflow: AirflowStandIn, world: World) -> None:
     airflow.connections["docker_default"] = USERS_OWN
     sink = world.sink()
     sink.look(DOCKER_DEFAULT, HOST)
-    world.now += 10.1
+    world.now += 0.26
     airflow.connections["docker_default"] = HELD
     seen: list[Holding] = []
 
