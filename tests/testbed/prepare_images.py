@@ -50,7 +50,8 @@ class RootFileSystem:
 # one has no bytecode of the standard library either.
 PYTHON = RootFileSystem("trixie", ("python3", "python3-venv", "ca-certificates"), "3.13", ("__pycache__",))
 # Its systemd is 252, the one of Amazon Linux 2023 too.
-SYSTEMD = RootFileSystem("bookworm", (*PYTHON.packages, "systemd", "systemd-sysv", "dbus", "libnss-systemd"), "3.11")
+SYSTEM = ("procps", "passwd", "systemd", "systemd-sysv", "dbus", "libnss-systemd")
+SYSTEMD = RootFileSystem("bookworm", (*PYTHON.packages, *SYSTEM), "3.11")
 
 
 def root_file_system(wanted: RootFileSystem, run: Run) -> str:
