@@ -49,7 +49,6 @@ class Container:
     def execute(self, *command: str, stdin: str = "", within: float = 60) -> str:
         """Run a command in it; its output. It must succeed."""
         done = self.engine.docker("exec", "--interactive", self.name, *command, stdin=stdin, within=within)
-        self._outputs.keep(f"{self.name}.exec", done.stdout + done.stderr)
         assert done.returncode == 0, f"{command}: {done.returncode}\n{done.stdout}\n{done.stderr}"
         return done.stdout
 

@@ -54,6 +54,10 @@ class Systemd(Container):
     def write(self, path: str, text: str, mode: str = "0644") -> None:
         self.execute("install", "-D", "-m", mode, "/dev/stdin", path, stdin=text)
 
+    def has(self, path: str) -> bool:
+        """Whether there is a file with something in it."""
+        return self.engine.docker("exec", self.name, "test", "-s", path).returncode == 0
+
     def copy(self, source: str, target: str) -> None:
         self.execute("mkdir", "-p", "/src")
         done = self.engine.docker("cp", source, f"{self.name}:{target}")
@@ -64,9 +68,12 @@ class Systemd(Container):
         return dict(line.split("=", 1) for line in self.execute("systemctl", "show", UNIT).splitlines())
 
     def journal(self) -> list[dict[str, Any]]:
-        """What the service itself has said; a line that is no JSON object fails."""
-        lines = self.execute("journalctl", f"_SYSTEMD_UNIT={UNIT}", "--output=cat", "--no-pager").splitlines()
-        parsed = [json.loads(line) for line in lines if not line.startswith("-- ")]
+        """What the service itself has said since its last start; a line that is no JSON object fails."""
+        start = f"_SYSTEMD_INVOCATION_ID={self.properties()['InvocationID']}"
+        # By the name of who speaks: systemd itself has words on the unit's behalf too.
+        text = self.execute("journalctl", start, "--identifier=ecr-refresher", "--output=cat", "--no-pager", "--quiet")
+        self._outputs.keep("systemd.journal", text)
+        parsed = [json.loads(line) for line in text.splitlines()]
         assert all(isinstance(line, dict) for line in parsed)
         return parsed
 
