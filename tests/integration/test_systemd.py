@@ -220,6 +220,6 @@ def test_the_config_json_of_another_user_is_that_user_s(world: World, idle: Syst
     owners = idle.shell(f"stat -c '%U:%G %a' {path} $(dirname {path})").split("\n")
     assert owners[:2] == ["airflow:airflow 600", "airflow:airflow 700"]
     assert exposure(idle) <= stated()[1]
+    assert {line["level"] for line in idle.journal()} == {"info"}
     idle.execute("rm", path)
     wait_until(lambda: idle.has(path), 90, "the file's repair")
-    assert {line["level"] for line in idle.journal()} == {"info"}
