@@ -9,7 +9,7 @@ import sys
 import threading
 import traceback
 import warnings
-from collections.abc import MutableMapping
+from collections.abc import MutableMapping, Sequence
 from typing import Any
 
 import structlog
@@ -93,6 +93,12 @@ def configure(level: str = "info", fmt: str = "json") -> None:
 def get() -> Any:
     """The process's logger."""
     return structlog.get_logger()
+
+
+def tell_settings_errors(errors: Sequence[str]) -> None:
+    """Print what is wrong with the settings of a command that ends for it: for people, a line each."""
+    for error in errors:
+        _Stderr().msg(f"ecr-refresher: settings: {error}")
 
 
 class _Stderr:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -52,3 +53,18 @@ def run_cli(product: Product) -> Callable[..., Finished]:
 def start_daemon(product: Product) -> Callable[..., Daemon]:
     """`start_daemon(settings, ecr_url=…)`: a running daemon."""
     return product.start_daemon
+
+
+@pytest.fixture
+def as_root() -> None:
+    if os.geteuid() != 0:
+        parts.give_up("files: mounts and other users' files need root")
+
+
+@pytest.fixture
+def open_path() -> Iterator[Path]:
+    """A directory that every user may pass through, unlike pytest's own."""
+    with tempfile.TemporaryDirectory(prefix="ecr-refresher-test-") as directory:
+        path = Path(directory)
+        path.chmod(0o755)
+        yield path

@@ -66,7 +66,7 @@ def _planned(state: State, line: wire.Planned, now: float) -> Stepped:
 
 def _refused(state: State, line: wire.Refused) -> Stepped:
     if state.plan is None:
-        return state, [Exit(2)]  # the worker has printed every error
+        return state, [Exit(2, line.errors)]
     said = Say("error", "settings_refused", {"error": "; ".join(line.errors), "kept": "the settings of before"})
     running = None if state.running is None else replace(state.running, refused=True)
     return replace(state, running=running, reloads_failed=state.reloads_failed + 1, last_reload_ok=False), [said]

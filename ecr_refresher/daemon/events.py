@@ -56,6 +56,7 @@ class Kill:
 @dataclass(frozen=True, slots=True)
 class Exit:
     code: int
+    settings_errors: tuple[str, ...] = ()  # told to people, who are there at the start
 
 
 @dataclass(frozen=True, slots=True)

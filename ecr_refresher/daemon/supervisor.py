@@ -160,7 +160,8 @@ class Supervisor:
             case events.Kill():
                 if self._worker is not None:
                     self._worker.kill()
-            case events.Exit(code):
+            case events.Exit(code, settings_errors):
+                logs.tell_settings_errors(settings_errors)
                 self._exit_code = code if self._exit_code is None else self._exit_code
             case events.Say(level, event, fields):
                 getattr(logs.get(), level)(event, **fields)

@@ -6,6 +6,7 @@ import json
 from dataclasses import dataclass, field
 from typing import Any
 
+from .. import logs
 from ..core import wire
 from ..core.model import Failure, Outcome
 from ..core.plan import Plan, Slot
@@ -45,6 +46,8 @@ class Account:
             case wire.Planned():
                 self.plan = line.plan
                 self.findings = {slot.id: Finding() for slot in line.plan.slots()}
+            case wire.Refused():
+                logs.tell_settings_errors(line.errors)
             case wire.Clock():
                 self.offset = line.offset
             case wire.Looked():

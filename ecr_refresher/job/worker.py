@@ -94,15 +94,14 @@ def execute(job: wire.Job, report: Report) -> int:
 
 
 def _load(source: wire.Load, report: Report) -> Plan | None:
-    """Read the settings; every error is printed and reported, and then there is no plan."""
-    from . import refused, settings
+    """Read the settings; every error is reported, and then there is no plan."""
+    from . import settings
 
     logs.configure(source.log_level or "info", source.log_format or "json")
     try:
         plan, warnings = settings.load(source, os.environ)
     except settings.SettingsError as error:
-        refused.tell(error)
-        report(wire.Refused(error.errors))  # the last word: a daemon without settings ends at once, and us with it
+        report(wire.Refused(tuple(logs.redact(line) for line in error.errors)))
         return None
     logs.configure(plan.log.level, plan.log.format)
     for warning in warnings:

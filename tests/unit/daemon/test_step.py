@@ -74,7 +74,7 @@ def test_a_served_daemon_is_ready_and_sleeps() -> None:
 
 def test_settings_refused_at_the_start_end_the_daemon_with_status_2() -> None:
     world = World().turn().say(wire.Refused(("airflow[0].url: is missing",)))
-    assert world.said(Exit) == [Exit(2)]
+    assert world.said(Exit) == [Exit(2, ("airflow[0].url: is missing",))]
 
 
 def test_a_first_worker_that_dies_without_a_plan_is_followed_by_another_after_a_pause() -> None:

@@ -215,6 +215,8 @@ def test_sigusr1_has_everything_written_now(start: Start) -> None:
 def test_settings_refused_at_the_start_are_status_2(start: Start) -> None:
     daemon = start("refuse")
     daemon.hear("worker_refuses")
+    assert daemon.process.stderr is not None
+    assert daemon.process.stderr.readline() == "ecr-refresher: settings: server.listen: no such port\n"
     assert daemon.ended() == 2
 
 

@@ -172,24 +172,19 @@ def test_the_own_registry_found_out_later_replaces_what_stood_for_it() -> None:
 
 
 # --- refused settings ------------------------------------------------------------------------------------------------
-def test_wrong_settings_are_status_2_and_every_error_is_printed_before_it_is_reported(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+def test_wrong_settings_are_status_2_every_error_is_reported_and_once_prints_them(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for name in ("ECR_REFRESHER_REGISTRIES", "ECR_REFRESHER_LISTEN"):
         monkeypatch.delenv(name, raising=False)
     settings = tmp_path / "settings.yaml"
     settings.write_text("registries: [not-a-host]\nserver: {listen: nowhere}\n")
-    printed_by_then: list[str] = []
     refused: list[wire.Line] = []
-
-    def report(line: wire.Line) -> None:
-        printed_by_then.append(capsys.readouterr().err)
-        refused.append(line)
-
-    job = wire.Job(1, boot_time() + 60, load=wire.Load(str(settings)))
-    assert worker.execute(job, report) == worker.EXIT_SETTINGS == 2
+    load = wire.Load(str(settings))
+    assert worker.execute(wire.Job(1, boot_time() + 60, load=load), refused.append) == worker.EXIT_SETTINGS == 2
     (line,) = refused
     assert isinstance(line, wire.Refused)
     assert len(line.errors) == 2
-    for error in line.errors:  # a daemon without settings ends its worker as soon as it hears of this
-        assert error in printed_by_then[0]
+    assert capfd.readouterr().err == "", "a worker's word for a running daemon, whose log is JSON"
+    assert once.run(load, force=False, dry_run=False, strict=False)[0] == 2
+    assert capfd.readouterr().err.splitlines() == [f"ecr-refresher: settings: {error}" for error in line.errors]

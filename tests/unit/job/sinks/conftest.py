@@ -4,13 +4,10 @@ from __future__ import annotations
 
 import os
 import subprocess
-import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-
-from tests.testbed import parts
 
 # A shell script, since the interpreter of these tests may lie where other users can't go.
 HELPER = """#!/bin/sh
@@ -22,21 +19,6 @@ store) printf %s "$order" > '{kept_in}/'"$(printf %s "$order" | sed 's/.*"Server
 get) cat '{kept_in}/'"$order" 2>/dev/null || {{ echo 'credentials not found in native keychain'; exit 1; }} ;;
 esac
 """
-
-
-@pytest.fixture
-def as_root() -> None:
-    if os.geteuid() != 0:
-        parts.give_up("files: mounts and other users' files need root")
-
-
-@pytest.fixture
-def open_path() -> Iterator[Path]:
-    """A directory that every user may pass through, unlike pytest's own."""
-    with tempfile.TemporaryDirectory(prefix="ecr-refresher-test-") as directory:
-        path = Path(directory)
-        path.chmod(0o755)
-        yield path
 
 
 @pytest.fixture

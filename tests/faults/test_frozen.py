@@ -1,0 +1,37 @@
+"""The real daemon under SIGSTOP: its probes don't answer (so they fail), and it tells the truth once it goes on."""
+
+from __future__ import annotations
+
+import time
+from signal import SIGCONT, SIGSTOP
+
+import pytest
+
+from tests.faults.conftest import World, children
+from tests.testbed.processes import wait_until
+
+LIFE_S = 12.0
+
+
+def test_a_frozen_daemon_gives_no_answer_and_catches_up_when_it_goes_on(world: World) -> None:
+    world.book.life_s = LIFE_S
+    daemon = world.start()
+    daemon.wait_for(lambda status: status["ready"])
+    wait_until(lambda: not children(daemon.pid), 20, "the end of its pass")
+    daemon.signal(SIGSTOP)
+    try:
+        stopped = time.monotonic()
+        for path in ("/livez", "/readyz"):
+            with pytest.raises(TimeoutError):
+                daemon.get(path, timeout=1)
+        wait_until(lambda: time.monotonic() > stopped + LIFE_S, 2 * LIFE_S, "the expiry of all that it has delivered")
+    finally:
+        daemon.signal(SIGCONT)
+    assert daemon.get("/livez").status == 200
+    daemon.wait_for(lambda status: status["ready"])
+    assert world.all_is_well()
+    assert [line["event"] for line in daemon.logs() if line["event"] in ("ready", "not_ready")][:3] == [
+        "ready",
+        "not_ready",
+        "ready",
+    ]
