@@ -75,6 +75,15 @@ class Exchange(BaseHTTPRequestHandler):
         self.wfile.write(reply.body[: len(reply.body) // 2])
         self.cut()
 
+    def send_for_ever(self, reply: Reply, every_s: float) -> None:
+        """Promise no length, and send blanks before a body that never comes, until the client has enough."""
+        self._send_head(reply, bounded=False)
+        self.close_connection = True
+        with contextlib.suppress(OSError):
+            while True:
+                self.wfile.write(b" " * 64)
+                self.server.stand_in.pause(every_s)
+
     def cut(self) -> None:
         """Close the connection as it is."""
         self.close_connection = True
@@ -103,11 +112,12 @@ class Exchange(BaseHTTPRequestHandler):
     def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 - the standard library's name
         """Stay quiet."""
 
-    def _send_head(self, reply: Reply) -> None:
+    def _send_head(self, reply: Reply, *, bounded: bool = True) -> None:
         self.send_response(reply.status)
         if reply.status not in (204, 304):
             self.send_header("Content-Type", reply.content_type)
-            self.send_header("Content-Length", str(len(reply.body)))
+            if bounded:
+                self.send_header("Content-Length", str(len(reply.body)))
         for name, value in reply.headers.items():
             self.send_header(name, value)
         self.end_headers()

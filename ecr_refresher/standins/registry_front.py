@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable
 from typing import NamedTuple
 
+from . import script
 from .exchange import Exchange, Reply
 from .serving import StandIn
 from .streaming import relay
@@ -63,6 +64,7 @@ class RegistryFront(StandIn):
         self.logins: list[Login] = []
         self._mood = _Mood.HONEST
         self._forbidden: str | None = None
+        self._script = script.Script[script.WireFault]()
 
     def forbid(self, action: str) -> None:
         """Deny images as ECR does for want of a right, e.g. `ecr:BatchImportUpstreamImage`; the login is good."""
@@ -76,9 +78,14 @@ class RegistryFront(StandIn):
         """Answer as a corporate proxy that blocks the registry: 403 and a page."""
         self._mood = _Mood.PROXY_403
 
+    def always(self, fault: script.WireFault) -> None:
+        """Let all requests meet this fault of the wire, until `heal()`."""
+        self._script.always(fault, {})
+
     def heal(self) -> None:
         """End every fault."""
         super().heal()
+        self._script.clear()
         self._mood = _Mood.HONEST
         self._forbidden = None
 
@@ -86,6 +93,11 @@ class RegistryFront(StandIn):
         path = exchange.path.partition("?")[0]
         if path != "/v2" and not path.startswith("/v2/"):
             exchange.send(Reply(404, b"404 page not found\n", "text/plain"))
+            return
+        fault = self._script.take({})
+        if fault is not None:
+            if not script.before(exchange, fault):
+                script.after(exchange, fault, Reply(200, b"{}", headers=API_VERSION))
             return
         password = self._password(exchange)
         verdict = self._judge(exchange, password) if self._mood is _Mood.HONEST else self._mood.value

@@ -43,7 +43,14 @@ class Malformed:
     content_type: str = "application/json"
 
 
-WireFault = Delay | Cut | HalfAnswer | Malformed
+@dataclass(frozen=True, slots=True)
+class Endless:
+    """The request takes effect, but the answer's body never ends: a piece every so many seconds, valid JSON so far."""
+
+    every_s: float = 0.05
+
+
+WireFault = Delay | Cut | HalfAnswer | Malformed | Endless
 
 
 def before(exchange: Exchange, fault: object) -> bool:
@@ -67,6 +74,8 @@ def after(exchange: Exchange, fault: object, reply: Reply) -> None:
             exchange.cut()
         case HalfAnswer():
             exchange.send_half(reply)
+        case Endless(every_s):
+            exchange.send_for_ever(reply, every_s)
         case _:
             exchange.send(reply)
 

@@ -85,6 +85,13 @@ class StandIn:
         """Wait so long before every answer from now on."""
         self._slow_s = seconds
 
+    def show(self, certificate: tuple[str, str]) -> None:
+        """Show another certificate (chain and key, paths) from now on, to those who come anew."""
+        self._tls = certificate
+        if self._listener:
+            self._listener.hang_up()
+            self._listener.show(certificate)
+
     def heal(self) -> None:
         """End every fault."""
         self._slow_s = 0.0
@@ -137,12 +144,16 @@ class Listener(socketserver.TCPServer):
         self.stand_in = stand_in
         self._context: ssl.SSLContext | None = None
         if tls:
-            self._context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-            self._context.load_cert_chain(*tls)
+            self.show(tls)
         self._lock = threading.Lock()
         self._sockets: set[socket.socket] = set()
         self._threads: set[threading.Thread] = set()
         super().__init__(address, Exchange)
+
+    def show(self, certificate: tuple[str, str]) -> None:
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(*certificate)
+        self._context = context
 
     def verify_request(self, request: Any, client_address: Any) -> bool:
         return not self.stand_in.down

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -98,3 +100,15 @@ def cpu_s(pid: int) -> float:
 def resident_mb(pid: int) -> float:
     lines = Path(f"/proc/{pid}/status").read_text().splitlines()
     return next(int(line.split()[1]) / 1024 for line in lines if line.startswith("VmRSS"))
+
+
+SOAK = int(os.environ.get("ECR_REFRESHER_SOAK") or 0)
+
+
+def rounds(full: int, seconds: float) -> Iterator[int]:
+    """Numbers from 1 to `full`; in the suite, unlike in `make soak`, for about so many seconds only."""
+    until = time.monotonic() + seconds
+    for number in range(1, full + 1):
+        if not SOAK and time.monotonic() > until:
+            return
+        yield number

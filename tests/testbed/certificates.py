@@ -31,12 +31,12 @@ class CertificateAuthority:
         self.ca_file = directory / "ca.crt"
         self.ca_file.write_bytes(self._certificate.public_bytes(serialization.Encoding.PEM))
 
-    def issue(self, *names: str) -> tuple[str, str]:
-        """Certificate and key files of a server with these host names and addresses."""
+    def issue(self, *names: str, expired: bool = False) -> tuple[str, str]:
+        """Certificate and key files of a server with these host names and addresses; `expired` a minute ago."""
         key = ec.generate_private_key(ec.SECP256R1())
         authority = x509.AuthorityKeyIdentifier.from_issuer_public_key(self._key.public_key())
         certificate = (
-            _certificate(_name("server"), self._name, key.public_key())
+            _certificate(_name("server"), self._name, key.public_key(), expired=expired)
             .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
             .add_extension(_usage(signs_certificates=False), critical=True)
             .add_extension(x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH]), critical=False)
@@ -44,8 +44,8 @@ class CertificateAuthority:
             .add_extension(authority, critical=False)
             .sign(self._key, hashes.SHA256())
         )
-        certfile = self._directory / f"{names[0]}.crt"
-        keyfile = self._directory / f"{names[0]}.key"
+        stem = f"{names[0]}{'.expired' if expired else ''}"
+        certfile, keyfile = self._directory / f"{stem}.crt", self._directory / f"{stem}.key"
         certfile.write_bytes(certificate.public_bytes(serialization.Encoding.PEM))
         keyfile.touch(mode=0o600)
         keyfile.write_bytes(
@@ -65,7 +65,9 @@ def _name(common: str) -> x509.Name:
     )
 
 
-def _certificate(subject: x509.Name, issuer: x509.Name, key: ec.EllipticCurvePublicKey) -> x509.CertificateBuilder:
+def _certificate(
+    subject: x509.Name, issuer: x509.Name, key: ec.EllipticCurvePublicKey, *, expired: bool = False
+) -> x509.CertificateBuilder:
     now = dt.datetime.now(dt.UTC)
     return (
         x509.CertificateBuilder()
@@ -74,7 +76,7 @@ def _certificate(subject: x509.Name, issuer: x509.Name, key: ec.EllipticCurvePub
         .public_key(key)
         .serial_number(x509.random_serial_number())
         .not_valid_before(now - dt.timedelta(hours=1))
-        .not_valid_after(now + dt.timedelta(days=2))
+        .not_valid_after(now + (dt.timedelta(minutes=-1) if expired else dt.timedelta(days=2)))
         .add_extension(x509.SubjectKeyIdentifier.from_public_key(key), critical=False)
     )
 
