@@ -20,6 +20,8 @@ from tests.testbed.daemon import Daemon
 from tests.testbed.processes import wait_until
 
 OTHERS = ("210987654321.dkr.ecr.us-east-1.amazonaws.com", "345678901234.dkr.ecr.us-east-1.amazonaws.com")
+HIS_LOGIN = {"auth": "Ym9iOmhpcw=="}
+HIS_HEADERS = {"His": "stays"}
 ROUNDS, SUITE_S = 1000, 20.0
 
 
@@ -66,9 +68,8 @@ class Reader:
             self.reads += 1
             try:
                 document = json.loads(text)
-                if document["auths"]["his.example.com"] != {"auth": "Ym9iOmhpcw=="} or document["HttpHeaders"] != {
-                    "His": "stays"
-                }:
+                his = document["auths"]["his.example.com"], document["HttpHeaders"]
+                if his != (HIS_LOGIN, HIS_HEADERS):
                     self.bad.append("what is his has changed")
             except (ValueError, KeyError) as error:
                 self.bad.append(f"{type(error).__name__}, {len(text)} characters")
@@ -98,8 +99,8 @@ def kept_busy(daemons: list[Daemon]) -> Iterator[None]:
 @pytest.mark.timeout(300 + 3600 * bool(SOAK))
 def test_the_docker_command_and_two_daemons_on_one_file_lose_nothing(world: World) -> None:
     world.config_file.parent.mkdir()
-    his = {"auths": {"his.example.com": {"auth": "Ym9iOmhpcw=="}}, "HttpHeaders": {"His": "stays"}}
-    world.config_file.write_text(json.dumps(his))
+    before = {"auths": {"his.example.com": HIS_LOGIN}, "HttpHeaders": HIS_HEADERS}
+    world.config_file.write_text(json.dumps(before))
     del world.settings["airflow"]
     registry_url = world.front.url
     daemons = []
@@ -136,10 +137,10 @@ def test_the_docker_command_and_two_daemons_on_one_file_lose_nothing(world: Worl
 
     # What the command has taken away by writing back what it had read before is there again within a turn.
     wait_until(is_whole, 75, "ours", every=0.5)
-    before = world.config_file.stat()
+    written = world.config_file.stat()
     for _ in range(5):
         wait_until(is_whole, 20, "idle daemons", every=0.5)
-    assert world.config_file.stat().st_ino == before.st_ino, "they write over each other"
+    assert world.config_file.stat().st_ino == written.st_ino, "they write over each other"
     for daemon in daemons:
         assert all(slot["last_error"] is None for slot in daemon.status()["slots"])
     assert world.book.check("AWS", world.docker_password()) == "ok"

@@ -18,7 +18,7 @@ from ecr_refresher.standins.airflow_connections import Connection
 from ecr_refresher.standins.ecr import EcrStandIn
 from ecr_refresher.standins.registry_front import RegistryFront
 from ecr_refresher.standins.script import Cut, Endless, HalfAnswer, WireFault
-from tests.faults.conftest import CONNECTION, HOST, PASSWORD, World
+from tests.faults.conftest import CONNECTION, HOST, PASSWORD, World, children
 from tests.testbed.certificates import CertificateAuthority
 from tests.testbed.daemon import Daemon
 from tests.testbed.processes import wait_until
@@ -143,6 +143,7 @@ def test_whatever_the_network_does_is_told_and_passes(network: Network) -> None:
     daemon = network.start()
     daemon.wait_for(lambda status: status["ready"])
     for how, fault in FAULTS.items():
+        wait_until(lambda: not children(daemon.pid), 30, "an idle daemon")
         held = world.docker_password(), world.airflow_password()
         fault.begin(network)
         daemon.signal(SIGUSR1)
