@@ -98,7 +98,7 @@ def get() -> Any:
 def tell_settings_errors(errors: Sequence[str]) -> None:
     """Print what is wrong with the settings of a command that ends for it: for people, a line each."""
     for error in errors:
-        _Stderr().msg(f"ecr-refresher: settings: {error}")
+        _Stderr().msg(f"ecr-refresher: settings: {redact(error)}")
 
 
 class _Stderr:

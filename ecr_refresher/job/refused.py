@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import sys
-
 from .. import logs
 from .settings import SettingsError
 
@@ -12,6 +10,5 @@ EXIT_SETTINGS = 2
 
 def tell(error: SettingsError) -> int:
     """Print every error; gives the exit status that goes with it."""
-    for line in error.errors:
-        print(f"ecr-refresher: settings: {logs.redact(line)}", file=sys.stderr, flush=True)  # noqa: T201 - for people
+    logs.tell_settings_errors(error.errors)
     return EXIT_SETTINGS

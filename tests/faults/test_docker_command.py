@@ -22,7 +22,7 @@ from tests.testbed.processes import wait_until
 OTHERS = ("210987654321.dkr.ecr.us-east-1.amazonaws.com", "345678901234.dkr.ecr.us-east-1.amazonaws.com")
 HIS_LOGIN = {"auth": "Ym9iOmhpcw=="}
 HIS_HEADERS = {"His": "stays"}
-ROUNDS, SUITE_S = 1000, 20.0
+ROUNDS, SUITE_S = 1000, 12.0
 
 
 class DockerCommand:

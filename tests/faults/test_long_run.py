@@ -25,7 +25,7 @@ REGIONS = [f"{area}-{number}" for area in ("us-east", "us-west", "eu-west", "ap-
 ACCOUNTS = ("123456789012", "210987654321")
 LIFE_S = 60.0  # shorter ones leave a pass too little time on a busy machine
 RENEWALS = 12_000 if SOAK else 240
-LIMIT_S = float(os.environ.get("ECR_REFRESHER_SOAK_S") or (1200 if SOAK else 30))  # whichever comes first
+LIMIT_S = float(os.environ.get("ECR_REFRESHER_SOAK_S") or (1200 if SOAK else 20))  # whichever comes first
 GROWTH = {"memory_mb": 2.0, "files": 3, "threads": 1, "zombies": 1}  # from the first to the last tenth, less than
 
 

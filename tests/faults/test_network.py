@@ -123,7 +123,7 @@ def network(world: World) -> Iterator[Network]:
             {"host": HOST, "registry_url": front.url, "endpoint_url": ecr.url, "ca_file": ca_file}
         ]
         world.settings["airflow"] |= {"url": airflow.url, "ca_file": ca_file}
-        world.settings["refresh"]["deadline"] = "20s"
+        world.settings["refresh"]["deadline"] = "15s"
         yield Network(world, authority, world.directory / "no-dns")
 
 
@@ -182,7 +182,7 @@ def test_a_write_whose_answer_is_lost_is_looked_up_and_not_repeated_in_vain(meth
         daemon.signal(SIGUSR1)
         wait_until(lambda count=failures: len(daemon.logs("delivery_failed")) > count, 20, "a loss")  # type: ignore[misc]
         assert daemon.logs("delivery_failed")[-1]["reason"] == "transient", fault
-        wait_until(world.all_is_well, 30, f"{fault}: the next try")
+        wait_until(world.all_is_well, 60, f"{fault}: the next try")
         daemon.wait_for(lambda status: all(slot["last_error"] is None for slot in status["slots"]))
         assert [write.method for write in world.airflow.writes[writes:]] == [method], fault
         if method == "PATCH":

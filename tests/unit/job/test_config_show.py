@@ -85,11 +85,11 @@ def test_the_command_shows_warnings_apart(
     assert "did you mean 'ECR_REFRESHER_LISTEN'" in capsys.readouterr().err
 
 
-def test_wrong_settings_end_both_commands_with_2(file: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_wrong_settings_end_both_commands_with_2(file: str, capfd: pytest.CaptureFixture[str]) -> None:
     Path(file).write_text("registrys: []\nrefresh: {deadline: 1 hour}")
     for command in (config.show, lambda source: iam.policy(source, iam_policy.Wanted("pull"), (), ())):
         assert command(Load(file)) == (2, "")
-        assert sorted(capsys.readouterr().err.splitlines()) == [
+        assert sorted(capfd.readouterr().err.splitlines()) == [
             "ecr-refresher: settings: refresh.deadline: is no duration; write e.g. 90s, 5m, 1h30m or 1d",
             "ecr-refresher: settings: registrys: unknown key; did you mean 'registries'?",
         ]
