@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from pathlib import Path
 from signal import SIGCONT, SIGSTOP
 
 import pytest
@@ -13,6 +14,12 @@ from tests.testbed.processes import wait_until
 LIFE_S = 12.0
 
 
+def thread_states(pid: int) -> set[str]:
+    """The letters of proc(5): R, S, T for stopped…"""
+    tasks = Path(f"/proc/{pid}/task").iterdir()
+    return {(task / "stat").read_text().rpartition(")")[2].split()[0] for task in tasks}
+
+
 def test_a_frozen_daemon_gives_no_answer_and_catches_up_when_it_goes_on(world: World) -> None:
     world.book.life_s = LIFE_S
     daemon = world.start()
@@ -20,6 +27,7 @@ def test_a_frozen_daemon_gives_no_answer_and_catches_up_when_it_goes_on(world: W
     wait_until(lambda: not children(daemon.pid), 20, "the end of its pass")
     daemon.signal(SIGSTOP)
     try:
+        wait_until(lambda: thread_states(daemon.pid) == {"T"}, 20, "the standstill of all its threads")
         stopped = time.monotonic()
         for path in ("/livez", "/readyz"):
             with pytest.raises(TimeoutError):
