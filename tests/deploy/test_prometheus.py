@@ -28,7 +28,7 @@ LIFE_S = 16.0
 SCALE = {
     "time() < 3600": "time() < 4",  # CredentialExpiring
     "> 1800": "> 4",  # RenewalOverdue
-    "[30m]": "[12s]",  # SinkFailing
+    "[30m]": "[20s]",  # SinkFailing
 }
 FOR = "1s"
 
@@ -103,7 +103,7 @@ def test_alerts_fire_for_what_is_done_to_a_daemon_and_resolve(
             scene = Scene(prometheus, daemon, ecr, secrets_file)
             daemon.wait_for(lambda status: status["ready"])
             scene.calms_down()
-            for act in (a_sink_that_takes_nothing, an_ecr_that_is_down, a_daemon_that_hangs):
+            for act in (a_sink_that_takes_nothing, an_ecr_that_is_down, a_clock_that_is_off, a_daemon_that_hangs):
                 act(scene)
                 scene.calms_down()
             the_dashboard_shows_it(prometheus)
@@ -131,6 +131,16 @@ def an_ecr_that_is_down(scene: Scene) -> None:
     assert told["summary"] == f"{sink} has a login that ends within the hour"
     scene.fires("EcrRefresherSlotNotReady", sink=sink, registry=HOST)
     scene.ecr.heal()
+
+
+def a_clock_that_is_off(scene: Scene) -> None:
+    scene.ecr.date_offset_s = -400
+    scene.daemon.signal(signal.SIGUSR1)  # fetches at once, and with the token comes AWS's time
+    told = scene.fires("EcrRefresherClockSkew")
+    assert told["summary"] == f"The clock of 127.0.0.1:{scene.daemon.port} is off"
+    assert "differs from AWS's by 6m 4" in told["description"] or "differs from AWS's by 6m 3" in told["description"]
+    scene.ecr.date_offset_s = 0
+    scene.daemon.signal(signal.SIGUSR1)
 
 
 def a_daemon_that_hangs(scene: Scene) -> None:
