@@ -191,6 +191,7 @@ def test_the_pod_monitors_name_ports_that_are_there_and_the_job_that_the_alerts_
         assert set(found["spec"]) == {"selector", "podMetricsEndpoints"}
         (endpoint,) = found["spec"]["podMetricsEndpoints"]
         assert endpoint["port"] in {port["name"] for port in container["ports"]}
+        assert endpoint.get("scheme", "http") == container["livenessProbe"]["httpGet"]["scheme"].lower()
         (relabelled,) = endpoint["relabelings"]
         assert relabelled["targetLabel"] == "job"
         assert re.fullmatch(JOBS, relabelled["replacement"])

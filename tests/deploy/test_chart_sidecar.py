@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
+import textwrap
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +24,7 @@ HOST = settings_reader.HOST
 EXAMPLES = parts.REPOSITORY / "examples"
 CONFIG = "/home/airflow/.docker/config.json"
 
-# A chart that depends on ours, with what its pods take from ours' templates, as ours' README shows it.
+# A chart that depends on ours, with what its pods take from ours' templates.
 PARENT = """\
 {{- with index .Subcharts "ecr-refresher" }}
 apiVersion: v1
@@ -56,11 +58,11 @@ spec:
 """
 
 
-def of_parent(helm: Helm, directory: Path, **values: Any) -> dict[str, dict[str, Any]]:
+def of_parent(helm: Helm, directory: Path, pods: str = PARENT, **values: Any) -> dict[str, dict[str, Any]]:
     """The pod specs of that chart by name."""
     parent = directory / "parent"
     (parent / "templates").mkdir(parents=True)
-    (parent / "templates" / "pods.yaml").write_text(PARENT)
+    (parent / "templates" / "pods.yaml").write_text(pods)
     described: dict[str, Any] = {"apiVersion": "v2", "name": "parent", "version": "1.0.0"}
     described |= {"dependencies": [{"name": "ecr-refresher", "version": "*", "repository": f"file://{CHART}"}]}
     (parent / "Chart.yaml").write_text(json.dumps(described))
@@ -126,6 +128,16 @@ def test_the_example_s_containers_are_what_the_templates_give(helm: Helm, tmp_pa
         assert spec["containers"][0]["volumeMounts"] == without_anchors(written["extraVolumeMounts"])
     assert set(BEFORE) == KEYS
     assert without_anchors(BEFORE) == without_anchors(CURRENT["celery"])
+
+
+def test_what_readme_shows_a_chart_of_one_s_own_gives_the_same(tmp_path: Path) -> None:
+    (shown,) = re.findall(r"^```gotemplate\n(.*?)^```", (CHART / "README.md").read_text(), re.DOTALL | re.MULTILINE)
+    pod = "apiVersion: v1\nkind: Pod\nmetadata: {name: own}\nspec:\n" + textwrap.indent(shown, "  ")
+    spec = of_parent(HELM_4, tmp_path, pod, sidecar={"registries": [HOST]})["own"]
+    assert spec["initContainers"] == without_anchors(CURRENT["celery"]["extraInitContainers"])
+    assert spec["volumes"] == without_anchors(CURRENT["celery"]["extraVolumes"])
+    assert chart.dangling(spec) == []
+    chart.check_schema({"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "own"}, "spec": spec}, "1.33")
 
 
 @pytest.mark.parametrize("name", EXAMPLE_PODS)

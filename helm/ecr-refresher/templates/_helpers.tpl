@@ -63,6 +63,11 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
 {{- toYaml $settings }}
 {{- end }}
 
+{{/* Not empty where the server speaks TLS. */}}
+{{- define "ecr-refresher.tls" -}}
+{{- with .Values.config.server }}{{ .tls_cert }}{{ end }}
+{{- end }}
+
 {{/* Not empty where nodes are cleaned up. */}}
 {{- define "ecr-refresher.cleansNodes" -}}
 {{- if and (eq .Values.mode "node") .Values.config.cleanup }}
@@ -88,7 +93,7 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
   ports:
     - name: http
       containerPort: {{ $.Values.port }}
-  {{- with include "ecr-refresher.probes" (list $ "http" (and $.Values.config.server $.Values.config.server.tls_cert | empty | not)) }}
+  {{- with include "ecr-refresher.probes" (list $ "http" (include "ecr-refresher.tls" $ | empty | not)) }}
   {{- . | nindent 2 }}
   {{- end }}
   resources:
