@@ -70,7 +70,7 @@ def _check(given: argparse.Namespace) -> int:
         from .terminal import Paint
 
         checked = doctor.run(_source(given), reader=given.reader)
-        return checked.status, checked.json() if given.json else checked.table(colour=Paint(sys.stdout).on)
+        return checked.status, checked.json() if given.json else checked.table(Paint(sys.stdout))
 
     return _in_the_foreground("check", check)
 

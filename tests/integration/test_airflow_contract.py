@@ -55,6 +55,27 @@ def test_the_users_own_fields_stay(airflow: Airflow, secrets_seen: Secrets) -> N
 
 
 @on(*EVERY)
+def test_rights_are_found_out_and_nothing_is_changed(airflow: Airflow, secrets_seen: Secrets) -> None:
+    airflow.create_connection("docker_default", host=HOST, password=secrets_seen.add("an-old-password"), **OWN)
+    before = airflow.db_connection("docker_default")
+    gone = dataclasses.replace(DOCKER, id="gone")
+    for connection in (DOCKER, gone):
+        client = Client(airflow)
+        assert client.sink.version() == ".".join(airflow.flavour.version.split(".")[:2])
+        client.sink.enter()
+        assert client.sink.may(connection) == ()
+    found = Client(airflow).sink.inspect(DOCKER, HOST)
+    assert found is not None
+    assert (found.host, found.port, found.reauth, found.until) == (HOST, "5000", False, None)
+    assert Client(airflow).sink.inspect(gone, HOST) is None
+    if airflow.flavour.major >= 3:  # of Airflow 2 the login tells: who may not read connections is turned away there
+        assert Client(airflow, user="viewer").sink.may(DOCKER) == ("can_edit", "can_create")
+    assert airflow.db_connection("docker_default") == before
+    _, listed = airflow.admin("GET", "/connections?limit=100")
+    assert [connection["connection_id"] for connection in listed["connections"]] == ["docker_default"]
+
+
+@on(*EVERY)
 def test_a_token_of_a_hundred_thousand_characters_fits(airflow: Airflow, secrets_seen: Secrets) -> None:
     new = token(seen=secrets_seen)
     long = dataclasses.replace(new, secret=type(new.secret)(secrets_seen.add(secrets.token_urlsafe(75_000))))

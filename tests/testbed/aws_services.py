@@ -94,6 +94,8 @@ class SecretsManagerStandIn(ModelledService):
             self.refuse(exchange, "ResourceExistsException")
         elif operation != "CreateSecret" and name not in self.secrets:
             self.refuse(exchange, "ResourceNotFoundException")
+        elif operation == "PutSecretValue" and "SecretString" not in asked:
+            self.refuse(exchange, "InvalidParameterException")
         else:
             if operation in ("CreateSecret", "PutSecretValue"):
                 self.secrets[name] = asked["SecretString"]

@@ -7,7 +7,7 @@ It is made of the looks and proofs of a pass. The pure parts are `findings`, `ho
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from ... import logs
@@ -31,8 +31,8 @@ class Checked:
     status: int
     rows: Sequence[Row]
 
-    def table(self, *, colour: bool) -> str:
-        return report.table(self.rows, colour=colour)
+    def table(self, paint: Callable[[str, str], str]) -> str:
+        return report.table(self.rows, paint)
 
     def json(self) -> str:
         return report.json_text(self.rows, self.status)

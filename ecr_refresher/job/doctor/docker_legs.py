@@ -73,7 +73,7 @@ def _place(scene: Scene, docker: DockerConfig) -> list[Finding]:
 def _helper(scene: Scene, docker: DockerConfig, registry: Registry) -> list[Finding]:
     claim = scene.tools.docker(docker).claimed_by(registry.host)
     if claim is None:
-        return [ok("none: the login stands in the file")]
+        return [ok("none does, so the login stands in the file")]
     program, on_path = claim
     if not on_path:
         return [

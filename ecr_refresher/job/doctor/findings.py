@@ -78,7 +78,7 @@ def softened(row: Row) -> Row:
     def soft(finding: Finding) -> Finding:
         if finding.verdict is not Verdict.FAILED:
             return finding
-        return replace(finding, verdict=Verdict.WARNING, text=f"{finding.text} (required: false)")
+        return replace(finding, verdict=Verdict.WARNING, text=f"{finding.text} (not required)")
 
     return replace(row, findings=tuple(soft(finding) for finding in row.findings))
 

@@ -26,7 +26,7 @@ def legs(scene: Scene) -> Iterator[Leg]:
             f"logged in at {registry.host or registry.name} with the token",
             partial(_login, scene, registry),
             after=(*needs_host(registry), token_key(registry.principal), url_key(url)),
-            required=registry.required,
+            required=registry.required and scene.plan.refresh.prove,
         )
         yield login
         if registry.probe_image:

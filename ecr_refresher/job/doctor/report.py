@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import textwrap
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from ...logs import redact
@@ -18,19 +18,17 @@ _SHOWN = {
     Verdict.FAILED: "FAILED",
     Verdict.NOT_TRIED: "not tried",
 }
-_COLOURS = {Verdict.OK: 32, Verdict.WARNING: 33, Verdict.FAILED: 31, Verdict.NOT_TRIED: 90}
+_MEANING = {Verdict.OK: "good", Verdict.WARNING: "warning", Verdict.FAILED: "bad", Verdict.NOT_TRIED: "dim"}
 _VERDICT_WIDTH = 11
 
 
-def table(rows: Sequence[Row], *, colour: bool = False) -> str:
+def table(rows: Sequence[Row], paint: Callable[[str, str], str]) -> str:
     """One row a leg: its verdict, what was tried, and below that each finding with its mend; 100 columns wide."""
     name_width = max([len("LEG"), *(len(row.leg) for row in rows)]) + 2
     indent = " " * (_VERDICT_WIDTH + name_width)
     lines = ["STATUS".ljust(_VERDICT_WIDTH) + "LEG".ljust(name_width) + "WHAT WAS TRIED, AND FOUND"]
     for row in rows:
-        shown = _SHOWN[row.verdict].ljust(_VERDICT_WIDTH)
-        if colour:
-            shown = f"\x1b[{_COLOURS[row.verdict]}m{shown}\x1b[0m"
+        shown = paint(_SHOWN[row.verdict].ljust(_VERDICT_WIDTH), _MEANING[row.verdict])
         first, *rest = [line for paragraph in _paragraphs(row) for line in _wrapped(paragraph, WIDTH - len(indent))]
         lines += [shown + row.leg.ljust(name_width) + first, *(indent + line for line in rest)]
     return "\n".join([*lines, "", _summary(rows)])

@@ -43,7 +43,7 @@ def legs(scene: Scene) -> Iterator[Leg]:
         if registry.host and registry.alias_of is None:
             url = registry.registry_url or f"https://{registry.host}"
             trust = registry.ca_file or os.environ.get("AWS_CA_BUNDLE") or os.environ.get("REQUESTS_CA_BUNDLE")
-            made.setdefault(url_key(url), _leg(url, trust, required=registry.required))
+            made.setdefault(url_key(url), _leg(url, trust, required=registry.required and scene.plan.refresh.prove))
     for airflow in scene.plan.airflows:
         if airflow.url:
             made.setdefault(url_key(airflow.url), _leg(airflow.url, airflow.ca_file))

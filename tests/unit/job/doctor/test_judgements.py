@@ -1,0 +1,231 @@
+"""The pure part of `check`: what is seen, and what is said of it."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import pytest
+
+from ecr_refresher.core.model import Failure, Holding, Reason
+from ecr_refresher.core.plan import Airflow, Connection, Refresh, SecretsFile
+from ecr_refresher.job.doctor import connection, files, holding, reader_legs
+from ecr_refresher.job.doctor.aws_legs import skew
+from ecr_refresher.job.doctor.findings import Finding, Row, Verdict, exit_status, failed, of_failure, ok, softened
+from ecr_refresher.job.doctor.reader_legs import Read
+from ecr_refresher.job.sinks.airflow_entry import Shape, shape
+from ecr_refresher.job.sinks.docker_readers import ANOTHER, NONE, OURS, UNREADABLE, Reading
+from ecr_refresher.job.sinks.file_examination import Examination
+
+HOST = "123456789012.dkr.ecr.us-east-1.amazonaws.com"
+LIFE, NOW, RULES = 43_200.0, 1_800_000_000.0, Refresh()
+GOOD = Shape("docker", HOST, "AWS", password=True, port=None, reauth=None, until=NOW + LIFE)
+DOCKER = Connection("docker_default", HOST)
+PLACE = Examination("/d/config.json", "/d", True, True, 0, False, False, False, mode=0o600, uid=0, gid=0)
+
+
+# --- findings
+
+
+def test_a_message_is_taken_apart_into_the_finding_and_the_mend() -> None:
+    found = of_failure(Failure(Reason.DENIED, "it says no; grant this; or that"))
+    assert found == Finding(Verdict.FAILED, "it says no", "grant this; or that")
+
+
+@pytest.mark.parametrize("reason", Reason)
+def test_a_message_without_a_mend_gets_the_one_of_its_reason(reason: Reason) -> None:
+    assert of_failure(Failure(reason, "it broke")).mend
+
+
+def row(*verdicts: Verdict) -> Row:
+    return Row("leg", "subject", "tried", tuple(Finding(verdict, "text", "mend") for verdict in verdicts))
+
+
+@pytest.mark.parametrize(
+    ("verdicts", "worst"),
+    [
+        ([Verdict.OK], Verdict.OK),
+        ([Verdict.OK, Verdict.WARNING], Verdict.WARNING),
+        ([Verdict.WARNING, Verdict.FAILED, Verdict.OK], Verdict.FAILED),
+        ([Verdict.NOT_TRIED], Verdict.NOT_TRIED),
+    ],
+)
+def test_a_row_is_as_bad_as_the_worst_of_its_findings(verdicts: list[Verdict], worst: Verdict) -> None:
+    assert row(*verdicts).verdict is worst
+
+
+def test_only_a_failure_makes_the_exit_status_1() -> None:
+    assert exit_status([row(Verdict.OK), row(Verdict.WARNING), row(Verdict.NOT_TRIED)]) == 0
+    assert exit_status([row(Verdict.OK), row(Verdict.FAILED)]) == 1
+
+
+def test_what_is_not_required_only_warns_and_says_so() -> None:
+    soft = softened(row(Verdict.FAILED, Verdict.OK))
+    assert [one.verdict for one in soft.findings] == [Verdict.WARNING, Verdict.OK]
+    assert soft.findings[0].text == "text (not required)"
+
+
+# --- what is held
+
+
+@pytest.mark.parametrize(
+    ("until", "verdict", "said"),
+    [
+        (None, Verdict.WARNING, "of which the expiry is known"),
+        (NOW + 100 * LIFE, Verdict.WARNING, "later than any token could"),
+        (NOW - 7200, Verdict.FAILED, "(2 h ago), so nobody renews it"),
+        (NOW + 0.2 * LIFE, Verdict.WARNING, "should have been renewed"),
+        (NOW + 0.3 * LIFE, Verdict.OK, "good until"),
+        (NOW + LIFE, Verdict.OK, "(for 12 h)"),
+    ],
+)
+def test_a_holding_is_judged_by_what_is_left_of_it(until: float | None, verdict: Verdict, said: str) -> None:
+    found = holding.judged(Holding(until), NOW, LIFE, RULES)
+    assert (found.verdict, said in found.text) == (verdict, True), found
+
+
+def judged(**changes: object) -> list[Finding]:
+    return connection.judged(dataclasses.replace(GOOD, **changes), DOCKER, HOST, NOW, LIFE, RULES)  # type: ignore[arg-type]
+
+
+def test_a_good_connection_is_ok() -> None:
+    assert [one.verdict for one in judged()] == [Verdict.OK]
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"conn_type": "http"}, "its type is 'http', not 'docker'"),
+        ({"host": None}, "it has no host"),
+        ({"host": "quay.io"}, f"its host is 'quay.io', not '{HOST}'"),
+        ({"host": f"https://{HOST}/"}, "a scheme in front"),
+        ({"login": "bob"}, "its login is 'bob', not 'AWS'"),
+        ({"login": None}, "it has no login"),
+        ({"password": False}, "it has no password"),
+    ],
+)
+def test_what_a_write_puts_right_is_a_warning_told_once(changes: dict[str, object], said: str) -> None:
+    (found,) = judged(**changes)
+    assert (found.verdict, found.mend) == (Verdict.WARNING, holding.DELIVER)
+    assert said in found.text
+
+
+def test_what_is_the_users_own_is_told_with_a_mend_by_hand() -> None:
+    port, reauth, held = judged(port="5000", reauth=False)
+    assert (port.verdict, reauth.verdict, held.verdict) == (Verdict.FAILED, Verdict.WARNING, Verdict.OK)
+    assert f"{HOST}:5000" in port.text
+    assert connection.BY_HAND in (port.mend or "")
+
+
+def test_reauth_true_and_an_empty_port_are_fine() -> None:
+    assert [one.verdict for one in judged(port="", reauth=True)] == [Verdict.OK]
+
+
+def test_a_connection_that_is_not_there_is_a_failure_only_if_none_may_be_created() -> None:
+    (may,) = connection.judged(None, DOCKER, HOST, NOW, LIFE, RULES)
+    (may_not,) = connection.judged(None, dataclasses.replace(DOCKER, create=False), HOST, NOW, LIFE, RULES)
+    assert (may.verdict, may_not.verdict) == (Verdict.WARNING, Verdict.FAILED)
+
+
+@pytest.mark.parametrize("extra", ['{"reauth": false}', {"reauth": False}])
+def test_a_shape_is_read_from_an_api_as_from_a_backend_and_holds_no_secret(extra: object) -> None:
+    found = shape(
+        {"conn_type": "docker", "host": HOST, "login": "AWS", "password": "hidden-one", "port": 443, "extra": extra},
+        HOST,
+    )
+    assert found == Shape("docker", HOST, "AWS", password=True, port="443", reauth=False, until=None)
+    assert "hidden-one" not in repr(found)
+
+
+@pytest.mark.parametrize("extra", [None, "", "no json", "[1]", "[" * 100_000])
+def test_an_extra_that_makes_no_sense_says_nothing_of_reauth(extra: object) -> None:
+    assert shape({"extra": extra}, HOST).reauth is None
+
+
+# --- files
+
+
+@pytest.mark.parametrize(
+    ("changes", "verdict", "said"),
+    [
+        ({}, Verdict.OK, "mode 0600, owner 0:0"),
+        ({"mode": None}, Verdict.OK, "may be made"),
+        ({"mode": None, "folder_is_there": False}, Verdict.OK, "with its directories"),
+        ({"mounted": True}, Verdict.FAILED, "mounted as a single file"),
+        ({"read_only": True, "writable": False}, Verdict.FAILED, "read-only"),
+        ({"writable": False}, Verdict.FAILED, "uid 0 may not write in /d"),
+        ({"blocked": ["lock"]}, Verdict.FAILED, "may not write /d/lock"),
+        ({"full": True}, Verdict.FAILED, "the disk of /d is full"),
+        ({"mode": 0o644}, Verdict.WARNING, "0644, not 0600, so that others may read"),
+        ({"mode": 0o400}, Verdict.WARNING, "0400, not 0600"),
+    ],
+)
+def test_a_place_for_a_file_is_judged(changes: dict[str, object], verdict: Verdict, said: str) -> None:
+    (found,) = files.place(dataclasses.replace(PLACE, **changes), 0o600)  # type: ignore[arg-type]
+    assert (found.verdict, said in found.text) == (verdict, True), found
+
+
+def test_a_file_of_another_owner_is_told_with_both() -> None:
+    (found,) = files.place(PLACE, 0o600, 50_000)
+    assert (found.verdict, found.text) == (Verdict.WARNING, "it belongs to 0:0, not to 50000:0")
+
+
+@pytest.mark.parametrize(
+    ("reading", "verdict", "said"),
+    [
+        (Reading("/d/config.json", OURS, OURS), Verdict.OK, "both find it"),
+        (Reading("/h/config.json", OURS, OURS), Verdict.OK, "both find it"),
+        (Reading("/h/config.json", NONE, NONE), Verdict.WARNING, "reads /h/config.json, and finds no login there"),
+        (Reading("/h/config.json", OURS, ANOTHER), Verdict.WARNING, "finds another login (docker-py: this login)"),
+        (Reading("/d/config.json", UNREADABLE, UNREADABLE), Verdict.FAILED, "uid 7 may not read /d/config.json"),
+        (Reading("/d/config.json", ANOTHER, ANOTHER), Verdict.FAILED, "another login is found"),
+    ],
+)
+def test_readers_are_judged_by_what_they_find(reading: Reading, verdict: Verdict, said: str) -> None:
+    found = files.readers(reading, "/d/config.json", "uid 7")
+    assert (found.verdict, said in found.text) == (verdict, True), found
+
+
+# --- the clock, and what Airflow reads
+
+
+@pytest.mark.parametrize(
+    ("seconds", "verdict", "said"),
+    [
+        (0.0, Verdict.OK, ""),
+        (-59.0, Verdict.OK, ""),
+        (90.0, Verdict.WARNING, "1 min ahead of AWS's"),
+        (-90.0, Verdict.WARNING, "1 min behind AWS's"),
+        (-301.0, Verdict.FAILED, "5 min behind AWS's"),
+    ],
+)
+def test_the_clock_is_judged_by_what_aws_tolerates(seconds: float, verdict: Verdict, said: str) -> None:
+    found = skew(seconds)
+    assert (found.verdict, said in found.text) == (verdict, True)
+
+
+API = Airflow("default", "https://airflow.example.com", (DOCKER,))
+FILE = Airflow("default", "", (DOCKER,), secrets_file=SecretsFile("/run/connections.json"))
+
+
+@pytest.mark.parametrize(
+    ("airflow", "read", "shadow", "verdict", "said"),
+    [
+        (API, Read(GOOD, from_database=True), None, Verdict.OK, "it reads what was delivered"),
+        (API, None, "AIRFLOW_CONN_DOCKER_DEFAULT", Verdict.FAILED, "variable AIRFLOW_CONN_DOCKER_DEFAULT is set"),
+        (API, Read(dataclasses.replace(GOOD, until=None), False), "a.Backend", Verdict.FAILED, "backend a.Backend"),
+        (API, Read(dataclasses.replace(GOOD, until=None), True), None, Verdict.WARNING, "of which the expiry is known"),
+        (API, Read(dataclasses.replace(GOOD, until=NOW - 60), True), None, Verdict.FAILED, "expired"),
+        (FILE, Read(GOOD, from_database=False), None, Verdict.OK, "it reads what was delivered"),
+        (FILE, Read(dataclasses.replace(GOOD, until=None), True), None, Verdict.FAILED, "not from /run/connections"),
+    ],
+)
+def test_what_airflow_reads_is_judged(
+    airflow: Airflow, read: Read | None, shadow: str | None, verdict: Verdict, said: str
+) -> None:
+    found = reader_legs.judged(read, shadow, airflow, NOW, LIFE, RULES)
+    assert (found.verdict, said in found.text) == (verdict, True), found
+
+
+def test_words_of_well_being_have_no_mend() -> None:
+    assert ok("fine").mend is None
+    assert failed("bad", "do this").mend == "do this"
