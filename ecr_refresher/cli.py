@@ -55,10 +55,10 @@ def _run(given: argparse.Namespace) -> int:
 def _once(given: argparse.Namespace) -> int:
     def once() -> tuple[int, str]:
         from .job import once
+        from .terminal import Paint, Progress
 
-        status, table, document = once.run(
-            _source(given), force=given.force, dry_run=given.dry_run, strict=given.strict
-        )
+        how = {"force": given.force, "dry_run": given.dry_run, "strict": given.strict}
+        status, table, document = once.run(_source(given), Paint(sys.stdout), Progress(sys.stderr), **how)
         return status, once.dump(document) if given.json else table
 
     return _in_the_foreground("once", once)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import os
 import re
@@ -9,7 +10,7 @@ import sys
 import threading
 import traceback
 import warnings
-from collections.abc import MutableMapping, Sequence
+from collections.abc import Callable, Iterator, MutableMapping, Sequence
 from typing import Any
 
 import structlog
@@ -73,7 +74,7 @@ def configure(level: str = "info", fmt: str = "json") -> None:
     logging.disable()  # botocore logs tokens at DEBUG, urllib3 whole URLs: the libraries' own loggers stay silent
     if not sys.warnoptions:
         warnings.simplefilter("ignore")
-    colours = sys.stderr.isatty() and "NO_COLOR" not in os.environ
+    colours = sys.stderr.isatty() and not os.environ.get("NO_COLOR")
     renderer: Any = structlog.processors.JSONRenderer()
     if fmt == "console":
         renderer = structlog.dev.ConsoleRenderer(colors=colours, exception_formatter=structlog.dev.plain_traceback)
@@ -90,6 +91,21 @@ def configure(level: str = "info", fmt: str = "json") -> None:
     )
 
 
+@contextlib.contextmanager
+def lines_above(clear: Callable[[], None]) -> Iterator[None]:
+    """Have `clear` called before each line: there is a line of progress where it would go. Cleared in the end, too."""
+    _Stderr.clear = staticmethod(clear)
+    try:
+        yield
+    finally:
+        _Stderr.clear = staticmethod(_nothing)
+        clear()
+
+
+def _nothing() -> None:
+    pass
+
+
 def get() -> Any:
     """The process's logger."""
     return structlog.get_logger()
@@ -104,10 +120,13 @@ def tell_settings_errors(errors: Sequence[str]) -> None:
 class _Stderr:
     """Writes whole lines; a full disk or a closed pipe behind stderr must not end the daemon."""
 
+    clear: Callable[[], None] = staticmethod(_nothing)
+
     def __init__(self, *_: object) -> None:
         pass
 
     def msg(self, line: str) -> None:
+        self.clear()
         try:
             os.write(2, line.encode(errors="replace") + b"\n")
         except OSError:

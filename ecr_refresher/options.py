@@ -26,6 +26,7 @@ def parser() -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     top.add_argument("--version", action="version", version=f"ecr-refresher {__version__}")
+    top.add_argument("--print-completion", action=_PrintCompletion, choices=["bash", "zsh", "tcsh"], help=_COMPLETION)
     commands = top.add_subparsers(dest="command", metavar="COMMAND", required=True)
     _run(commands)
     _once(commands)
@@ -36,6 +37,24 @@ def parser() -> argparse.ArgumentParser:
     _iam_policy(commands)
     _demo(commands)
     return top
+
+
+_COMPLETION = 'print a completion script, for bash: eval "$(ecr-refresher --print-completion bash)"'
+
+
+class _PrintCompletion(argparse.Action):
+    """Prints a shell's completion script, and ends; the library for it is loaded only then."""
+
+    def __call__(self, parser: argparse.ArgumentParser, *given: object) -> None:
+        import shtab
+
+        (commands,) = (action.choices for action in parser._actions if action.dest == "command")
+        for command in dict(commands or {}).values():
+            for action in command._actions:
+                if action.metavar == "FILE":
+                    action.complete = shtab.FILE
+        print(shtab.complete(parser, str(given[1])))  # noqa: T201 - standard output is for the command's result
+        parser.exit()
 
 
 _Commands = argparse._SubParsersAction  # argparse has no public name for it

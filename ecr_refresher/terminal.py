@@ -26,6 +26,25 @@ class Paint:
         return f"\x1b[{codes}m{text}\x1b[0m" if self.on and text and codes else text
 
 
+class Progress:
+    """One line that is written over again and again, on a terminal only; a pipe gets nothing."""
+
+    def __init__(self, stream: TextIO, environ: Mapping[str, str] = os.environ) -> None:
+        self._stream, self._shown = stream, False
+        self.on = stream.isatty() and environ.get("TERM") != "dumb"
+
+    def show(self, text: str) -> None:
+        """Put this in place of what stood there."""
+        if self.on and (text or self._shown):
+            self._stream.write(f"\r\x1b[K{text}")
+            self._stream.flush()
+            self._shown = bool(text)
+
+    def clear(self) -> None:
+        """Leave the line to others."""
+        self.show("")
+
+
 def columns(rows: Sequence[Sequence[str]], indent: str = "") -> list[str]:
     """Rows of texts, painted or not, as lines with even columns."""
     widths = [max(map(_width, column)) for column in zip(*rows, strict=True)]

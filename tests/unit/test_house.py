@@ -150,6 +150,11 @@ def test_a_running_daemon_is_asked_with_the_standard_library_and_yaml_for_the_se
     assert set().union(*(outside(name) for name in of_wing("status"))) == {"yaml"}
 
 
+def test_the_command_line_s_grammar_needs_one_library_for_completion() -> None:
+    assert set().union(*(outside(name) for name in MODULES if wing(name) in ROOF)) == {"shtab"}
+    assert "shtab" not in loads("ecr_refresher.options")
+
+
 def test_the_terminal_needs_nothing_but_the_standard_library() -> None:
     assert trespasses(["terminal"]) == {}
     assert outside("terminal") == set()

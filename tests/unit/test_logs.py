@@ -270,3 +270,15 @@ def test_a_full_disk_behind_stderr_ends_nothing() -> None:
     done = subprocess.run([sys.executable, "-c", program], stdout=subprocess.PIPE, stderr=full, check=False)
     os.close(full)
     assert (done.stdout, done.returncode) == (b"alive\n", 0)
+
+
+def test_a_line_of_progress_is_cleared_before_each_line_and_in_the_end(capfd: pytest.CaptureFixture[str]) -> None:
+    logs.configure()
+
+    def clear() -> None:
+        os.write(2, b"<")
+
+    with logs.lines_above(clear):
+        logs.get().info("one")
+    logs.get().info("two")
+    assert re.sub(r"\{.*?\}", "{}", capfd.readouterr().err) == "<{}\n<{}\n"

@@ -9,8 +9,8 @@ from ...core import wire
 from ...core.plan import Cleanup, Plan
 from ...core.validity import valid_hosts
 from ...terminal import columns
+from ..account import Account as Looks
 from ..clock import AwsClock, boot_time
-from ..once import Account as Looks
 from ..refresh import rfc3339
 from ..worker import EXIT_DONE, EXIT_SETTINGS, execute
 from . import wording

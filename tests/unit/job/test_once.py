@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import io
 import json
+import re
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,9 +13,11 @@ import pytest
 from ecr_refresher.core import wire
 from ecr_refresher.core.model import Failure, Outcome, Reason
 from ecr_refresher.core.plan import Airflow, Connection, DockerConfig, Plan, Principal, Registry
-from ecr_refresher.job import once, worker
+from ecr_refresher.job import once, once_report, worker
+from ecr_refresher.job.account import Account
 from ecr_refresher.job.clock import boot_time
-from ecr_refresher.job.once import Account
+from ecr_refresher.terminal import Paint, Progress
+from tests.unit.test_terminal import Terminal
 
 NOW, H = 1_800_000_000.0, 3600.0
 HOST = "123456789012.dkr.ecr.us-east-1.amazonaws.com"
@@ -114,31 +118,84 @@ def test_a_dry_run_whose_look_fails_is_1() -> None:
 
 
 # --- what is told ----------------------------------------------------------------------------------------------------
+def table(told: Account, *, terminal: bool = False) -> list[str]:
+    stream = Terminal() if terminal else io.StringIO()
+    return once_report.table(told, told.verdict(NOW, strict=False)[1], NOW, Paint(stream, {})).splitlines()
+
+
 def test_the_table_is_for_people() -> None:
     told = account(looked(DOCKER), looked(AIRFLOW, 10 * H), written(DOCKER), failed(AIRFLOW))
     status, warnings = told.verdict(NOW, strict=False)
     assert status == 0
-    assert once._table(told, warnings).splitlines() == [
-        f"SINK                            REGISTRY{' ' * (len(HOST) - 8)}  OUTCOME  HELD UNTIL",
-        f"docker//config.json             {HOST}  written  2027-01-15T20:00:00Z",
-        f"airflow/default/docker_default  {HOST}  failed   2027-01-15T18:00:00Z",
-        "airflow/default/docker_default: denied: the password is wrong; correct it",
+    assert table(told) == [
+        "SINK                            OUTCOME  HELD UNTIL",
+        "docker//config.json             written  2027-01-15T20:00:00Z, in 12 h",
+        "airflow/default/docker_default  failed   2027-01-15T18:00:00Z, in 10 h",
+        "denied: the password is wrong; correct it (airflow/default/docker_default)",
         f"warning: {warnings[0]}",
     ]
 
 
+def test_the_table_has_colours_on_a_terminal_and_is_as_even_as_without() -> None:
+    told = account(looked(DOCKER), looked(AIRFLOW, 10 * H), written(DOCKER), failed(AIRFLOW))
+    painted = table(told, terminal=True)
+    assert "\x1b[32mwritten\x1b[0m" in painted[1]
+    assert "\x1b[31mfailed\x1b[0m" in painted[2]
+    assert [re.sub(r"\x1b\[[\d;]*m", "", line) for line in painted] == table(told)
+
+
+def test_the_table_names_registries_where_there_are_several() -> None:
+    partner = Registry("partner", "210987654321.dkr.ecr.eu-west-1.amazonaws.com", Principal("ecr", "eu-west-1"))
+    two = replace(plan(), registries=(*plan().registries, partner), airflows=())
+    two = replace(two, dockers=(DockerConfig("/config.json", (HOST, "partner")),))
+    told = account(written(DOCKER), written(("docker//config.json", "partner")), of=two)
+    assert table(told) == [
+        "SINK                 OUTCOME  HELD UNTIL                     REGISTRY",
+        f"docker//config.json  written  2027-01-15T20:00:00Z, in 12 h  {HOST}",
+        "docker//config.json  written  2027-01-15T20:00:00Z, in 12 h  partner",
+    ]
+
+
+def test_a_failure_of_many_is_told_once() -> None:
+    connections = tuple(Connection(f"team_{number}", HOST) for number in range(5))
+    many = replace(plan(), airflows=(Airflow("default", "https://airflow", connections),), dockers=())
+    told = account(*(failed((f"airflow/default/team_{number}", HOST)) for number in range(5)), of=many)
+    names = ", ".join(f"airflow/default/team_{number}" for number in range(3))
+    assert table(told)[6:] == [f"denied: the password is wrong; correct it ({names} and 2 more)"]
+
+
 def test_the_table_of_a_dry_run_says_why() -> None:
     told = account(looked(DOCKER), looked(AIRFLOW, 10 * H, needed=False), dry_run=True)
-    lines = once._table(told, []).splitlines()
+    lines = table(told)
     assert "would write (due for renewal)" in lines[1]
     assert lines[1].endswith(" -")
     assert "  fresh " in lines[2]
     assert "fresh (" not in lines[2]
 
 
+def test_progress_says_how_far_it_has_come() -> None:
+    told = Account()
+    said = [told.progress()]
+    lines: list[wire.Line] = [looked(DOCKER), looked(AIRFLOW), written(DOCKER), failed(AIRFLOW)]
+    for line in [wire.Planned(plan()), *lines]:
+        told.take(line)
+        said.append(told.progress())
+    assert said == [
+        "reading the settings",
+        "looked at 0 of 2",
+        "looked at 1 of 2",
+        "served 0 of 2",
+        "served 1 of 2",
+        "served 2 of 2",
+    ]
+    assert account(looked(DOCKER), looked(AIRFLOW), dry_run=True).progress() == "done"
+    fresh = [looked(slot_id, 10 * H, needed=False) for slot_id in (DOCKER, AIRFLOW)]
+    assert account(*fresh).progress() == "done"
+
+
 def test_the_document_is_for_machines() -> None:
     told = account(looked(DOCKER), looked(AIRFLOW, 10 * H), written(DOCKER), failed(AIRFLOW))
-    document = json.loads(once.dump(once._document(told, 0, ["a warning"])))
+    document = json.loads(once.dump(once_report.document(told, 0, ["a warning"])))
     assert document == {
         "status": 0,
         "dry_run": False,
@@ -186,5 +243,7 @@ def test_wrong_settings_are_status_2_every_error_is_reported_and_once_prints_the
     assert isinstance(line, wire.Refused)
     assert len(line.errors) == 2
     assert capfd.readouterr().err == "", "a worker's word for a running daemon, whose log is JSON"
-    assert once.run(load, force=False, dry_run=False, strict=False)[0] == 2
+    quiet = io.StringIO()
+    done = once.run(load, Paint(quiet), Progress(quiet), force=False, dry_run=False, strict=False)
+    assert (done[0], quiet.getvalue()) == (2, "")
     assert capfd.readouterr().err.splitlines() == [f"ecr-refresher: settings: {error}" for error in line.errors]

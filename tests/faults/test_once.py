@@ -1,0 +1,56 @@
+"""`once` from end to end on stand-ins: its table in a pipe, and on a terminal with progress and colours."""
+
+from __future__ import annotations
+
+import os
+import pty
+import re
+import subprocess
+from pathlib import Path
+
+from tests.testbed.daemon import PRODUCT, clean_environment, write_settings
+from tests.testbed.secret_hunt import Outputs
+
+from .conftest import HOST, World
+
+ROW = r"docker/\S+config\.json +{outcome} +\d{{4}}-\d\d-\d\dT\S+Z, in (\d+ (s|min) ?)+"
+
+
+def test_in_a_pipe_it_is_a_plain_table(world: World) -> None:
+    done = world.product.run_cli("once", settings=world.settings, ecr_url=world.ecr.url)
+    assert (done.exit_code, done.stdout.splitlines()[0].split()) == (0, ["SINK", "OUTCOME", "HELD", "UNTIL"])
+    assert re.search(ROW.format(outcome="written"), done.stdout)
+    assert "\x1b" not in done.stdout + done.stderr
+    assert done.logs()[-1]["event"] == "pass_finished"  # nothing but log lines there
+    again = world.product.run_cli("once", settings=world.settings, ecr_url=world.ecr.url)
+    assert re.search(ROW.format(outcome="unchanged"), again.stdout)
+    assert HOST in world.config_file.read_text()
+
+
+def test_on_a_terminal_it_shows_how_far_it_is_and_leaves_no_trace_of_that(
+    world: World, tmp_path: Path, outputs: Outputs
+) -> None:
+    settings = write_settings(world.settings, tmp_path / "settings.yaml")
+    ours, theirs = pty.openpty()
+    environ = clean_environment(tmp_path, ecr_url=world.ecr.url, env={"TERM": "xterm"})
+    with subprocess.Popen(
+        [*PRODUCT, "once", "--config", str(settings)], stdout=theirs, stderr=theirs, stdin=theirs, env=environ
+    ) as process:
+        os.close(theirs)
+        shown = b""
+        try:
+            while piece := os.read(ours, 65536):
+                shown += piece
+        except OSError:  # how a terminal ends
+            pass
+        assert process.wait(60) == 0
+    os.close(ours)
+    text = shown.decode()
+    outputs.keep("once.terminal", text)
+    steps = re.findall(r"\r\x1b\[K([^\r\n{]*)", text)
+    assert steps[0] == "reading the settings"
+    assert "served 2 of 2" in steps
+    seen = [line.rpartition("\r\x1b[K")[2] for line in text.replace("\r\n", "\n").rstrip().split("\n")]
+    assert all(line.startswith("{") for line in seen[:-3])  # log lines are whole
+    assert "\x1b[32mwritten\x1b[0m" in seen[-2]
+    assert "SINK" in seen[-3]
