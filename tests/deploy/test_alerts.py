@@ -88,7 +88,7 @@ CASES = [
     Case(SINK, "all fail: that is no sink's fault", {**FAILS, **deliveries(OTHER, "0+1x600", "0+1x600")}, 40),
     Case(SINK, "another daemon's sink is well", {**FAILS, **deliveries(ELSEWHERE, "1x600", "0x600")}, 40),
     Case(STALLED, "the loop stands", {LOOP: "0+60x10 600x30"}, 17, (US,)),
-    Case(STALLED, "the loop turns once a minute", {LOOP: "0+60x60"}, 17),
+    Case(STALLED, "the loop turned two minutes ago", {LOOP: "0 0 0+60x60"}, 17),
     Case(SKEW, "six minutes ahead", {series("clock_skew_seconds", US): "360x30"}, 6, (US,)),
     Case(SKEW, "six minutes behind", {series("clock_skew_seconds", US): "-360x30"}, 6, (US,)),
     Case(SKEW, "a little off", {series("clock_skew_seconds", US): "200x30"}, 20),
