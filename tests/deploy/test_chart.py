@@ -235,6 +235,16 @@ def test_a_node_s_daemon_writes_only_where_docker_is(product: Product, tmp_path:
     assert not (tmp_path / "docker-config").exists()
 
 
+def test_the_hook_s_command_tries_the_legs_of_the_release_s_settings(product: Product, tmp_path: Path) -> None:
+    (tmp_path / "password").write_text("wrong")
+    airflow = {"url": "http://127.0.0.1:9", "username": "x", "password_file": str(tmp_path / "password")}
+    objects = render(config={"registries": [HOST], "airflow": airflow})
+    (container,) = only("Pod", objects)["spec"]["containers"]
+    done = product.run_cli(*container["args"], settings=settings_of(objects))
+    assert done.exit_code == 1, "nothing answers there"
+    assert "http://127.0.0.1:9" in done.stdout
+
+
 def test_a_node_s_cleanup_has_socket_data_and_memory() -> None:
     objects = render("node")
     ((_, spec),) = pods(objects)
