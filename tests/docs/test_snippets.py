@@ -21,6 +21,7 @@ from tests.unit.job.settings_reader import HOST, PARTNER
 from .pages import PAGES, ROOT, Block, blocks, commands, prose
 
 LANGUAGES = {"", "sh", "yaml", "json", "python", "ini", "promql", "mermaid", "toml"}
+LANGUAGES |= {"gotemplate"}  # rendered by the tests of the chart
 SHELL = blocks("sh")
 YAML = blocks("yaml")
 
