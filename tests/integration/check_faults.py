@@ -11,7 +11,7 @@ from typing import Any
 
 from ecr_refresher.standins.aws_faults import Answer, AwsError, Denied, Throttled
 from ecr_refresher.standins.sts import TrustedRole
-from tests.integration.check_world import BASE_KEY, UNPRIVILEGED, World, keys, mount, unmount
+from tests.integration.check_world import BASE_KEY, TRUST, UNPRIVILEGED, World, keys, mount, unmount
 from tests.integration.settings import CONNECTION
 from tests.testbed.registry import HOST, REPOSITORY
 
@@ -299,6 +299,16 @@ AIRFLOW = [
         needs="airflow",
     ),
     Fault(
+        "a password that everybody may read",
+        "login",
+        "everybody may read ",
+        "chmod o-r ",
+        lambda w: (w.directory / "password-of-oper").chmod(0o644),
+        lambda w: (w.directory / "password-of-oper").chmod(0o600),
+        verdict="warning",
+        needs="airflow",
+    ),
+    Fault(
         "a user who may not edit connections",
         "permissions",
         "the user viewer has no can_edit and no can_create on Connections (403)",
@@ -490,14 +500,6 @@ DOCKER = [
 ]
 
 
-def _distrusted(world: World) -> None:
-    _trust(world).unlink()
-
-
-def _trust(world: World) -> Path:
-    return Path("/etc/docker/certs.d", HOST, "ca.crt")
-
-
 def _closed_socket(world: World) -> None:
     world.prefix = UNPRIVILEGED
     os.chown(world.engine.socket, 1234, 4321)
@@ -527,8 +529,8 @@ ENGINE = [
         "engine login",
         f"could not log in at {HOST} (500)",
         f"/etc/docker/certs.d/{HOST}/ca.crt",
-        _distrusted,
-        lambda w: shutil.copyfile(w.registry.ca_file, _trust(w)),
+        lambda w: TRUST.unlink(),
+        lambda w: shutil.copyfile(w.registry.ca_file, TRUST),
         needs="engine",
     ),
 ]

@@ -19,6 +19,7 @@ from tests.testbed.engine import Engine
 from tests.testbed.registry import HOST, Registry
 
 BASE_KEY = "AKIAIOSFODNN7EXAMPLE"
+TRUST = Path("/etc/docker/certs.d", HOST, "ca.crt")  # where the engine finds the registry's CA
 # Root who must keep to permissions, as any other user.
 UNPRIVILEGED = ("setpriv", "--bounding-set=-dac_override,-dac_read_search", "--groups=0")
 
@@ -82,6 +83,8 @@ class World:
             self.airflow.delete_connection(CONNECTION)
             wanted = dataclasses.asdict(self.connection)
             self.airflow.create_connection(wanted.pop("conn_id"), **wanted)
+        if not TRUST.exists():
+            shutil.copyfile(self.registry.ca_file, TRUST)
         self.ecr.heal()
         self.ecr.date_offset_s = 0.0
         self.registry.front.heal()

@@ -42,7 +42,7 @@ def run(load: wire.Load, *, reader: bool = False) -> Checked:
     """Try everything that the settings name; as a `reader`, what this machine's Airflow and docker would find."""
     proxies.keep_metadata_direct()
     logs.configure("error", "json")  # what is found goes into the table
-    plan, row = _settings(load)
+    plan, row = _settings(load, reader=reader)
     if plan is None:
         return Checked(EXIT_SETTINGS, [row])
     tools = RealTools(plan, AwsClock(), report=lambda _: None)
@@ -67,11 +67,12 @@ def _legs(scene: Scene, *, reader: bool) -> Sequence[Leg]:
     ]
 
 
-def _settings(load: wire.Load) -> tuple[Plan | None, Row]:
+def _settings(load: wire.Load, *, reader: bool) -> tuple[Plan | None, Row]:
     where = load.config or os.environ.get("ECR_REFRESHER_CONFIG") or "the environment"
     row = ("settings", where, f"read the settings from {where}")
     try:
-        plan, warnings = settings.load(load, os.environ)
+        # A reader is seldom the user that the daemon runs as, whose settings these are: root may set owners.
+        plan, warnings = settings.load(load, os.environ, euid=0 if reader else None)
     except settings.SettingsError as error:
         found = [
             failed(what, mend or "see the settings in the README")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import stat
 from collections.abc import Iterator
 from functools import partial
 
@@ -74,7 +76,8 @@ def _enter(scene: Scene, airflow: Airflow) -> list[Finding]:
     _sink(scene, airflow).enter()
     if airflow.url and airflow.token is None and airflow.username is None:
         return [warning("no login is set", "give username and password_file, or token_file")]
-    return [ok("it lets us in")]
+    open_to_all = [path for path in sorted(airflow.secret_paths) if os.stat(path).st_mode & stat.S_IROTH]
+    return [warning(f"everybody may read {path}", f"chmod o-r {path}") for path in open_to_all] or [ok("it lets us in")]
 
 
 def _look(scene: Scene, airflow: Airflow, connection: Connection) -> list[Finding]:

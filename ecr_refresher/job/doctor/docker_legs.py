@@ -54,7 +54,7 @@ def entry_legs(scene: Scene, docker: DockerConfig, registry: Registry) -> Iterat
         waits_for=(token_key(registry.principal),),
         required=required,
     )
-    who = "this user" if docker.uid in (None, os.geteuid()) else f"uid {docker.uid}"
+    who = f"uid {docker.uid}" if os.geteuid() == 0 and docker.uid else "this user"
     reader = Leg(
         "reader",
         subject,
