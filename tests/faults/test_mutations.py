@@ -1,0 +1,169 @@
+"""Can the tests of faults fail? The product is broken on purpose, some lines at a time, and a test must call it out."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from tests.faults.conftest import SOAK
+from tests.testbed import parts
+from tests.testbed.daemon import MEASURING
+from tests.testbed.sabotage import sabotaged
+
+P = "ecr_refresher."
+SINKS, DAEMON, FAULTS = "tests/unit/job/sinks/", "tests/unit/daemon/", "tests/faults/"
+WHOLE_RUN = "hunt for secrets"  # reported as a test of its own, at a run's end
+
+
+@dataclass(frozen=True)
+class Mutation:
+    """Edits of the product (module, old, new), the test that runs on it, and what is to be reported as failed."""
+
+    edits: tuple[tuple[str, str, str], ...]
+    test: str
+    reported: str = ""
+    slow: bool = False  # in `make soak` only
+    root: bool = False
+
+
+def edit(module: str, old: str, new: str) -> tuple[tuple[str, str, str], ...]:
+    return ((P + module, old, new),)
+
+
+MUTATIONS = {
+    "a file is written in place": Mutation(
+        edit(
+            "job.sinks.atomic_file",
+            "os.rename(temporary, name, src_dir_fd=self.fd, dst_dir_fd=self.fd)",
+            "open(self.full(name), 'wb').write(content)",
+        ),
+        SINKS + "test_docker_config_races.py::test_a_reader_never_sees_a_torn_file_over_1000_writes",
+    ),
+    "who wrote meanwhile is written over": Mutation(
+        edit("job.sinks.docker_login", "return folder.witness(place.name) == snapshot.witness", "return True"),
+        SINKS + "test_docker_config_races.py::test_a_writer_without_end_is_told",
+    ),
+    "a write takes no lock": Mutation(
+        edit("job.sinks.file_lock", "fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)", "pass"),
+        SINKS + "test_docker_config_races.py::test_a_lock_that_is_held_is_waited_for_and_then_told_with_its_holder",
+    ),
+    "links to somebody else's file are followed": Mutation(
+        edit("job.sinks.docker_login", "if place.linked and snapshot.stat", "if False and snapshot.stat"),
+        SINKS + "test_docker_config_faults.py::TestLinks::test_one_to_somebody_elses_file_is_refused",
+        root=True,
+    ),
+    "root writes for another user as root": Mutation(
+        edit("job.sinks.as_owner", "        os.setresuid(user.uid, user.uid, user.uid)\n", "")
+        + edit("job.sinks.as_owner", '"PYTHONHOME"}', '"PYTHONHOME", "SABOTAGE_EDITS"}'),
+        SINKS + "test_docker_config_owner.py::test_his_dangling_link_to_where_he_may_not_write_is_refused",
+        root=True,
+    ),
+    "a full disk is no failure": Mutation(
+        edit("job.sinks.file_errors", "if number in FULL:", "if number in ():"),
+        SINKS + "test_docker_config_faults.py::test_a_full_disk_is_told_and_passes",
+        root=True,
+    ),
+    "lines before garbage are lost": Mutation(
+        edit(
+            "daemon.workers",
+            "            for line in whole:\n                yield wire.load_line(line)\n",
+            "            yield from [wire.load_line(line) for line in whole]\n",
+        ),
+        DAEMON + "test_workers.py::test_lines_before_garbage_in_the_same_breath_count",
+    ),
+    "a flood is read to its end": Mutation(
+        edit("daemon.workers", "READS_MAX = 2", "READS_MAX = 1 << 30"),
+        DAEMON + "test_workers.py::test_a_flood_is_taken_in_portions",
+    ),
+    "a report may be of any length": Mutation(
+        edit("daemon.workers", "raise Overflow", "self._rest, self._total = b'', 0"),
+        DAEMON + "test_workers.py::test_lines_without_end_are_an_overflow",
+        slow=True,
+    ),
+    "only the worker is killed, not its group": Mutation(
+        edit("daemon.workers", "os.killpg(self.pid, signal.SIGKILL)", "os.kill(self.pid, signal.SIGKILL)"),
+        DAEMON + "test_supervisor.py::test_it_ends_with_status_0_while_a_worker_hangs_and_leaves_nothing_behind",
+    ),
+    "an end waits for its worker for ever": Mutation(
+        edit("daemon.step", "now >= state.stop_by_boot", "False"),
+        DAEMON + "test_step.py::test_a_worker_that_can_t_be_killed_is_waited_for_no_longer_than_an_end_may_take",
+    ),
+    "liveness counts suspends": Mutation(
+        edit("daemon.http", "self._mono = mono", "self._mono = now"),
+        DAEMON + "test_http.py::test_livez_is_200_after_a_suspend_and_503_when_the_loop_hangs",
+    ),
+    "a new settings file that is wrong ends the daemon": Mutation(
+        edit("daemon.bookings", "last_reload_ok=False), [said]", "last_reload_ok=False), [said, Exit(2)]"),
+        DAEMON + "test_supervisor.py::test_bad_new_settings_leave_the_old_ones_in_force",
+    ),
+    "a head may be of any length": Mutation(
+        edit("daemon.http", "limit=HEAD_MAX", "limit=1 << 30"),
+        DAEMON + "test_http.py::test_a_whole_head_that_is_too_long_gets_no_answer",
+    ),
+    "cores are dumped": Mutation(
+        edit("cli", "    _dump_no_core()\n", ""),
+        FAULTS + "test_core_dumps.py::test_daemon_and_worker_may_dump_no_core",
+    ),
+    "tokens are logged, and nothing is masked": Mutation(
+        edit("job.refresh", "repaired=repaired or None", "repaired=credential.secret.reveal()")
+        + edit("logs", "        return redact(value)\n", "        return value\n"),
+        FAULTS + "test_secrets.py::test_a_workers_arguments_and_environment_hold_no_more_than_the_user_has_set",
+        reported=WHOLE_RUN,
+    ),
+    "a worker's memory has no limit": Mutation(
+        edit("job.worker", "    resource.setrlimit(resource.RLIMIT_DATA, (most, most))\n", ""),
+        FAULTS + "test_worker_gone_mad.py::test_a_mad_worker_fails_its_pass_and_nothing_else",
+        slow=True,
+    ),
+    "an orphan leaves behind what it has started": Mutation(
+        edit("job.worker", "        os.killpg(0, signal.SIGKILL)\n", "        pass\n"),
+        FAULTS + "test_killed.py::test_after_a_killed_supervisor_a_hung_helper_and_what_it_started_do_not_live_on",
+        slow=True,
+    ),
+    "tokens are reported to the supervisor": Mutation(
+        edit(
+            "job.refresh",
+            'token = f"{self.job.id}.{self._fetches}.{slot.principal}"',
+            "token = credential.secret.reveal()",
+        ),
+        FAULTS + "test_secrets.py::test_the_supervisors_memory_holds_no_token_and_no_password_after_ten_passes",
+        slow=True,
+    ),
+    "a registry's certificate is not looked at": Mutation(
+        edit(
+            "job.registry",
+            "    return context",
+            "    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE\n    return context",
+        ),
+        FAULTS + "test_network.py::test_whatever_the_network_does_is_told_and_passes",
+        slow=True,
+    ),
+}
+RUN_HERE = [name for name, mutation in MUTATIONS.items() if SOAK or not mutation.slow]
+
+
+@pytest.mark.parametrize("name", RUN_HERE)
+def test_each_breakage_is_called_out(name: str, tmp_path: Path) -> None:
+    mutation = MUTATIONS[name]
+    if mutation.root and os.geteuid() != 0:
+        parts.give_up("files: mounts and other users' files need root")
+    environ = {key: value for key, value in os.environ.items() if key not in (*MEASURING, "ECR_REFRESHER_SOAK")}
+    environ |= sabotaged(tmp_path / "edits", *mutation.edits)
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:xdist", "-p", "no:cacheprovider"]
+    done = subprocess.run(
+        [*command, "--outputs", str(tmp_path / "outputs"), mutation.test],
+        cwd=parts.REPOSITORY,
+        env=environ,
+        capture_output=True,
+        text=True,
+        timeout=280,
+        check=False,
+    )
+    assert done.returncode == pytest.ExitCode.TESTS_FAILED, done.stdout + done.stderr
+    assert f"{mutation.reported or mutation.test}" in done.stdout, done.stdout
+    assert "sabotage:" not in done.stdout + done.stderr, done.stdout
