@@ -29,11 +29,12 @@ def load(tmp_path: Path, **settings: object) -> wire.Load:
 
 
 def test_wrong_settings_are_rows_of_the_table_with_status_2(tmp_path: Path) -> None:
-    checked = doctor.run(load(tmp_path, registrys=[HOST], refresh={"deadline": "soon"}))
+    checked = doctor.run(load(tmp_path, registries=[HOST], dockre={}, refresh={"deadline": "soon"}))
     assert checked.status == 2
     (row,) = checked.rows
-    assert [finding.text.partition(":")[0] for finding in row.findings] == ["registrys", "refresh.deadline"]
-    assert "did you mean 'registries'?" in (row.findings[0].mend or "")
+    mends = {finding.text.partition(":")[0]: finding.mend or "" for finding in row.findings}
+    assert mends.keys() == {"dockre", "refresh.deadline"}
+    assert "did you mean 'docker'?" in mends["dockre"]
 
 
 def test_warnings_of_the_settings_are_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
