@@ -23,12 +23,13 @@ class JwtMint:
     """Issues and checks tokens.
 
     `life_s` and `leeway_s` (seconds past its end in which a token still passes; Airflow's own is 10) may be changed
-    at any time: the life for tokens to come, the leeway for all.
+    at any time: the life for tokens to come, the leeway for all. `issued` keeps every token: what no log may contain.
     """
 
     def __init__(self, clock: Callable[[], float], life_s: float = 86400.0, leeway_s: float = 0.0) -> None:
         self.life_s = life_s
         self.leeway_s = leeway_s
+        self.issued: list[str] = []
         self._clock = clock
         self._key = secrets.token_bytes(64)
 
@@ -41,7 +42,8 @@ class JwtMint:
         now = self._clock()
         claims = {"sub": subject, "iat": now, "nbf": now, "exp": now + self.life_s, "jti": secrets.token_hex(8)}
         signed = f"{_encode({'alg': 'HS512', 'typ': 'JWT'})}.{_encode(claims)}"
-        return f"{signed}.{self._sign(signed)}"
+        self.issued.append(f"{signed}.{self._sign(signed)}")
+        return self.issued[-1]
 
     def subject_of(self, token: str) -> str:
         """Name the user. Raises Expired or Invalid."""

@@ -77,6 +77,7 @@ def world(tmp_path: Path, product: Product, secrets_seen: Secrets) -> Iterator[W
         lambda: [form for token in book.all_issued() for form in (token.password, token.authorization_token)]
     )
     with EcrStandIn(book) as ecr, RegistryFront(book) as front, AirflowStandIn(password=PASSWORD) as air:
+        secrets_seen.follow(lambda: air.jwt.issued)
         yield World(tmp_path, product, book, ecr, front, air)
 
 

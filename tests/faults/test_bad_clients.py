@@ -6,6 +6,7 @@ import contextlib
 import random
 import socket
 import threading
+import time
 from collections.abc import Callable
 from signal import SIGUSR1
 
@@ -48,6 +49,20 @@ def half_requests(port: int, _random: random.Random) -> None:
             sock.sendall(text)
 
 
+def slow_writers(port: int, _random: random.Random) -> None:
+    opened: list[socket.socket] = []
+    for _ in range(40):
+        with contextlib.suppress(OSError):
+            opened.append(connect(port))
+    for letter in b"GET /livez HTTP/1.1\r\nX-Slow: yes":
+        for sock in opened:
+            with contextlib.suppress(OSError):
+                sock.sendall(bytes([letter]))
+        time.sleep(0.05)
+    for sock in opened:
+        sock.close()
+
+
 def slow_readers(port: int, _random: random.Random) -> None:
     for _ in range(20):
         with contextlib.suppress(OSError), connect(port) as sock:
@@ -79,7 +94,7 @@ def test_bad_clients_cost_bounded_memory_and_no_lateness(world: World) -> None:
     daemon.wait_for(lambda status: status["ready"])
     daemon.metrics()
     before = resident_mb(daemon.pid)
-    for how in (huge_heads, many_connections, half_requests, slow_readers, fuzz):
+    for how in (huge_heads, many_connections, half_requests, slow_writers, slow_readers, fuzz):
         passes = len(daemon.logs("pass_finished"))
         turned = daemon.metrics().value("ecr_refresher_loop_last_iteration_timestamp_seconds")
         daemon.signal(SIGUSR1)

@@ -23,6 +23,7 @@ from tests.testbed.certificates import CertificateAuthority
 from tests.testbed.daemon import Daemon
 from tests.testbed.processes import wait_until
 from tests.testbed.sabotage import sabotaged
+from tests.testbed.secret_hunt import Secrets
 
 NAME = "localhost"
 StandIns = tuple[EcrStandIn, RegistryFront, AirflowStandIn]
@@ -109,7 +110,7 @@ FAULTS = {
 
 
 @pytest.fixture
-def network(world: World) -> Iterator[Network]:
+def network(world: World, secrets_seen: Secrets) -> Iterator[Network]:
     authority = CertificateAuthority(world.directory / "ca")
     tls, book = authority.issue(NAME), world.book
     with (
@@ -118,6 +119,7 @@ def network(world: World) -> Iterator[Network]:
         AirflowStandIn(password=PASSWORD, host=NAME, tls=tls) as airflow,
     ):
         world.ecr, world.front, world.airflow = ecr, front, airflow
+        secrets_seen.follow(lambda: airflow.jwt.issued)
         ca_file = str(authority.ca_file)
         world.settings["registries"] = [
             {"host": HOST, "registry_url": front.url, "endpoint_url": ecr.url, "ca_file": ca_file}

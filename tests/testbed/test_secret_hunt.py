@@ -7,6 +7,7 @@ import json
 import os
 import subprocess
 import sys
+import textwrap
 from collections.abc import Callable
 from pathlib import Path
 from urllib.parse import quote
@@ -46,6 +47,13 @@ def test_a_secret_is_found_in_every_form(tmp_path: Path, secret: str, printed: C
 def test_a_cut_off_token_is_found(tmp_path: Path) -> None:
     (tmp_path / "log").write_text(f"error near {TOKEN[300:420]}…")
     assert hunt([TOKEN], tmp_path) == ["log, line 1: a secret (a piece of it)"]
+
+
+@pytest.mark.parametrize("width", [64, 72, 76])
+@pytest.mark.parametrize("form", [lambda s: s, lambda s: base64.b64encode(b"AWS:" + s.encode()).decode()])
+def test_a_token_broken_into_lines_is_found(tmp_path: Path, form: Callable[[str], str], width: int) -> None:
+    (tmp_path / "log").write_text("\n  ".join(textwrap.wrap(form(TOKEN), width)))
+    assert hunt([TOKEN], tmp_path)
 
 
 def test_where_there_is_no_secret_nothing_is_found(tmp_path: Path) -> None:
