@@ -118,12 +118,11 @@ def summary(status: Mapping[str, Any], now: float) -> str:
     trouble = f"{shaky} could not be renewed or looked at"
     if lacking:
         waiting = " yet" if OUT not in found else ""
+        if lacking == len(slots):
+            none = "The one sink has no" if lacking == 1 else f"None of the {lacking} sinks has a"
+            return f"{none} credential{waiting}."
         verb = "has" if lacking == 1 else "have"
         more = f", and {trouble}" if shaky else ""
-        return f"{lacking} of {_sinks(len(slots))} {verb} no credential{waiting}{more}."
+        return f"{lacking} of {len(slots)} sinks {verb} no credential{waiting}{more}."
     every = f"All {len(slots)} sinks hold" if len(slots) > 1 else "The one sink holds"
     return f"{every} a credential{f', but {trouble}' if shaky else ''}."
-
-
-def _sinks(count: int) -> str:
-    return f"{count} sink{'' if count == 1 else 's'}"

@@ -105,7 +105,7 @@ def _head(status: Mapping[str, Any], now: float, how: str) -> str:
     facts = {
         "Version": escape(status["version"]),
         "Started": _time(status["started_at"], now, phrases.since),
-        "Updated": f'<time datetime="{status["now"]}">{_clock(status["now"], now)}</time>',
+        "Updated": f'<time datetime="{status["now"]}">{status["now"][11:19]} UTC</time>',
     }
     if skew is not None and abs(skew) >= phrases.SKEW_MIN_S:
         facts["Its clock"] = escape(phrases.skew(skew))

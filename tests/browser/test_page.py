@@ -124,7 +124,7 @@ def test_a_lost_daemon_is_said_and_so_is_its_return(browser: Browser, serve: Ser
     house.publish()
     page.offline(False)
     page.wait_for("document.getElementById('lost').hidden")
-    assert page.eval("document.getElementById('summary').textContent") == "2 of 2 sinks have no credential."
+    assert page.eval("document.getElementById('summary').textContent") == "None of the 2 sinks has a credential."
     assert page.eval("document.title") == "✗ Not ready · ecr-refresher"
     page.close()
 

@@ -30,7 +30,7 @@ def test_the_idle_daemon_fits_its_budget_after_three_passes(
         if passes < 3:
             daemon.signal(SIGUSR1)
     daemon.metrics()
-    daemon.get("/")  # the page for people
+    assert daemon.get("/").status == 200  # the page for people
     children = Path(f"/proc/{daemon.pid}/task/{daemon.pid}/children")
     wait_until(lambda: not children.read_text().split(), 10, "the worker's end")
     status = dict(line.split(":", 1) for line in Path(f"/proc/{daemon.pid}/status").read_text().splitlines())

@@ -10,19 +10,21 @@ import sys
 import threading
 from collections.abc import Iterator
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from ecr_refresher import cli
-from ecr_refresher.core.model import Reason
+from ecr_refresher.core import wire
+from ecr_refresher.core.model import Outcome, Reason
 from ecr_refresher.core.plan import Server
 from ecr_refresher.daemon import http as served
 from ecr_refresher.status import client
 from tests.testbed.certificates import CertificateAuthority
 from tests.testbed.processes import free_port
 from tests.unit.daemon.house import House
-from tests.unit.daemon.world import AIRFLOW, CONFIG, DOCKER, HOST, LIFE, World, plan
+from tests.unit.daemon.world import AIRFLOW, CONFIG, DOCKER, HOST, LIFE, PRINCIPAL, World, failure, plan
 
 Said = pytest.CaptureFixture[str]
 
@@ -71,6 +73,30 @@ def test_a_daemon_that_is_not_ready_is_1_and_says_why_and_what_comes_next(house:
         r"\n  -  airflow/default/docker_default +expired just now +retry in .*\n     denied, just now: it did", out
     )
     assert re.search(rf"\n  \+  docker/{CONFIG} +good for 12 h ", out)
+
+
+def test_a_clock_that_is_off_is_told(house: House, capsys: Said) -> None:
+    house.world.state = replace(house.world.state, skew=-400.0)
+    house.publish()
+    assert cli.main(["status", "--url", url(house)]) == 0
+    assert (
+        capsys.readouterr().out.splitlines()[1] == "ecr-refresher 0.1.0, started just now, its clock 6 min behind AWS's"
+    )
+
+
+def test_what_is_wrong_with_a_registry_is_told_once(capsys: Said) -> None:
+    world = World().loaded()
+    denied = failure(Reason.DENIED, "no right; grant it")
+    world.say(wire.Fetched(PRINCIPAL, 0.1, failure=denied))
+    world.finish(*(wire.Delivered(*slot, Outcome.FAILED, failure=denied) for slot in (AIRFLOW, DOCKER)))
+    house = House(world, Server(port=0))
+    try:
+        assert cli.main(["status", "--url", url(house)]) == 1
+    finally:
+        house.server.stop()
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[3:5] == [f"{HOST}: no token yet", "  denied, just now: no right; grant it"]
+    assert len(lines) == 7
 
 
 def test_what_is_not_required_is_marked(capsys: Said) -> None:
