@@ -75,12 +75,12 @@ def _settings(load: wire.Load, *, reader: bool) -> tuple[Plan | None, Row]:
         plan, warnings = settings.load(load, os.environ, euid=0 if reader else None)
     except settings.SettingsError as error:
         found = [
-            failed(what, mend or "see the settings in the README")
+            failed(what, mend or "see docs/settings.md")
             for what, _, mend in (logs.redact(line).partition("; ") for line in error.errors)
         ]
         return None, Row(*row, tuple(found))
     noted = [
-        warning(what, mend or "see the settings in the README")
+        warning(what, mend or "see docs/settings.md")
         for what, _, mend in (logs.redact(line).partition("; ") for line in warnings)
     ]
     return plan, Row(*row, tuple(noted) or (ok(_summary(plan)),))

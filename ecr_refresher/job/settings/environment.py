@@ -121,4 +121,4 @@ def unknown(environ: Mapping[str, str], used: set[str]) -> Iterator[str]:
 def _mend(name: str) -> str:
     # Without the prefix that all share: it alone would make any two of them alike.
     close = difflib.get_close_matches(name.removeprefix(PREFIX), [*KEYS, "CONFIG"], 1)
-    return f"did you mean '{PREFIX}{close[0]}'?" if close else "the documentation lists those there are"
+    return f"did you mean '{PREFIX}{close[0]}'?" if close else "docs/settings.md lists those there are"

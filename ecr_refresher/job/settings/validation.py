@@ -55,7 +55,7 @@ def _said(kind: str, context: Mapping[str, Any], place: Place) -> str:
         "model_type": "is no mapping; write `key: value` lines below it",
         "dict_type": "is no mapping; write `key: value` lines below it",
         "list_type": "is no list; write `- ` before each entry",
-    }.get(kind, "is not of the right kind; see the example in the documentation")
+    }.get(kind, "is not of the right kind; see docs/settings.md")
 
 
 def _unknown(key: str, section: type[Section]) -> str:

@@ -162,7 +162,7 @@ def test_an_empty_variable_is_not_set(value: str) -> None:
 def test_an_unknown_variable_is_a_warning_with_the_one_that_was_meant() -> None:
     assert warnings({}, {P + "AIRFLOW_PASWORD": "hunter2", P + "XYZZY": "1", "OTHER": "1"}) == (
         f"{P}AIRFLOW_PASWORD: unknown variable, ignored; did you mean '{P}AIRFLOW_PASSWORD'?",
-        f"{P}XYZZY: unknown variable, ignored; the documentation lists those there are",
+        f"{P}XYZZY: unknown variable, ignored; docs/settings.md lists those there are",
     )
 
 
