@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from pathlib import Path
 from typing import Any
@@ -112,3 +113,21 @@ def test_a_reader_needs_no_aws(world: World, tmp_path: Path, *, found: bool) -> 
         if found
         else ("failed", "`airflow connections get` ended with 3")
     )
+
+
+def test_a_variable_shadows_airflows_database_but_no_secrets_backend(world: World, tmp_path: Path) -> None:
+    """Airflow asks the backend that is configured, then its environment, then its database."""
+    airflow = tmp_path / "bin" / "airflow"
+    airflow.parent.mkdir()
+    marker = f"[ecr-refresher: {HOST} until 2036-01-01T00:00:00Z]"
+    row = {"id": None, "conn_type": "docker", "host": HOST, "login": "AWS", "description": marker}
+    airflow.write_text(f"#!/bin/sh\necho '{json.dumps([row])}'\n")
+    airflow.chmod(0o755)
+    shadowed = {"PATH": f"{airflow.parent}:{os.environ['PATH']}", "AIRFLOW_CONN_DOCKER_DEFAULT": "docker://x"}
+    settings = {"registries": [HOST]}
+    api = {"url": "https://airflow.example.com", "username": "x", "password_file": "/nowhere"}
+    file = {"kind": "secrets_file", "file": str(tmp_path / "connections.yaml")}
+    verdict, text = legs(check(world, settings | {"airflow": api}, "--reader", **shadowed), "reader")[0]
+    assert (verdict, "AIRFLOW_CONN_DOCKER_DEFAULT is set" in text) == ("failed", True)
+    verdict, text = legs(check(world, settings | {"airflow": file}, "--reader", **shadowed), "reader")[0]
+    assert (verdict, "later than any token" in text) == ("warning", True)

@@ -560,7 +560,7 @@ READER = [
     Fault(
         "a secrets backend that shadows the connection",
         "reader",
-        "the connection comes from the secrets backend airflow.secrets.local_filesystem",
+        "the connection comes from the secrets backend airflow.secrets.local_filesystem.LocalFilesystemBackend",
         "deliver through that backend",
         _backend,
         lambda w: w.shadow.write_text("{}"),

@@ -56,16 +56,20 @@ def legs(scene: Scene) -> Iterator[Leg]:
 def _read(scene: Scene, airflow: Airflow, connection: Connection) -> list[Finding]:
     registry = scene.plan.registry(connection.registry)
     variable = f"AIRFLOW_CONN_{connection.id.upper()}"
-    if variable in scene.environ:
+    if variable in scene.environ and not _by_backend(airflow):
         return [judged(None, variable, airflow, 0.0, 0.0, scene.plan.refresh)]
     read = airflow_reads(connection.id, registry.host, scene.environ)
-    backend = None if read.from_database else _backend(scene.environ)
-    return [judged(read, backend, airflow, scene.tools.clock.now(), scene.life(registry), scene.plan.refresh)]
+    # Airflow asks the backend that is configured, then its environment, then its database.
+    shadow = None if read.from_database else _backend(scene.environ) or f"the environment variable {variable}"
+    return [judged(read, shadow, airflow, scene.tools.clock.now(), scene.life(registry), scene.plan.refresh)]
+
+
+def _by_backend(airflow: Airflow) -> bool:
+    return airflow.secrets_file is not None or airflow.secrets_manager is not None
 
 
 def judged(read: Read | None, shadow: str | None, airflow: Airflow, now: float, life: float, rules: Refresh) -> Finding:
     """Judge what Airflow reads; `shadow` is the variable or backend that it comes from, if not its database. Pure."""
-    by_backend = airflow.secrets_file is not None or airflow.secrets_manager is not None
     if read is None:
         return failed(
             f"the environment variable {shadow} is set, and Airflow takes the connection from it",
@@ -74,10 +78,10 @@ def judged(read: Read | None, shadow: str | None, airflow: Airflow, now: float, 
     until = read.shape.until
     if until is None and not read.from_database:
         return failed(
-            f"the connection comes from the secrets backend {shadow}, which hides what is in Airflow's database",
+            f"the connection comes from {shadow}, and not from {airflow.target}, where it is delivered",
             "remove it there, or deliver through that backend (kind: secrets_file or secrets_manager)",
         )
-    if until is None and by_backend:
+    if until is None and _by_backend(airflow):
         return failed(
             f"the connection comes from Airflow's database, not from {airflow.target}",
             "set [secrets] backend and backend_kwargs where Airflow's scheduler and workers are started",
@@ -99,13 +103,16 @@ def airflow_reads(connection: str, host: str, environ: Mapping[str, str]) -> Rea
     return Read(airflow_entry.shape(found[0], host), found[0].get("id") not in (None, "None", ""))
 
 
-def _backend(environ: Mapping[str, str]) -> str:
-    if environ.get(BACKEND):
-        return f"{environ[BACKEND]} ({BACKEND})"
-    try:
-        return _airflow(["config", "get-value", "secrets", "backend"], environ).strip().rpartition("\n")[2]
-    except Failed:
-        return "that is configured"
+def _backend(environ: Mapping[str, str]) -> str | None:
+    """The secrets backend that is configured, in words; None without one."""
+    named = environ.get(BACKEND)
+    if named is None:
+        try:
+            printed = _airflow(["config", "get-value", "secrets", "backend"], environ)
+        except Failed:
+            return "a secrets backend"
+        named = printed.strip().rpartition("\n")[2]
+    return f"the secrets backend {named}" if named else None
 
 
 def _airflow(words: list[str], environ: Mapping[str, str]) -> str:

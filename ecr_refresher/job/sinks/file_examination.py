@@ -48,7 +48,7 @@ def examine(config_file: str, ours: Sequence[str] = ()) -> Examination:
         writable=read_only or os.access(folder, os.W_OK | os.X_OK, effective_ids=True),
         by=os.geteuid(),
         read_only=read_only,
-        full=room == 0 or bool(disk.f_files and not disk.f_favail),
+        full=bool(disk.f_blocks and room == 0) or bool(disk.f_files and not disk.f_favail),
         mounted=is_mount(config_file),
         blocked=[name for name in ours if _is_closed(os.path.join(wanted, name))],
         mode=None if seen is None else stat.S_IMODE(seen.st_mode),

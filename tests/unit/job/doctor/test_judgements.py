@@ -212,7 +212,13 @@ FILE = Airflow("default", "", (DOCKER,), secrets_file=SecretsFile("/run/connecti
     [
         (API, Read(GOOD, from_database=True), None, Verdict.OK, "it reads what was delivered"),
         (API, None, "AIRFLOW_CONN_DOCKER_DEFAULT", Verdict.FAILED, "variable AIRFLOW_CONN_DOCKER_DEFAULT is set"),
-        (API, Read(dataclasses.replace(GOOD, until=None), False), "a.Backend", Verdict.FAILED, "backend a.Backend"),
+        (
+            API,
+            Read(dataclasses.replace(GOOD, until=None), False),
+            "the backend b",
+            Verdict.FAILED,
+            "from the backend b",
+        ),
         (API, Read(dataclasses.replace(GOOD, until=None), True), None, Verdict.WARNING, "of which the expiry is known"),
         (API, Read(dataclasses.replace(GOOD, until=NOW - 60), True), None, Verdict.FAILED, "expired"),
         (FILE, Read(GOOD, from_database=False), None, Verdict.OK, "it reads what was delivered"),
