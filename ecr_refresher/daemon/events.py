@@ -28,9 +28,13 @@ class Reported:
 
 @dataclass(frozen=True, slots=True)
 class Exited:
-    """The worker is gone; `how` is fit for a message: 'exit status 0', 'killed by signal 9'."""
+    """The worker is gone; `how` is fit for a message: 'exit status 0', 'killed by signal 9'.
+
+    It is the pass's; `job` names a child of the cleanup.
+    """
 
     how: str
+    job: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +54,9 @@ class Start:
 
 @dataclass(frozen=True, slots=True)
 class Kill:
-    """End the worker and all that it has started, now."""
+    """End the worker and all that it has started, now: the pass's, or a child of the cleanup by its `job`."""
+
+    job: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,10 +12,13 @@ from prometheus_client.openmetrics import exposition as openmetrics
 
 from .. import __version__
 from ..core.model import Reason
+from .cleaning import Cleaning
 from .state import PrincipalState, State, holds
 from .view import token_expiry, token_renewal
 
 TEXT, OPENMETRICS = CONTENT_TYPE_LATEST, openmetrics.CONTENT_TYPE_LATEST
+
+CLEANUP_FAILS = ("container", "image", "build_cache", "engine", "disk", "state_file", "events", "cleanup")
 
 
 class Scrape:
@@ -41,6 +44,8 @@ def families(state: State, now: float) -> Iterable[Metric]:
     yield from _of_registries(state)
     yield from _of_slots(state, now)
     yield from _of_process(state)
+    if state.plan is not None and state.plan.cleanup.enabled:
+        yield from _of_cleanup(state.cleaning)
 
 
 def _of_registries(state: State) -> Iterable[Metric]:
@@ -122,4 +127,42 @@ def _of_process(state: State) -> Iterable[Metric]:
         f"{p}config_last_reload_successful",
         "1 if the last reload was good, or none was asked for.",
         float(state.last_reload_ok),
+    )
+
+
+def _of_cleanup(cleaning: Cleaning) -> Iterable[Metric]:
+    p = "ecr_refresher_cleanup_"
+    for what in ("container", "image"):
+        removed = cleaning.removed.get(what, 0)
+        yield CounterMetricFamily(f"{p}{what}s_removed", f"{what.capitalize()}s that were removed.", removed)
+    yield CounterMetricFamily(f"{p}freed_bytes", "Bytes of what was removed; shared layers stay.", cleaning.freed)
+    failures = CounterMetricFamily(f"{p}failures", "What a cleanup could not do.", labels=["what", "reason"])
+    for what in CLEANUP_FAILS:
+        for reason in Reason:
+            failures.add_metric([what, reason], cleaning.failures.get((what, reason), 0))
+    yield failures
+    yield GaugeMetricFamily(f"{p}listening", "1 while the engine's events are heard.", float(cleaning.hears))
+    yield GaugeMetricFamily(
+        f"{p}last_run_timestamp_seconds", "When the last cleanup ended; 0: none yet.", cleaning.last.at or 0.0
+    )
+    yield GaugeMetricFamily(
+        f"{p}last_success_timestamp_seconds", "When one last came to its end.", cleaning.last_success_at or 0.0
+    )
+    swept = cleaning.last.swept
+    if swept is None:
+        return
+    yield GaugeMetricFamily(f"{p}last_duration_seconds", "How long the last cleanup took.", swept.duration_s)
+    if swept.disk_used is not None and swept.disk_total:
+        share = swept.disk_used / swept.disk_total
+        yield GaugeMetricFamily(f"{p}disk_used_bytes", "Bytes in use on the engine's disk.", swept.disk_used)
+        yield GaugeMetricFamily(f"{p}disk_used_ratio", "How full that disk is: 0 to 1.", share)
+    if swept.image_bytes is not None:
+        text = "Bytes of all images; shared layers count once where that matters, else this is an upper bound."
+        yield GaugeMetricFamily(f"{p}image_bytes", text, swept.image_bytes)
+    protected = GaugeMetricFamily(f"{p}images_protected", "Images that stayed, by why.", labels=["reason"])
+    for why, count in sorted(swept.protected.items()):
+        protected.add_metric([why], count)
+    yield protected
+    yield GaugeMetricFamily(
+        f"{p}mark_exceeded", "1 if a mark is still exceeded, and nothing more may go.", float(swept.short)
     )

@@ -15,6 +15,7 @@ from typing import Literal
 from ..core import schedule, wire
 from ..core.model import Failure, Outcome, Reason
 from ..core.plan import Plan, Refresh, Slot
+from .cleaning import Cleaning
 
 SlotId = tuple[str, str]
 Next = Literal["retry", "renewal", "look"]
@@ -126,6 +127,7 @@ class State:
     reloads_failed: int = 0
     last_reload_ok: bool = True
     was_ready: bool | None = None
+    cleaning: Cleaning = field(default_factory=Cleaning)
 
     def aws_time(self, boot: float) -> float:
         return boot + self.offset
@@ -214,6 +216,8 @@ def deadline_boot(state: State) -> float:
         moments = [slot_next_boot(state, slot) for slot in state.plan.slots()]
     if state.stop_by_boot is not None:
         moments.append(state.stop_by_boot)
+    else:
+        moments.append(state.cleaning.next_boot(state.plan.cleanup if state.plan and state.passes else None))
     moments += [
         known.held_until - state.offset
         for known in state.slots.values()

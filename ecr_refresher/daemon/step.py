@@ -7,7 +7,7 @@ from dataclasses import replace
 from ..core import schedule, wire
 from ..core.model import Failure, Reason
 from ..core.plan import Plan, Slot
-from . import bookings
+from . import bookings, cleaning
 from .bookings import Stepped
 from .events import Action, Asked, Event, Exit, Exited, Kill, Reported, Say, Start, Turn
 from .state import REPAIR_EVERY_S, STOP_S, Pass, SlotId, State, draw, due_orders, lives_left, ready
@@ -29,9 +29,15 @@ def step(state: State, event: Event, now: float) -> Stepped:
     """Take in one event; says what is to be done now. Never raises for anything that a worker or a clock does."""
     match event:
         case Turn():
-            return _turned(state, event, now)
+            state, said = _turned(state, event, now)
+            state, more = cleaning.turned(state, now)
+            return state, [*said, *more]
+        case Reported() if state.cleaning.owns(event.job):
+            return cleaning.booked(state, event.job, event.line, now)
         case Reported():
             return bookings.book(state, event.job, event.line, now)
+        case Exited() if event.job is not None:
+            return cleaning.exited(state, event.job, event.how, now)
         case Exited():
             return _exited(state, event, now)
         case Asked():

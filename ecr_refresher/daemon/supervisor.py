@@ -54,7 +54,7 @@ class Supervisor:
         self._pages = Pages(self._state, boot_time, time.monotonic)
         self._notifier = Notifier(environ, os.getpid())
         self._server: HttpServer | None = None
-        self._worker: Worker | None = None
+        self._workers: dict[int | None, Worker] = {}  # by job, the pass's by None
         self._selector = selectors.DefaultSelector()
         self._wakeup, self._wakeup_end = socket.socketpair()
         self._exit_code: int | None = None
@@ -68,7 +68,8 @@ class Supervisor:
             if self._exit_code is None:
                 self._wait()
         self._notifier.stopping()
-        self._end_worker()
+        for job in tuple(self._workers):
+            self._end_worker(job)
         if self._server is not None:
             self._server.stop()
         logs.get().info("daemon_stopped", status=self._exit_code)
@@ -93,7 +94,7 @@ class Supervisor:
             if key.fileobj is self._wakeup:
                 self._take_signals()
             else:
-                self._read_worker()
+                self._read_worker(key.data)
 
     def _take_signals(self) -> None:
         with contextlib.suppress(BlockingIOError):
@@ -103,8 +104,8 @@ class Supervisor:
                 elif number in _ASKED:
                     self._apply(_ASKED[signal.Signals(number)])
 
-    def _read_worker(self) -> None:
-        worker = self._worker
+    def _read_worker(self, of: int | None) -> None:
+        worker = self._workers.get(of)
         if worker is None:
             return
         try:
@@ -119,22 +120,21 @@ class Supervisor:
 
     def _reap(self) -> None:
         for pid, how in reap():
-            if self._worker is not None and pid == self._worker.pid:
-                self._end_worker()
-                self._apply(events.Exited(how))
+            for job, worker in tuple(self._workers.items()):
+                if pid == worker.pid:
+                    self._end_worker(job)
+                    self._apply(events.Exited(how, job))
 
-    def _end_worker(self) -> None:
+    def _end_worker(self, of: int | None) -> None:
         """Take the last lines, and end whatever the worker has left behind."""
-        worker = self._worker
-        if worker is None:
-            return
+        worker = self._workers[of]
         worker.kill()
         if worker.lines in self._selector.get_map():
-            self._read_worker()
+            self._read_worker(of)
             with contextlib.suppress(KeyError):
                 self._selector.unregister(worker.lines)
         worker.close()
-        self._worker = None
+        del self._workers[of]
 
     def _witnesses(self) -> dict[str, str]:
         """Look, by their stat alone, at all files whose change matters."""
@@ -157,9 +157,9 @@ class Supervisor:
         match action:
             case events.Start(job):
                 self._start(job)
-            case events.Kill():
-                if self._worker is not None:
-                    self._worker.kill()
+            case events.Kill(job):
+                if job in self._workers:
+                    self._workers[job].kill()
             case events.Exit(code, settings_errors):
                 logs.tell_settings_errors(settings_errors)
                 self._exit_code = code if self._exit_code is None else self._exit_code
@@ -169,12 +169,13 @@ class Supervisor:
                 self._adopt(plan, first=first)
 
     def _start(self, job: wire.Job) -> None:
+        key = None if job.kind == "pass" else job.id
         try:
-            self._worker = Worker(self._argv, self._environ, job)
+            worker = self._workers[key] = Worker(self._argv, self._environ, job)
         except OSError as error:  # no memory, no processes: tried again like any failed pass
-            self._apply(events.Exited(f"it could not be started: {error.strerror}"))
+            self._apply(events.Exited(f"it could not be started: {error.strerror}", key))
             return
-        self._selector.register(self._worker.lines, selectors.EVENT_READ)
+        self._selector.register(worker.lines, selectors.EVENT_READ, key)
 
     def _adopt(self, plan: Plan, *, first: bool) -> None:
         logs.configure(plan.log.level, plan.log.format)

@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from .. import __version__
+from ..core import wire
 from ..core.model import Failure, Outcome
-from ..core.plan import Registry, Slot
+from ..core.plan import Cleanup, Registry, Slot
 from .state import State, holds, life_of, live, ready, renew_at, slot_next, started
 
 
@@ -58,6 +59,7 @@ def status(state: State, now: float, mono: float) -> dict[str, Any]:
         "clock_skew_seconds": None if state.skew is None else round(state.skew, 3) + 0.0,  # no minus zero
         "registries": [_registry(state, registry) for registry in (state.plan.registries if state.plan else ())],
         "slots": [_slot(state, slot, now) for slot in _slots(state)],
+        **({"cleanup": _cleanup(state, now)} if state.plan and state.plan.cleanup.enabled else {}),
     }
 
 
@@ -124,6 +126,34 @@ def _slot(state: State, slot: Slot, now: float) -> dict[str, Any]:
         "delivered_at": rfc3339(known.delivered_at),
         "last_error": _error(known.failure, known.failed_at),
         "next": next_step,
+        "next_at": rfc3339(state.aws_time(max(now, next_boot))),
+    }
+
+
+def _cleanup(state: State, now: float) -> dict[str, Any]:
+    """The last cleanup; of a dry run, what would have been removed. Sizes in bytes."""
+    cleaning, last = state.cleaning, state.cleaning.last
+    swept = last.swept or wire.Swept(ended=False)
+    rules = state.plan.cleanup if state.plan else Cleanup()
+    share = swept.disk_used / swept.disk_total if swept.disk_used is not None and swept.disk_total else None
+    next_boot = cleaning.next_boot(rules) if cleaning.sweep is None else now
+    return {
+        "engine": rules.engine.url,
+        "dry_run": rules.dry_run,
+        "listening": cleaning.hears,
+        "last_run_at": rfc3339(last.at),
+        "last_success_at": rfc3339(cleaning.last_success_at),
+        "duration_seconds": swept.duration_s if last.at else None,
+        "removed": {what: last.removed.get(what, 0) for what in ("container", "image")} | {"bytes": last.freed},
+        "removed_total": {what: cleaning.removed.get(what, 0) for what in ("container", "image")}
+        | {"bytes": cleaning.freed},
+        "disk_used_ratio": None if share is None else round(share, 4),
+        "disk_used_bytes": swept.disk_used,
+        "image_bytes": swept.image_bytes,
+        "images": swept.images if last.at else None,
+        "protected": {why: count for why, count in swept.protected.items() if count},
+        "mark_exceeded": swept.short,
+        "last_error": _error(cleaning.failure, cleaning.failed_at),
         "next_at": rfc3339(state.aws_time(max(now, next_boot))),
     }
 

@@ -30,6 +30,7 @@ ALARM_GRACE_S = 5.0
 DATA_MAX = 2 << 30  # a pass over 1,000 registries with 250 roles and 2,000 slots takes 0.7 GiB, 0.5 of it stacks
 STACK_MAX = 8 << 20
 PAUSE_SHARE = 1 / 5  # of the time that a pass has, for the one pause that spares a busy Airflow
+CLEANUP_GRACE_S = 90.0  # before a cleanup's limit nothing new is begun: one removal may take a minute
 EXIT_DONE, EXIT_SETTINGS, EXIT_ORPHANED = 0, 2, 3
 Report = Callable[[wire.Line], None]
 
@@ -38,9 +39,14 @@ def serve() -> int:
     """Do the job on standard input. The exit status is for people: `done` on standard output is the success."""
     bound_memory()
     job = wire.load_job(_read_all(0))
+    if job.kind == "listen":
+        from .cleanup import listener
+
+        pipe = os.dup(1)
+        listener.serve(job, _reporter(job.id), pipe, end_orphaned)
     set_alarm(job.ends_at - boot_time() + ALARM_GRACE_S)
     report = _reporter(job.id)
-    status = execute(job, report)
+    status = _clean(job, report) if job.kind == "cleanup" else execute(job, report)
     report(wire.Done())
     return status
 
@@ -90,6 +96,23 @@ def execute(job: wire.Job, report: Report) -> int:
             report(wire.Planned(plan, witness, own_hosts))
     _refresh(job, plan, tools, unresolved)
     tools.close()
+    return EXIT_DONE
+
+
+def _clean(job: wire.Job, report: Report) -> int:
+    from .cleanup.janitor import clean
+
+    if job.plan is None:
+        raise ValueError("a cleanup needs a plan")
+    logs.configure(job.plan.log.level, job.plan.log.format)
+    clean(
+        job.plan,
+        job.valid_hosts,
+        AwsClock(job.clock_offset),
+        report,
+        dry_run=job.dry_run,
+        ends_at=job.ends_at - CLEANUP_GRACE_S,
+    )
     return EXIT_DONE
 
 

@@ -88,7 +88,7 @@ def _layer(files: dict[str, bytes], links: dict[str, str] | None = None) -> Laye
             entry.type, entry.linkname = tarfile.SYMTYPE, target
             archive.addfile(entry)
     plain = buffer.getvalue()
-    return Layer(gzip.compress(plain, 1, mtime=0), _digest(plain))
+    return Layer(gzip.compress(plain, 0, mtime=0), _digest(plain))
 
 
 def _digest(content: bytes) -> str:

@@ -6,7 +6,7 @@ from dataclasses import asdict
 from typing import Any
 
 from ...core import wire
-from ...core.plan import Cleanup, Plan
+from ...core.plan import Cleanup
 from ...core.validity import valid_hosts
 from ...terminal import columns
 from ..account import Account as Looks
@@ -15,8 +15,8 @@ from ..refresh import rfc3339
 from ..worker import EXIT_DONE, EXIT_SETTINGS, execute
 from . import wording
 from .account import Account, Gone, Stayed
-from .janitor import Janitor
-from .policy import Registries, Usage
+from .janitor import clean
+from .policy import Usage
 
 EXIT_FAILED = 1
 LOOK_LIMIT_S = 60.0
@@ -37,16 +37,6 @@ def run(load: wire.Load, *, dry_run: bool) -> tuple[int, str, dict[str, Any]]:
     failed = not account.ended or any(trouble.what in FATAL for trouble in account.troubles)
     status = EXIT_FAILED if failed else EXIT_DONE
     return status, text(account, looks.plan.cleanup, clock.now()), document(account, status)
-
-
-def clean(
-    plan: Plan, valid: tuple[str, ...], clock: AwsClock, report: Any, *, dry_run: bool, ends_at: float
-) -> Account:
-    """One cleanup by the plan's rules, with the registries of which a credential is valid now."""
-    ours = frozenset(registry.host for registry in plan.registries if registry.host)
-    registries = Registries(ours, frozenset(valid))
-    dry_run = dry_run or plan.cleanup.dry_run
-    return Janitor(plan.cleanup, registries, clock, report, dry_run=dry_run, ends_at=ends_at).run()
 
 
 def document(account: Account, status: int) -> dict[str, Any]:

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 from ... import logs
 from ...core import wire
 from ...core.model import Failed, Failure, Reason
-from ...core.plan import Cleanup
+from ...core.plan import Cleanup, Plan
 from .. import engine
 from ..clock import AwsClock
 from . import disk, listing, policy, wording
@@ -34,6 +34,16 @@ TIMEOUT_S = 60  # for one answer: big images take their time to go
 QUIET_WITHIN_S = 20.0  # how long a pass waits for downloads of the engine to end
 CONFLICT, NOT_FOUND = 409, 404
 Report = Callable[[wire.Line], None]
+
+
+def clean(
+    plan: Plan, valid: tuple[str, ...], clock: AwsClock, report: Report, *, dry_run: bool, ends_at: float
+) -> Account:
+    """One cleanup by the plan's rules, with the registries of which a credential is valid now."""
+    ours = frozenset(registry.host for registry in plan.registries if registry.host)
+    registries = Registries(ours, frozenset(valid))
+    dry_run = dry_run or plan.cleanup.dry_run
+    return Janitor(plan.cleanup, registries, clock, report, dry_run=dry_run, ends_at=ends_at).run()
 
 
 class Janitor:
