@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import queue
 import threading
+from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
@@ -21,6 +22,7 @@ USES = {
     "container": ("create", "start", "restart", "die", "exec_create", "exec_start", "commit"),
     "image": ("pull", "push", "tag", "import", "load", "build", "save"),
 }
+MOVES = ("pull", "tag", "import", "load")  # of a name to another image
 REMOVALS = ("delete", "untag", "destroy")
 
 
@@ -81,21 +83,15 @@ class Index:
             if self.names.get(name) == image_id:
                 del self.names[name]
 
-    def meant_by(self, event: Event, history: History, *, late: bool) -> frozenset[str]:
-        """The images that an event tells of.
-
-        A name is good for the moment: of an event that comes `late` it may have moved on to another image, so all
-        count that ever had a name in its repository. So it is where the name means nothing here.
-        """
-        if event.kind == "container" and (image_id := self.containers.get(event.id)):
-            return frozenset({image_id})
-        exact = self._exact(event.image)
-        if exact and not late:
-            return exact
+    def meant_by(self, event: Event, history: History) -> frozenset[str]:
+        """The images that an event of this moment tells of; where its name means nothing, all of its repository."""
+        if event.kind == "container" and (known := self.containers.get(event.id)):
+            return frozenset({known})
+        exact = self.exact(event.image)
         repository = names.repository(event.image)
-        return exact.union(image_id for image_id, seen in history.images.items() if repository in seen.repositories)
+        return exact or frozenset(i for i, seen in history.images.items() if repository in seen.repositories)
 
-    def _exact(self, name: str) -> frozenset[str]:
+    def exact(self, name: str) -> frozenset[str]:
         for spelled in (name, f"{name}:latest", f"sha256:{name}"):
             if spelled in self.names:
                 return frozenset({self.names[spelled]})
@@ -105,6 +101,39 @@ class Index:
         if len(short) >= 12:
             return frozenset(image_id for image_id in self.ids if image_id.removeprefix("sha256:").startswith(short))
         return frozenset()
+
+
+class Gap:
+    """A time in which nobody listened; its events are heard late, and tell names that have moved on since."""
+
+    def __init__(self, before: History, late: Iterable[Event]) -> None:
+        self._known, self._containers = before.images.keys(), before.containers
+        self._before: dict[str, set[str]] = defaultdict(set)
+        for image_id, seen in before.images.items():
+            for name in seen.names:
+                self._before[name].add(image_id)
+        self._moves: dict[str, list[Event]] = defaultdict(list)
+        for event in late:
+            if event.at > before.heard_until and event.action in MOVES:
+                self._moves[event.name or event.image].append(event)
+
+    def meant_by(self, event: Event, index: Index, history: History) -> frozenset[str]:
+        """The images that may have been meant: the name was theirs before the gap, or in it, or is now."""
+        if event.kind == "container" and (known := index.containers.get(event.id) or self._containers.get(event.id)):
+            return frozenset({known})
+        now, moves = index.exact(event.image), self._moves[_tagged(event.image)]
+        if now & {event.image}:
+            return now  # told by its id
+        before = self._before[_tagged(event.image)]
+        repository = names.repository(event.image)
+        akin = {i for i, seen in history.images.items() if repository in seen.repositories}
+        if len(moves) > 1 and before != now:
+            return now | akin  # who knows which it was between two moves
+        return now | before | {move.id for move in moves if move.name} | (akin - self._known)
+
+
+def _tagged(name: str) -> str:
+    return f"{name}:latest" if names.repository(name) == name else name
 
 
 class Stream:

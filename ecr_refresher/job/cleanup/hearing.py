@@ -3,24 +3,22 @@
 from __future__ import annotations
 
 import queue
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from ..clock import AwsClock
 from . import events, listing
-from .events import Event, Index, Stream
+from .events import Event, Gap, Index, Stream
 from .last_use import History
 
 if TYPE_CHECKING:
     from docker import APIClient
 
 
-def caught_up(history: History, index: Index, event: Event, heard_until: float, at: float) -> History:
+def caught_up(history: History, index: Index, gap: Gap, event: Event, heard_until: float, at: float) -> History:
     """Take in an event that the engine has kept, if it was not heard before; `at` is when it was, on our clock."""
-    if event.at > heard_until:
-        if event.name and event.id in history.images:
-            history = history.named(event.id, [event.name], at)
-        if event.is_use:
-            history = history.used(index.meant_by(event, history, late=True) & history.images.keys(), at)
+    if event.at > heard_until and event.is_use:
+        history = history.used(gap.meant_by(event, index, history) & history.images.keys(), at)
     return history.heard(event.at)
 
 
@@ -48,14 +46,19 @@ class Hearing:
         heard_until = known.heard_until if known.engine == self.engine.id else 0.0
         self.history = known.resumed(self.engine.id, oldest, count, now, self.skew, held=held)
         self.history = self.history.met(self.index.ids, now)
+        gap = Gap(known if known.engine == self.engine.id else History(self.engine.id), late)
         for event in late:
-            self.history = caught_up(self.history, self.index, event, heard_until, min(now, event.at - self.skew))
+            self.history = caught_up(self.history, self.index, gap, event, heard_until, min(now, event.at - self.skew))
 
     def __enter__(self) -> Hearing:
         return self
 
     def __exit__(self, *_: object) -> None:
         self._stream.close()
+
+    def remembered(self) -> History:
+        """What is to outlive this connection."""
+        return replace(self.history, containers=dict(self.index.containers))
 
     def wait(self, timeout_s: float | None) -> bool:
         """Take in the next event. False at the end of the stream; raises queue.Empty if none comes in time."""
@@ -78,7 +81,7 @@ class Hearing:
         now = self._clock.now()
         if event.kind == "image":
             self._look_at(event)
-        meant = self.index.meant_by(event, self.history, late=False)
+        meant = self.index.meant_by(event, self.history)
         if event.kind == "container" and event.action == "create" and len(meant) == 1:
             (self.index.containers[event.id],) = meant
         elif event.action == "destroy":

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from docker import APIClient
 
 TIMEOUT_S = 60  # for one answer: big images take their time to go
-QUIET_WITHIN_S = 20.0  # how long a pass waits for downloads of the engine to end
+QUIET_WITHIN_S = 2.0  # how long a cleanup waits, in all, for a moment without downloads
 CONFLICT, NOT_FOUND = 409, 404
 Report = Callable[[wire.Line], None]
 
@@ -104,7 +104,7 @@ class Janitor:
 
     def _save(self, state: StateFile, hearing: Hearing) -> None:
         try:
-            state.save(hearing.history, hearing.index.ids.keys())
+            state.save(hearing.remembered(), hearing.index.ids.keys())
         except Failed as failed:
             self._trouble("state_file", failed.failure)
 
@@ -196,7 +196,8 @@ class Janitor:
             if not wanted.open(usage, rules):
                 self._not_needed(judged.candidates[place:])
                 break
-            if self._clock.boot() > self._ends_at or not self._quiet(seen):
+            self._await_quiet(seen)
+            if self._clock.boot() > self._ends_at:
                 self._not_needed(judged.candidates[place:], "later")
                 break
             if image.id in stuck:
@@ -241,15 +242,16 @@ class Janitor:
                     api.tag(image.id, repository, tag)
             raise
 
-    def _quiet(self, seen: Disk | None) -> bool:
-        """Wait until the engine downloads nothing, as far as that can be seen; False if it goes on and on."""
+    def _await_quiet(self, seen: Disk | None) -> None:
+        """Let downloads end, as far as they can be seen.
+
+        A courtesy: the engine counts who uses a layer, pulls under way too. It does not tell which repository they
+        are of, and on a busy host there are always some; waiting for them would let the disk fill.
+        """
         if seen is None or seen.data_root is None or self.account.dry_run:
-            return True
-        while _downloads(seen.data_root):
-            if self._clock.boot() > self._quiet_until:
-                return False
+            return
+        while _downloads(seen.data_root) and self._clock.boot() < self._quiet_until:
             time.sleep(0.02)
-        return True
 
     def _pressure(self, usage: Usage) -> str:
         rules, share = self._rules.images, usage.disk_share

@@ -17,6 +17,7 @@ from .names import repository
 
 VERSION = 1
 IMAGES_MAX = 20_000  # 3 MB of state; beyond, those longest unused are forgotten, and so begin anew
+CONTAINERS_MAX = 10_000
 ENGINE_KEEPS = 256  # events; fewer than this are all since the engine's start (eventsLimit in moby/daemon/events)
 
 
@@ -24,12 +25,18 @@ ENGINE_KEEPS = 256  # events; fewer than this are all since the engine's start (
 class Seen:
     """One image: when it was first there for us, and last used; the same if never.
 
-    `repositories` are all in which it ever had a name: an event that is heard late tells the name of then.
+    An event that is heard late tells the name of then: `names` are those that it had when it was last heard of,
+    `repositories` all in which it ever had one.
     """
 
     first_at: float
     used_at: float
+    names: frozenset[str] = frozenset()
     repositories: frozenset[str] = frozenset()
+
+    def named(self, names: Iterable[str]) -> Seen:
+        now = frozenset(names)
+        return replace(self, names=now, repositories=self.repositories.union(map(repository, now)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +46,7 @@ class History:
     engine: str = ""
     heard_until: float = 0.0  # the newest event that was taken in
     images: Mapping[str, Seen] = field(default_factory=dict)
+    containers: Mapping[str, str] = field(default_factory=dict)  # to their images; its end may be heard late
 
     def used(self, ids: Iterable[str], at: float) -> History:
         """These were used; ones not met before are met now."""
@@ -47,13 +55,14 @@ class History:
         return replace(self, images={**self.images, **newer}) if newer else self
 
     def named(self, image_id: str, image_names: Iterable[str], now: float) -> History:
-        """This one has these names, and perhaps had others."""
-        known = self.images.get(image_id, Seen(now, now))
-        more = frozenset(map(repository, image_names)) - known.repositories
-        if not more and image_id in self.images:
-            return self
-        named = replace(known, repositories=known.repositories | more)
-        return replace(self, images={**self.images, image_id: named})
+        """This one has these names now, and no other one has them any more."""
+        its = frozenset(image_names)
+        images = {
+            other: replace(seen, names=seen.names - its) if seen.names & its else seen
+            for other, seen in self.images.items()
+        }
+        images[image_id] = images.get(image_id, Seen(now, now)).named(its)
+        return replace(self, images=images)
 
     def heard(self, engine_time: float) -> History:
         return replace(self, heard_until=max(self.heard_until, engine_time))
@@ -66,8 +75,8 @@ class History:
         images = {}
         for image_id, image_names in present.items():
             seen = self.images.get(image_id, Seen(now, now))
-            repositories = seen.repositories.union(map(repository, image_names))
-            images[image_id] = Seen(min(seen.first_at, now), min(seen.used_at, now), repositories)
+            seen = replace(seen, first_at=min(seen.first_at, now), used_at=min(seen.used_at, now))
+            images[image_id] = seen.named(image_names)
         return replace(self, images=images)
 
     def resumed(self, engine: str, oldest: float | None, count: int, now: float, skew: float, *, held: bool) -> History:
@@ -87,7 +96,7 @@ class History:
 
 
 def merged(one: History, other: History) -> History:
-    """What both know: two writers of one file lose nothing."""
+    """What both know, with the names and containers of the other one: two writers of one file lose nothing."""
     if one.engine != other.engine:
         return other
     images = dict(one.images)
@@ -96,9 +105,10 @@ def merged(one: History, other: History) -> History:
         images[image_id] = Seen(
             min(known.first_at, seen.first_at),
             max(known.used_at, seen.used_at),
+            seen.names,
             known.repositories | seen.repositories,
         )
-    return History(one.engine, max(one.heard_until, other.heard_until), images)
+    return History(one.engine, max(one.heard_until, other.heard_until), images, other.containers)
 
 
 def dump(history: History) -> bytes:
@@ -108,9 +118,10 @@ def dump(history: History) -> bytes:
         "engine": history.engine,
         "heard_until": history.heard_until,
         "images": {
-            image_id: [seen.first_at, seen.used_at, *sorted(seen.repositories)]
+            image_id: [seen.first_at, seen.used_at, sorted(seen.names), sorted(seen.repositories)]
             for image_id, seen in sorted(newest, key=lambda item: item[0])
         },
+        "containers": dict(sorted(history.containers.items())[:CONTAINERS_MAX]),
     }
     return json.dumps(content, indent=0).encode() + b"\n"
 
@@ -122,13 +133,14 @@ def load(text: bytes | None) -> History | None:
         if raw["version"] != VERSION:
             return None
         images = {str(image_id): _seen(*entry) for image_id, entry in raw["images"].items()}
-        return History(str(raw["engine"]), _time(raw["heard_until"]), images)
+        containers = {str(container): str(image_id) for container, image_id in raw["containers"].items()}
+        return History(str(raw["engine"]), _time(raw["heard_until"]), images, containers)
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
         return None
 
 
-def _seen(first_at: Any, used_at: Any, *repositories: Any) -> Seen:
-    return Seen(_time(first_at), _time(used_at), frozenset(map(str, repositories)))
+def _seen(first_at: Any, used_at: Any, its_names: Any, repositories: Any) -> Seen:
+    return Seen(_time(first_at), _time(used_at), frozenset(map(str, its_names)), frozenset(map(str, repositories)))
 
 
 def _time(value: Any) -> float:

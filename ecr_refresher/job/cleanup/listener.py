@@ -72,7 +72,7 @@ class Listener:
                 with Hearing(api, self._clock, known, held=self._held) as hearing:
                     self._held = False
                     self._hear(hearing)
-                    self._history, self._held = hearing.history, True
+                    self._history, self._held = hearing.remembered(), True
             return Failure(Reason.TRANSIENT, f"the engine at {self._rules.engine.url} has ended its events")
         except Failed as failed:
             return failed.failure
@@ -108,7 +108,7 @@ class Listener:
 
     def _save(self, hearing: Hearing) -> None:
         try:
-            hearing.history = StateFile(self._rules.state_file).save(hearing.history, hearing.index.ids.keys())
+            hearing.history = StateFile(self._rules.state_file).save(hearing.remembered(), hearing.index.ids.keys())
         except Failed as failed:
             if failed.failure.message != self._trouble:  # once, not at every use
                 self._report(wire.Hindered("state_file", failed.failure))

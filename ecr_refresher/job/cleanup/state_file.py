@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Collection
+from dataclasses import replace
 
 from ..sinks.atomic_file import Folder, Ownership, make_directories
 from ..sinks.file_lock import locked
@@ -29,10 +30,7 @@ class StateFile:
         with Folder(self._directory) as folder, locked(folder, f"{self._name}.lock"):
             before = last_use.load(folder.read(self._name).content)
             whole = history if before is None else last_use.merged(before, history)
-            whole = History(
-                whole.engine,
-                whole.heard_until,
-                {image_id: seen for image_id, seen in whole.images.items() if image_id in present},
-            )
+            images = {image_id: seen for image_id, seen in whole.images.items() if image_id in present}
+            whole = replace(whole, images=images)
             folder.replace(self._name, last_use.dump(whole), Ownership(0o600))
         return whole

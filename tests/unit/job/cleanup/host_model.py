@@ -6,7 +6,7 @@ from collections import deque
 from dataclasses import dataclass, field, replace
 
 from ecr_refresher.job.cleanup import names
-from ecr_refresher.job.cleanup.events import Event, Index
+from ecr_refresher.job.cleanup.events import Event, Gap, Index
 from ecr_refresher.job.cleanup.hearing import caught_up
 from ecr_refresher.job.cleanup.last_use import ENGINE_KEEPS, History
 from ecr_refresher.job.cleanup.policy import Container, Image
@@ -91,16 +91,19 @@ class Host:
     # --- who listens -------------------------------------------------------------------------------------------------
     def stop_listening(self) -> None:
         self.listening = False
+        its = {container.id: container.image_id for container in self.containers.values()}
+        self.history = replace(self.history, containers=its)
 
     def listen_again(self) -> None:
         """What `Hearing` does when it connects, with the model's shorter memory of events."""
         count = ENGINE_KEEPS if self.happened > BUFFER else self.happened
         oldest = self.buffer[0].at if self.buffer else None
         heard_until, index = self.history.heard_until, self.index()
+        gap = Gap(self.history, self.buffer)
         self.history = self.history.resumed("engine", oldest, count, self.now, 0.0, held=False)
         self.history = self.history.met(self.index().ids, self.now)
         for event in self.buffer:
-            self.history = caught_up(self.history, index, event, heard_until, event.at)
+            self.history = caught_up(self.history, index, gap, event, heard_until, event.at)
         self.listening = True
 
     def index(self) -> Index:
@@ -124,7 +127,7 @@ class Host:
                 (image_id,) = truth
                 self.history = self.history.named(image_id, index.ids[image_id], self.now)
             if event.is_use:
-                self.history = self.history.used(index.meant_by(event, self.history, late=False), self.now)
+                self.history = self.history.used(index.meant_by(event, self.history), self.now)
             self.history = self.history.heard(self.now)
 
     def _untag(self, tag: str) -> None:
