@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from docker import APIClient
 
 TIMEOUT_S = 60  # for one answer: big images take their time to go
-QUIET_WITHIN_S = 2.0  # how long a cleanup waits, in all, for a moment without downloads
+QUIET_WITHIN_S = 0.5  # how long a cleanup waits, in all, for a moment without downloads
 CONFLICT, NOT_FOUND = 409, 404
 Report = Callable[[wire.Line], None]
 
