@@ -11,8 +11,10 @@ from pathlib import Path
 import pytest
 import yaml
 
+from ecr_refresher.core import wire
 from ecr_refresher.daemon import metrics
 from tests.testbed import parts
+from tests.unit.daemon.test_cleaning import SWEPT, Cleaner
 from tests.unit.daemon.world import World
 
 from .pages import PAGES, ROOT, anchors, blocks
@@ -26,7 +28,10 @@ PROMQL = blocks("promql")
 def exported() -> set[str]:
     """The names that a scrape has, as one writes them in a query."""
     world = World().loaded()
-    text = metrics.render(world.state, world.aws).decode()
+    cleaning = Cleaner().hears()
+    job = cleaning.sweep()
+    cleaning.say(SWEPT, wire.Done(), job=job.id).gone(job)
+    text = "".join(metrics.render(each.state, each.aws).decode() for each in (world, cleaning))
     names = {line.split()[2] for line in text.splitlines() if line.startswith("# TYPE ")}
     assert len(names) > 15
     return names

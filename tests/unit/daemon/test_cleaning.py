@@ -38,6 +38,10 @@ class Cleaner(World):
         self.turn()
         (self.listen,) = jobs(self, "listen")
 
+    def say(self, *lines: wire.Line, job: int | None = None) -> Cleaner:
+        super().say(*lines, job=job)
+        return self
+
     def hears(self) -> Cleaner:
         self.say(wire.Listening(), job=self.listen.id)
         return self
