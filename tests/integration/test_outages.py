@@ -5,11 +5,13 @@ from __future__ import annotations
 import json
 import time
 from pathlib import Path
+from signal import SIGUSR1
 
 from ecr_refresher.standins.aws_faults import ServerError
 from ecr_refresher.standins.ecr import EcrStandIn
 from tests.integration.settings import AIRFLOW_SINK, CONNECTION, config_file, password_in, story
 from tests.testbed.airflow import Airflow
+from tests.testbed.cutting_proxy import CuttingProxy
 from tests.testbed.daemon import Daemon, Product
 from tests.testbed.engine import Engine
 from tests.testbed.processes import wait_until
@@ -134,3 +136,56 @@ def test_a_docker_logout_is_undone_within_a_turn(
     assert done.returncode == 0, done.stderr
     wait_until(lambda: HOST in json.loads(config_file(tmp_path).read_text()).get("auths", {}), 75, "the repair")
     wait_until(lambda: daemon.metrics().total("ecr_refresher_drift_repaired_total") == 1, 5, "its count")
+
+
+def test_a_frozen_engine_never_makes_the_file_late(
+    engine: Engine, registry: Registry, ecr_url: str, product: Product, tmp_path: Path
+) -> None:
+    settings = story(None, tmp_path, engine, refresh=FAST)
+    daemon = product.start_daemon(settings, ecr_url=ecr_url, env=registry.environment(), measured=False)
+    daemon.wait_for(lambda status: status["ready"])
+    docker = f"docker/{config_file(tmp_path)}"
+    with engine.frozen():
+        before = writes(daemon, docker)
+        while writes(daemon, docker) < before + 1:
+            assert daemon.metrics().value("ecr_refresher_sink_ready", sink=docker) == 1
+            assert registry.book.check("AWS", password_in(config_file(tmp_path))) == "ok"
+            time.sleep(0.3)
+        wait_until(
+            lambda: daemon.metrics().value("ecr_refresher_proof_failures_total", by="engine") >= 1, 30, "the doubt"
+        )
+    assert daemon.get("/readyz").status == 200
+
+
+def test_a_write_into_airflow_whose_answer_is_lost_is_found_and_one_that_was_lost_itself_is_made(
+    airflow: Airflow, registry: Registry, ecr_url: str, product: Product, tmp_path: Path
+) -> None:
+    registry.book.life_s = 3600
+    airflow.create_connection(
+        CONNECTION, host="old", login="old", password="the-old-password", extra='{"reauth": true}'
+    )
+    settings = story(airflow, tmp_path, refresh=FAST)
+
+    def stored() -> str:
+        found = airflow.db_connection(CONNECTION)
+        assert found is not None
+        assert json.loads(found.extra or "{}") == {"reauth": True}
+        return found.password or ""
+
+    with CuttingProxy(airflow.url) as proxy:
+        settings["airflow"]["url"] = proxy.url
+        proxy.lose_next("PATCH", reached=True)
+        daemon = product.start_daemon(settings, ecr_url=ecr_url, env=registry.environment(), measured=False)
+        wait_until(lambda: proxy.lost == 1, 60, "the loss of an answer")
+        written = stored()
+        assert registry.book.check("AWS", written) == "ok", "it was written all the same"
+        daemon.wait_for(lambda status: status["ready"] and daemon.slot("airflow")["last_error"] is None, within=60)
+        assert len(daemon.logs("delivery_failed")) == 1
+        assert stored() == written, "and so it is not written again"
+
+        proxy.lose_next("PATCH", reached=False)
+        daemon.signal(SIGUSR1)
+        wait_until(lambda: len(daemon.logs("delivery_failed")) == 2, 60, "the loss of a request")
+        wait_until(lambda: proxy.lost == 2, 10, "its count")
+        daemon.wait_for(lambda status: status["ready"] and daemon.slot("airflow")["last_error"] is None, within=60)
+        assert registry.book.check("AWS", stored()) == "ok"

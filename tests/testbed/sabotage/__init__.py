@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -10,8 +11,12 @@ VARIABLES = ("PYTHONPATH", "SABOTAGE_EDITS")
 
 
 def sabotaged(file: Path, *edits: tuple[str, str, str]) -> dict[str, str]:
-    """The environment that makes these edits in a Python: (module, its old text, the new one); `file` keeps them."""
-    file.write_text(json.dumps(edits))
+    """The environment that makes these edits in a Python: (module, its old text, the new one); `file` keeps them.
+
+    Where we run in such an environment ourselves, its edits are made as well.
+    """
+    around = os.environ.get("SABOTAGE_EDITS")
+    file.write_text(json.dumps([*(json.loads(Path(around).read_text()) if around else []), *edits]))
     return {"PYTHONPATH": str(Path(__file__).parent), "SABOTAGE_EDITS": str(file)}
 
 
