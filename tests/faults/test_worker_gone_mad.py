@@ -75,7 +75,7 @@ PRELUDE = 'pipe = dict(zip(report.__code__.co_freevars, report.__closure__))["li
 
 def test_a_mad_worker_fails_its_pass_and_nothing_else(world: World) -> None:
     script = world.directory / "madness.py"
-    place = "    _refresh(job, plan, tools, unresolved)\n    return"
+    place = "    _refresh(job, plan, tools, unresolved)\n"
     mad = f"    if os.path.exists({str(script)!r}): exec(open({str(script)!r}).read(), {{**globals(), **locals()}})\n"
     world.settings["refresh"]["deadline"] = "5s"
     daemon = world.start(
