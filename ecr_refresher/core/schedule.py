@@ -39,10 +39,12 @@ def retry_pause(failure: Failure, tries: int, left_s: float, rules: Refresh, rol
         return REFUSED_LOGIN_S * (1.0 + 0.1 * roll)
     first = max(rules.retry_first, DENIED_FIRST_S) if failure.reason is Reason.DENIED else rules.retry_first
     longest = max(first, min(max(rules.retry_max, first), first * 2.0 ** min(tries, 32)))
-    pause = first + (longest - first) * roll
-    if left_s > 0:
-        pause = min(pause, left_s / 4)
-    return max(PAUSE_MIN_S, pause)
+    return hurried(first + (longest - first) * roll, left_s)
+
+
+def hurried(pause_s: float, left_s: float) -> float:
+    """Never longer than a quarter of the life that is left, where there is any."""
+    return max(PAUSE_MIN_S, min(pause_s, left_s / 4) if left_s > 0 else pause_s)
 
 
 def pass_limit(rules: Refresh, lives_left: list[float]) -> float:

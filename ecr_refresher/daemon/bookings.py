@@ -100,15 +100,18 @@ def _look_after(state: State, slot_id: SlotId, now: float, *, written: bool) -> 
     return min(verify, planned) if planned > now + TOGETHER_S else verify
 
 
-def _life_held(known: SlotState, line: wire.Looked | wire.Delivered, aws_now: float) -> float | None:
+def _life_held(state: State, known: SlotState, line: wire.Looked | wire.Delivered, now: float) -> float | None:
     """The life of what was found: of the same credential it stays, whatever newer ones are granted.
 
-    Of another daemon's it is a guess by our own newest token, but no less than what is left of it.
+    Of another daemon's it is a guess by our own newest token, but no less than what is left of it; that only once AWS
+    has told the time: with a clock that is behind, everything would seem to live longer, and be renewed too early.
     """
     if line.until is not None and line.until == known.held_until and known.life is not None:
         return known.life
     guess = line.life or known.life
-    return None if guess is None else max(guess, (line.until or 0.0) - aws_now)
+    if guess is None or not state.offset_measured:
+        return guess
+    return max(guess, (line.until or 0.0) - state.aws_time(now))
 
 
 def _looked(state: State, line: wire.Looked, now: float) -> State:
@@ -116,7 +119,7 @@ def _looked(state: State, line: wire.Looked, now: float) -> State:
     known = state.slots.get(slot_id)
     if known is None:
         return state
-    life = _life_held(known, line, state.aws_time(now))
+    life = _life_held(state, known, line, now)
     known = replace(known, held_until=line.until or 0.0, life=life, witness=line.witness)
     if line.needed:
         return with_slot(state, slot_id, known, closed=False)
@@ -196,7 +199,7 @@ def _delivered(state: State, line: wire.Delivered, now: float) -> State:
         known,
         held_until=line.until,
         expected_until=line.until,
-        life=line.life if written else _life_held(known, line, state.aws_time(now)),
+        life=line.life if written else _life_held(state, known, line, now),
         outcome=line.outcome,
         delivered_at=state.aws_time(now) if written else known.delivered_at,
         token=line.token if written else known.token,

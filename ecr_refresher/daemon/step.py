@@ -10,7 +10,7 @@ from ..core.plan import Plan, Slot
 from . import bookings, cleaning
 from .bookings import Stepped
 from .events import Action, Asked, Event, Exit, Exited, Kill, Reported, Say, Start, Turn
-from .state import REPAIR_EVERY_S, STOP_S, Pass, SlotId, State, draw, due_orders, lives_left, ready
+from .state import REPAIR_EVERY_S, STOP_S, TOGETHER_S, Pass, SlotId, State, draw, due_orders, lives_left, ready
 
 
 def initial(seed: int, load: wire.Load, now: float, wall: float, mono: float) -> State:
@@ -96,7 +96,8 @@ def _seen_files(state: State, files: dict[str, str], now: float) -> State:
         known = slots[slot.id]
         seen = files.get(slot.target)
         if slot.kind == "docker" and known.witness is not None and seen is not None and seen != known.witness:
-            look = max(now, known.repaired_boot + REPAIR_EVERY_S)
+            # What is due in a moment goes along with what is due now: a moment more, then, to keep the minute.
+            look = max(now, known.repaired_boot + REPAIR_EVERY_S + TOGETHER_S)
             slots[slot.id] = replace(known, look_boot=min(known.look_boot, look))
     reload = state.reload or state.plan.settings_file in changed
     return replace(state, slots=slots, files={**state.files, **files}, reload=reload)
@@ -163,11 +164,15 @@ def _left_open(state: State, slot_id: SlotId, running: Pass, how: str, now: floa
     owners = {slot.id: slot.principal for slot in state.plan.slots()} if state.plan else {}
     principal = state.principals[owners[slot_id]]
     if running.done and principal.failure is not None:
+        known, retry_boot = state.slots[slot_id], principal.retry_boot
+        if retry_boot is not None:  # planned by what was known then: this slot may not have been looked at yet
+            left = (known.held_until or 0.0) - state.aws_time(now)
+            retry_boot = now + schedule.hurried(retry_boot - now, left)
         known = replace(
-            state.slots[slot_id],
+            known,
             failure=principal.failure,
             failed_at=principal.failed_at,
-            retry_boot=principal.retry_boot,
+            retry_boot=retry_boot,
             tries=principal.tries,
         )
         return bookings.with_slot(state, slot_id, known)

@@ -111,8 +111,7 @@ class RealTools:
                 airflow,
                 read_secret=read_secret,
                 invoke=lambda doing, request: calls(doing, "invoke_rest_api", request),
-                longest_pause_s=self.longest_pause_s,
-            )
+            )  # AWS itself sees to it that no more requests come than are good for it
         return AirflowSink(airflow, read_secret=read_secret, longest_pause_s=self.longest_pause_s)
 
     def docker(self, docker: DockerConfig) -> DockerConfigSink:

@@ -14,7 +14,7 @@ from collections.abc import Callable
 from typing import Any
 
 from ecr_refresher.core import wire
-from ecr_refresher.core.model import Credential, Holding, Outcome, Secret
+from ecr_refresher.core.model import Credential, Failure, Holding, Outcome, Secret
 from ecr_refresher.core.plan import Plan, Principal, Registry, Slot
 from ecr_refresher.daemon import events, state, step
 from ecr_refresher.job.clock import AwsClock, boot_time
@@ -34,7 +34,7 @@ class Write:
 
 
 class Fleet:
-    """`count` clients of one plan, begun over `start_s`, as a rollout begins them.
+    """`count` clients of one plan, all begun in the same moment, as a rollout begins them.
 
     `before_delivery` is called by each with its number, between look and write.
     """
@@ -45,13 +45,11 @@ class Fleet:
         book: TokenBook,
         count: int,
         before_delivery: Callable[[int], None] = lambda _: None,
-        start_s: float = 0.0,
     ) -> None:
         self.plan, self.book = plan, book
-        self._spacing_s = start_s / count
         self.before_delivery = before_delivery
         self.writes: list[Write] = []
-        self.failures: list[str] = []
+        self.failures: list[Failure] = []
         self.looks = 0
         self.clients = [Client(self, number) for number in range(count)]
         self._threads = [threading.Thread(target=client.live, daemon=True) for client in self.clients]
@@ -60,7 +58,6 @@ class Fleet:
     def __enter__(self) -> Fleet:
         for thread in self._threads:
             thread.start()
-            time.sleep(self._spacing_s)
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -125,7 +122,7 @@ class Client:
             self.fleet.looks += 1
         if isinstance(line, wire.Delivered):
             if line.failure is not None:
-                self.fleet.failures.append(f"client {self.number}: {line.failure.message}")
+                self.fleet.failures.append(line.failure)
             elif line.outcome is Outcome.WRITTEN and line.until is not None:
                 self.fleet.writes.append(Write(self.number, time.time(), line.until))
 

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from ecr_refresher.core.model import Reason
 from ecr_refresher.core.plan import Airflow as Planned
 from ecr_refresher.core.plan import Connection, Plan, Principal, Refresh, SecretRef
 from ecr_refresher.core.plan import Registry as PlannedRegistry
@@ -23,7 +24,7 @@ from tests.testbed.secret_hunt import Secrets
 
 pytestmark = pytest.mark.real("airflow")
 CONNECTION = "docker_default"
-SOAK = os.environ.get("ECR_REFRESHER_SOAK") == "1"  # `make soak`
+SOAK = bool(os.environ.get("ECR_REFRESHER_SOAK"))  # `make soak`
 CLIENTS, LIFE_S, WRITES_MAX = (200, 300.0, 4) if SOAK else (50, 60.0, 8)
 
 
@@ -68,9 +69,10 @@ def test_a_fleet_writes_each_renewal_few_times_and_every_client_is_ready(
         status, body = airflow.request("GET", f"{airflow.flavour.api}/connections/{CONNECTION}", authorization=login)
         return status, body.get("host") if isinstance(body, dict) else None
 
-    # Two hundred that start in one moment, in this one process, keep a server of one worker busy for minutes.
-    with Fleet(plan, tokens, CLIENTS, start_s=60.0 if SOAK else 0.0) as fleet:
-        wait_until(lambda: not fleet.not_ready(), LIFE_S * 0.6, "every client ready", 0.2)
+    began = time.monotonic()
+    with Fleet(plan, tokens, CLIENTS) as fleet:
+        wait_until(lambda: not fleet.not_ready(), max(60, LIFE_S * 0.6), "every client ready", 0.2)
+        ready_s = time.monotonic() - began
         with reader(read) as answers:
             wait_until(lambda: len(renewals(fleet.writes, LIFE_S)) >= 3, LIFE_S * 2, "two renewals", 0.5)
             began = time.monotonic()
@@ -79,9 +81,12 @@ def test_a_fleet_writes_each_renewal_few_times_and_every_client_is_ready(
                 time.sleep(0.5)
     counts = renewals(fleet.writes, LIFE_S)
     record_property("writes_per_renewal", counts)
-    print(f"{CLIENTS} clients, tokens of {LIFE_S:g} s: writes {counts}, looks {fleet.looks}, reads {len(answers)}")
+    print(
+        f"{CLIENTS} clients, tokens of {LIFE_S:g} s: writes {counts}, looks {fleet.looks}, reads {len(answers)},"
+        f" failures {len(fleet.failures)}, ready after {ready_s:.1f} s"
+    )
     assert fleet.crashes() == []
-    assert fleet.failures == []
+    assert {failure.reason for failure in fleet.failures} <= {Reason.TRANSIENT}  # late answers of a busy machine
     assert len(counts) == 3
     assert all(count <= WRITES_MAX for count in counts[1:]), counts
     assert set(answers) == {(200, HOST)}

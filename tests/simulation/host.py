@@ -46,7 +46,8 @@ class Host:
         return self._booted + self.world.now * self._drift
 
     def mono(self) -> float:
-        return self.boot() - self._slept
+        """Stands still while the machine sleeps."""
+        return self.boot() - self._slept + max(0.0, self._thaws - self.world.now) * self._drift
 
     def wall(self) -> float:
         return self.world.aws_now + self._wall_error

@@ -380,8 +380,21 @@ class Watch:
             principal = next(slot.principal for slot in after.plan.slots() if slot.id == slot_id) if after.plan else ""
             waits = now_known.retry_boot >= (after.principals[principal].retry_boot or inf) - 1e-3  # since its fetch
             shortest = 1.0 if left > 0 else rules.retry_first
+            longest = max(longest, self._held_back(before, slot_id) - boot)
             if pause > longest + 1e-3 or (pause < shortest - 1e-3 and not waits):
                 self.fail(f"(6.2) {host.name}: {slot_id} is tried again in {pause:.1f} s, with {left:.0f} s left")
+
+    def _held_back(self, known: State, slot_id: SlotId) -> float:
+        """Until when a login that was refused at its Airflow holds a connection back: it is one account for all."""
+        airflow = slot_id[0].split("/")[:2]
+        return max(
+            (
+                other.retry_boot or 0.0
+                for (sink, _), other in known.slots.items()
+                if sink.split("/")[:2] == airflow and other.failure is not None and other.failure.login_refused
+            ),
+            default=0.0,
+        )
 
     # --- (f): the end ------------------------------------------------------------------------------------------------
     def all_is_well(self) -> None:

@@ -85,6 +85,7 @@ class AirflowSink:
         come is not repeated: it may have been done, and the next look tells.
         """
         for attempt in range(ROUNDS):
+            self._session.make_room()
             seen = self._seen.get(connection.id)
             if seen is None or attempt or self._monotonic() - seen.at > LOOK_HOLDS_S:
                 if not still_wanted(self.look(connection, host)):

@@ -13,8 +13,8 @@ from typing import TypeVar
 
 T = TypeVar("T")
 
-PROMPT_S = 0.03  # an answer within this shows no crowd
-SPREAD = 100.0  # those who are answered later than that go on over a hundred times as much time,
+PROMPT_S = 0.02  # an answer within this shows no crowd
+SPREAD = 200.0  # those who are answered later than that go on over two hundred times as much time,
 CALM = 0.2  # and in the first fifth of it nobody does: the first rush has to be over
 SPREAD_MAX_S = 12.0
 
@@ -34,13 +34,17 @@ class Crowd:
     roll: Callable[[], float]
     longest_pause_s: float
 
+    @property
+    def waits(self) -> bool:
+        return self.longest_pause_s > 0
+
     def make_room(self, ask: Callable[[], T]) -> T:
         """Give the answer to a question that costs Airflow little, and wait for longer, the later it came.
 
         A late one is asked for once more: of the first, making the connection may have taken most of the time.
         """
         answer, took_s = self._timed(ask)
-        if took_s > PROMPT_S and self.longest_pause_s > 0:
+        if took_s > PROMPT_S and self.waits:
             answer, took_s = self._timed(ask)
             self.sleep(pause(took_s, self.longest_pause_s, self.roll()))
         return answer

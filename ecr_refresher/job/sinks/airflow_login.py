@@ -111,8 +111,15 @@ class Session:
             self._setback = _Setback(error.failure, secret, self._monotonic())
             raise
 
+    def make_room(self) -> None:
+        """Before what costs Airflow much: wait if many come. To ask its version costs little. Raises Failed."""
+        if self._crowd.waits:
+            entry = self._enter()
+            bearer = entry.authorization if self._airflow.token else None
+            path = f"{entry.dialect.api}/version"
+            self._crowd.make_room(lambda: self._transport.request("GET", path, authorization=bearer))
+
     def _find(self, bearer: Secret | None) -> Dialect:
-        """Find out who answers, which costs an Airflow next to nothing; what follows costs more, so make room first."""
         return self._crowd.make_room(lambda: airflow_dialects.find(self._transport, bearer))
 
     def _secret(self) -> Secret | None:

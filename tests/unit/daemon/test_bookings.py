@@ -12,7 +12,7 @@ from ecr_refresher.core.model import Outcome, Reason
 from ecr_refresher.core.plan import Connection
 from ecr_refresher.daemon.state import RECHECK_S, ready
 
-from .world import AIRFLOW, DOCKER, EPOCH, HOST, LIFE, PRINCIPAL, World, failure, plan
+from .world import AIRFLOW, BOOT, DOCKER, EPOCH, HOST, LIFE, PRINCIPAL, World, failure, plan
 
 
 def test_a_write_is_an_attempt_and_tells_what_is_held_from_now_on() -> None:
@@ -106,6 +106,18 @@ def test_a_look_that_finds_it_fresh_is() -> None:
     )
     assert world.state.running is not None
     assert world.state.running.open == {AIRFLOW}
+
+
+@pytest.mark.parametrize(("measured", "life"), [(True, 40_000.0), (False, 1000.0)])
+def test_what_is_left_of_another_daemons_token_tells_its_life_only_by_aws_s_own_time(
+    measured: bool, life: float
+) -> None:
+    """With a clock that is behind, everything seems to live longer, and would be renewed too early."""
+    world = World().loaded()
+    if measured:
+        world.say(wire.Clock(EPOCH - BOOT, 0.0))
+    world.say(wire.Looked(*AIRFLOW, until=EPOCH + 40_000.0, life=1000.0, why="fresh"))
+    assert world.slot(AIRFLOW).life == life
 
 
 def test_a_proof_that_raises_a_doubt_is_counted_and_blocks_nothing() -> None:

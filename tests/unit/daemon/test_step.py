@@ -28,6 +28,7 @@ from ecr_refresher.daemon.state import (
 
 from .world import (
     AIRFLOW,
+    BOOT,
     CONFIG,
     DOCKER,
     EPOCH,
@@ -199,6 +200,20 @@ def test_a_file_that_is_spoiled_again_is_repaired_at_most_once_a_minute() -> Non
             repairs.append(world.boot)
     assert len(repairs) >= 3
     assert min(late - early for early, late in pairwise(repairs)) >= REPAIR_EVERY_S
+
+
+def test_a_look_at_another_slot_does_not_bring_a_repair_forward() -> None:
+    world = World().served()
+    world.files[CONFIG] = "spoiled"
+    assert list(world.wait(1).turn().orders()) == [DOCKER]
+    world.files[CONFIG] = "repaired"
+    world.finish(world.delivered(DOCKER, repaired=True))
+    world.turn()
+    world.files[CONFIG] = "spoiled again"
+    assert list(world.wait(RECHECK_S - 1).turn().orders()) == [AIRFLOW]
+    world.finish(world.fresh(AIRFLOW))
+    assert list(ordered(world.until_start())) == [DOCKER]
+    assert world.boot - (BOOT + 1) >= REPAIR_EVERY_S
 
 
 def two_in_one_file() -> Plan:

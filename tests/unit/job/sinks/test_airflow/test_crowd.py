@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ecr_refresher.core.model import NOTHING
+from ecr_refresher.core.model import NOTHING, Outcome
+from ecr_refresher.job.sinks.airflow_answers import Answer
 from ecr_refresher.job.sinks.airflow_crowd import PROMPT_S, SPREAD_MAX_S, Crowd, pause
+from ecr_refresher.standins.airflow import AirflowStandIn
 from ecr_refresher.standins.exchange import Reply
 
-from .conftest import DOCKER_DEFAULT, HOST, Scripted, World
+from .conftest import DOCKER_DEFAULT, HOST, Scripted, World, credential
 
 ROLLS = st.floats(0, 1, exclude_max=True)
 
@@ -28,11 +31,11 @@ def test_a_pause_is_bounded_by_what_the_pass_can_spare(took_s: float, longest_s:
 
 
 def test_a_crowd_is_spread_and_lets_the_first_rush_pass() -> None:
-    pauses = [pause(0.13, 15.0, roll / 100) for roll in range(100)]
+    pauses = [pause(0.07, 15.0, roll / 100) for roll in range(100)]
     assert min(pauses) == pytest.approx(2.0)
     assert max(pauses) == pytest.approx(9.92)
     assert pauses == sorted(set(pauses))
-    assert pause(0.4, 15.0, 0.5) > pause(0.08, 15.0, 0.5)
+    assert pause(0.4, 15.0, 0.5) > pause(0.04, 15.0, 0.5)
 
 
 class Server:
@@ -50,7 +53,7 @@ class Server:
 
 
 def test_whoever_is_answered_promptly_goes_on_at_once() -> None:
-    server = Server(0.02)
+    server = Server(0.01)
     assert server.crowd().make_room(server.ask) == "0 more"
     assert server.pauses == []
 
@@ -93,3 +96,18 @@ def test_a_pass_waits_between_the_version_and_the_login_and_only_once(
     assert [path for _, path, _ in server.asked[:3]] == ["/api/v2/version", "/api/v2/version", "/auth/token"]
     assert paused_before == [1, 1, 1]
     assert len(world.pauses) == 1
+
+
+def test_a_write_makes_room_too_and_is_left_to_whoever_was_quicker(airflow: AirflowStandIn, world: World) -> None:
+    def answered_late(method: str, path: str, *rest: Any, **options: Any) -> Answer:
+        world.now += 0.4
+        return real(method, path, *rest, **options)
+
+    sink = world.sink()
+    sink.look(DOCKER_DEFAULT, HOST)
+    assert world.pauses == []
+    real = sink._transport.request
+    sink._session._transport.request = answered_late  # type: ignore[method-assign]
+    assert sink.deliver(DOCKER_DEFAULT, HOST, credential(), still_wanted=lambda _: False) is Outcome.SKIPPED
+    assert len(world.pauses) == 1
+    assert airflow.writes == []
