@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import textwrap
+import time
 from dataclasses import dataclass
 from signal import SIGUSR1
 
@@ -11,6 +12,7 @@ from tests.testbed.processes import wait_until
 from tests.testbed.sabotage import sabotaged
 
 GROWTH_MB = 5.0
+TOLD_WITHIN_S = 60.0
 
 
 @dataclass(frozen=True)
@@ -90,7 +92,9 @@ def test_a_mad_worker_fails_its_pass_and_nothing_else(world: World) -> None:
         new.write_text(PRELUDE + textwrap.dedent(madness.code) + "\nos._exit(0)\n")
         new.rename(script)
         daemon.signal(SIGUSR1)
+        until = time.monotonic() + TOLD_WITHIN_S
         while len(daemon.logs(madness.event)) == told:
+            assert time.monotonic() < until, f"{how}: not told"
             assert daemon.get("/livez", timeout=20).status == 200, how
             assert daemon.get("/readyz", timeout=20).status == 200, how
         script.unlink()
