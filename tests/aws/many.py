@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 import tempfile
-import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,38 +16,28 @@ from ecr_refresher.standins.registry_front import RegistryFront
 from ecr_refresher.standins.sts import TrustedRole
 from ecr_refresher.standins.tokens import TokenBook
 from tests.testbed.daemon import PRODUCT, clean_environment
+from tests.testbed.measuring import Cost, measure
 
 REGIONS = ("us-east-1", "us-west-2", "eu-west-1", "eu-central-1")
 ROLES = tuple(f"arn:aws:iam::{210987654300 + number}:role/ecr-pull" for number in range(10))
 LATENCY_S = 0.02
 # 25 accounts in 4 regions; each account's registries are opened by one of the 10 roles.
-REGISTRIES = [
+REGISTRIES: list[dict[str, str]] = [
     {"host": f"{210987654300 + number}.dkr.ecr.{region}.amazonaws.com", "role_arn": ROLES[number % 10]}
     for number in range(25)
     for region in REGIONS
 ]
 
-# The peak of a child counts what its parent held when it forked, so a small parent stands in between.
-_SMALL_PARENT = """
-import json, os, subprocess, sys
-child = subprocess.Popen(json.loads(sys.argv[1]))
-_, status, usage = os.wait4(child.pid, 0)
-figures = [os.waitstatus_to_exitcode(status), usage.ru_maxrss / 1024, usage.ru_utime + usage.ru_stime]
-open(sys.argv[2], "w").write(json.dumps(figures))
-"""
-
 
 @dataclass(frozen=True)
 class Pass:
-    """One `once`: how it ended, how long it took (pass and process), its peak of memory, its CPU time."""
+    """One `once`: how it ended, how long the pass took, and what the process cost."""
 
     exit_code: int
     slots: list[dict[str, Any]]
     stderr: str
     pass_s: float
-    process_s: float
-    peak_mb: float
-    cpu_s: float
+    cost: Cost
 
 
 @dataclass
@@ -60,6 +47,7 @@ class Platform:
     directory: Path
     ecr: EcrStandIn
     front: RegistryFront
+    registries: list[dict[str, str]]
 
     @property
     def config_file(self) -> Path:
@@ -68,46 +56,40 @@ class Platform:
     def count(self, action: str) -> int:
         return sum(call.action == action for call in self.ecr.calls)
 
-    def once(self, env: Mapping[str, str] | None = None) -> Pass:
-        settings = {
-            "registries": [{"registry_url": self.front.url, **registry} for registry in REGISTRIES],
+    def settings(self) -> dict[str, Any]:
+        return {
+            "registries": [{"registry_url": self.front.url, **registry} for registry in self.registries],
             "docker": {"config_file": str(self.config_file)},
         }
-        file, figures = self.directory / "settings.yaml", self.directory / "figures"
-        file.write_text(json.dumps(settings))
-        environment = clean_environment(
-            self.directory,
-            ecr_url=self.ecr.url,
-            measured=False,
-            env={"AWS_ENDPOINT_URL_STS": self.ecr.url, **(env or {})},
-        )
-        command = json.dumps([*PRODUCT, "once", "--json", "--strict", "--config", str(file)])
-        began = time.monotonic()
-        done = subprocess.run(
-            [sys.executable, "-S", "-c", _SMALL_PARENT, command, str(figures)],
-            env=environment,
-            capture_output=True,
-            text=True,
-            timeout=60,
-            check=True,
-        )
-        took = time.monotonic() - began
-        exit_code, peak_mb, cpu_s = json.loads(figures.read_text())
-        ends = [json.loads(line) for line in done.stderr.splitlines() if '"pass_finished"' in line]
-        slots = json.loads(done.stdout)["slots"]
-        return Pass(exit_code, slots, done.stderr, ends[-1]["duration_s"], took, peak_mb, cpu_s)
+
+    def environment(self) -> dict[str, str]:
+        more = {"AWS_ENDPOINT_URL_STS": self.ecr.url}
+        return clean_environment(self.directory, ecr_url=self.ecr.url, measured=False, env=more)
+
+    def once(self, *words: str) -> Pass:
+        file = self.directory / "settings.yaml"
+        file.write_text(json.dumps(self.settings()))
+        command = [*PRODUCT, "once", "--json", *words, "--config", str(file)]
+        cost, exit_code, stdout, stderr = measure(command, self.environment())
+        ends = [json.loads(line) for line in stderr.splitlines() if '"pass_finished"' in line]
+        slots = json.loads(stdout)["slots"]
+        return Pass(exit_code, slots, stderr, ends[-1]["duration_s"], cost)
 
 
 @contextmanager
-def platform() -> Iterator[Platform]:
+def platform(
+    registries: list[dict[str, str]] = REGISTRIES, *, latency_s: float = LATENCY_S, throttled: bool = True
+) -> Iterator[Platform]:
     book = TokenBook()
     with (
         tempfile.TemporaryDirectory(prefix="platform-") as directory,
         EcrStandIn(book) as ecr,
         RegistryFront(book) as front,
     ):
-        ecr.sts.roles = {role: TrustedRole() for role in ROLES}
-        ecr.slow(LATENCY_S)
-        front.slow(LATENCY_S)
-        ecr.every(20, Throttled())
-        yield Platform(Path(directory), ecr, front)
+        roles = {registry["role_arn"] for registry in registries if "role_arn" in registry}
+        ecr.sts.roles = {role: TrustedRole() for role in roles}
+        ecr.slow(latency_s)
+        front.slow(latency_s)
+        if throttled:
+            ecr.every(20, Throttled())
+        yield Platform(Path(directory), ecr, front, registries)

@@ -23,6 +23,14 @@ from tests.testbed.secret_hunt import Secrets
 T = TypeVar("T")
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Tests of one Airflow go to one worker: to start another one of its kind costs more than they do."""
+    for item in items:
+        if isinstance(item, pytest.Function) and "airflow" in item.fixturenames:
+            flavour = item.callspec.params.get("flavour") if hasattr(item, "callspec") else None
+            item.add_marker(pytest.mark.xdist_group(flavour.name if isinstance(flavour, Flavour) else SIMPLE.name))
+
+
 def available(reason: str | None, make: Callable[[], T]) -> T:
     """Make a part, or skip (or fail) with the reason why it can't be had."""
     if reason is not None:

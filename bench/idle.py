@@ -1,0 +1,79 @@
+"""The daemon while nothing is to be done: memory, wake-ups, CPU; what a verification and a scrape cost it."""
+
+from __future__ import annotations
+
+import http.client
+import statistics
+import time
+from dataclasses import dataclass
+
+from bench.world import RunningDaemon, World, say
+
+
+@dataclass(frozen=True)
+class Idle:
+    """After three passes, its workers gone: all processes together are the one."""
+
+    resident_mb: float
+    dirty_mb: float
+    wakeups_per_minute: float
+    cpu_per_minute_s: float
+    threads: int
+    descriptors: int
+    end_s: float
+
+
+def idle(world: World, for_s: float) -> Idle:
+    daemon = world.daemon()
+    daemon.wait_for("pass_finished", 1)
+    for _ in range(2):
+        daemon.calm()
+        daemon.one_pass()
+    for path in ("/metrics", "/"):  # what they load stays
+        daemon.get(path)
+    daemon.calm()
+    say(f"idle: {for_s:.0f} s")
+    watched = daemon.watched
+    wakeups, cpu, began = watched.wakeups(), watched.cpu_s(), time.monotonic()
+    resident, dirty = watched.memory_mb("Rss"), watched.memory_mb("Private_Dirty")
+    time.sleep(for_s)
+    minutes = (time.monotonic() - began) / 60
+    wakeups_per_minute, cpu_per_minute = (watched.wakeups() - wakeups) / minutes, (watched.cpu_s() - cpu) / minutes
+    threads, descriptors = watched.threads(), watched.descriptors()
+    return Idle(resident, dirty, wakeups_per_minute, cpu_per_minute, threads, descriptors, daemon.end())
+
+
+def verification_cpu_s(world: World, passes: int) -> float:
+    """CPU seconds of one pass that only looks, as each `verify_every`."""
+    daemon = world.daemon(refresh={"verify_every": "5s"})
+    daemon.wait_for("pass_finished", 1)
+    daemon.calm()
+    before, cpu = daemon.count("pass_finished"), daemon.watched.cpu_s()
+    daemon.wait_for("pass_finished", before + passes, within_s=120 + 10 * passes)
+    daemon.calm()
+    done = daemon.count("pass_finished") - before
+    return (daemon.watched.cpu_s() - cpu) / done if daemon.end() >= 0 else 0.0
+
+
+@dataclass(frozen=True)
+class Scrapes:
+    """Of `/metrics`: median latency as the scraper sees it, and the daemon's CPU, in milliseconds each; its size."""
+
+    latency_ms: float
+    cpu_ms: float
+    series: int
+
+
+def scrapes(daemon: RunningDaemon, count: int) -> Scrapes:
+    connection = http.client.HTTPConnection("127.0.0.1", daemon.port, timeout=30)
+    latencies, text = list[float](), b""
+    cpu = daemon.watched.cpu_s()
+    for _ in range(count):
+        began = time.perf_counter()
+        connection.request("GET", "/metrics")
+        text = connection.getresponse().read()
+        latencies.append((time.perf_counter() - began) * 1000)
+    cpu = daemon.watched.cpu_s() - cpu
+    connection.close()
+    series = sum(bool(line) and not line.startswith(b"#") for line in text.splitlines())
+    return Scrapes(statistics.median(latencies), cpu / count * 1000, series)

@@ -1,0 +1,104 @@
+"""How cost grows: with registries, with connections, with the clients of one connection, with what is scraped."""
+
+from __future__ import annotations
+
+import json
+import random
+import statistics
+from dataclasses import dataclass
+
+from bench.idle import Scrapes, scrapes
+from bench.world import RunningDaemon, World, say
+from tests.aws.many import platform
+from tests.simulation.test_fleet import LIFE, renewal
+from tests.testbed.measuring import Ended, measure
+
+REGISTRIES = (1, 10, 100, 1000)
+CONNECTIONS = (1, 10, 50, 200)
+CLIENTS = (1, 10, 100, 1000)
+SINKS = (10, 100, 1000)
+
+
+@dataclass(frozen=True)
+class Scaled:
+    """A pass over so many: medians."""
+
+    pass_s: float
+    cpu_s: float
+    peak_mb: float
+
+
+def of_registries(count: int, runs: int) -> Scaled:
+    """Registries of as many principals, each a role of its own; one config.json; proofs on; AWS 20 ms away."""
+    passes = []
+    for _ in range(runs):
+        say(f"{count} registries")
+        with platform(_registries(count), throttled=False) as world:
+            done = world.once("--strict")
+            if done.exit_code:
+                raise Ended(done.stderr[-4000:])
+            passes.append(done)
+    return Scaled(
+        statistics.median(done.pass_s for done in passes),
+        statistics.median(done.cost.cpu_s for done in passes),
+        statistics.median(done.cost.peak_mb for done in passes),
+    )
+
+
+def of_connections(world: World, count: int, runs: int) -> Scaled:
+    """One registry, and so many connections of one real Airflow that hold its token."""
+    connections = {f"docker_{number}": world.settings["registries"][0] for number in range(count)}
+    settings = {
+        "registries": world.settings["registries"],
+        "airflow": {**world.settings["airflow"], "connections": connections},
+    }
+    file = world.directory / "connections.yaml"
+    file.write_text(json.dumps(settings))
+    costs = []
+    for _ in range(runs):
+        say(f"{count} connections")
+        command = [*world.command("once", "--force", "--strict")[:-1], str(file)]
+        costs.append(measure(command, world.environment).ok())
+    world.fresh()
+    return Scaled(
+        statistics.median(cost.wall_s for cost in costs),
+        statistics.median(cost.cpu_s for cost in costs),
+        statistics.median(cost.peak_mb for cost in costs),
+    )
+
+
+def writes_per_renewal(clients: int, renewals: int = 700) -> float:
+    """How many of so many clients write into their one connection each time, on average: simulated, for a year."""
+    rng, now, writes = random.Random(clients), 0.0, 0
+    for _ in range(renewals):
+        writers, now = renewal(rng, clients, now)
+        writes += writers
+    return writes / renewals if now > LIFE else 0.0
+
+
+def of_sinks(count: int, scraped: int) -> tuple[Scrapes, Scrapes]:
+    """Scrapes of a daemon that serves so many slots: while it is idle, and while a pass goes on."""
+    say(f"scrapes of {count} sinks")
+    registries = [{"host": registry["host"]} for registry in _registries(count)]
+    with platform(registries, throttled=False, latency_s=0.0) as world:
+        daemon = RunningDaemon(world.settings(), world.environment(), world.directory)
+        try:
+            daemon.wait_for("pass_finished", 1)
+            daemon.calm()
+            idle = scrapes(daemon, scraped)
+            daemon.force()
+            busy = scrapes(daemon, scraped // 10)
+        finally:
+            daemon.end()
+    return idle, busy
+
+
+def _registries(count: int) -> list[dict[str, str]]:
+    accounts = range(210987654300, 210987654300 + count)
+    return [
+        {
+            "host": f"{account}.dkr.ecr.us-east-1.amazonaws.com",
+            "role_arn": f"arn:aws:iam::{account}:role/ecr-pull",
+        }
+        for account in accounts
+    ]
