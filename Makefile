@@ -17,18 +17,19 @@ help:  ## this list
 demo: $(STAMP)  ## the daemon against stand-ins; needs no AWS, Airflow or Docker (DEMO_ARGS="--for 90s")
 	$(BIN)/ecr-refresher demo $(DEMO_ARGS)
 
-# Three runs of pytest. Side by side, all that needs no real parts. Then the simulation, without coverage, which would
-# make it take three times as long. Then, in one process, what needs real parts: there is one 10.99.0.1:443, one
-# /etc/hosts and one Airflow of each kind for all tests, and tokens that live 20 s want a machine that isn't busy.
+# Three runs of pytest. Side by side, all that doesn't change the machine. Then the simulation, without coverage, which
+# would make it take three times as long. Then what needs 10.99.0.1:443, /etc/hosts and a bridge: in two lanes, each
+# with network and mount namespaces of its own; in one process where those can't be had.
 # All run whatever the ones before say; any that fails fails.
 SPREAD := -n auto --dist worksteal
+LANES   = $(shell if unshare --net --mount true 2>/dev/null; then echo "--dist loadgroup --tx 2*popen//python=tests/testbed/lane"; else echo "-n 0"; fi)
 test: $(STAMP) prepare  ## all tests, on real parts where this machine can have them; branch coverage
 	@rm -f .coverage .coverage.*
 	@first=0; second=0; third=0; \
 	$(BIN)/python -m pytest tests --ignore tests/integration --ignore tests/simulation $(SPREAD) --cov --cov-report= $(PYTEST_ARGS) || first=$$?; \
 	$(BIN)/python -m pytest tests/simulation $(SPREAD) $(PYTEST_ARGS) || second=$$?; \
-	$(BIN)/python -m pytest tests/integration -n 0 --cov --cov-append --cov-report=term $(PYTEST_ARGS) || third=$$?; \
-	echo "make test ended with $$first (no real parts), $$second (simulation), $$third (real parts)"; \
+	$(BIN)/python -m pytest tests/integration $(LANES) --cov --cov-append --cov-report=term $(PYTEST_ARGS) || third=$$?; \
+	echo "make test ended with $$first (side by side), $$second (simulation), $$third (real parts)"; \
 	test $$first -eq 0 && test $$second -eq 0 && test $$third -eq 0
 
 # Every seed, round and mutation, on tokens that live a minute; says its figures. ECR_REFRESHER_SOAK_S bounds the renewals.
