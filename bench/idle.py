@@ -34,11 +34,11 @@ def idle(world: World, for_s: float) -> Idle:
     daemon.calm()
     say(f"idle: {for_s:.0f} s")
     watched = daemon.watched
-    wakeups, cpu, began = watched.wakeups(), watched.cpu_s(), time.monotonic()
+    wakeups, cpu, began = watched.wakeups(), watched.own_cpu_s(), time.monotonic()  # looks are counted elsewhere
     resident, dirty = watched.memory_mb("Rss"), watched.memory_mb("Private_Dirty")
     time.sleep(for_s)
     minutes = (time.monotonic() - began) / 60
-    wakeups_per_minute, cpu_per_minute = (watched.wakeups() - wakeups) / minutes, (watched.cpu_s() - cpu) / minutes
+    wakeups_per_minute, cpu_per_minute = (watched.wakeups() - wakeups) / minutes, (watched.own_cpu_s() - cpu) / minutes
     threads, descriptors = watched.threads(), watched.descriptors()
     return Idle(resident, dirty, wakeups_per_minute, cpu_per_minute, threads, descriptors, daemon.end())
 
@@ -52,7 +52,9 @@ def verification_cpu_s(world: World, passes: int) -> float:
     daemon.wait_for("pass_finished", before + passes, within_s=120 + 10 * passes)
     daemon.calm()
     done = daemon.count("pass_finished") - before
-    return (daemon.watched.cpu_s() - cpu) / done if daemon.end() >= 0 else 0.0
+    spent = daemon.watched.cpu_s() - cpu
+    daemon.end()
+    return spent / done
 
 
 @dataclass(frozen=True)

@@ -84,11 +84,14 @@ class Watched:
         text = Path(f"/proc/{self.pid}/smaps_rollup").read_text()
         return next(int(line.split()[1]) / 1024 for line in text.splitlines() if line.startswith(f"{name}:"))
 
+    def own_cpu_s(self) -> float:
+        """CPU of its threads so far."""
+        return sum(int(path.read_text().split()[0]) / 1e9 for path in self._tasks("schedstat"))
+
     def cpu_s(self) -> float:
-        """CPU of its threads so far, and of the children that it has waited for (those in steps of 10 ms)."""
-        own = sum(int(path.read_text().split()[0]) / 1e9 for path in self._tasks("schedstat"))
+        """The same, and that of the children that it has waited for (in steps of 10 ms)."""
         fields = Path(f"/proc/{self.pid}/stat").read_text().rpartition(")")[2].split()
-        return own + (int(fields[13]) + int(fields[14])) / 100
+        return self.own_cpu_s() + (int(fields[13]) + int(fields[14])) / 100
 
     def wakeups(self) -> int:
         """Voluntary context switches of its threads so far."""
