@@ -13,18 +13,17 @@ from . import Loaded, airflow
 from .environment import PREFIX
 from .problems import Place
 from .schema import DockerEntry, RegistryEntry
-from .yaml_text import dump
+from .yaml_text import dump, scalar
 
+_IN_FILE = "What has no remark stands in that file."
 _SECRETS = "Of secrets only the place is shown, where they are read from."
 
 
 def text(loaded: Loaded) -> str:
     """A settings file that means the same as what was loaded; remarks say where a value came from."""
-    file = loaded.plan.settings_file
+    head, file = "# The settings in effect, from the environment alone.\n# ", loaded.plan.settings_file
     if file:
-        head = f"# The settings in effect, from {file} and the environment.\n# What has no remark stands in that file. "
-    else:
-        head = "# The settings in effect, from the environment alone.\n# "
+        head = f"# The settings in effect, from {scalar(file)} and the environment.\n# {_IN_FILE} "
     tree = document(loaded)
     return f"{head}{_SECRETS}\n" + "\n".join(dump(tree, lambda place: origin(place, loaded, tree)))
 

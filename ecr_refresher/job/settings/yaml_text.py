@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -18,8 +19,8 @@ def dump(tree: dict[str, Any], remark: Remark, place: Place = ()) -> Iterator[st
     for key, value in tree.items():
         there = (*place, key)
         said = None if _is_deep(value) else remark(there)
-        text = "" if isinstance(value, dict | list) else f" {_scalar(value)}"
-        yield f"{_scalar(key)}:{text}" + (f"  # {said}" if said else "")
+        text = "" if isinstance(value, dict | list) else f" {scalar(value)}"
+        yield f"{scalar(key)}:{text}" + (f"  # {scalar(said)}" if said else "")
         if isinstance(value, dict):
             yield from (f"  {line}" for line in dump(value, remark, there))
         elif isinstance(value, list):
@@ -34,12 +35,14 @@ def _is_deep(value: object) -> bool:
 
 
 def _entry(entry: object, remark: Remark, place: Place) -> Iterator[str]:
-    first, *rest = dump(entry, remark, place) if isinstance(entry, dict) else [_scalar(entry)]
+    first, *rest = dump(entry, remark, place) if isinstance(entry, dict) else [scalar(entry)]
     yield f"- {first}"
     yield from (f"  {line}" for line in rest)
 
 
-def _scalar(value: object) -> str:
-    """One value in YAML. What looks like a secret is masked: it is in a wrong place."""
+def scalar(value: object) -> str:
+    """One value in YAML, on one line. What looks like a secret is masked: it is in a wrong place."""
     shown = logs.redact(value) if isinstance(value, str) else value
+    if isinstance(shown, str) and not shown.isprintable():
+        return json.dumps(shown)
     return str(yaml.safe_dump(shown, width=float("inf"), allow_unicode=True)).removesuffix("\n").removesuffix("\n...")
