@@ -24,11 +24,19 @@ T = TypeVar("T")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Tests of one Airflow go to one worker: to start another one of its kind costs more than they do."""
+    """Tests of one Airflow go to one worker, others file by file: to start the same part twice costs more than they do.
+
+    `airflows` alone (a test's own Airflow, or a scene's) means that it is a 3.3 with the SimpleAuthManager. Long files
+    name a group of their own.
+    """
     for item in items:
-        if isinstance(item, pytest.Function) and "airflow" in item.fixturenames:
+        if not isinstance(item, pytest.Function) or item.get_closest_marker("xdist_group"):
+            continue
+        group = item.path.name
+        if "airflows" in item.fixturenames:
             flavour = item.callspec.params.get("flavour") if hasattr(item, "callspec") else None
-            item.add_marker(pytest.mark.xdist_group(flavour.name if isinstance(flavour, Flavour) else SIMPLE.name))
+            group = flavour.name if isinstance(flavour, Flavour) else SIMPLE.name
+        item.add_marker(pytest.mark.xdist_group(group))
 
 
 def available(reason: str | None, make: Callable[[], T]) -> T:

@@ -22,7 +22,7 @@ from tests.testbed.processes import wait_until
 from tests.testbed.registry import HOST
 from tests.testbed.secret_hunt import Secrets
 
-pytestmark = pytest.mark.real("airflow")
+pytestmark = [pytest.mark.real("airflow"), pytest.mark.xdist_group("beside")]
 CONNECTION = "docker_default"
 SOAK = bool(os.environ.get("ECR_REFRESHER_SOAK"))  # `make soak`
 CLIENTS, LIFE_S, WRITES_MAX = (200, 300.0, 4) if SOAK else (50, 60.0, 8)

@@ -17,7 +17,7 @@ from tests.testbed.daemon import clean_environment
 from tests.testbed.engine import Engine
 from tests.testbed.registry import Registry
 
-pytestmark = pytest.mark.real("airflow, engine, registry")
+pytestmark = [pytest.mark.real("airflow, engine, registry"), pytest.mark.xdist_group("beside")]
 
 
 @pytest.fixture

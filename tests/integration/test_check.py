@@ -15,7 +15,7 @@ from tests.testbed.daemon import Finished, Product
 from tests.testbed.engine import Engine
 from tests.testbed.registry import HOST, Registry
 
-pytestmark = [pytest.mark.real("airflow"), pytest.mark.real("registry"), pytest.mark.real("engine")]
+pytestmark = [pytest.mark.real("airflow, engine, registry"), pytest.mark.xdist_group("beside")]
 
 
 def test_all_is_well_after_a_delivery_and_check_changes_nothing(

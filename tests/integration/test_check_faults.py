@@ -24,7 +24,7 @@ from tests.testbed.processes import Record, remove_tree
 from tests.testbed.registry import Registry
 from tests.testbed.secret_hunt import Outputs, Secrets
 
-pytestmark = [pytest.mark.real("airflow"), pytest.mark.real("registry"), pytest.mark.real("engine")]
+pytestmark = [pytest.mark.real("airflow, engine, registry"), pytest.mark.xdist_group("beside")]
 
 
 @pytest.fixture(scope="module")
