@@ -46,7 +46,9 @@ def commands() -> list[str]:
 
 
 def test_every_command_is_there() -> None:
-    assert [name for name in commands() if f"`ecr-refresher {name}" not in FRONT] == []
+    assert [name for name in commands() if f"`ecr-refresher {name}" not in FRONT] == [], (
+        "add it to the table of commands"
+    )
 
 
 @pytest.mark.parametrize("command", commands())
