@@ -75,6 +75,26 @@ def next_step(slot: Mapping[str, Any], now: float) -> str:
     return "" if at is None else f"{_NEXT[slot['next']]} {when(at, now)}"
 
 
+def cleanup(cleaned: Mapping[str, Any], now: float) -> list[str]:
+    """The last cleanup, in a few phrases."""
+    last = moment(cleaned["last_run_at"])
+    said = ["a dry run: nothing is removed"] if cleaned["dry_run"] else []
+    if not cleaned["listening"]:
+        said.append("the engine's events are not heard")
+    if last is None:
+        return [*said, "none has ended yet"]
+    removed = cleaned["removed"]
+    did = "would have removed" if cleaned["dry_run"] else "removed"
+    said.append(
+        f"the last one, {since(last, now)}, {did} {removed['container']} containers and {removed['image']} images"
+    )
+    if cleaned["disk_used_ratio"] is not None:
+        said.append(f"the disk is {100 * cleaned['disk_used_ratio']:.0f} % full")
+    if cleaned["mark_exceeded"]:
+        said.append("that is above the mark, and nothing more may go")
+    return said
+
+
 def skew(seconds: float) -> str:
     """How far the local clock is off AWS's: '6 min ahead of AWS's'."""
     return f"{span(abs(seconds))} {'ahead of' if seconds > 0 else 'behind'} AWS's"

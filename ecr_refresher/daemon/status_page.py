@@ -84,7 +84,8 @@ def render(status: Mapping[str, Any]) -> bytes:
 <button id="pause" type="button" hidden aria-pressed="false">Pause</button></div>
 {_head(status, now, how)}
 <main>
-{"".join(_registry(number, registry, status, now) for number, registry in enumerate(status["registries"]))}</main>
+{"".join(_registry(number, registry, status, now) for number, registry in enumerate(status["registries"]))}
+{_cleanup(status, now)}</main>
 <footer>{_LINKS}</footer>
 <script>{_SCRIPT}</script>
 </body>
@@ -139,6 +140,17 @@ def _registry(number: int, registry: Mapping[str, Any], status: Mapping[str, Any
 <div data-part id="registry-{number}"><h2 id="r{number}">{escape(registry["name"])}</h2>
 <p class="about">{about}</p>{_trouble(registry["last_error"], now, phrases.OUT)}</div>
 {table if slots else ""}</section>
+"""
+
+
+def _cleanup(status: Mapping[str, Any], now: float) -> str:
+    """The last cleanup of the host, where there is one."""
+    cleaned = status.get("cleanup")
+    if cleaned is None:
+        return ""
+    about = escape(" · ".join(phrases.cleanup(cleaned, now)))
+    return f"""<section class="registry"><div data-part id="cleanup"><h2>Cleanup</h2>
+<p class="about">{about}</p>{_trouble(cleaned["last_error"], now, phrases.SHAKY)}</div></section>
 """
 
 

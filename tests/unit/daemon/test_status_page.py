@@ -10,13 +10,14 @@ from typing import Any
 
 import pytest
 
-from ecr_refresher.core import phrases
+from ecr_refresher.core import phrases, wire
 from ecr_refresher.core.model import Reason
 from ecr_refresher.core.plan import Server
 from ecr_refresher.daemon import status_page, view
 
 from .house import House
-from .world import AIRFLOW, CONFIG, DOCKER, HOST, LIFE, World, plan
+from .test_cleaning import SWEPT, Cleaner
+from .world import AIRFLOW, CONFIG, DOCKER, HOST, LIFE, World, failure, plan
 
 EVIL = '<script>alert(\'"&")</script>'
 
@@ -216,3 +217,19 @@ def test_the_policy_lets_nothing_run_but_this_very_script_and_style() -> None:
 def test_without_scripts_it_refreshes_itself() -> None:
     text = page(World().served())
     assert '<noscript><meta http-equiv="refresh" content="15"></noscript>' in text
+
+
+def test_the_last_cleanup_is_shown_where_there_is_one() -> None:
+    assert "Cleanup" not in told(page(World().served()))
+    cleaner = Cleaner().hears()
+    assert "none has ended yet" in told(page(cleaner))
+    job = cleaner.sweep()
+    cleaner.say(wire.Removed("container", "web"), wire.Removed("image", "web:1", 5), SWEPT, wire.Done(), job=job.id)
+    cleaner.gone(job).wait(120)
+    shown = told(page(cleaner))
+    assert "removed 1 containers and 1 images" in shown
+    assert "the disk is 80 % full" in shown
+    cleaner.say(wire.Hindered("events", failure(Reason.TRANSIENT, "there is no <engine>")), job=cleaner.listen.id)
+    shown = page(cleaner)
+    assert "the engine&#x27;s events are not heard" in shown
+    assert "there is no &lt;engine&gt;" in shown
