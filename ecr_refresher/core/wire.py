@@ -51,6 +51,7 @@ class Job:
     dry_run: bool = False
     kind: Literal["pass", "cleanup", "listen"] = "pass"
     valid_hosts: tuple[str, ...] = ()  # for a cleanup: registries whose credential is valid now
+    heard: bool = False  # for a cleanup: the listener has heard the engine all along
 
 
 @dataclass(frozen=True, slots=True)

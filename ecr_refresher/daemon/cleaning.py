@@ -131,6 +131,7 @@ def _job(state: State, kind: str, ends_at: float) -> tuple[State, wire.Job]:
         clock_offset=state.offset if state.offset_measured else None,
         kind="listen" if kind == "listen" else "cleanup",
         valid_hosts=valid_hosts(state.plan, held, now) if state.plan is not None else (),
+        heard=state.cleaning.hears,
     )
     return replace(state, jobs=job.id), job
 

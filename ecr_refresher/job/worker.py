@@ -110,6 +110,7 @@ def _clean(job: wire.Job, report: Report) -> int:
         job.valid_hosts,
         AwsClock(job.clock_offset),
         report,
+        heard=job.heard,
         dry_run=job.dry_run,
         ends_at=job.ends_at - CLEANUP_GRACE_S,
     )

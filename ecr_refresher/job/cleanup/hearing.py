@@ -25,8 +25,8 @@ def caught_up(history: History, index: Index, gap: Gap, event: Event, heard_unti
 class Hearing:
     """One connection's hearing; `history` is what is known at this moment.
 
-    `held` tells that `history` was up to date until the engine itself closed the stream. Errors of the engine are
-    raised as its client's: use it within `engine.told`.
+    `held` tells that `history` is up to date, or was until the engine itself closed the stream. Errors of the engine
+    are raised as its client's: use it within `engine.told`.
     """
 
     def __init__(self, api: APIClient, clock: AwsClock, history: History | None, *, held: bool = False) -> None:

@@ -37,23 +37,42 @@ Report = Callable[[wire.Line], None]
 
 
 def clean(
-    plan: Plan, valid: tuple[str, ...], clock: AwsClock, report: Report, *, dry_run: bool, ends_at: float
+    plan: Plan,
+    valid: tuple[str, ...],
+    clock: AwsClock,
+    report: Report,
+    *,
+    dry_run: bool,
+    ends_at: float,
+    heard: bool = False,
 ) -> Account:
-    """One cleanup by the plan's rules, with the registries of which a credential is valid now."""
+    """One cleanup by the plan's rules, with the registries of which a credential is valid now.
+
+    `heard` tells that a listener has heard the engine all along, and keeps the state file up to date.
+    """
     ours = frozenset(registry.host for registry in plan.registries if registry.host)
     registries = Registries(ours, frozenset(valid))
     dry_run = dry_run or plan.cleanup.dry_run
-    return Janitor(plan.cleanup, registries, clock, report, dry_run=dry_run, ends_at=ends_at).run()
+    return Janitor(plan.cleanup, registries, clock, report, dry_run=dry_run, ends_at=ends_at, heard=heard).run()
 
 
 class Janitor:
     """Cleans one engine, once."""
 
     def __init__(
-        self, rules: Cleanup, registries: Registries, clock: AwsClock, report: Report, *, dry_run: bool, ends_at: float
+        self,
+        rules: Cleanup,
+        registries: Registries,
+        clock: AwsClock,
+        report: Report,
+        *,
+        dry_run: bool,
+        ends_at: float,
+        heard: bool,
     ) -> None:
         self._rules, self._registries, self._clock, self._report = rules, registries, clock, report
         self._ends_at = ends_at  # on the boot clock
+        self._heard = heard
         self._quiet_until = clock.boot() + QUIET_WITHIN_S
         self.account = Account(dry_run)
 
@@ -72,7 +91,7 @@ class Janitor:
 
     def _clean(self, api: APIClient) -> None:
         state, history = self._open_state()
-        with Hearing(api, self._clock, history) as hearing:
+        with Hearing(api, self._clock, history, held=self._heard) as hearing:
             removed = self._clean_containers(api, hearing)
             seen = self._look_at_disk(api, hearing)
             try:

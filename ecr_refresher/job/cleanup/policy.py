@@ -15,6 +15,7 @@ from ...core.cleanup_rules import ContainerRules, ImageRules
 from . import names
 
 ENDED = ("exited", "dead", "created")  # 'created': never started
+NEVER_STARTED_S = 60.0  # at least so old: a busy engine takes its time between create and start
 
 
 class Kept(StrEnum):
@@ -120,7 +121,8 @@ def judge_container(
         return Kept.KEPT
     if not all(_has(container.labels, label) for label in rules.only_labels):
         return Kept.UNMARKED
-    if container.ended_at is None or now - container.ended_at < rules.exited_for:
+    least = max(rules.exited_for, NEVER_STARTED_S) if container.state == "created" else rules.exited_for
+    if container.ended_at is None or now - container.ended_at < least:
         return Kept.TOO_YOUNG
     return None
 

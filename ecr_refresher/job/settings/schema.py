@@ -280,7 +280,7 @@ class CleanupContainersEntry(Section):
     """Remove containers."""
 
     exited_for: Annotated[float, duration(0.0)] = _CLEANUP.containers.exited_for
-    """How long ago they must have ended; of those never started: how long ago they were made."""
+    """How long ago they must have ended; those never started: have been made, and a minute ago at least."""
 
     of: Annotated[str, one_of("registries", "all")] = "registries"
     """Only those of images of our registries, or all."""

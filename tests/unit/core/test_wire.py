@@ -112,6 +112,7 @@ jobs = st.builds(
     st.booleans(),
     st.sampled_from(["pass", "cleanup", "listen"]),
     several(texts),
+    st.booleans(),
 )
 lines: st.SearchStrategy[wire.Line] = st.one_of(
     st.builds(wire.Planned, plans, maybe_text, st.dictionaries(texts, texts, max_size=2)),
