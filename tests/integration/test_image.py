@@ -25,7 +25,11 @@ from tests.testbed.processes import free_port, wait_until
 from tests.testbed.registry import HOST, Registry
 from tests.testbed.secret_hunt import Outputs, Secrets
 
-pytestmark = [pytest.mark.real("engine, registry"), pytest.mark.timeout(500)]
+pytestmark = [
+    pytest.mark.real("airflow, engine, registry"),
+    pytest.mark.timeout(500),
+    pytest.mark.xdist_group("beside"),  # all in one lane: the image is built once
+]
 
 SIZE_MAX = 50e6  # above the base; with all that botocore knows it would be 70
 # What docs/container.md and the chart state as the limit of memory: one cgroup holds the supervisor and its worker.
