@@ -43,6 +43,7 @@ MUTATIONS = {
             "open(self.full(name), 'wb').write(content)",
         ),
         SINKS + "test_docker_config_races.py::test_a_reader_never_sees_a_torn_file_over_1000_writes",
+        slow=True,
     ),
     "who wrote meanwhile is written over": Mutation(
         edit("job.sinks.docker_login", "return folder.witness(place.name) == snapshot.witness", "return True"),
@@ -88,6 +89,7 @@ MUTATIONS = {
     "only the worker is killed, not its group": Mutation(
         edit("daemon.workers", "os.killpg(self.pid, signal.SIGKILL)", "os.kill(self.pid, signal.SIGKILL)"),
         DAEMON + "test_supervisor.py::test_it_ends_with_status_0_while_a_worker_hangs_and_leaves_nothing_behind",
+        slow=True,
     ),
     "an end waits for its worker for ever": Mutation(
         edit("daemon.step", "now >= state.stop_by_boot", "False"),
@@ -108,6 +110,7 @@ MUTATIONS = {
     "cores are dumped": Mutation(
         edit("cli", "    _dump_no_core()\n", ""),
         FAULTS + "test_core_dumps.py::test_daemon_and_worker_may_dump_no_core",
+        slow=True,
     ),
     "tokens are logged, and nothing is masked": Mutation(
         edit("job.refresh", "repaired=repaired or None", "repaired=credential.secret.reveal()")
