@@ -1,0 +1,307 @@
+"""The story's end: the disk stays free, and what is in use is never pulled again. A real engine on a small disk."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import random
+import threading
+import time
+from collections import Counter
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ecr_refresher.core import plan, wire
+from ecr_refresher.core.cleanup_rules import ContainerRules, ImageRules
+from ecr_refresher.core.plan import Cleanup
+from ecr_refresher.job.cleanup.janitor import clean
+from ecr_refresher.job.cleanup.listener import Listener
+from ecr_refresher.job.clock import AwsClock
+from tests.integration.conftest import available
+from tests.integration.docker_host import (
+    Tasks,
+    children_of,
+    cleanup_settings,
+    daemon_listeners,
+    empty,
+    load_many,
+    login_in,
+    resident_mb,
+    sequence,
+)
+from tests.testbed import parts
+from tests.testbed.daemon import Product
+from tests.testbed.engine import Engine
+from tests.testbed.machine import Machine
+from tests.testbed.processes import Record, wait_until
+from tests.testbed.published import publish
+from tests.testbed.registry import HOST, Registry
+
+pytestmark = [pytest.mark.real("engine, registry")]
+
+DISK_MB = 130
+IMAGE_BYTES = 5_000_000
+HOT = tuple(f"{HOST}/dags:hot{n}" for n in range(4))
+COLD = tuple(f"{HOST}/dags:cold{n}" for n in range(26))
+
+
+@pytest.fixture(scope="module")
+def small_server(machine: Machine, record: Record, logs: Path) -> Iterator[Engine]:
+    def make() -> Engine:
+        engine = Engine(machine, record, logs / "dockerd-small.log", disk_mb=DISK_MB)
+        try:
+            engine.start()
+        except BaseException:
+            engine.close()
+            raise
+        return engine
+
+    engine = available(parts.missing_engine(), make)
+    with contextlib.closing(engine):
+        yield engine
+
+
+@pytest.fixture
+def small(small_server: Engine, registry: Registry) -> Engine:
+    """An engine on a disk of 130 MB; empty."""
+    registry.book.life_s = 3600
+    if not small_server.running:
+        small_server.start()
+    empty(small_server)
+    return small_server
+
+
+@pytest.fixture(scope="module")
+def published(registry_server: Registry) -> None:
+    """Thirty images of 5 MB each, together more than the disk holds; they have been built long ago."""
+    for image in (*HOT, *COLD):
+        publish(registry_server.upstream, "dags", image.rpartition(":")[2], IMAGE_BYTES)
+
+
+def token(registry: Registry) -> dict[str, str]:
+    issued = registry.book.issue(life_s=3600)
+    return {"username": issued.username, "password": issued.password}
+
+
+@pytest.mark.usefixtures("published")
+def test_the_disk_stays_free_and_what_is_in_use_is_never_pulled_again(
+    small: Engine, registry: Registry, ecr_url: str, product: Product, tmp_path: Path
+) -> None:
+    # Without anything: the disk fills, and tasks fail.
+    nothing = Tasks(small, token(registry))
+    nothing.run_all(sequence(HOT, COLD, 56))
+    assert nothing.failures
+    assert any("no space left" in failure for failure in nothing.failures), nothing.failures[:3]
+    empty(small)
+
+    # With a cron that prunes by age: all that runs at the moment stays, and the rest is pulled again and again.
+    cron = Tasks(small, token(registry))
+
+    def prune(number: int) -> None:
+        if number % 10 == 9:
+            small.docker("container", "prune", "--force")
+            small.docker("image", "prune", "--all", "--force", "--filter", "until=24h")
+
+    cron.run_all(sequence(HOT, COLD, 56), every=prune)
+    empty(small)
+
+    # With ecr-refresher.
+    settings = cleanup_settings(small, tmp_path)
+    daemon = product.start_daemon(settings, ecr_url=ecr_url, env=registry.environment(), measured=False)
+    daemon.wait_for(lambda status: status["ready"] and status["cleanup"]["listening"])
+    kept = Tasks(small, login_in(tmp_path / "docker" / "config.json"))
+    kept.run_all(sequence(HOT, COLD, 200))
+    shown = daemon.wait_for(lambda status: status["cleanup"]["disk_used_ratio"] <= 0.45, within=60)["cleanup"]
+
+    again = [sum(count - 1 for image, count in tasks.pulls.items() if image in HOT) for tasks in (cron, kept)]
+    print(
+        f"runs that failed: {len(nothing.failures)} of {nothing.runs} without, {len(cron.failures)} of {cron.runs} "
+        f"with the cron, {len(kept.failures)} of {kept.runs} with ecr-refresher; images in constant use pulled again: "
+        f"{again[0]} times with the cron (of {cron.runs} runs), {again[1]} times with ecr-refresher (of {kept.runs})"
+    )
+    assert kept.failures == []
+    assert again[1] == 0
+    assert again[0] > 0
+
+    assert shown["removed_total"]["image"] > 20
+    assert shown["removed_total"]["container"] > 100
+    metrics = daemon.metrics()
+    assert metrics.value("ecr_refresher_cleanup_images_removed_total") >= shown["removed_total"]["image"]
+    assert metrics.value("ecr_refresher_cleanup_freed_bytes_total") > 20 * IMAGE_BYTES
+    assert 0.0 < metrics.value("ecr_refresher_cleanup_disk_used_ratio") <= 0.45
+    failed = metrics.matching("ecr_refresher_cleanup_failures_total")
+    assert {dict(labels)["what"] for labels, count in failed.items() if count} <= {"image"}  # came into use: left
+    removed = daemon.logs("image_removed")
+    assert all(line["name"].startswith(HOST) and "unused for" in line["why"] for line in removed)
+    print(
+        f"supervisor {resident_mb(daemon.pid):.1f} MB, children {[resident_mb(pid) for pid in children_of(daemon.pid)]}"
+    )
+
+
+def by_hand(small: Engine, directory: Path, **images: object) -> dict[str, object]:
+    """A cleanup that wants to remove every image that it may."""
+    rules = {"max_size": "1kB", "unused_for": "1s", **images}
+    return cleanup_settings(small, directory, images=rules, containers={"exited_for": "1s", "keep_labels": ["keep"]})
+
+
+@pytest.mark.usefixtures("published")
+def test_a_dry_run_says_exactly_what_goes_and_why_the_rest_stays(
+    small: Engine, registry: Registry, ecr_url: str, product: Product, tmp_path: Path
+) -> None:
+    settings = by_hand(small, tmp_path, keep=["*:cold4"])
+    how = {"settings": settings, "ecr_url": ecr_url, "env": registry.environment()}
+    assert product.run_cli("once", **how).exit_code == 0  # type: ignore[arg-type]
+    tasks = Tasks(small, login_in(tmp_path / "docker" / "config.json"))
+    assert all(tasks.run(image) for image in COLD[:5]), tasks.failures
+    small.docker("tag", COLD[1], f"{HOST}/dags:second-name")
+    small.docker("tag", COLD[2], "elsewhere/mine:1")
+    small.docker("run", "--detach", "--network", "none", "--name", "busy", COLD[3], "sleep", "600")
+    small.docker("create", "--network", "none", "--label", "keep", "--name", "labelled", COLD[4])
+
+    first = product.run_cli("cleanup", "--json", **how)  # type: ignore[arg-type]
+    assert first.exit_code == 0, first.stderr
+    assert {one["what"] for one in first.json()["removed"]} <= {"container"}, "nothing is known of the images' use"
+    assert tasks.run(COLD[0])
+    wait_until(lambda: json.loads(dry_run(product, how))["removed"], 60, "images that are old enough")
+    told = json.loads(dry_run(product, how))
+    assert small.docker("images", "--quiet").stdout.count("\n") >= 5, "a dry run removes nothing"
+    done = product.run_cli("cleanup", "--json", **how).json()  # type: ignore[arg-type]
+
+    def names(document: dict[str, Any], what: str) -> list[str]:
+        return [one["name"] for one in document["removed"] if one["what"] == what]
+
+    assert names(done, "image") == names(told, "image")
+    assert [name.partition("/")[0] for name in names(done, "image")] == [HOST] * 2
+    assert names(done, "image")[-1] == COLD[0], "the last that was used goes last"
+    assert [one["freed"] for one in done["removed"]] == [one["freed"] for one in told["removed"]]
+    assert all(one["why"] and one["last_used_at"] for one in told["removed"])
+    why = {one["name"]: one["why"] for one in told["kept"]}
+    assert why[COLD[3]] == "in_use"
+    assert why[COLD[2]] == why["busy"].replace("running", "foreign") == "foreign"
+    assert why["labelled"] == "kept"
+    left = small.docker("images", "--format", "{{.Repository}}:{{.Tag}}").stdout.split()
+    assert COLD[0] not in left
+    assert not {COLD[1], f"{HOST}/dags:second-name"} & set(left), "by all its names"
+    assert {COLD[2], COLD[3], COLD[4], "elsewhere/mine:1"} <= set(left)
+    shown = product.run_cli("cleanup", "--dry-run", **how).stdout  # type: ignore[arg-type]
+    assert "nothing would go" in shown
+    assert "in_use" in shown
+
+
+def dry_run(product: Product, how: dict[str, Any]) -> str:
+    done = product.run_cli("cleanup", "--dry-run", "--json", **how)
+    assert done.exit_code == 0, done.stderr
+    return done.stdout
+
+
+@pytest.mark.usefixtures("published")
+def test_an_engine_that_comes_and_goes_is_told_and_nothing_is_forgotten(
+    small: Engine, registry: Registry, ecr_url: str, product: Product, tmp_path: Path
+) -> None:
+    settings = by_hand(small, tmp_path, unused_for="1h")
+    daemon = product.start_daemon(settings, ecr_url=ecr_url, env=registry.environment(), measured=False)
+    daemon.wait_for(lambda status: status["ready"] and status["cleanup"]["listening"])
+    tasks = Tasks(small, login_in(tmp_path / "docker" / "config.json"))
+    assert tasks.run(COLD[0]), tasks.failures
+    state = tmp_path / "state" / "cleanup.json"
+    wait_until(lambda: COLD[0] in state.read_text(), 20, "the use in the state file")
+    daemon.wait_for(lambda status: not small.docker("ps", "--all", "--quiet").stdout, within=30)
+    time.sleep(1.5)  # the listener's own pause before it saves
+    before = json.loads(state.read_text())["images"]
+
+    small.stop()
+    daemon.wait_for(lambda status: not status["cleanup"]["listening"])
+    daemon.wait_for(lambda status: "there is no engine at" in str(status["cleanup"]["last_error"]))
+    assert daemon.status()["ready"], "the logins are no matter of the cleanup"
+    small.start()
+    daemon.wait_for(lambda status: status["cleanup"]["listening"], within=60)
+    daemon.wait_for(lambda status: status["cleanup"]["last_error"] is None, within=60)
+    after = json.loads(state.read_text())["images"]
+    assert {image: seen[:2] for image, seen in after.items()} == {image: seen[:2] for image, seen in before.items()}
+    assert daemon.metrics().value("ecr_refresher_cleanup_failures_total", what="events", reason="transient") >= 1
+
+    # Broken: begun anew, and nothing goes for `unused_for`.
+    listener = children_of(daemon.pid)
+    daemon.stop()
+    wait_until(lambda: not any(Path(f"/proc/{pid}").exists() for pid in listener), 10, "the end of all children")
+    state.write_text("{")
+    done = product.run_cli("cleanup", "--json", settings=settings, ecr_url=ecr_url, env=registry.environment())
+    assert done.exit_code == 0
+    assert [one["why"] for one in done.json()["kept"] if one["what"] == "image"] == ["too_young"]
+    assert "state_file_broken" in done.stderr
+
+
+@pytest.mark.usefixtures("published")
+def test_no_pull_build_or_run_fails_while_it_removes_as_fast_as_it_can(
+    small: Engine, registry: Registry, tmp_path: Path
+) -> None:
+    rounds = int(os.environ.get("ECR_REFRESHER_RACE_ROUNDS", "40"))
+    rules = Cleanup(
+        engine=plan.Engine(small.url),
+        state_file=str(tmp_path / "uses.json"),
+        containers=ContainerRules(exited_for=0.5),
+        images=ImageRules(max_size=1, unused_for=1.0),
+    )
+    clock, over = AwsClock(), threading.Event()
+    wanted = plan.Plan((plan.Registry(HOST, HOST, plan.Principal("ecr", "us-east-1")),), cleanup=rules)
+    removed: list[wire.Removed] = []
+    crashes: list[BaseException] = []
+
+    def note(line: wire.Line) -> None:
+        if isinstance(line, wire.Removed):
+            removed.append(line)
+
+    def clean_on() -> None:
+        try:
+            while not over.is_set():
+                clean(wanted, (HOST,), clock, note, dry_run=False, ends_at=clock.boot() + 60)
+        except BaseException as error:
+            crashes.append(error)
+
+    listener = threading.Thread(target=lambda: Listener(rules, clock, note).hear(), daemon=True)
+    cleaner = threading.Thread(target=clean_on, daemon=True)
+    listener.start()
+    cleaner.start()
+    tasks = Tasks(small, token(registry))
+    dice = random.Random(11)
+    images = (*HOT, *COLD)
+
+    def one(number: int) -> None:
+        image = images[dice.randrange(len(images))]
+        tasks.run(image, pull_always=number % 2 == 0)
+        if number % 4 == 0:
+            tasks.build_on(image, f"built-here:{number}")
+
+    with ThreadPoolExecutor(3) as pool:
+        list(pool.map(one, range(rounds)))
+    over.set()
+    cleaner.join(60)
+    gone = Counter(line.what for line in removed)
+    print(f"{tasks.runs} runs in {rounds} rounds, {sum(tasks.pulls.values())} pulls; removed meanwhile: {dict(gone)}")
+    assert tasks.failures == []
+    assert crashes == []
+    assert gone["image"] > rounds // 10
+    assert gone["container"] > rounds // 4
+
+
+def test_a_thousand_images_take_seconds_and_little_memory(
+    small: Engine, registry: Registry, ecr_url: str, product: Product, tmp_path: Path
+) -> None:
+    load_many(small, [f"{HOST}/many:{number}" for number in range(1000)])
+    settings = cleanup_settings(small, tmp_path, images={"max_size": "1kB", "unused_for": "1h"}, every="2s")
+    daemon = product.start_daemon(settings, ecr_url=ecr_url, env=registry.environment(), measured=False)
+    status = daemon.wait_for(lambda status: (status.get("cleanup") or {}).get("images") == 1000, within=120)["cleanup"]
+    assert status["protected"] == {"never_pushed": 1000}
+    small.docker("create", "--network", "none", f"{HOST}/many:7", "true")
+    wait_until(lambda: daemon.status()["cleanup"]["last_run_at"] != status["last_run_at"], 60, "another cleanup")
+    memory = [resident_mb(pid) for pid in daemon_listeners(daemon.pid)]
+    used = daemon.status()["cleanup"]["duration_seconds"]
+    print(f"1,000 images: {used} s for a cleanup, listener {memory} MB, supervisor {resident_mb(daemon.pid):.1f} MB")
+    assert len(memory) == 1
+    assert memory[0] <= 60
+    assert resident_mb(daemon.pid) <= 32
