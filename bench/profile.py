@@ -21,12 +21,13 @@ from tests.testbed.daemon import PRODUCT, clean_environment
 from tests.testbed.registry import HOST
 
 SHOWN = 25
-_ONCE = """
+_PASS = """
 import sys
 from ecr_refresher.core import wire
 {before}
-from ecr_refresher.job import once
-status, _, _ = once.run(wire.Load(sys.argv[1], "error", None), force=True, dry_run=False, strict=True)
+from ecr_refresher.job.clock import boot_time
+from ecr_refresher.job.worker import execute
+status = execute(wire.Job(1, boot_time() + 60, load=wire.Load(sys.argv[1], "error", None), force=True), lambda line: None)
 assert status == 0
 {after}
 """
@@ -59,7 +60,7 @@ def main() -> None:
             "CPU seconds by function, all threads (tsub: in itself)": _CPU,
             "Memory that is in use when the pass has ended, by package": _MEMORY,
         }.items():
-            script = _ONCE.format(before=before, after=after)
+            script = _PASS.format(before=before, after=after)
             done = _run([sys.executable, "-c", script, str(settings)], environment)
             _print(title, [line for line in done.stdout.splitlines() if line.strip()][: SHOWN + 4])
 
