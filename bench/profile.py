@@ -27,7 +27,8 @@ from ecr_refresher.core import wire
 {before}
 from ecr_refresher.job.clock import boot_time
 from ecr_refresher.job.worker import execute
-status = execute(wire.Job(1, boot_time() + 60, load=wire.Load(sys.argv[1], "error", None), force=True), lambda line: None)
+load = wire.Load(sys.argv[1], "error", None)
+status = execute(wire.Job(1, boot_time() + 60, load=load, force=True), lambda line: None)
 assert status == 0
 {after}
 """
