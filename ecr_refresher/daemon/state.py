@@ -188,7 +188,7 @@ def due_orders(state: State, now: float) -> tuple[wire.Order, ...]:
     slots = state.plan.slots()
     if not any(slot_next_boot(state, slot) <= now for slot in slots):
         return ()
-    due = {slot.id for slot in slots if slot_next_boot(state, slot) <= now + TOGETHER_S}
+    due = {slot.id for slot in slots if slot_next_boot(state, slot) <= now + _ahead_s(state, slot, now)}
     aws_now = state.aws_time(now)
 
     def near(slot: Slot, ahead_s: float) -> bool:
@@ -203,6 +203,11 @@ def due_orders(state: State, now: float) -> tuple[wire.Order, ...]:
         if slot.id in due or along:
             orders.append(wire.Order(*slot.id, known.expected_until, due=along or near(slot, TOGETHER_S)))
     return tuple(orders)
+
+
+def _ahead_s(state: State, slot: Slot, now: float) -> float:
+    """How much sooner it may be seen to, together with others: not at all while that could repair it twice a minute."""
+    return 0.0 if now - state.slots[slot.id].repaired_boot < REPAIR_EVERY_S else TOGETHER_S
 
 
 def deadline_boot(state: State) -> float:

@@ -10,7 +10,7 @@ from ..core.plan import Plan, Slot
 from . import bookings, cleaning
 from .bookings import Stepped
 from .events import Action, Asked, Event, Exit, Exited, Kill, Reported, Say, Start, Turn
-from .state import REPAIR_EVERY_S, STOP_S, TOGETHER_S, Pass, SlotId, State, draw, due_orders, lives_left, ready
+from .state import REPAIR_EVERY_S, STOP_S, Pass, SlotId, State, draw, due_orders, lives_left, ready
 
 
 def initial(seed: int, load: wire.Load, now: float, wall: float, mono: float) -> State:
@@ -96,8 +96,7 @@ def _seen_files(state: State, files: dict[str, str], now: float) -> State:
         known = slots[slot.id]
         seen = files.get(slot.target)
         if slot.kind == "docker" and known.witness is not None and seen is not None and seen != known.witness:
-            # What is due in a moment goes along with what is due now: a moment more, then, to keep the minute.
-            look = max(now, known.repaired_boot + REPAIR_EVERY_S + TOGETHER_S)
+            look = max(now, known.repaired_boot + REPAIR_EVERY_S)
             slots[slot.id] = replace(known, look_boot=min(known.look_boot, look))
     reload = state.reload or state.plan.settings_file in changed
     return replace(state, slots=slots, files={**state.files, **files}, reload=reload)
