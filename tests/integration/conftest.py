@@ -23,6 +23,7 @@ from tests.testbed.secret_hunt import Secrets
 T = TypeVar("T")
 
 
+@pytest.hookimpl(tryfirst=True)  # before xdist reads the groups
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Tests of one Airflow go to one worker, others file by file: to start the same part twice costs more than they do.
 
