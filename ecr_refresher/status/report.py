@@ -22,7 +22,7 @@ _MARKS = {
 
 def report(status: Mapping[str, Any], paint: Paint) -> str:
     now = phrases.moment(status["now"]) or 0.0
-    return "\n".join([*_head(status, now, paint), *_registries(status, now, paint)])
+    return "\n".join([*_head(status, now, paint), *_registries(status, now, paint), *_cleanup(status, now, paint)])
 
 
 def _head(status: Mapping[str, Any], now: float, paint: Paint) -> Iterator[str]:
@@ -50,6 +50,16 @@ def _registries(status: Mapping[str, Any], now: float, paint: Paint) -> Iterator
                 trouble = phrases.trouble(slot, status["registries"])
                 if trouble is not None:
                     yield f"     {_error(trouble, now, paint)}"
+
+
+def _cleanup(status: Mapping[str, Any], now: float, paint: Paint) -> Iterator[str]:
+    """The last cleanup of the host, where the daemon does any."""
+    cleaned = status.get("cleanup")
+    if cleaned is not None:
+        yield ""
+        yield f"{paint('cleanup', 'bold')}: {', '.join(phrases.cleanup(cleaned, now))}"
+        if cleaned["last_error"] is not None:
+            yield f"  {_error(cleaned['last_error'], now, paint)}"
 
 
 def _error(error: Mapping[str, Any], now: float, paint: Paint) -> str:

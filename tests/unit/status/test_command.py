@@ -24,6 +24,7 @@ from ecr_refresher.status import client
 from tests.testbed.certificates import CertificateAuthority
 from tests.testbed.processes import free_port
 from tests.unit.daemon.house import House
+from tests.unit.daemon.test_cleaning import SWEPT, Cleaner
 from tests.unit.daemon.world import AIRFLOW, CONFIG, DOCKER, HOST, LIFE, PRINCIPAL, World, failure, plan
 
 Said = pytest.CaptureFixture[str]
@@ -97,6 +98,23 @@ def test_what_is_wrong_with_a_registry_is_told_once(capsys: Said) -> None:
     lines = capsys.readouterr().out.splitlines()
     assert lines[3:5] == [f"{HOST}: no token yet", "  denied, just now: no right; grant it"]
     assert len(lines) == 7
+
+
+def test_the_last_cleanup_is_told_where_there_is_one(capsys: Said) -> None:
+    cleaner = Cleaner().hears()
+    job = cleaner.sweep()
+    cleaner.say(wire.Removed("container", "web"), wire.Removed("image", "web:1", 5), SWEPT, wire.Done(), job=job.id)
+    cleaner.gone(job).wait(120)
+    cleaner.say(wire.Hindered("events", failure(Reason.TRANSIENT, "there is no engine")), job=cleaner.listen.id)
+    house = House(cleaner, Server(port=0))
+    try:
+        cli.main(["status", "--url", url(house)])
+    finally:
+        house.server.stop()
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[-3] == ""
+    assert re.fullmatch(r"cleanup: .*removed 1 containers and 1 images, the disk is 80 % full.*", lines[-2])
+    assert lines[-1].endswith(": there is no engine")
 
 
 def test_what_is_not_required_is_marked(capsys: Said) -> None:
