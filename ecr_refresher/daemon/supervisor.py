@@ -72,6 +72,7 @@ class Supervisor:
             self._end_worker(job)
         if self._server is not None:
             self._server.stop()
+        signal.set_wakeup_fd(-1)  # what comes while Python ends would find it closed, and be a traceback on stderr
         logs.get().info("daemon_stopped", status=self._exit_code)
         return self._exit_code
 

@@ -6,6 +6,7 @@ That what is shown means the same as what was read is tried for every settings f
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -140,7 +141,8 @@ def test_errors_name_units_and_the_key_that_was_meant(key: str, value: str, mend
 
 def run(*words: str) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-P", "-m", "ecr_refresher", *words]
-    return subprocess.run(command, capture_output=True, text=True, check=False)
+    surroundings = {name: value for name, value in os.environ.items() if not name.startswith("ECR_REFRESHER_")}
+    return subprocess.run(command, env=surroundings, capture_output=True, text=True, check=False)
 
 
 def test_the_commands_by_the_command_line(file: str) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import socket
 import subprocess
@@ -22,6 +23,7 @@ from ecr_refresher.core.plan import Server
 from ecr_refresher.daemon import http as served
 from ecr_refresher.status import client
 from tests.testbed.certificates import CertificateAuthority
+from tests.testbed.daemon import MEASURING
 from tests.testbed.processes import free_port
 from tests.unit.daemon.house import House
 from tests.unit.daemon.test_cleaning import SWEPT, Cleaner
@@ -261,7 +263,9 @@ HEAVY = {"asyncio", "dataclasses", "email", "http", "inspect", "json", "logging"
 
 
 def loaded(program: str) -> set[str]:
-    done = subprocess.run([sys.executable, "-P", "-c", program], stdout=subprocess.PIPE, text=True, check=True)
+    command = [sys.executable, "-P", "-c", program]
+    bare = {name: value for name, value in os.environ.items() if name not in MEASURING}  # coverage loads a lot itself
+    done = subprocess.run(command, env=bare, stdout=subprocess.PIPE, text=True, check=True)
     return set(done.stdout.splitlines()[-1].split())
 
 
