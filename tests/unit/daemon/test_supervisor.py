@@ -155,6 +155,17 @@ def test_it_ends_at_once_with_status_0_when_idle(start: Start, number: signal.Si
     assert daemon.ended() == 0
 
 
+def test_signals_until_it_is_gone_leave_no_traceback(start: Start) -> None:
+    for _ in range(6):  # the moment that matters is short
+        daemon = start("serve").serving()
+        daemon.signal(signal.SIGTERM)
+        while daemon.process.poll() is None:
+            daemon.signal(signal.SIGCHLD)
+        assert daemon.process.returncode == 0
+        assert daemon.process.stderr is not None
+        assert [line for line in daemon.process.stderr if not line.startswith("{")] == []
+
+
 def test_it_ends_with_status_0_while_a_worker_hangs_and_leaves_nothing_behind(start: Start) -> None:
     daemon = start("hang")
     worker, child = daemon.hear("worker_runs")["pid"], daemon.hear("worker_hangs")["child"]
