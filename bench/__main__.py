@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import argparse
 import os
-import platform
+import platform as machine
 import subprocess
 import sys
 import tempfile
@@ -43,6 +43,7 @@ def tables(runs: int, idle_s: float) -> str:
         resting = idle.idle(made, idle_s)
         verification_s = idle.verification_cpu_s(made, runs)
         connections = {count: scale.of_connections(made, count, min(runs, 3)) for count in scale.CONNECTIONS}
+    platform = scale.of_a_platform(runs)
     registries = {count: scale.of_registries(count, runs if count >= 100 else 3) for count in scale.REGISTRIES}
     sinks = {count: scale.of_sinks(count, 2000) for count in scale.SINKS}
     writes = {count: scale.writes_per_renewal(count) for count in scale.CLIENTS}
@@ -50,7 +51,7 @@ def tables(runs: int, idle_s: float) -> str:
     a_day = renewal.day(renewals, verification_s, hundred.cpu_ms / 1000, resting.cpu_per_minute_s)
     sections = (
         f"{_machine()}; medians of {runs}.\n",
-        report.musts(renewals, resting, a_day, registries[1000], hundred),
+        report.musts(renewals, resting, a_day, platform, registries[1000], hundred),
         report.side_by_side(renewals, ours, scripts),
         report.a_day(a_day),
         report.at_rest(resting),
@@ -61,12 +62,12 @@ def tables(runs: int, idle_s: float) -> str:
 
 def _machine() -> str:
     lines = Path("/proc/cpuinfo").read_text().splitlines()
-    model = next((line.partition(":")[2].strip() for line in lines if "model name" in line), platform.machine())
+    model = next((line.partition(":")[2].strip() for line in lines if "model name" in line), machine.machine())
     git = ["git", "describe", "--always", "--dirty"]
     commit = subprocess.run(git, capture_output=True, text=True, check=False).stdout.strip() or "no commit"
     return (
-        f"Measured at {commit} on {os.cpu_count()} cores of {model}, Linux {platform.release()}, "
-        f"Python {platform.python_version()}, load {os.getloadavg()[2]:.1f} at the end; Airflow 3.3.2, engine 20.10"
+        f"Measured at {commit} on {os.cpu_count()} cores of {model}, Linux {machine.release()}, "
+        f"Python {machine.python_version()}, load {os.getloadavg()[2]:.1f} at the end; Airflow 3.3.2, engine 20.10"
     )
 
 
