@@ -39,7 +39,12 @@ def test_what_it_costs_beside_the_old_script(world: World) -> None:
     measured = renewal.renewals(world, runs=1, floor=False)
     print(measured)
     assert measured.daemon.peak_mb <= 120
-    assert measured.script.wall_s >= 8 * measured.start_s
+    starts = [measured.start_s]  # what else runs on the machine can only make them later
+    for _ in range(3):
+        running, start_s = renewal.start(world)
+        running.end()
+        starts.append(start_s)
+    assert measured.script.wall_s >= 8 * min(starts)
     assert measured.script.cpu_s >= 8 * measured.daemon.cpu_s
 
     verification_s = idle.verification_cpu_s(world, passes=1)
