@@ -96,7 +96,9 @@ def growth(
         (f"{n:,}", f"{one.pass_s:.2f} s", f"{one.cpu_s / n * 1000:.1f} ms", f"{one.peak_mb:.0f} MB")
         for n, one in registries.items()
     ]
-    by_registry.append(("total grows with", *_growth([registries, "pass_s"], [registries, "cpu_s"], [registries, "peak_mb"])))
+    by_registry.append(
+        ("total grows with", *_growth([registries, "pass_s"], [registries, "cpu_s"], [registries, "peak_mb"]))
+    )
     by_connection: list[Sequence[str]] = [
         (f"{n:,}", f"{one.pass_s:.2f} s", f"{one.cpu_s:.2f} s", f"{one.peak_mb:.0f} MB")
         for n, one in connections.items()
