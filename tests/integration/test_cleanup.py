@@ -13,6 +13,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
+import docker
 import pytest
 
 from ecr_refresher.core import plan, wire
@@ -306,3 +307,31 @@ def test_a_thousand_images_take_seconds_and_little_memory(
     assert len(memory) == 1
     assert memory[0] <= 60
     assert resident_mb(daemon.pid) <= 32
+
+
+def test_the_build_cache_is_kept_to_its_size(small: Engine, product: Product, tmp_path: Path) -> None:
+    small.prepare_image()
+    (tmp_path / "context").mkdir()
+    (tmp_path / "context" / "Dockerfile").write_text(
+        f"FROM {small.image}\nRUN dd if=/dev/zero of=/blob bs=1M count=6\nRUN echo built\n"
+    )
+    build = ["build", "--network", "none", "--tag", "built:1", str(tmp_path / "context")]
+    small.docker(*build, env={"DOCKER_BUILDKIT": "1"})
+
+    def cached() -> int:
+        api = docker.APIClient(base_url=small.url, version="auto")
+        with contextlib.closing(api):
+            return sum(record["Size"] for record in api.df()["BuildCache"] if not record["Shared"])
+
+    small.docker("image", "rm", "built:1")
+    before = cached()
+    assert before > 6_000_000
+    settings = cleanup_settings(small, tmp_path, build_cache={"max_size": "1MB"})
+    del settings["cleanup"]["images"], settings["cleanup"]["containers"]
+    told = product.run_cli("cleanup", "--dry-run", "--json", settings=settings).json()
+    assert [one["what"] for one in told["removed"]] == ["build_cache"]
+    assert cached() == before
+    done = product.run_cli("cleanup", "--json", settings=settings)
+    assert done.exit_code == 0, done.stderr
+    assert [one["what"] for one in done.json()["removed"]] == ["build_cache"]
+    assert cached() <= 1_000_000

@@ -116,12 +116,17 @@ class Engine:
         return self._process.running
 
     def docker(
-        self, *words: str | Path, config: Path | None = None, stdin: str = "", within: float = 60
+        self,
+        *words: str | Path,
+        config: Path | None = None,
+        stdin: str = "",
+        within: float = 60,
+        env: Mapping[str, str] | None = None,
     ) -> subprocess.CompletedProcess[str]:
         """Run the real `docker` command against it; `config` is the directory that holds config.json."""
         return subprocess.run(
             [*self._command(config), *(str(word) for word in words)],
-            env=self._environment(),
+            env=self._environment() | dict(env or {}),
             input=stdin,
             capture_output=True,
             text=True,
