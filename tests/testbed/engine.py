@@ -126,7 +126,7 @@ class Engine:
         """Run the real `docker` command against it; `config` is the directory that holds config.json."""
         return subprocess.run(
             [*self._command(config), *(str(word) for word in words)],
-            env=self._environment() | dict(env or {}),
+            env={**self._environment(), **(env or {})},
             input=stdin,
             capture_output=True,
             text=True,
