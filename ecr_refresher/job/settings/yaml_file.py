@@ -30,6 +30,8 @@ def read(path: str, problems: Problems) -> dict[str, Tree]:
     try:
         tree = _Builder(yaml.parse(text, Loader=_LOADER), problems).document()
     except yaml.MarkedYAMLError as error:
+        if "nesting depth" in (error.problem or ""):  # libyaml has a bound of its own since PyYAML 6.0.4
+            raise _refused(path, _too_deep(error.problem_mark)) from None
         raise _refused(path, f"is no YAML{_where(error)}{_why(error)}; correct it there") from None
     except yaml.YAMLError:
         raise _refused(path, "has a character that YAML does not allow; remove it") from None
@@ -102,7 +104,7 @@ class _Builder:
 
     def _value(self, event: Any, place: Place) -> Tree:
         if len(place) > DEPTH_MAX:
-            raise _Unreadable(f"is nested more than {DEPTH_MAX} deep at line {_line(event)}; flatten it")
+            raise _Unreadable(_too_deep(event.start_mark))
         if isinstance(event, yaml.AliasEvent):
             return self._alias(event, place)
         before = self._nodes
@@ -155,6 +157,10 @@ class _Builder:
             else:
                 tree[key], lines[key] = value, _line(event)
         return tree
+
+
+def _too_deep(mark: Any) -> str:
+    return f"is nested more than {DEPTH_MAX} deep at line {mark.line + 1}; flatten it"
 
 
 def _depth(tree: Tree) -> int:

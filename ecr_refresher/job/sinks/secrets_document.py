@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import Any
 
 import yaml
@@ -47,13 +48,13 @@ def replaced(text: str, path: str, connection: str, entry: Mapping[str, Any]) ->
     wanted = {**entries, connection: dict(entry)}
     if path.endswith(".json"):
         return json.dumps(wanted, indent=2, ensure_ascii=False) + "\n"
-    spliced = _spliced(text, connection, entry)
-    try:
-        if read(spliced, path) == wanted:
-            return spliced
-    except ValueError:
-        pass  # an anchor went with the old entry, or the file is written in one line
-    return yaml.safe_dump(wanted, sort_keys=False, allow_unicode=True)
+    # An anchor may have gone with the old entry, or the file is written in one line: then it is written anew; and with
+    # escapes where PyYAML itself would not read what it wrote (6.0.4 folds a NEL, U+0085, into a blank).
+    for tried in (_spliced(text, connection, entry), yaml.safe_dump(wanted, sort_keys=False, allow_unicode=True)):
+        with suppress(ValueError):
+            if read(tried, path) == wanted:
+                return tried
+    return yaml.safe_dump(wanted, sort_keys=False)
 
 
 def _spliced(text: str, connection: str, entry: Mapping[str, Any]) -> str:
