@@ -73,11 +73,17 @@ def _refused(state: State, line: wire.Refused) -> Stepped:
 
 
 def _clocked(state: State, line: wire.Clock) -> Stepped:
+    state, said = skewed(state, line.skew)
+    return replace(state, offset=line.offset, offset_measured=True), said
+
+
+def skewed(state: State, skew: float | None) -> Stepped:
+    """Note how far the wall clock is off; loudly where it has just gone too far."""
     said: list[Action] = []
-    if abs(line.skew) > SKEW_LOUD_S and (state.skew is None or abs(state.skew) <= SKEW_LOUD_S):
+    if skew is not None and abs(skew) > SKEW_LOUD_S and (state.skew is None or abs(state.skew) <= SKEW_LOUD_S):
         mend = "set the clock (chrony, timedatectl): AWS refuses requests signed with a wrong one"
-        said = [Say("warning", "clock_skewed", {"skew_s": round(line.skew, 1), "error": mend})]
-    return replace(state, offset=line.offset, offset_measured=True, skew=line.skew), said
+        said = [Say("warning", "clock_skewed", {"skew_s": round(skew, 1), "error": mend})]
+    return replace(state, skew=skew), said
 
 
 def with_slot(state: State, slot_id: SlotId, known: SlotState, *, closed: bool = True) -> State:

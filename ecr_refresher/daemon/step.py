@@ -47,9 +47,11 @@ def step(state: State, event: Event, now: float) -> Stepped:
 def _turned(state: State, turn: Turn, now: float) -> Stepped:
     offset = state.offset if state.offset_measured else turn.wall - now
     skew = turn.wall - now - offset if state.offset_measured else None
-    state = replace(state, offset=offset, skew=skew, turned_boot=now, turned_mono=turn.mono)
+    state = replace(state, offset=offset, turned_boot=now, turned_mono=turn.mono)
+    state, said = bookings.skewed(state, skew)
     state = _seen_files(state, turn.files, now)
-    state, said = _readiness(state, now)
+    state, more = _readiness(state, now)
+    said += more
     if state.running is not None:
         if state.stop_by_boot is not None and now >= state.stop_by_boot:
             said.append(

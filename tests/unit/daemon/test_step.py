@@ -669,6 +669,17 @@ def test_a_clock_that_is_off_by_more_than_five_minutes_is_a_loud_warning_once() 
     assert world.events_said() == []
 
 
+def test_a_clock_that_is_stepped_while_it_runs_is_told_once() -> None:
+    world = World().served()
+    world.turn()
+    world.actions.clear()
+    world.wall_error = 301.0
+    assert world.turn().events_said() == ["clock_skewed"]
+    assert world.turn().events_said() == []
+    world.wall_error = 0.0
+    assert world.turn().events_said() == []
+
+
 @given(st.floats(-1e8, 1e8))
 def test_a_stepped_wall_clock_is_a_non_event(error: float) -> None:
     world = World().served()
