@@ -35,6 +35,9 @@ class Account:
     offset: float | None = None
     fetch_failures: dict[str, Failure] = field(default_factory=dict)
     findings: dict[tuple[str, str], Finding] = field(default_factory=dict)
+    _looked: int = 0  # slots of which something is known; counted, since it is asked for after each line
+    _wanting: int = 0  # of those, the ones that want a credential, or wanted one
+    _served: int = 0  # and the ones that have had their last word
 
     def take(self, line: wire.Line) -> None:
         match line:
@@ -47,12 +50,16 @@ class Account:
                 self.offset = line.offset
             case wire.Looked():
                 outcome = WOULD_WRITE if line.needed else FRESH
+                self._looked += self.findings[line.sink, line.registry].outcome == UNKNOWN
+                self._wanting += line.needed
                 self.findings[line.sink, line.registry] = Finding(line.until, outcome, line.why)
             case wire.Fetched():
                 if line.failure is not None:
                     self.fetch_failures[line.principal] = line.failure
             case wire.Delivered():
                 finding = self.findings[line.sink, line.registry]
+                self._looked += finding.outcome == UNKNOWN
+                self._served += finding.outcome == WOULD_WRITE
                 finding.outcome, finding.failure = line.outcome, line.failure
                 finding.until = line.until if line.outcome is not Outcome.FAILED else finding.until
             case _:
@@ -62,13 +69,9 @@ class Account:
         """How far it has come, for who looks on."""
         if self.plan is None:
             return "reading the settings"
-        found = self.findings.values()
-        looked = sum(finding.outcome != UNKNOWN for finding in found)
-        if looked < len(found):
-            return f"looked at {looked} of {len(found)}"
-        written = [finding for finding in found if finding.why and finding.outcome != FRESH]
-        served = sum(finding.outcome != WOULD_WRITE for finding in written)
-        return f"served {served} of {len(written)}" if written and not self.dry_run else "done"
+        if self._looked < len(self.findings):
+            return f"looked at {self._looked} of {len(self.findings)}"
+        return f"served {self._served} of {self._wanting}" if self._wanting and not self.dry_run else "done"
 
     def failure_of(self, slot: Slot) -> Failure | None:
         """Why a slot got nothing: its own failure, or that of the fetch that it waited for."""
