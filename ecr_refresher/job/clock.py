@@ -49,8 +49,8 @@ class AwsClock:
             seconds = parsedate_to_datetime(date or "").timestamp()
         except (ValueError, OverflowError):
             return
-        answered = self.boot()
-        known = self._wall() - answered if self._offset is None else self._offset
+        answered, before = self.boot(), self._offset
+        known = self._wall() - answered if before is None else before
         self._offset = schedule.clamp_offset(known, sent_boot, answered, seconds)
-        if self._on_change is not None:
+        if self._on_change is not None and self._offset != before:
             self._on_change(self._offset, self._wall() - answered - self._offset)

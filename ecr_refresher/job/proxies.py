@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import ssl
 from collections.abc import MutableMapping
+from functools import lru_cache
+from typing import Any
 from urllib.parse import unquote, urlsplit
 from urllib.request import getproxies, proxy_bypass
 
@@ -13,6 +15,7 @@ import urllib3
 # EC2's instance metadata, ECS's and EKS's containers', by IPv4 and IPv6. Brackets too: botocore compares the URL's own
 # spelling (botocore.utils.should_bypass_proxies).
 METADATA = ("169.254.169.254", "169.254.170.2", "169.254.170.23", *("[fd00:ec2::254]", "[fd00:ec2::23]"))
+HOSTS_MAX, CONNECTIONS_MAX = 16, 16  # kept open, and to each: as many as are asked side by side
 _SERVICE_URLS = ("AWS_EC2_METADATA_SERVICE_ENDPOINT", "AWS_CONTAINER_CREDENTIALS_FULL_URI")
 
 
@@ -41,14 +44,19 @@ def proxy_for(url: str) -> str | None:
 
 
 def pool_for(url: str, context: ssl.SSLContext) -> urllib3.PoolManager:
-    """A pool that goes by the environment's proxy where it names one for this URL."""
-    proxy = proxy_for(url)
+    """The pool for requests to this URL, by the environment's proxy where it names one; the same one for each call."""
+    return _pool(proxy_for(url), context)
+
+
+@lru_cache(maxsize=16)
+def _pool(proxy: str | None, context: ssl.SSLContext) -> urllib3.PoolManager:
+    how: dict[str, Any] = {"num_pools": HOSTS_MAX, "maxsize": CONNECTIONS_MAX, "ssl_context": context}
     if proxy is None:
-        return urllib3.PoolManager(ssl_context=context)
+        return urllib3.PoolManager(**how)
     login = urlsplit(proxy)
     if login.username is None:
-        return urllib3.ProxyManager(proxy, ssl_context=context)
+        return urllib3.ProxyManager(proxy, **how)
     user_and_password = f"{unquote(login.username)}:{unquote(login.password or '')}"
     bare = login._replace(netloc=login.netloc.rpartition("@")[2]).geturl()
     headers = urllib3.make_headers(proxy_basic_auth=user_and_password)
-    return urllib3.ProxyManager(bare, proxy_headers=headers, ssl_context=context)
+    return urllib3.ProxyManager(bare, proxy_headers=headers, **how)

@@ -62,6 +62,7 @@ class RefreshPass:
         self.plan = plan
         self.tools = tools
         self.rules = plan.refresh
+        self._registries = {registry.name: registry for registry in plan.registries}
         self._pools: dict[str, ThreadPoolExecutor] = {}
         self._shared: dict[tuple[object, ...], asyncio.Task[Any]] = {}
         self._lives = dict(job.lives)
@@ -88,7 +89,7 @@ class RefreshPass:
             self._failed(slot, Failure(Reason.INTERNAL, logs.place_of(error)), began)
 
     async def _see_to(self, slot: Slot, order: wire.Order, began: float) -> None:
-        registry = self.plan.registry(slot.registry)
+        registry = self._registries[slot.registry]
         if not registry.host:
             raise _own_unknown(self.unresolved)
         sink = self.tools.sink(slot, registry)
@@ -186,7 +187,7 @@ class RefreshPass:
     async def _proved(self, registry: Registry, credential: Credential, holding: Holding) -> Credential:
         """Try the token at the registry; one that ECR itself refuses twice is kept out while the old one is good."""
         if registry.alias_of is not None:  # another name of what is proved already, which may not resolve from here
-            registry = self.plan.registry(registry.alias_of)
+            registry = self._registries[registry.alias_of]
         if not self.rules.prove or await self._once("prove", registry, credential):
             return credential
         again = await self._once("fetch again", registry.principal)

@@ -101,19 +101,21 @@ def _get(registry: Registry, credential: Credential, path: str) -> _Answer:
     login = urllib3.make_headers(basic_auth=f"{credential.username}:{credential.secret.reveal()}")
     timeout = urllib3.Timeout(total=PROOF_S)
     try:
-        with _pool(base, registry.ca_file) as pool:
-            answer = pool.request(
-                "GET",
-                base.rstrip("/") + path,
-                headers={**login, "Host": registry.host, "Accept": _MANIFESTS},
-                timeout=timeout,
-                retries=False,
-                redirect=False,
-                preload_content=False,
-            )
-            body = b"" if answer.status == 200 else answer.read(_BODY_MAX, decode_content=False)
-            answer.close()
-            return _Answer(answer.status, answer.headers.get("www-authenticate", ""), body)
+        answer = _pool(base, registry.ca_file).request(
+            "GET",
+            base.rstrip("/") + path,
+            headers={**login, "Host": registry.host, "Accept": _MANIFESTS},
+            timeout=timeout,
+            retries=False,
+            redirect=False,
+            preload_content=False,
+        )
+        try:
+            body = answer.read(_BODY_MAX, decode_content=False)
+        finally:
+            if answer.connection is not None:  # not read to its end, or it would be back in the pool by itself
+                answer.close()
+        return _Answer(answer.status, answer.headers.get("www-authenticate", ""), body)
     except urllib3.exceptions.SSLError:
         raise Failed(
             Reason.INVALID, f"{registry.host}: TLS failed; give its CA as ca_file, or in SSL_CERT_FILE"

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, NoReturn
 
@@ -156,16 +156,28 @@ def _constant(name: str) -> NoReturn:
 
 
 def _text_of(value: Any, line: str) -> str:
-    inner = line + "\t"
-    if isinstance(value, dict):
-        items = [f"{_quoted(key)}: {_text_of(item, inner)}" for key, item in value.items()]
-        return f"{{{inner}{f',{inner}'.join(items)}{line}}}" if items else "{}"
-    if isinstance(value, list):
-        texts = [_text_of(item, inner) for item in value]
-        return f"[{inner}{f',{inner}'.join(texts)}{line}]" if texts else "[]"
-    if isinstance(value, _Number):
-        return value.text
-    return _quoted(value)
+    return "".join(_parts(value, line))
+
+
+def _parts(value: Any, line: str) -> Iterator[str]:
+    """The text in pieces, each made once: a file of a thousand logins has megabytes."""
+    if isinstance(value, dict | list) and value:
+        inner = line + "\t"
+        opened, closed = "{}" if isinstance(value, dict) else "[]"
+        before = opened + inner
+        for item in value:
+            yield before
+            if isinstance(value, dict):
+                yield f"{_quoted(item)}: "
+                yield from _parts(value[item], inner)
+            else:
+                yield from _parts(item, inner)
+            before = f",{inner}"
+        yield line + closed
+    elif isinstance(value, dict | list):
+        yield "{}" if isinstance(value, dict) else "[]"
+    else:
+        yield value.text if isinstance(value, _Number) else _quoted(value)
 
 
 def _quoted(value: str | bool | None) -> str:

@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from ecr_refresher.job.sinks.together import Together
+from ecr_refresher.job.sinks.together import REST_MAX_S, Together
 from tests.testbed.processes import wait_until
 
 
@@ -73,3 +73,26 @@ def test_who_has_waited_for_too_long_leaves_and_is_not_done() -> None:
         act.release.set()
         assert first.result(20) == 2
     assert act.batches == [[1]]
+
+
+def test_a_rest_follows_each_act_as_long_as_it_took_but_not_for_ever() -> None:
+    now, rests = [100.0], list[float]()
+
+    def sleep(seconds: float) -> None:
+        rests.append(seconds)
+        now[0] += seconds
+
+    def act(seconds: Sequence[float]) -> Sequence[float]:
+        now[0] += sum(seconds)
+        return seconds
+
+    together = Together[float, float](act, monotonic=lambda: now[0], sleep=sleep)
+    assert together.do(0.01, 20) == 0.01
+    assert rests == [], "the first need not wait"
+    together.do(20.0, 20)
+    assert rests == [pytest.approx(0.01)]
+    together.do(0.0, 20)
+    assert rests[1:] == [pytest.approx(REST_MAX_S)]
+    now[0] += 60.0
+    together.do(0.0, 20)
+    assert len(rests) == 2, "who comes later finds it rested"
