@@ -104,32 +104,47 @@ class Index:
 
 
 class Gap:
-    """A time in which nobody listened; its events are heard late, and tell names that have moved on since."""
+    """A time in which nobody listened; its events are heard late, and tell names that have moved on since.
 
-    def __init__(self, before: History, late: Iterable[Event]) -> None:
+    `whole` tells that the engine has kept all of them.
+    """
+
+    def __init__(self, before: History, late: Iterable[Event], *, whole: bool) -> None:
+        self._whole = whole
         self._known, self._containers = before.images.keys(), before.containers
         self._before: dict[str, set[str]] = defaultdict(set)
         for image_id, seen in before.images.items():
             for name in seen.names:
                 self._before[name].add(image_id)
         self._moves: dict[str, list[Event]] = defaultdict(list)
+        self._created: dict[str, Event] = {}
         for event in late:
             if event.at > before.heard_until and event.action in MOVES:
                 self._moves[event.name or event.image].append(event)
+            if event.action == "create":
+                self._created[event.id] = event
 
     def meant_by(self, event: Event, index: Index, history: History) -> frozenset[str]:
         """The images that may have been meant: the name was theirs before the gap, or in it, or is now."""
-        if event.kind == "container" and (known := index.containers.get(event.id) or self._containers.get(event.id)):
-            return frozenset({known})
+        if event.kind == "container":
+            if known := index.containers.get(event.id) or self._containers.get(event.id):
+                return frozenset({known})
+            created = self._created.get(event.id)  # whatever it does later, its image is the one that was named then
+            if created is None and not self._whole:
+                return frozenset(history.images)
+            event = created or event
         now, moves = index.exact(event.image), self._moves[_tagged(event.image)]
         if now & {event.image}:
             return now  # told by its id
-        before = self._before[_tagged(event.image)]
+        before, given = self._before[_tagged(event.image)], {move.id for move in moves if move.name}
         repository = names.repository(event.image)
         akin = {i for i, seen in history.images.items() if repository in seen.repositories}
+        came_before = any(move.at <= event.at for move in moves)
+        if not self._whole and not came_before and (moves or not now):
+            return frozenset(history.images)  # its move to the one that it meant is not among the events: any of them
         if len(moves) > 1 and before != now:
-            return now | akin  # who knows which it was between two moves
-        return now | before | {move.id for move in moves if move.name} | (akin - self._known)
+            return now | given | akin  # who knows which it was between two moves
+        return now | before | given | (akin - self._known)
 
 
 def _tagged(name: str) -> str:

@@ -46,7 +46,8 @@ class Hearing:
         heard_until = known.heard_until if known.engine == self.engine.id else 0.0
         self.history = known.resumed(self.engine.id, oldest, count, now, self.skew, held=held)
         self.history = self.history.met(self.index.ids, now)
-        gap = Gap(known if known.engine == self.engine.id else History(self.engine.id), late)
+        same = known if known.engine == self.engine.id else History(self.engine.id)
+        gap = Gap(same, late, whole=same.missed_none(oldest, count, held=held))
         for event in late:
             self.history = caught_up(self.history, self.index, gap, event, heard_until, min(now, event.at - self.skew))
 

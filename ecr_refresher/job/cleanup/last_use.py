@@ -79,17 +79,19 @@ class History:
             images[image_id] = seen.named(image_names)
         return replace(self, images=images)
 
-    def resumed(self, engine: str, oldest: float | None, count: int, now: float, skew: float, *, held: bool) -> History:
-        """Take up again after a pause: the engine's kept events are `count`, the oldest from `oldest`.
+    def missed_none(self, oldest: float | None, count: int, *, held: bool) -> bool:
+        """Whether all that has happened since is among the engine's kept events: `count`, the oldest from `oldest`.
 
-        Without a gap only if an event that was taken in before is still among them, or if the stream was `held` to
-        the very end of the engine that it came from, and all since the start of the new one are kept. `skew` is the
-        engine's clock minus AWS's.
+        It is if an event that was taken in before is still among them, or if the stream was `held` to the very end of
+        the engine that it came from, and all since the start of the new one are kept.
         """
+        return (oldest is not None and oldest <= self.heard_until) or (held and count < ENGINE_KEEPS)
+
+    def resumed(self, engine: str, oldest: float | None, count: int, now: float, skew: float, *, held: bool) -> History:
+        """Take up again after a pause; see `missed_none`. `skew` is the engine's clock minus AWS's."""
         if engine != self.engine:
             return History(engine)
-        whole = oldest is not None and oldest <= self.heard_until
-        if whole or (held and count < ENGINE_KEEPS):
+        if self.missed_none(oldest, count, held=held):
             return self
         blind_until = now if oldest is None else min(now, oldest - skew)
         return self.used(tuple(self.images), blind_until)

@@ -90,6 +90,8 @@ class Host:
 
     # --- who listens -------------------------------------------------------------------------------------------------
     def stop_listening(self) -> None:
+        if not self.listening:
+            return  # who does not listen learns nothing more of what there is
         self.listening = False
         its = {container.id: container.image_id for container in self.containers.values()}
         self.history = replace(self.history, containers=its)
@@ -99,7 +101,7 @@ class Host:
         count = ENGINE_KEEPS if self.happened > BUFFER else self.happened
         oldest = self.buffer[0].at if self.buffer else None
         heard_until, index = self.history.heard_until, self.index()
-        gap = Gap(self.history, self.buffer)
+        gap = Gap(self.history, self.buffer, whole=self.history.missed_none(oldest, count, held=False))
         self.history = self.history.resumed("engine", oldest, count, self.now, 0.0, held=False)
         self.history = self.history.met(self.index().ids, self.now)
         for event in self.buffer:

@@ -50,8 +50,8 @@ def history(of: Index) -> History:
     return History("engine").met(of.ids, 5.0).heard(10.0)
 
 
-def late(event: Event, before: Index, now: Index, *events: Event) -> frozenset[str]:
-    gap = Gap(history(before), [*events, event])
+def late(event: Event, before: Index, now: Index, *events: Event, whole: bool = True) -> frozenset[str]:
+    gap = Gap(history(before), [*events, event], whole=whole)
     return gap.meant_by(event, now, history(before).met(now.ids, 50.0))
 
 
@@ -76,6 +76,34 @@ def test_late_it_means_either_where_the_name_has_moved_on() -> None:
 def test_late_it_may_mean_any_of_its_repository_where_the_name_has_moved_twice() -> None:
     before, now = index(**{"1": OLD, "2": OTHER}), index(**{"1": NEW, "2": OTHER})
     assert late(CREATE, before, now, pull(15.0), pull(25.0)) == {OLD, NEW, OTHER}
+
+
+def tag(at: float, image_id: str, name: str = f"{WEB}:1") -> Event:
+    return Event(at, "image", "tag", image_id, image_id, name)
+
+
+def test_late_it_may_mean_one_that_had_the_name_only_in_between() -> None:
+    elsewhere = Index.of([Image(OLD, ("etl:1",)), Image(NEW, (f"{WEB}:1",))], ())
+    before = Index.of([Image(OLD, ("etl:1",))], ())
+    assert late(CREATE, before, elsewhere, tag(15.0, OLD), tag(25.0, NEW)) == {OLD, NEW}
+
+
+def test_late_it_may_mean_any_where_the_move_of_the_name_to_it_has_been_missed() -> None:
+    before, now = index(**{"1": OLD, "2": OTHER}), index(**{"1": NEW, "2": OTHER})
+    assert late(CREATE, before, now, tag(25.0, NEW), whole=True) == {OLD, NEW}
+    assert late(CREATE, before, now, tag(25.0, NEW), whole=False) == {OLD, NEW, OTHER}
+    gone = index(**{"2": OTHER})
+    assert late(CREATE, before, gone, whole=False) == {OLD, NEW, OTHER}
+    assert late(CREATE, before, now, tag(15.0, NEW), whole=False) == {OLD, NEW}, "that move is known"
+    assert late(CREATE, now, now, whole=False) == {NEW}, "it has not moved since"
+
+
+def test_late_a_container_means_what_its_name_meant_when_it_was_made() -> None:
+    before, now = index(**{"1": OLD, "2": OTHER}), index(**{"1": NEW, "2": OTHER})
+    died = Event(30.0, "container", "die", "c1", f"{WEB}:1")
+    assert late(died, before, now, CREATE, tag(25.0, NEW)) == {OLD, NEW}
+    assert late(died, before, now, tag(15.0, NEW), whole=False) == {OLD, NEW, OTHER}, "when it was made is not known"
+    assert late(died, now, now, CREATE, whole=False) == {NEW}
 
 
 def test_a_container_that_was_known_means_its_image_whatever_its_name_means_now() -> None:

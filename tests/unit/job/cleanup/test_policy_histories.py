@@ -143,11 +143,11 @@ def clean(host: Host, valid: frozenset[str], every: bool, above: float, max_size
         return bytes_of([image for image in everything if image.id not in gone])
 
     used = left([])
-    disk_over, size_over = used > above * DISK, max_size is not None and used > max_size
+    disk_over, size_over = used / DISK > above, max_size is not None and used > max_size
 
     def reached(gone: list[str]) -> bool:
         small = max_size is None or not size_over or left(gone) <= max_size
-        return small and (not disk_over or left(gone) < above * 0.7 * DISK)
+        return small and (not disk_over or left(gone) / DISK < above * 0.7)
 
     assert reached(order) or set(order) == allowed
     assert not order or not reached(order[:-1])
