@@ -20,15 +20,15 @@ FLOAT_MAX = sys.float_info.max  # JSON as Python reads it knows NaN and Infinity
 
 def encode(value: Any) -> Any:
     """Give `value` as plain JSON types; fields that hold their default of None are left out."""
-    if is_dataclass(value) and not isinstance(value, type):
-        pairs = ((field.name, getattr(value, field.name)) for field in fields(value))
-        return {name: encode(item) for name, item in pairs if item is not None}
+    if value is None or isinstance(value, str | bool | int | float):
+        return value
     if isinstance(value, dict):
         return {str(name): encode(item) for name, item in value.items()}
     if isinstance(value, tuple | list):
         return [encode(item) for item in value]
-    if value is None or isinstance(value, str | bool | int | float):
-        return value
+    if is_dataclass(value) and not isinstance(value, type):
+        pairs = ((name, getattr(value, name)) for name in _names(type(value)))
+        return {name: encode(item) for name, item in pairs if item is not None}
     raise TypeError(f"{type(value).__name__} has no place in a job or report line")  # a Secret ends here
 
 
@@ -38,6 +38,11 @@ def decode(kind: type[T], raw: Any) -> T:
     Raises ValueError that names the place; the values themselves are not shown.
     """
     return typing.cast("T", _decode(kind, raw, kind.__name__))
+
+
+@cache
+def _names(kind: Any) -> tuple[str, ...]:
+    return tuple(field.name for field in fields(kind))
 
 
 @cache

@@ -15,6 +15,8 @@ import urllib3
 # EC2's instance metadata, ECS's and EKS's containers', by IPv4 and IPv6. Brackets too: botocore compares the URL's own
 # spelling (botocore.utils.should_bypass_proxies).
 METADATA = ("169.254.169.254", "169.254.170.2", "169.254.170.23", *("[fd00:ec2::254]", "[fd00:ec2::23]"))
+_NAMES = ("http_proxy", "https_proxy", "all_proxy", "no_proxy", "request_method")  # in a CGI, HTTP_PROXY is no proxy
+_VARIABLES = (*_NAMES, *map(str.upper, _NAMES))
 HOSTS_MAX, CONNECTIONS_MAX = 16, 16  # kept open, and to each: as many as are asked side by side
 _SERVICE_URLS = ("AWS_EC2_METADATA_SERVICE_ENDPOINT", "AWS_CONTAINER_CREDENTIALS_FULL_URI")
 
@@ -37,10 +39,17 @@ def keep_metadata_direct(environ: MutableMapping[str, str] = os.environ) -> None
 def proxy_for(url: str) -> str | None:
     """The proxy that the environment names for this URL, if any."""
     parts = urlsplit(url)
-    proxy = getproxies().get(parts.scheme) or getproxies().get("all")
-    if not proxy or proxy_bypass(parts.netloc.rpartition("@")[2]):
+    proxies = _proxies(tuple(map(os.environ.get, _VARIABLES)))
+    proxy = proxies.get(parts.scheme) or proxies.get("all")
+    if not proxy or proxy_bypass(parts.netloc.rpartition("@")[2], proxies):
         return None
     return proxy if "://" in proxy else f"http://{proxy}"
+
+
+@lru_cache(maxsize=16)
+def _proxies(_seen: tuple[str | None, ...]) -> dict[str, str]:
+    """What the variables come to. Python reads the whole environment for it, which a thousand proofs would feel."""
+    return getproxies()
 
 
 def pool_for(url: str, context: ssl.SSLContext) -> urllib3.PoolManager:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import ssl
+import threading
 from dataclasses import dataclass
 from functools import cache
 
@@ -27,6 +28,7 @@ _MANIFESTS = ", ".join(
 
 _PULL_THROUGH = "ecr:BatchImportUpstreamImage and ecr:CreateRepository"
 _BODY_MAX = 8192
+_reading = threading.Lock()
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,7 +131,9 @@ def _get(registry: Registry, credential: Credential, path: str) -> _Answer:
 def _pool(base: str, ca_file: str | None) -> urllib3.PoolManager:
     bundle = os.environ.get("AWS_CA_BUNDLE") or os.environ.get("REQUESTS_CA_BUNDLE")
     try:
-        return pool_for(base, _trust(ca_file, bundle, os.environ.get("SSL_CERT_FILE")))
+        with _reading:  # once, however many ask at the same time
+            trust = _trust(ca_file, bundle, os.environ.get("SSL_CERT_FILE"))
+        return pool_for(base, trust)
     except OSError:
         raise Failed(Reason.MISSING, "the CA file can't be read; correct ca_file, or AWS_CA_BUNDLE") from None
 

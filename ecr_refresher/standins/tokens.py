@@ -38,7 +38,7 @@ class TokenBook:
         self.clock = clock
         self.length = length
         self._lock = threading.Lock()
-        self._issued: list[IssuedToken] = []
+        self._issued: dict[str, IssuedToken] = {}  # by password, oldest first
         self._valid: dict[str, IssuedToken] = {}
 
     def issue(self, principal: str = "default", life_s: float | None = None) -> IssuedToken:
@@ -54,7 +54,7 @@ class TokenBook:
             expires_at=round(now + (self.life_s if life_s is None else life_s), 3),
         )
         with self._lock:
-            self._issued.append(token)
+            self._issued[password] = token
             self._valid[password] = token
         return token
 
@@ -68,7 +68,9 @@ class TokenBook:
 
     def principal_of(self, password: str) -> str | None:
         """Say whom a token was issued to, revoked and expired ones included; None for a foreign one."""
-        return next((token.principal for token in self.all_issued() if token.password == password), None)
+        with self._lock:
+            token = self._issued.get(password)
+        return None if token is None else token.principal
 
     def revoke_all(self) -> None:
         """Let no token open anything any more. (ECR has no such call: `expiresAt` is only an upper bound there.)"""
@@ -78,4 +80,4 @@ class TokenBook:
     def all_issued(self) -> list[IssuedToken]:
         """List every token ever issued, oldest first: what no log, page or report may ever contain."""
         with self._lock:
-            return list(self._issued)
+            return list(self._issued.values())

@@ -160,7 +160,7 @@ def _obey(order: dict[str, Any]) -> dict[str, Any]:
     if act == "read":
         return asdict(docker_readers.read(**order))
     logins = [Login(auth=Secret(login.pop("auth")), **login) for login in order["logins"]]
-    results = docker_login.write(order["config_file"], Ownership(**order["owner"]), logins)
+    results, _ = docker_login.write(order["config_file"], Ownership(**order["owner"]), logins)
     return {"results": [_told(result) for result in results]}
 
 

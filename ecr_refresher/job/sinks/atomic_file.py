@@ -89,13 +89,17 @@ class Folder:
             raise Failed(Reason.INVALID, f"{path} is bigger than {FILE_MAX >> 20} MB; it can't be what it should be")
         return Snapshot(content, seen)
 
-    def witness(self, name: str) -> str:
-        """The file's witness at this moment."""
+    def stat(self, name: str) -> os.stat_result | None:
+        """The file's stat at this moment; None where there is none."""
         with told(self.full(name)):
             try:
-                return witness_of(os.stat(name, dir_fd=self.fd, follow_symlinks=False))
+                return os.stat(name, dir_fd=self.fd, follow_symlinks=False)
             except FileNotFoundError:
-                return witness_of(None)
+                return None
+
+    def witness(self, name: str) -> str:
+        """The file's witness at this moment."""
+        return witness_of(self.stat(name))
 
     def replace(
         self,

@@ -15,8 +15,7 @@ from . import as_owner, docker_login, docker_memory, docker_readers, file_examin
 from .atomic_file import Folder, Ownership, Snapshot
 from .docker_document import Document
 from .docker_helper import ECR_LOGIN, PREFIX, Helper
-from .docker_login import Login, Place, Result, Written
-from .docker_memory import Memory
+from .docker_login import Known, Login, Place, Result, Written
 from .docker_readers import Reading
 from .file_examination import Examination
 from .together import Together
@@ -34,21 +33,6 @@ class Delivery:
     witness: str | None
 
 
-@dataclass(frozen=True, slots=True)
-class _Known:
-    """The file as it was read, what is remembered of it, and the witnesses of both."""
-
-    witness: str
-    document: Document
-    remembered: str
-    memory: Memory
-
-    def still(self, folder: Folder, place: Place) -> bool:
-        """Whether both are what they were."""
-        now = place.path, folder.witness(place.name), folder.witness(place.memory)
-        return now == (self.document.path, self.witness, self.remembered)
-
-
 class DockerConfigSink:
     """One `config.json`. Its slots may be looked at and delivered from several threads, and by several processes."""
 
@@ -59,7 +43,7 @@ class DockerConfigSink:
         self._environ = environ
         self._user = as_owner.other_user(docker.uid, docker.gid)
         self._writes = Together(self._write_all)
-        self._known: _Known | None = None
+        self._known: Known | None = None
         self._reading = threading.Lock()
         self._seen: dict[str, str] = {}  # by host: the file's witness when its entry was last known
         self._seen_lock = threading.Lock()
@@ -130,18 +114,12 @@ class DockerConfigSink:
     def _place(self) -> Place:
         return docker_login.locate(self._path, self._owner.uid)
 
-    def _read(self, place: Place) -> _Known:
+    def _read(self, place: Place) -> Known:
         """Read the file and what is remembered of it; what is the same as before is not parsed again."""
         if not os.path.exists(place.folder):
-            return _Known(Snapshot().witness, Document.parse(place.path, None), "", {})
+            return Known(Snapshot().witness, Document.parse(place.path, None), "", {})
         with self._reading, Folder(place.folder) as folder:
-            known = self._known
-            if known is None or not known.still(folder, place):
-                snapshot, document = docker_login.read(folder, place, self._owner.uid)
-                # Memory is read after the file: a login that is in the file was remembered before it was written.
-                remembered = folder.witness(place.memory)
-                memory = docker_memory.recall(folder, place.memory)
-                known = self._known = _Known(snapshot.witness, document, remembered, memory)
+            self._known = known = docker_login.know(folder, place, self._owner.uid, self._known)
             return known
 
     def _write(self, login: Login) -> Delivery | None:
@@ -158,7 +136,7 @@ class DockerConfigSink:
     def _write_all(self, logins: Sequence[Login]) -> list[tuple[Result, str | None]]:
         """Write the logins, and give for each what came of it and the witness that it is known by."""
         if self._user is None:
-            results = docker_login.write(self._path, self._owner, logins)
+            results, self._known = docker_login.write(self._path, self._owner, logins, self._known)
         else:
             results = as_owner.write(self._path, self._owner, logins, self._user)
         written = next((result for result in results if isinstance(result, Written)), None)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, NoReturn
 
@@ -37,6 +37,8 @@ class Document:
 
     path: str
     _content: dict[str, Any] = field(repr=False)
+    # Entries of `auths` and their text, as last rendered; handed on to what is made of this document.
+    _texts: dict[str, tuple[Any, str]] = field(default_factory=dict, repr=False, compare=False)
 
     @classmethod
     def parse(cls, path: str, text: bytes | None) -> Document:
@@ -91,15 +93,26 @@ class Document:
             auths[host] = {key: value for key, value in self._entry(host).items() if key not in LOGIN_KEYS}
             if auth is not None:
                 auths[host]["auth"] = auth
-        return Document(self.path, {**self._content, "auths": auths})
+        return Document(self.path, {**self._content, "auths": auths}, self._texts)
 
     def render(self) -> bytes:
         """The text, indented like the docker command's. A lone half of a surrogate pair stays an escape."""
         try:
-            return (_text_of(self._content, "\n") + "\n").encode("utf-8", errors="backslashreplace")
+            texts = {
+                key: self._auths_text(value) if key == "auths" and value else _text_of(value, "\n\t")
+                for key, value in self._content.items()
+            }
+            return (_object_of(texts, "\n") + "\n").encode("utf-8", errors="backslashreplace")
         except RecursionError:
             pass
         raise Failed(Reason.INVALID, f"{self.path}: nested too deeply; {_MEND}")
+
+    def _auths_text(self, auths: Mapping[str, Any]) -> str:
+        """Of a thousand logins few are new in a write: the text of the others is there already."""
+        for host, entry in auths.items():
+            if host not in self._texts or self._texts[host][0] is not entry:
+                self._texts[host] = entry, _text_of(entry, "\n\t\t")
+        return _object_of({host: self._texts[host][1] for host in auths}, "\n\t")
 
     def _section(self, name: str) -> dict[str, Any]:
         section = self._content.get(name)
@@ -156,28 +169,19 @@ def _constant(name: str) -> NoReturn:
 
 
 def _text_of(value: Any, line: str) -> str:
-    return "".join(_parts(value, line))
+    inner = line + "\t"
+    if isinstance(value, dict):
+        return _object_of({key: _text_of(item, inner) for key, item in value.items()}, line)
+    if isinstance(value, list):
+        texts = [_text_of(item, inner) for item in value]
+        return f"[{inner}{f',{inner}'.join(texts)}{line}]" if texts else "[]"
+    return value.text if isinstance(value, _Number) else _quoted(value)
 
 
-def _parts(value: Any, line: str) -> Iterator[str]:
-    """The text in pieces, each made once: a file of a thousand logins has megabytes."""
-    if isinstance(value, dict | list) and value:
-        inner = line + "\t"
-        opened, closed = "{}" if isinstance(value, dict) else "[]"
-        before = opened + inner
-        for item in value:
-            yield before
-            if isinstance(value, dict):
-                yield f"{_quoted(item)}: "
-                yield from _parts(value[item], inner)
-            else:
-                yield from _parts(item, inner)
-            before = f",{inner}"
-        yield line + closed
-    elif isinstance(value, dict | list):
-        yield "{}" if isinstance(value, dict) else "[]"
-    else:
-        yield value.text if isinstance(value, _Number) else _quoted(value)
+def _object_of(texts: Mapping[str, str], line: str) -> str:
+    inner = line + "\t"
+    items = [f"{_quoted(key)}: {text}" for key, text in texts.items()]
+    return f"{{{inner}{f',{inner}'.join(items)}{line}}}" if items else "{}"
 
 
 def _quoted(value: str | bool | None) -> str:

@@ -7,13 +7,13 @@ import stat
 import time
 from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
-from ...core.model import Failed, Outcome, Reason, Secret
+from ...core.model import Failed, Outcome, Reason, Secret, witness_of
 from . import docker_memory
 from .atomic_file import Folder, Ownership, Snapshot, make_directories
 from .docker_document import Document
-from .docker_memory import Record
+from .docker_memory import Memory, Record
 from .file_errors import mounted, told
 from .file_examination import is_mount
 from .file_lock import locked
@@ -43,6 +43,21 @@ class Place:
     @property
     def memory(self) -> str:
         return f".{self.name}.ecr-refresher.json"
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """A `config.json` and what is remembered of it, as last read or written, and the witnesses of both."""
+
+    witness: str
+    document: Document
+    remembered: str
+    memory: Memory
+
+    def still(self, folder: Folder, place: Place) -> bool:
+        """Whether both are what they were."""
+        now = place.path, folder.witness(place.name), folder.witness(place.memory)
+        return now == (self.document.path, self.witness, self.remembered)
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,7 +131,7 @@ def read(folder: Folder, place: Place, uid: int | None) -> tuple[Snapshot, Docum
     while True:
         tries -= 1
         snapshot = folder.read(place.name)
-        _refuse_others(place, snapshot, uid)
+        _refuse_others(place, snapshot.stat, uid)
         try:
             document = Document.parse(place.path, snapshot.content)
         except Failed:
@@ -128,27 +143,45 @@ def read(folder: Folder, place: Place, uid: int | None) -> tuple[Snapshot, Docum
         time.sleep(_TORN_PAUSE_S)
 
 
-def _refuse_others(place: Place, snapshot: Snapshot, uid: int | None) -> None:
+def know(folder: Folder, place: Place, uid: int | None, known: Known | None) -> Known:
+    """Read the file and what is remembered of it, unless they are `known` already. Raises Failed."""
+    if known is not None and known.still(folder, place):
+        return known
+    snapshot, document = read(folder, place, uid)
+    # Memory is read after the file: a login that is in the file was remembered before it was written.
+    remembered = folder.witness(place.memory)
+    return Known(snapshot.witness, document, remembered, docker_memory.recall(folder, place.memory))
+
+
+def _refuse_others(place: Place, seen: os.stat_result | None, uid: int | None) -> None:
     expected = os.geteuid() if uid is None else uid
-    if place.linked and snapshot.stat is not None and snapshot.stat.st_uid != expected:
-        what = f"{place.path} belongs to uid {snapshot.stat.st_uid}, and a link leads there, so it is left alone"
+    if place.linked and seen is not None and seen.st_uid != expected:
+        what = f"{place.path} belongs to uid {seen.st_uid}, and a link leads there, so it is left alone"
         raise Failed(Reason.DENIED, f"{what}; name that file itself, or chown it to uid {expected}")
 
 
-def write(config_file: str, owner: Ownership, logins: Sequence[Login]) -> list[Result]:
-    """Bring the logins into the file, all in one write; gives the result of each. Raises Failed where none can be."""
+def write(
+    config_file: str, owner: Ownership, logins: Sequence[Login], known: Known | None = None
+) -> tuple[list[Result], Known]:
+    """Bring the logins into the file, all in one write: the result of each, and what the file holds now.
+
+    `known` is not read again if it is still so. Raises Failed where none can be brought.
+    """
     place = locate(config_file, owner.uid)
     if not place.linked:
         make_directories(place.folder)
     with Folder(place.folder) as folder, locked(folder, place.lock):
         for tried in range(WRITES_MAX):
-            snapshot, document = read(folder, place, owner.uid)
-            found = [_compare(login, document) for login in logins]
+            known = know(folder, place, owner.uid, known)
+            seen = folder.stat(place.name)  # mode and owner may change without the content
+            _refuse_others(place, seen, owner.uid)
+            found = [_compare(login, known.document) for login in logins]
             changes = [change for change in found if isinstance(change, _Change)]
-            witness = _merge(folder, place, snapshot, document, changes, owner, hurried=tried >= CALM_WRITES)
-            if witness is not None:
-                right = snapshot.stat is not None and owner.holds(snapshot.stat)
-                return [_result(change, right, snapshot.witness, witness) for change in found]
+            base, right_owner = known.witness, seen is not None and owner.holds(seen)
+            if witness_of(seen) == base:
+                written = _merge(folder, place, seen, known, changes, owner, hurried=tried >= CALM_WRITES)
+                if written is not None:
+                    return [_result(change, right_owner, base, written.witness) for change in found], written
     raise Failed(Reason.TRANSIENT, f"{place.path} is being written by somebody else all the time; find out by whom")
 
 
@@ -168,46 +201,47 @@ def _result(change: _Change | Failed | None, right_owner: bool, base: str, witne
 def _merge(
     folder: Folder,
     place: Place,
-    snapshot: Snapshot,
-    document: Document,
+    seen: os.stat_result | None,
+    known: Known,
     changes: Sequence[_Change],
     owner: Ownership,
     *,
     hurried: bool,
-) -> str | None:
-    """Write what was read with our logins in it, if it differs; the file's witness, or None if somebody wrote."""
-    right_owner = snapshot.stat is not None and owner.holds(snapshot.stat)
+) -> Known | None:
+    """Write what was read with our logins in it, if it differs: what is there now, or None if somebody wrote."""
+    right_owner = seen is not None and owner.holds(seen)
     unchanged = not changes or (right_owner and all(change.there for change in changes))
     if not unchanged and is_mount(place.path):
         raise mounted(place.path)
-    _remember(folder, place, changes)
+    known = _remember(folder, place, known, changes)
     if unchanged:
-        return snapshot.witness
-    text = document.with_logins({change.login.host: change.wanted for change in changes}).render()
+        return known
+    document = known.document.with_logins({change.login.host: change.wanted for change in changes})
 
     def still() -> bool:
-        return folder.witness(place.name) == snapshot.witness
+        return folder.witness(place.name) == known.witness
 
-    written = folder.replace(place.name, text, _keeping(owner, snapshot.stat), still, hurried=hurried)
-    return None if written is None else Snapshot(None, written).witness
+    written = folder.replace(place.name, document.render(), _keeping(owner, seen), still, hurried=hurried)
+    return None if written is None else replace(known, witness=witness_of(written), document=document)
 
 
-def _remember(folder: Folder, place: Place, changes: Sequence[_Change]) -> None:
+def _remember(folder: Folder, place: Place, known: Known, changes: Sequence[_Change]) -> Known:
     """Write records down before their logins are written, and keep those of the logins in place until then.
 
     So whichever of the two a kill or a full disk leaves in place is known.
     """
-    memory = docker_memory.recall(folder, place.memory)
-    new: docker_memory.Memory = {}
+    new: Memory = {}
     for change in changes:
         login, auth = change.login, change.login.auth.reveal()
-        if docker_memory.match(memory, login.host, auth) is None:
-            present = docker_memory.match(memory, login.host, change.held)
+        if docker_memory.match(known.memory, login.host, auth) is None:
+            present = docker_memory.match(known.memory, login.host, change.held)
             record = Record.of(login.host, auth, login.issued_at, login.expires_at)
             new[login.host] = (record,) if present is None else (record, present)
     if new:
+        memory = {**known.memory, **new}
         with suppress(Failed):  # without memory the login is as good; and what keeps it away will be told for the file
-            docker_memory.write(folder, place.memory, {**memory, **new})
+            return replace(known, remembered=docker_memory.write(folder, place.memory, memory), memory=memory)
+    return known
 
 
 def _keeping(owner: Ownership, seen: os.stat_result | None) -> Ownership:

@@ -15,7 +15,7 @@ import os
 from dataclasses import dataclass
 from typing import Any
 
-from ...core.model import Failed
+from ...core.model import Failed, witness_of
 from .atomic_file import Folder, Ownership
 
 VERSION = 1
@@ -70,11 +70,11 @@ def match(memory: Memory, host: str, auth: str | None) -> Record | None:
     return next((record for record in memory.get(host, ()) if record.matches(host, auth)), None)
 
 
-def write(folder: Folder, name: str, memory: Memory) -> None:
-    """Put this memory in the place of what is remembered. Raises Failed."""
+def write(folder: Folder, name: str, memory: Memory) -> str:
+    """Put this memory in the place of what is remembered; gives the file's witness. Raises Failed."""
     hosts = {host: [_entry(record) for record in records] for host, records in memory.items()}
     content = {"version": VERSION, "hosts": hosts}
-    folder.replace(name, json.dumps(content).encode() + b"\n", Ownership(0o600))
+    return witness_of(folder.replace(name, json.dumps(content).encode() + b"\n", Ownership(0o600)))
 
 
 def _entry(record: Record) -> dict[str, str | float]:

@@ -1,7 +1,7 @@
 """Requests of many threads, done in few acts: what comes while one act is under way waits, and shares the next.
 
-After each act comes a rest that is as long, so that acts which grow with what is there already (a file that is written
-anew for each batch) take no more than half of the time, however fast requests come.
+After each act comes a rest that is some times as long, so that acts which grow with what is there already (a file that
+is written anew for each batch) take no more than their share of the time, however fast requests come.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from typing import Generic, TypeVar
 T = TypeVar("T")
 R = TypeVar("R")
 
+REST = 1.0  # times as long as the act
 REST_MAX_S = 0.5  # a disk that hangs is not made slower still
 
 
@@ -84,7 +85,7 @@ class Together(Generic[T, R]):
                 entry.result.set_result(result)
         finally:
             ended = self._monotonic()
-            self._rests_until = ended + min(ended - began, REST_MAX_S)
+            self._rests_until = ended + min(REST * (ended - began), REST_MAX_S)
             with self._lock:
                 for entry in batch:
                     entry.called.set()

@@ -148,7 +148,7 @@ def test_logins_that_wait_for_a_write_share_the_next_one_and_one_that_makes_no_s
     path.write_text(json.dumps({"auths": {hosts[7]: "no object"}}))
     ours, writes, full = sink(path), list[int](), docker_login.write
 
-    def write(*args: Any) -> list[docker_login.Result]:
+    def write(*args: Any) -> tuple[list[docker_login.Result], docker_login.Known]:
         writes.append(len(args[2]))
         if len(writes) == 1:  # the first one goes on until all others wait
             wait_until(lambda: len(ours._writes._waiting) == len(hosts) - 1, 20, "all others to wait")
