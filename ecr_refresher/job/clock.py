@@ -39,6 +39,18 @@ class AwsClock:
         return 0.0 if self._offset is None else self._wall() - self.now()
 
     @property
+    def offset(self) -> float | None:
+        """AWS's time minus the boot clock; None until an answer has told."""
+        return self._offset
+
+    def adopt(self, offset: float) -> None:
+        """Take over what another process of this machine has measured."""
+        if offset != self._offset:
+            self._offset = offset
+            if self._on_change is not None:
+                self._on_change(offset, self.skew)
+
+    @property
     def measured(self) -> bool:
         """Whether an answer of AWS has told the time."""
         return self._offset is not None
@@ -49,8 +61,6 @@ class AwsClock:
             seconds = parsedate_to_datetime(date or "").timestamp()
         except (ValueError, OverflowError):
             return
-        answered, before = self.boot(), self._offset
-        known = self._wall() - answered if before is None else before
-        self._offset = schedule.clamp_offset(known, sent_boot, answered, seconds)
-        if self._on_change is not None and self._offset != before:
-            self._on_change(self._offset, self._wall() - answered - self._offset)
+        answered = self.boot()
+        known = self._wall() - answered if self._offset is None else self._offset
+        self.adopt(schedule.clamp_offset(known, sent_boot, answered, seconds))

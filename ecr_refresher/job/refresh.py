@@ -9,9 +9,10 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any, Protocol, TypeVar
+from contextlib import nullcontext
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from .. import logs
 from ..core import decide, schedule, wire
@@ -21,12 +22,15 @@ from ..core.plan import Engine, Plan, Principal, Registry, Slot
 from .clock import AwsClock
 from .registry import Refused, as_failure
 
+if TYPE_CHECKING:
+    from .crew import Crew
+
 T = TypeVar("T")
 
 CALL_S = 25.0  # the longest that one call may take; each library's own timeouts are shorter
 PROOF_LIMIT_S = 10.0
 MARGIN_S = 0.5  # calls end this much before the pass must, so that what is known can still be said
-THREADS = {"fetch": 32, "prove": 16, "docker": 64}  # those of a file wait for each other, to share a write
+THREADS = {"fetch": 32, "prove": 16, "docker": 128}  # those of a file wait for each other, to share a write
 THREADS_PER_SERVER = 8
 
 
@@ -53,14 +57,34 @@ class Tools(Protocol):
     def report(self, line: wire.Line) -> None: ...
 
 
-class RefreshPass:
-    """One pass over what a job orders."""
+def ordered(job: wire.Job, plan: Plan) -> list[tuple[Slot, wire.Order]]:
+    """The slots that are to be seen to, and what is known of each."""
+    slots = {slot.id: slot for slot in plan.slots()}
+    orders = {(order.sink, order.registry): order for order in job.orders or ()}
+    if job.orders is None or job.load is not None:  # a new plan may have slots that the old one had not
+        orders = {slot_id: orders.get(slot_id, wire.Order(*slot_id)) for slot_id in slots}
+    return [(slots[slot_id], order) for slot_id, order in orders.items() if slot_id in slots]
 
-    def __init__(self, job: wire.Job, plan: Plan, tools: Tools, unresolved: Failure | None = None) -> None:
+
+def principals_expected(job: wire.Job, plan: Plan) -> int:
+    """How many tokens the pass may have to fetch, as far as can be told before it looks."""
+    if job.dry_run:
+        return 0
+    wanted = ordered(job, plan)
+    return len({slot.principal for slot, known in wanted if job.force or known.due or known.expected_until is None})
+
+
+class RefreshPass:
+    """One pass over what a job orders; `crew` fetches and proves for it, if there is one."""
+
+    def __init__(
+        self, job: wire.Job, plan: Plan, tools: Tools, unresolved: Failure | None = None, crew: Crew | None = None
+    ) -> None:
         self.job = job
         self.unresolved = unresolved  # why the caller's own registry is not known
         self.plan = plan
         self.tools = tools
+        self.crew = crew
         self.rules = plan.refresh
         self._registries = {registry.name: registry for registry in plan.registries}
         self._pools: dict[str, ThreadPoolExecutor] = {}
@@ -70,12 +94,8 @@ class RefreshPass:
 
     async def run(self) -> None:
         """See to every slot that is ordered; ends when each has its last word. Raises nothing of theirs."""
-        slots = {slot.id: slot for slot in self.plan.slots()}
-        orders = {(order.sink, order.registry): order for order in self.job.orders or ()}
-        if self.job.orders is None or self.job.load is not None:  # a new plan may have slots that the old one had not
-            orders = {slot_id: orders.get(slot_id, wire.Order(*slot_id)) for slot_id in slots}
-        wanted = [(slots[slot_id], order) for slot_id, order in orders.items() if slot_id in slots]
-        await asyncio.gather(*(self._guarded(slot, order) for slot, order in wanted))
+        async with self.crew or nullcontext():
+            await asyncio.gather(*(self._guarded(slot, order) for slot, order in ordered(self.job, self.plan)))
         for pool in self._pools.values():
             pool.shutdown(wait=False, cancel_futures=True)
 
@@ -164,7 +184,10 @@ class RefreshPass:
         began = time.monotonic()
         self._fetches += 1
         try:
-            credential = await self._call("fetch", self.tools.fetch, principal)
+            if self.crew is not None:
+                credential = await self._in_time(self.crew.fetch(principal))
+            else:
+                credential = await self._call("fetch", self.tools.fetch, principal)
         except Failed as error:
             took = round(time.monotonic() - began, 3)
             self.tools.report(wire.Fetched(principal.key, took, failure=error.failure))
@@ -201,17 +224,25 @@ class RefreshPass:
 
     async def _prove(self, registry: Registry, credential: Credential) -> bool:
         """False only where the registry itself refuses the token."""
-        return not await self._proof(registry, "registry", self.tools.prove, registry, credential)
+        proof: Awaitable[None]
+        if self.crew is not None:
+            proof = self._in_time(self.crew.prove(registry, credential), PROOF_LIMIT_S)
+        else:
+            proof = self._tried("prove", self.tools.prove, registry, credential)
+        return not await self._proof(registry, "registry", proof)
 
     async def _probe(self, registry: Registry, credential: Credential) -> None:
-        await self._proof(registry, "probe_image", self.tools.probe, registry, credential)
+        await self._proof(registry, "probe_image", self._tried("prove", self.tools.probe, registry, credential))
 
-    async def _proof(self, registry: Registry, by: str, prove: Callable[..., None], *args: object) -> bool:
-        """Make one try and tell of it; true if the token was refused."""
+    def _tried(self, pool: str, prove: Callable[..., None], *args: object) -> Awaitable[None]:
+        return self._call(pool, prove, *args, limit_s=PROOF_LIMIT_S)
+
+    async def _proof(self, registry: Registry, by: str, proof: Awaitable[None]) -> bool:
+        """Await one try and tell of it; true if the token was refused."""
         failure: Failure | None = None
         refused = False
         try:
-            await self._call("prove" if by != "engine" else "engine", prove, *args, limit_s=PROOF_LIMIT_S)
+            await proof
         except Exception as error:  # noqa: BLE001 - a proof that goes wrong in any way must not cost the delivery
             failure, refused = as_failure(error), isinstance(error, Refused)
             logs.get().warning(
@@ -229,18 +260,23 @@ class RefreshPass:
                 await self._once("engine", docker.engine, registry, credential)
 
     async def _prove_by_engine(self, engine: Engine, registry: Registry, credential: Credential) -> None:
-        await self._proof(registry, "engine", self.tools.engine_login, engine, registry.host, credential)
+        proof = self._tried("engine", self.tools.engine_login, engine, registry.host, credential)
+        await self._proof(registry, "engine", proof)
 
     # --- threads -------------------------------------------------------------------------------------------------
     async def _call(self, pool: str, function: Callable[..., T], *args: object, limit_s: float = CALL_S) -> T:
         """Run a blocking call in its pool, for as long as the pass still has. Raises Failed when time is up."""
-        left = self.job.ends_at - self.tools.clock.boot() - MARGIN_S
         if pool not in self._pools:
             threads = THREADS.get(pool.partition(" ")[0], THREADS_PER_SERVER)
             self._pools[pool] = ThreadPoolExecutor(threads, thread_name_prefix=pool[:12])
-        running = asyncio.get_running_loop().run_in_executor(self._pools[pool], function, *args)
+        return await self._in_time(
+            asyncio.get_running_loop().run_in_executor(self._pools[pool], function, *args), limit_s
+        )
+
+    async def _in_time(self, waiting: Awaitable[T], limit_s: float = CALL_S) -> T:
+        left = self.job.ends_at - self.tools.clock.boot() - MARGIN_S
         try:
-            return await asyncio.wait_for(running, min(limit_s, max(left, 0.1)))
+            return await asyncio.wait_for(waiting, min(limit_s, max(left, 0.1)))
         except TimeoutError:
             raise Failed(Reason.TRANSIENT, "no answer within the time that this pass has") from None
 

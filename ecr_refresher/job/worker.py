@@ -15,7 +15,7 @@ import signal
 import threading
 import time
 from collections.abc import Callable
-from typing import NoReturn
+from typing import TYPE_CHECKING, NoReturn
 
 from .. import logs
 from ..core import wire
@@ -23,12 +23,15 @@ from ..core.model import Failure, witness_of
 from ..core.plan import Plan
 from . import own_registry, proxies
 from .clock import AwsClock, boot_time
-from .refresh import RefreshPass
+from .refresh import THREADS, RefreshPass, principals_expected
 from .tools import RealTools
+
+if TYPE_CHECKING:
+    from .crew import Crew
 
 ALARM_GRACE_S = 5.0
 DATA_MAX = 2 << 30  # a pass over 1,000 registries with 250 roles and 2,000 slots takes 0.7 GiB, 0.5 of it stacks
-STACK_MAX = 8 << 20
+STACK_MAX = 4 << 20
 PAUSE_SHARE = 1 / 5  # of the time that a pass has, for the one pause that spares a busy Airflow
 CLEANUP_GRACE_S = 90.0  # before a cleanup's limit nothing new is begun: one removal may take a minute
 EXIT_DONE, EXIT_SETTINGS, EXIT_ORPHANED = 0, 2, 3
@@ -145,8 +148,23 @@ def _resolve(tools: RealTools) -> tuple[Plan, dict[str, str], Failure | None]:
 
 def _refresh(job: wire.Job, plan: Plan, tools: RealTools, unresolved: Failure | None) -> None:
     began = time.monotonic()
-    asyncio.run(RefreshPass(job, plan, tools, unresolved).run())
+    asyncio.run(RefreshPass(job, plan, tools, unresolved, _crew(job, plan, tools)).run())
     logs.get().info("pass_finished", duration_s=round(time.monotonic() - began, 3))
+
+
+def _crew(job: wire.Job, plan: Plan, tools: RealTools) -> Crew | None:
+    """Children for a pass over very many principals; none where they would not be worth it, or can't be had."""
+    from . import crew
+
+    children = crew.children_for(principals_expected(job, plan))
+    if not children:
+        return None
+    logs.get().debug("crew_made", children=children)
+    try:
+        return crew.Crew(tools, plan.registries, children, fetches=THREADS["fetch"], proofs=THREADS["prove"])
+    except OSError as error:
+        logs.get().warning("no_crew", error=f"all is done by one process: {error.strerror}")
+        return None
 
 
 def _settings_witness(plan: Plan) -> str | None:

@@ -1,9 +1,12 @@
-"""100 registries over 10 roles and 4 regions: counts and memory. Time is measured by `make bench`."""
+"""Many registries: counts and memory. Time is measured by `make bench`."""
 
 from __future__ import annotations
 
+import base64
 import json
+import os
 
+from ecr_refresher.job.crew import WORTH_IT
 from tests.aws.many import REGIONS, REGISTRIES, ROLES, platform
 from tests.aws.world import secrets_of
 from tests.testbed.secret_hunt import Outputs, Secrets
@@ -32,3 +35,27 @@ def test_a_hundred_registries_cost_forty_fetches_and_ten_roles(secrets_seen: Sec
         assert max(first.cost.peak_mb, second.cost.peak_mb) <= MEMORY_MB
         secrets_seen.add(*secrets_of(world.ecr.book, world.ecr))
         outputs.keep("many.stderr", first.stderr + second.stderr)
+
+
+def test_so_many_roles_that_children_fetch_for_them_cost_two_calls_and_a_proof_each(
+    secrets_seen: Secrets, outputs: Outputs
+) -> None:
+    accounts = range(210987654300, 210987654300 + WORTH_IT + 6)
+    registries = [
+        {"host": f"{account}.dkr.ecr.us-east-1.amazonaws.com", "role_arn": f"arn:aws:iam::{account}:role/ecr-pull"}
+        for account in accounts
+    ]
+    with platform(registries, throttled=False) as world:
+        done = world.once("--strict", "--log-level", "debug")
+        assert done.exit_code == 0, done.stderr
+        assert ('"crew_made"' in done.stderr) is (len(os.sched_getaffinity(0)) > 1)
+        assert world.count("AssumeRole") == world.count("GetAuthorizationToken") == len(registries)
+        held = json.loads(world.config_file.read_text())["auths"]
+        passwords = {host: base64.b64decode(entry["auth"]).decode().partition(":")[2] for host, entry in held.items()}
+        # Whose token is whose: the stand-in has given each role keys of its own.
+        fetched_by = {host: (world.front.book.principal_of(p) or "").split("/")[0] for host, p in passwords.items()}
+        roles = {host: world.ecr.sts.who(access_key) for host, access_key in fetched_by.items()}
+        assert roles == {registry["host"]: registry["role_arn"] for registry in registries}
+        assert sorted(login.host for login in world.front.logins if login.verdict == "ok") == sorted(held)
+        secrets_seen.add(*secrets_of(world.ecr.book, world.ecr))
+        outputs.keep("roles.stderr", done.stderr)
