@@ -21,13 +21,13 @@ from botocore.credentials import Credentials
 
 from .. import __version__, logs
 from ..core import partitions
+from ..core.durations import written
 from ..core.model import Failed, Reason, Secret
 from ..core.plan import Principal, Refresh, Role
 from . import aws_errors
 from .assumed_roles import AssumedRoles, Keys
 from .aws_errors import Doing
 from .clock import AwsClock
-from .settings.values import written
 
 CONNECT_S, READ_S = 3.05, 10.0
 SESSION_NAME = "ecr-refresher"

@@ -14,6 +14,7 @@ from pydantic import GetCoreSchemaHandler, GetJsonSchemaHandler, SerializationIn
 from pydantic_core import CoreSchema, core_schema
 
 from ...core import ecr_host
+from ...core.durations import written
 from . import urls, values
 
 ANY_SCALAR = ["string", "number", "boolean"]
@@ -59,7 +60,7 @@ def duration(least_s: float, most_s: float = values.DURATION_MAX_S) -> Kind:
         "maximum": most_s,
         "examples": ["90s", "5m", "1h30m"],
     }
-    return Kind(values.duration(least_s, most_s), schema, lambda value, _: values.written(value))
+    return Kind(values.duration(least_s, most_s), schema, lambda value, _: written(value))
 
 
 def url(read: Callable[[object], str], *examples: str, schemes: str = "https?") -> Kind:

@@ -10,9 +10,10 @@ import re
 from collections.abc import Callable
 from typing import NamedTuple
 
+from ...core.durations import UNITS, written
+
 DURATION_MAX_S = 366 * 86400.0
 
-_UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
 _DURATION = re.compile(r"(?:\d+(?:\.\d+)?(?:d|h|ms|m|s))+", re.ASCII)
 _DURATION_PART = re.compile(r"(\d+(?:\.\d+)?)(d|h|ms|m|s)", re.ASCII)
 PERCENT_PATTERN = r"(?!0+(?:\.0+)?\s?%)(\d{1,2}(?:\.\d+)?)\s?%"  # more than nothing, less than all
@@ -103,7 +104,7 @@ def seconds(text: str) -> float:
         text += "s"
     if not _DURATION.fullmatch(text):
         raise ValueError("is no duration; write e.g. 90s, 5m, 1h30m or 1d")
-    return sum(float(amount) * _UNITS[unit] for amount, unit in _DURATION_PART.findall(text))
+    return sum(float(amount) * UNITS[unit] for amount, unit in _DURATION_PART.findall(text))
 
 
 def duration(least: float, most: float = DURATION_MAX_S) -> Callable[[object], float]:
@@ -116,14 +117,6 @@ def duration(least: float, most: float = DURATION_MAX_S) -> Callable[[object], f
         return read_s
 
     return read
-
-
-def written(duration_s: float) -> str:
-    """A duration as one writes it, in the largest unit that leaves no fraction."""
-    for unit in ("d", "h", "m", "s"):
-        if duration_s >= _UNITS[unit] and duration_s % _UNITS[unit] == 0:
-            return f"{duration_s / _UNITS[unit]:.0f}{unit}"
-    return f"{duration_s * 1000:.3f}".rstrip("0").rstrip(".") + "ms"
 
 
 def percent(value: object) -> float:

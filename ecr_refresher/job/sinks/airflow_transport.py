@@ -21,6 +21,7 @@ from ..secrets import describe
 from . import airflow_library
 from .airflow_answers import Answer
 
+USER_AGENT = f"ecr-refresher/{__version__}"
 ANSWER_MAX = 1 << 20  # bytes; a connection with a long description and extra has some thousands
 
 
@@ -37,7 +38,7 @@ class Transport:
         read_timeout_s: float,
         read_secret: Callable[[SecretRef], Secret],
     ) -> None:
-        ApiClient, Configuration = airflow_library.load()  # noqa: N806 - classes
+        RESTClientObject, Configuration = airflow_library.load()  # noqa: N806 - classes
         self.who = f"Airflow '{airflow.name}' at {_without_login(airflow.url)}"
         self._ca_file = airflow.ca_file
         self._wanted_headers = airflow.headers
@@ -53,21 +54,22 @@ class Transport:
         configuration.proxy = self._proxy  # set, not passed: the client's versions differ in reading the environment
         if self._proxy and (login := urlsplit(self._proxy).netloc.rpartition("@")[0]):
             configuration.proxy_headers = urllib3.make_headers(proxy_basic_auth=unquote(login))
-        self._client = ApiClient(configuration)
-        self._client.user_agent = f"ecr-refresher/{__version__}"
+        self._host = configuration.host
+        self._client = RESTClientObject(configuration)
 
     def request(
         self, method: str, path: str, body: dict[str, Any] | None = None, *, authorization: Secret | None = None
     ) -> Answer:
         """Send one request, once, and read its answer whatever the status. Raises Failed where none came."""
-        headers = {**self._proxys_headers(), "Accept": "application/json"}
+        headers = {**self._proxys_headers(), "Accept": "application/json", "User-Agent": USER_AGENT}
         if body is not None:
             headers["Content-Type"] = "application/json"
         if authorization is not None:
             headers["Authorization"] = authorization.reveal()
         with self._named_errors():
-            request = self._client.param_serialize(method, path, header_params=headers, body=body)
-            response = self._client.call_api(*request, _request_timeout=self._timeout).response
+            response = self._client.request(  # type: ignore[no-untyped-call]
+                method, self._host + path, headers=headers, body=body, _request_timeout=self._timeout
+            ).response
             try:
                 raw = response.read(ANSWER_MAX + 1, decode_content=True)
             finally:
@@ -80,7 +82,7 @@ class Transport:
             response.status,
             _json(raw),
             page="html" in response.headers.get("Content-Type", "").lower() or raw.lstrip()[:1] == b"<",
-            redirects_to=_origin(urljoin(request[1], location)) if location else None,
+            redirects_to=_origin(urljoin(self._host + path, location)) if location else None,
         )
 
     def _proxys_headers(self) -> dict[str, str]:
@@ -99,7 +101,7 @@ class Transport:
 
     def close(self) -> None:
         """Close the connections that wait for further use."""
-        self._client.rest_client.pool_manager.clear()
+        self._client.pool_manager.clear()
 
     @contextlib.contextmanager
     def _named_errors(self) -> Iterator[None]:

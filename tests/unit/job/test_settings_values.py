@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from ecr_refresher.core.durations import written
 from ecr_refresher.job.settings import urls, values
 
 
@@ -31,7 +32,7 @@ def test_a_duration_has_units_or_is_seconds(text: str, duration_s: float) -> Non
 @given(st.integers(1, 10**9))
 def test_a_duration_survives_being_written_and_read(milliseconds: int) -> None:
     duration_s = milliseconds / 1000
-    assert values.seconds(values.written(duration_s)) == pytest.approx(duration_s, rel=1e-5)
+    assert values.seconds(written(duration_s)) == pytest.approx(duration_s, rel=1e-5)
 
 
 @given(st.text(max_size=12))
