@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     import argparse
     from collections.abc import Callable, Sequence
 
+    from . import plain_run
     from .core import wire
 
 EXIT_DONE, EXIT_FAILED, EXIT_USAGE = 0, 1, 2
@@ -22,16 +23,25 @@ def main(argv: Sequence[str] | None = None) -> int:
     _dump_no_core()
     if words == [WORKER]:
         return _worker()
-    from . import options
-
-    given = options.parse(words)
     try:
-        return _COMMANDS[given.command](given)
+        return _do(words)
     except KeyboardInterrupt:
         return 130
     except BrokenPipeError:  # `| head` has seen enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
         return EXIT_FAILED
+
+
+def _do(words: list[str]) -> int:
+    from . import plain_run
+
+    plain = plain_run.parse(words)
+    if plain is not None:
+        return _run(plain)
+    from . import options
+
+    given = options.parse(words)
+    return _COMMANDS[given.command](given)
 
 
 def _worker() -> int:
@@ -45,11 +55,15 @@ def _worker() -> int:
         return _end(EXIT_FAILED)
 
 
-def _run(given: argparse.Namespace) -> int:
-    from .daemon import supervisor
+def _run(given: argparse.Namespace | plain_run.Given) -> int:
+    from .daemon import spawn
 
     # -P: the directory that the daemon happens to be started in is no place to import from.
-    return supervisor.run(_source(given), [sys.executable, "-P", "-m", "ecr_refresher", WORKER], os.environ)
+    worker = [sys.executable, "-P", "-m", "ecr_refresher", WORKER]
+    first = spawn.start_early(worker, os.environ)
+    from .daemon import supervisor
+
+    return supervisor.run(_source(given), worker, os.environ, first)
 
 
 def _once(given: argparse.Namespace) -> int:
@@ -134,7 +148,7 @@ _COMMANDS = {
 }
 
 
-def _source(given: argparse.Namespace) -> wire.Load:
+def _source(given: argparse.Namespace | plain_run.Given) -> wire.Load:
     """Where the settings come from, for the commands that read them."""
     from .core import wire
 

@@ -6,6 +6,7 @@ import argparse
 import re
 
 from . import __version__
+from .plain_run import FORMATS, LEVELS
 
 PROG = "ecr-refresher"
 
@@ -69,8 +70,8 @@ def _command(commands: _Commands[argparse.ArgumentParser], name: str, text: str,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     command.add_argument("--config", metavar="FILE", help="settings in YAML (default: $ECR_REFRESHER_CONFIG, or none)")
-    command.add_argument("--log-level", choices=["debug", "info", "warning", "error"], help="default: info")
-    command.add_argument("--log-format", choices=["json", "console"], help="default: json")
+    command.add_argument("--log-level", choices=LEVELS, help="default: info")
+    command.add_argument("--log-format", choices=FORMATS, help="default: json")
     return command
 
 

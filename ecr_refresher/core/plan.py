@@ -230,6 +230,8 @@ class Server:
 
 @dataclass(frozen=True, slots=True)
 class Log:
+    """What is logged, and for whom."""
+
     level: str = "info"
     format: str = "json"
 

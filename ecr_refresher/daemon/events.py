@@ -49,6 +49,8 @@ Event = Turn | Reported | Exited | Asked
 
 @dataclass(frozen=True, slots=True)
 class Start:
+    """Have a worker do this job."""
+
     job: wire.Job
 
 
@@ -61,6 +63,8 @@ class Kill:
 
 @dataclass(frozen=True, slots=True)
 class Exit:
+    """End the daemon with this status."""
+
     code: int
     settings_errors: tuple[str, ...] = ()  # told to people, who are there at the start
 

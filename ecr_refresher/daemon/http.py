@@ -1,99 +1,36 @@
-"""Probes, metrics and status over HTTP, in a thread of its own. Read-only; no handler does I/O or holds a secret.
+"""The server of probes, metrics and status: one thread, one selector, and bounds on all that a client could stretch.
 
-asyncio's server, with bounds on everything that a bad client could stretch: connections, bytes of a head, time. The
-loop that decides publishes its state by one assignment; everything is computed from that at the moment of asking.
+It is made on sockets, since asyncio, which would do as well, is 6 of the daemon's 16 MB for some requests a minute.
 """
 
 from __future__ import annotations
 
-import asyncio
-import contextlib
-import json
-import ssl
+import errno
+import selectors
+import socket
 import threading
-from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Any
+import time
+from collections.abc import Callable, Sequence
+from math import inf
+from typing import TYPE_CHECKING
 
 from ..core.plan import Server
-from . import metrics, status_page, view
-from .state import State, next_boot
+from .connection import Connection
+from .listening import certificate, listen
+from .pages import Pages
+from .streams import Plain, Tls, Waits
 
-HEAD_MAX = 8192
+if TYPE_CHECKING:
+    import ssl
+
 CONNECTIONS_MAX = 64
 CONNECTIONS_BURST = 256  # for as long as GRACE_S: a probe among a flood shall have the time to say what it wants
 GRACE_S = 0.5
-REQUEST_S = 5.0  # for one head to arrive, and for one answer to be taken
 STOP_S = 1.0
-IDLE_S = 75.0  # between two requests of a connection that is kept: longer than a scrape interval
+SHORT_S = 1.0  # no more connections are taken for so long where the system has no more descriptors or memory
+_SHORT = {errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM}
 
 Clock = Callable[[], float]
-_REASONS = {200: "OK", 400: "Bad Request", 404: "Not Found", 405: "Method Not Allowed", 503: "Service Unavailable"}
-_PLAIN = "text/plain; charset=utf-8"
-_PAGE_HEADERS = (f"Content-Security-Policy: {status_page.POLICY}", "Referrer-Policy: no-referrer")
-
-
-@dataclass(frozen=True, slots=True)
-class Answer:
-    status: int
-    content_type: str
-    body: bytes
-    headers: tuple[str, ...] = ()
-
-
-class Pages:
-    """Answers by path. The metrics' text is kept until something has changed, or will have by itself."""
-
-    def __init__(self, state: State, now: Clock, mono: Clock) -> None:
-        self._state = state
-        self._now = now
-        self._mono = mono
-        self._texts: dict[bool, tuple[State, float, bytes]] = {}
-
-    def publish(self, state: State) -> None:
-        """Take over a new state; called from the loop's thread, one assignment and no lock."""
-        self._state = state
-
-    def answer(self, method: str, target: str, accept: str) -> Answer:
-        path, _, query = target.partition("?")
-        pages: dict[str, Callable[[], Answer]] = {
-            "/livez": lambda: self._probe(view.livez, self._mono, query),
-            "/healthz": lambda: self._probe(view.livez, self._mono, query),
-            "/readyz": lambda: self._probe(view.readyz, self._now, query),
-            "/startupz": lambda: self._probe(view.startupz, self._now, query),
-            "/metrics": lambda: self._metrics(accept),
-            "/status": self._status,
-            "/": self._page,
-        }
-        if path not in pages:
-            return Answer(404, _PLAIN, b"not found; there are / /livez /readyz /startupz /metrics /status\n")
-        if method not in ("GET", "HEAD"):
-            return Answer(405, _PLAIN, b"only GET and HEAD\n", ("Allow: GET, HEAD",))
-        return pages[path]()
-
-    def _probe(self, probe: Callable[[State, float], view.Probe], clock: Clock, query: str) -> Answer:
-        found = probe(self._state, clock())
-        verbose = any(part.partition("=")[0] == "verbose" for part in query.split("&"))
-        text = found.verbose() if verbose else ("ok\n" if found.ok else "failed\n")
-        return Answer(200 if found.ok else 503, _PLAIN, text.encode())
-
-    def _metrics(self, accept: str) -> Answer:
-        wanted = "application/openmetrics-text" in accept
-        state, now = self._state, self._now()
-        kept = self._texts.get(wanted)
-        if kept is None or kept[0] is not state or now >= kept[1]:
-            kept = (state, next_boot(state), metrics.render(state, now, as_openmetrics=wanted))
-            self._texts[wanted] = kept
-        return Answer(200, metrics.OPENMETRICS if wanted else metrics.TEXT, kept[2])
-
-    def _status(self) -> Answer:
-        return Answer(200, "application/json", json.dumps(self._view(), indent=2).encode() + b"\n")
-
-    def _page(self) -> Answer:
-        return Answer(200, "text/html; charset=utf-8", status_page.render(self._view()), _PAGE_HEADERS)
-
-    def _view(self) -> dict[str, Any]:
-        return view.status(self._state, self._now(), self._mono())
 
 
 class HttpServer:
@@ -102,114 +39,139 @@ class HttpServer:
     def __init__(self, pages: Pages, server: Server) -> None:
         self._pages = pages
         self.settings = server
-        self._loop = asyncio.new_event_loop()
-        self._thread = threading.Thread(target=self._loop.run_forever, name="http", daemon=True)
-        self._server: asyncio.Server | None = None
-        # Since when each is quiet; the one that has been so for longest stands first.
-        self._open: dict[asyncio.StreamWriter, float] = {}
         self.port = 0
+        self._thread: threading.Thread | None = None
+        self._end: socket.socket | None = None
 
     def start(self) -> None:
         """Bind and serve. Raises OSError where the port is taken or the certificate can't be read."""
-        try:
-            self._server = self._loop.run_until_complete(self._listen(self.settings))
-        except BaseException:
-            self._loop.close()
-            raise
-        self.port = self._server.sockets[0].getsockname()[1]
+        settings = self.settings
+        context = None if settings.tls_cert is None else certificate(settings.tls_cert, settings.tls_key)
+        listeners = listen(settings.host, settings.port)
+        self.port = listeners[0].getsockname()[1]
+        self._end, end = socket.socketpair()
+        reception = Reception(self._pages, listeners, end, context)
+        self._thread = threading.Thread(target=reception.serve, name="http", daemon=True)
         self._thread.start()
-
-    async def _listen(self, settings: Server) -> asyncio.Server:
-        context: ssl.SSLContext | None = None
-        if settings.tls_cert is not None:
-            context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
-            context.load_cert_chain(settings.tls_cert, settings.tls_key)
-        return await asyncio.start_server(
-            self._connected,
-            settings.host,
-            settings.port,
-            ssl=context,
-            ssl_handshake_timeout=None if context is None else REQUEST_S,
-            ssl_shutdown_timeout=None if context is None else REQUEST_S,
-            limit=HEAD_MAX,
-            backlog=CONNECTIONS_MAX,
-        )
 
     def stop(self) -> None:
         """Free the port and cut what is open: a thread that runs on would meet an interpreter in dissolution."""
-        server, self._server = self._server, None
-        if server is None:
-            return
-        asyncio.run_coroutine_threadsafe(self._cut(server), self._loop)
-        self._thread.join(STOP_S)
-        if not self._thread.is_alive():
-            self._loop.close()
+        if self._thread is not None and self._end is not None:
+            self._end.close()
+            self._thread.join(STOP_S)
+            self._thread = None
 
-    async def _cut(self, server: asyncio.Server) -> None:
-        server.close()
-        latest = self._loop.time() + STOP_S / 2
-        while (others := asyncio.all_tasks() - {asyncio.current_task()}) and self._loop.time() < latest:
-            for writer in self._open:
-                writer.transport.abort()
-            await asyncio.wait(others, timeout=STOP_S / 10, return_when=asyncio.FIRST_COMPLETED)
-        self._loop.stop()
 
-    async def _connected(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        self._make_room()
-        self._open[writer] = self._loop.time()
+class Reception:
+    """Takes connections, and lets each go on when it can; ends when the other side of `end` is closed."""
+
+    def __init__(
+        self,
+        pages: Pages,
+        listeners: Sequence[socket.socket],
+        end: socket.socket,
+        context: ssl.SSLContext | None,
+        now: Clock = time.monotonic,
+    ) -> None:
+        self._pages, self._listeners, self._end, self._context, self._now = pages, listeners, end, context, now
+        self._selector = selectors.DefaultSelector()
+        self._open: dict[Connection, None] = {}  # the one that has been quiet for longest stands first
+        self._again: set[Connection] = set()  # those that could go on at once
+        self._listens_from = -inf  # later than now: the system was short of something
+
+    def serve(self) -> None:
+        """Serve until told to end, then close everything."""
+        self._selector.register(self._end, selectors.EVENT_READ)
+        self._listen()
+        while self._turn():
+            pass
+        for connection in tuple(self._open):
+            self._drop(connection)
+        self._selector.close()
+        for sock in (*self._listeners, self._end):
+            sock.close()
+
+    def _turn(self) -> bool:
+        ready = [key for key, _ in self._selector.select(self._patience_s())]
+        going, self._again = self._again, set()
+        for key in ready:
+            if key.fileobj is self._end:
+                return False
+            if isinstance(key.data, Connection):
+                going.add(key.data)
+            else:
+                self._accept(key.data)
+        for connection in going & self._open.keys():
+            self._go_on(connection)
+        now = self._now()
+        for connection in [connection for connection in self._open if connection.ends_at <= now]:
+            self._drop(connection)
+        if -inf < self._listens_from <= now:
+            self._listen()
+        return True
+
+    def _patience_s(self) -> float | None:
+        """How long the thread may sleep; None while nobody is there."""
+        if self._again:
+            return 0.0
+        moments = [connection.ends_at for connection in self._open]
+        if self._listens_from > -inf:
+            moments.append(self._listens_from)
+        return max(0.0, min(moments) - self._now()) if moments else None
+
+    def _listen(self) -> None:
+        self._listens_from = -inf
+        for listener in self._listeners:
+            self._selector.register(listener, selectors.EVENT_READ, listener)
+
+    def _accept(self, listener: socket.socket) -> None:
         try:
-            await self._serve(reader, writer)
-        except (OSError, TimeoutError, ValueError, asyncio.IncompleteReadError, asyncio.LimitOverrunError):
-            pass  # a client that stops, stalls or talks nonsense is just let go
-        finally:
-            writer.transport.abort() if writer.transport.get_write_buffer_size() else writer.close()
-            with contextlib.suppress(OSError):
-                await writer.wait_closed()  # TLS waits for the other side's farewell
-            self._open.pop(writer, None)
+            sock, _ = listener.accept()
+        except OSError as error:
+            if error.errno in _SHORT and self._listens_from == -inf:  # it would be told of them again and again
+                self._listens_from = self._now() + SHORT_S
+                for each in self._listeners:
+                    self._selector.unregister(each)
+            return
+        self._make_room()
+        try:
+            stream = Plain(sock) if self._context is None else Tls(sock, self._context)
+        except OSError:  # it has left already
+            sock.close()
+            return
+        connection = Connection(stream, self._pages, self._now)
+        self._open[connection] = None
+        self._selector.register(stream.sock, connection.events, connection)
+        self._again.add(connection)
 
     def _make_room(self) -> None:
         """Whoever comes is answered: who has been quiet for longest has to go, but not before he could speak."""
         if len(self._open) < CONNECTIONS_MAX:
             return
-        quietest, since = next(iter(self._open.items()))
-        if len(self._open) >= CONNECTIONS_BURST or self._loop.time() - since > GRACE_S:
-            del self._open[quietest]
-            quietest.transport.abort()
+        quietest = next(iter(self._open))
+        if len(self._open) >= CONNECTIONS_BURST or self._now() - quietest.quiet_since > GRACE_S:
+            self._drop(quietest)
 
-    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        wait_s, keep = REQUEST_S, True
-        while keep:
-            first = await asyncio.wait_for(reader.readexactly(1), wait_s)
-            head = first + await asyncio.wait_for(reader.readuntil(b"\r\n\r\n"), REQUEST_S)
-            self._open.pop(writer, None)
-            self._open[writer] = self._loop.time()
-            method, answer, keep = self._read(head)
-            writer.write(_http(answer, keep=keep, body=method != "HEAD"))
-            await asyncio.wait_for(writer.drain(), REQUEST_S)
-            wait_s = IDLE_S
+    def _go_on(self, connection: Connection) -> None:
+        before = connection.quiet_since
+        try:
+            connection.go_on()
+        except Waits as waits:
+            events = selectors.EVENT_WRITE if waits.writable else selectors.EVENT_READ
+            if events != connection.events:
+                connection.events = events
+                self._selector.modify(connection.stream.sock, events, connection)
+        except (OSError, EOFError, ValueError):  # one that stops, stalls or talks nonsense is just let go
+            self._drop(connection)
+            return
+        else:
+            self._again.add(connection)
+        if connection.quiet_since != before:
+            del self._open[connection]
+            self._open[connection] = None
 
-    def _read(self, head: bytes) -> tuple[str, Answer, bool]:
-        lines = head.decode("latin-1").split("\r\n")
-        words = lines[0].split(" ")
-        if len(words) != 3 or not words[2].startswith("HTTP/1.") or not words[1].startswith("/"):
-            return "GET", Answer(400, _PLAIN, b"not HTTP/1\n"), False
-        headers = {
-            name.strip().lower(): value.strip() for name, _, value in (line.partition(":") for line in lines[1:])
-        }
-        answer = self._pages.answer(words[0], words[1], headers.get("accept", ""))
-        has_body = headers.get("content-length", "0") != "0" or "transfer-encoding" in headers
-        keep = words[2] == "HTTP/1.1" and headers.get("connection", "").lower() != "close" and not has_body
-        return words[0], answer, keep
-
-
-def _http(answer: Answer, *, keep: bool, body: bool) -> bytes:
-    head = [
-        f"HTTP/1.1 {answer.status} {_REASONS[answer.status]}",
-        f"Content-Type: {answer.content_type}",
-        f"Content-Length: {len(answer.body)}",
-        "Cache-Control: no-store",
-        "X-Content-Type-Options: nosniff",
-        f"Connection: {'keep-alive' if keep else 'close'}",
-        *answer.headers,
-    ]
-    return "\r\n".join([*head, "", ""]).encode("latin-1") + (answer.body if body else b"")
+    def _drop(self, connection: Connection) -> None:
+        del self._open[connection]
+        self._again.discard(connection)
+        self._selector.unregister(connection.stream.sock)
+        connection.stream.close()

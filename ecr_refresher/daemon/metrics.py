@@ -2,43 +2,34 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable
 from math import nan
-
-from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, SummaryMetricFamily
-from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
-from prometheus_client.metrics_core import Metric
-from prometheus_client.openmetrics import exposition as openmetrics
+from typing import TYPE_CHECKING
 
 from .. import __version__
 from ..core.model import Reason
+from . import exposition
 from .cleaning import Cleaning
+from .exposition import OPENMETRICS, TEXT, Counter, Gauge, Summary
 from .state import PrincipalState, State, holds
 from .view import token_expiry, token_renewal
 
-TEXT, OPENMETRICS = CONTENT_TYPE_LATEST, openmetrics.CONTENT_TYPE_LATEST
+if TYPE_CHECKING:
+    from prometheus_client.metrics_core import Metric
+
+__all__ = ["OPENMETRICS", "TEXT", "families", "render"]
 
 CLEANUP_FAILS = ("container", "image", "build_cache", "engine", "disk", "state_file", "events", "cleanup")
 
 
-class Scrape:
-    """What prometheus_client wants of a registry: its families, computed for one moment."""
-
-    def __init__(self, state: State, now: float) -> None:
-        self._state, self._now = state, now
-
-    def collect(self) -> Iterator[Metric]:
-        yield from families(self._state, self._now)
-
-
 def render(state: State, now: float, *, as_openmetrics: bool = False) -> bytes:
     """The text that is scraped; without `_created` series, since the families carry none."""
-    write: Callable[..., bytes] = openmetrics.generate_latest if as_openmetrics else generate_latest
-    return write(Scrape(state, now))
+    write = exposition.as_openmetrics if as_openmetrics else exposition.text
+    return write(families(state, now))
 
 
 def families(state: State, now: float) -> Iterable[Metric]:
-    build = GaugeMetricFamily("ecr_refresher_build_info", "The version that runs.", labels=["version"])
+    build = Gauge("ecr_refresher_build_info", "The version that runs.", labels=["version"])
     build.add_metric([__version__], 1)
     yield build
     yield from _of_registries(state)
@@ -51,15 +42,13 @@ def families(state: State, now: float) -> Iterable[Metric]:
 def _of_registries(state: State) -> Iterable[Metric]:
     p = "ecr_refresher_"
     label = ["registry"]
-    expiry = GaugeMetricFamily(f"{p}token_expiration_timestamp_seconds", "When the newest token ends.", labels=label)
-    renewal = GaugeMetricFamily(f"{p}token_renewal_timestamp_seconds", "When it is due for renewal.", labels=label)
-    attempts = CounterMetricFamily(f"{p}refresh_attempts", "Calls for a token.", labels=label)
-    failures = CounterMetricFamily(f"{p}refresh_failures", "Calls for a token that failed.", labels=[*label, "reason"])
-    duration = SummaryMetricFamily(f"{p}refresh_duration_seconds", "Time that calls for a token took.", labels=label)
-    success = GaugeMetricFamily(
-        f"{p}last_refresh_success_timestamp_seconds", "When a token was last fetched.", labels=label
-    )
-    proofs = CounterMetricFamily(
+    expiry = Gauge(f"{p}token_expiration_timestamp_seconds", "When the newest token ends.", labels=label)
+    renewal = Gauge(f"{p}token_renewal_timestamp_seconds", "When it is due for renewal.", labels=label)
+    attempts = Counter(f"{p}refresh_attempts", "Calls for a token.", labels=label)
+    failures = Counter(f"{p}refresh_failures", "Calls for a token that failed.", labels=[*label, "reason"])
+    duration = Summary(f"{p}refresh_duration_seconds", "Time that calls for a token took.", labels=label)
+    success = Gauge(f"{p}last_refresh_success_timestamp_seconds", "When a token was last fetched.", labels=label)
+    proofs = Counter(
         f"{p}proof_failures",
         "Tries of a new token that raised a doubt; they warn, and block nothing.",
         labels=[*label, "by"],
@@ -83,18 +72,16 @@ def _of_registries(state: State) -> Iterable[Metric]:
 def _of_slots(state: State, now: float) -> Iterable[Metric]:
     p = "ecr_refresher_"
     label = ["registry", "sink"]
-    attempts = CounterMetricFamily(f"{p}delivery_attempts", "Credentials brought to a slot.", labels=label)
-    failures = CounterMetricFamily(f"{p}delivery_failures", "Deliveries that failed.", labels=[*label, "reason"])
-    skipped = CounterMetricFamily(f"{p}delivery_skipped", "Deliveries that somebody else had made.", labels=label)
-    duration = SummaryMetricFamily(f"{p}delivery_duration_seconds", "Time that deliveries took.", labels=label)
-    until = GaugeMetricFamily(
+    attempts = Counter(f"{p}delivery_attempts", "Credentials brought to a slot.", labels=label)
+    failures = Counter(f"{p}delivery_failures", "Deliveries that failed.", labels=[*label, "reason"])
+    skipped = Counter(f"{p}delivery_skipped", "Deliveries that somebody else had made.", labels=label)
+    duration = Summary(f"{p}delivery_duration_seconds", "Time that deliveries took.", labels=label)
+    until = Gauge(
         f"{p}delivered_token_expiration_timestamp_seconds", "Until when the slot holds; 0: nothing known.", labels=label
     )
-    is_ready = GaugeMetricFamily(f"{p}sink_ready", "1 while the slot holds an unexpired credential.", labels=label)
-    repaired = CounterMetricFamily(
-        f"{p}drift_repaired", "Repairs of what somebody else removed or spoiled.", labels=label
-    )
-    distinct = CounterMetricFamily(f"{p}distinct_tokens", "Different tokens pushed into Airflow.", labels=["sink"])
+    is_ready = Gauge(f"{p}sink_ready", "1 while the slot holds an unexpired credential.", labels=label)
+    repaired = Counter(f"{p}drift_repaired", "Repairs of what somebody else removed or spoiled.", labels=label)
+    distinct = Counter(f"{p}distinct_tokens", "Different tokens pushed into Airflow.", labels=["sink"])
     for slot in state.plan.slots() if state.plan else ():
         names = [slot.registry, slot.sink]
         known, tally = state.slots[slot.id], state.tallies[slot.id]
@@ -114,16 +101,16 @@ def _of_slots(state: State, now: float) -> Iterable[Metric]:
 
 def _of_process(state: State) -> Iterable[Metric]:
     p = "ecr_refresher_"
-    yield GaugeMetricFamily(
+    yield Gauge(
         f"{p}loop_last_iteration_timestamp_seconds", "When the loop last turned.", state.aws_time(state.turned_boot)
     )
     skew = nan if state.skew is None else state.skew
-    yield GaugeMetricFamily(f"{p}clock_skew_seconds", "Local clock minus AWS's; NaN until measured.", skew)
-    reloads = CounterMetricFamily(f"{p}config_reloads", "Reloads of the settings.", labels=["result"])
+    yield Gauge(f"{p}clock_skew_seconds", "Local clock minus AWS's; NaN until measured.", skew)
+    reloads = Counter(f"{p}config_reloads", "Reloads of the settings.", labels=["result"])
     reloads.add_metric(["success"], state.reloads_ok)
     reloads.add_metric(["failure"], state.reloads_failed)
     yield reloads
-    yield GaugeMetricFamily(
+    yield Gauge(
         f"{p}config_last_reload_successful",
         "1 if the last reload was good, or none was asked for.",
         float(state.last_reload_ok),
@@ -134,35 +121,29 @@ def _of_cleanup(cleaning: Cleaning) -> Iterable[Metric]:
     p = "ecr_refresher_cleanup_"
     for what in ("container", "image"):
         removed = cleaning.removed.get(what, 0)
-        yield CounterMetricFamily(f"{p}{what}s_removed", f"{what.capitalize()}s that were removed.", removed)
-    yield CounterMetricFamily(f"{p}freed_bytes", "Bytes of what was removed; shared layers stay.", cleaning.freed)
-    failures = CounterMetricFamily(f"{p}failures", "What a cleanup could not do.", labels=["what", "reason"])
+        yield Counter(f"{p}{what}s_removed", f"{what.capitalize()}s that were removed.", removed)
+    yield Counter(f"{p}freed_bytes", "Bytes of what was removed; shared layers stay.", cleaning.freed)
+    failures = Counter(f"{p}failures", "What a cleanup could not do.", labels=["what", "reason"])
     for what in CLEANUP_FAILS:
         for reason in Reason:
             failures.add_metric([what, reason], cleaning.failures.get((what, reason), 0))
     yield failures
-    yield GaugeMetricFamily(f"{p}listening", "1 while the engine's events are heard.", float(cleaning.hears))
-    yield GaugeMetricFamily(
-        f"{p}last_run_timestamp_seconds", "When the last cleanup ended; 0: none yet.", cleaning.last.at or 0.0
-    )
-    yield GaugeMetricFamily(
-        f"{p}last_success_timestamp_seconds", "When one last came to its end.", cleaning.last_success_at or 0.0
-    )
+    yield Gauge(f"{p}listening", "1 while the engine's events are heard.", float(cleaning.hears))
+    yield Gauge(f"{p}last_run_timestamp_seconds", "When the last cleanup ended; 0: none yet.", cleaning.last.at or 0.0)
+    yield Gauge(f"{p}last_success_timestamp_seconds", "When one last came to its end.", cleaning.last_success_at or 0.0)
     swept = cleaning.last.swept
     if swept is None:
         return
-    yield GaugeMetricFamily(f"{p}last_duration_seconds", "How long the last cleanup took.", swept.duration_s)
+    yield Gauge(f"{p}last_duration_seconds", "How long the last cleanup took.", swept.duration_s)
     if swept.disk_used is not None and swept.disk_total:
         share = swept.disk_used / swept.disk_total
-        yield GaugeMetricFamily(f"{p}disk_used_bytes", "Bytes in use on the engine's disk.", swept.disk_used)
-        yield GaugeMetricFamily(f"{p}disk_used_ratio", "How full that disk is: 0 to 1.", share)
+        yield Gauge(f"{p}disk_used_bytes", "Bytes in use on the engine's disk.", swept.disk_used)
+        yield Gauge(f"{p}disk_used_ratio", "How full that disk is: 0 to 1.", share)
     if swept.image_bytes is not None:
         text = "Bytes of all images; shared layers count once where that matters, else this is an upper bound."
-        yield GaugeMetricFamily(f"{p}image_bytes", text, swept.image_bytes)
-    protected = GaugeMetricFamily(f"{p}images_protected", "Images that stayed, by why.", labels=["reason"])
+        yield Gauge(f"{p}image_bytes", text, swept.image_bytes)
+    protected = Gauge(f"{p}images_protected", "Images that stayed, by why.", labels=["reason"])
     for why, count in sorted(swept.protected.items()):
         protected.add_metric([why], count)
     yield protected
-    yield GaugeMetricFamily(
-        f"{p}mark_exceeded", "1 if a mark is still exceeded, and nothing more may go.", float(swept.short)
-    )
+    yield Gauge(f"{p}mark_exceeded", "1 if a mark is still exceeded, and nothing more may go.", float(swept.short))

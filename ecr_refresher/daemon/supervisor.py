@@ -15,16 +15,15 @@ from ..core import wire
 from ..core.model import witness_of
 from ..core.plan import Plan
 from . import events
-from .http import HttpServer, Pages
+from .http import HttpServer
+from .pages import Pages
+from .spawn import Early
 from .state import next_boot, started
 from .step import initial, step
-from .systemd import Notifier, without_notifications
+from .systemd import Notifier
 from .workers import Overflow, Worker, reap
 
 EXIT_FAILED = 1
-# glibc gives threads heaps of their own, up to 16 on two cores, and a worker has a hundred short-lived threads: with
-# two, a pass over 1,000 registries peaked at 113 MB instead of 223 (mallopt(3), M_ARENA_MAX; other libcs ignore it).
-_FEW_ARENAS = {"MALLOC_ARENA_MAX": "2"}
 _ASKED = {
     signal.SIGTERM: events.Asked("stop"),
     signal.SIGINT: events.Asked("stop"),
@@ -38,18 +37,21 @@ def boot_time() -> float:
     return time.clock_gettime(time.CLOCK_BOOTTIME)
 
 
-def run(load: wire.Load, worker_argv: Sequence[str], environ: Mapping[str, str]) -> int:
-    """Run the daemon until it is told to end; returns its exit status."""
-    logs.configure(load.log_level or "info", load.log_format or "json")
-    return Supervisor(load, worker_argv, environ).run()
+def run(load: wire.Load, worker_argv: Sequence[str], environ: Mapping[str, str], early: Early | None = None) -> int:
+    """Run the daemon until it is told to end; returns its exit status. `early` is to do the first job."""
+    logs.configure(load.log_level or "info", load.log_format or "json", resident=True)
+    return Supervisor(load, worker_argv, environ, early).run()
 
 
 class Supervisor:
     """Feeds events to the step, and carries out what it says."""
 
-    def __init__(self, load: wire.Load, worker_argv: Sequence[str], environ: Mapping[str, str]) -> None:
+    def __init__(
+        self, load: wire.Load, worker_argv: Sequence[str], environ: Mapping[str, str], early: Early | None = None
+    ) -> None:
         self._argv = list(worker_argv)
-        self._environ = {**_FEW_ARENAS, **without_notifications(environ)}
+        self._environ = environ
+        self._early = early
         self._state = initial(int.from_bytes(os.urandom(6)), load, boot_time(), time.time(), time.monotonic())
         self._pages = Pages(self._state, boot_time, time.monotonic)
         self._notifier = Notifier(environ, os.getpid())
@@ -172,14 +174,15 @@ class Supervisor:
     def _start(self, job: wire.Job) -> None:
         key = None if job.kind == "pass" else job.id
         try:
-            worker = self._workers[key] = Worker(self._argv, self._environ, job)
+            early, self._early = self._early, None
+            worker = self._workers[key] = Worker(self._argv, self._environ, job, early)
         except OSError as error:  # no memory, no processes: tried again like any failed pass
             self._apply(events.Exited(f"it could not be started: {error.strerror}", key))
             return
         self._selector.register(worker.lines, selectors.EVENT_READ, key)
 
     def _adopt(self, plan: Plan, *, first: bool) -> None:
-        logs.configure(plan.log.level, plan.log.format)
+        logs.configure(plan.log.level, plan.log.format, resident=True)
         if not first:
             if self._server is not None and self._server.settings != plan.server:
                 logs.get().warning("restart_needed", error="'server' has changed, and is bound once: restart to apply")

@@ -44,10 +44,3 @@ class Notifier:
                 sock.sendto(message.encode(), self._address)
         except OSError:
             return  # a manager that has gone away must not end the daemon
-
-
-def without_notifications(environ: Mapping[str, str]) -> dict[str, str]:
-    """The environment for children: what they say must not be taken for the daemon's word."""
-    return {
-        name: value for name, value in environ.items() if name not in ("NOTIFY_SOCKET", "WATCHDOG_USEC", "WATCHDOG_PID")
-    }

@@ -5,9 +5,10 @@ from __future__ import annotations
 import contextlib
 import os
 import signal
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from ..core import wire
+from .spawn import Early, start
 
 TOTAL_MAX = 16 << 20  # bytes that one pass may report; a pass over 1,000 slots reports 0.5 MB
 READ_SIZE = 65536  # what a pipe holds
@@ -21,30 +22,28 @@ class Overflow(Exception):
 class Worker:
     """One child, the leader of its own process group."""
 
-    def __init__(self, argv: list[str], environ: Mapping[str, str], job: wire.Job) -> None:
-        # A memfd, since a job of 1,000 slots is larger than a pipe holds, and writing would wait for the reader.
-        job_fd = os.memfd_create("job", os.MFD_CLOEXEC)
-        lines, child_end = os.pipe2(os.O_CLOEXEC)
-        try:
-            text = wire.dump_job(job)
-            while text:
-                text = text[os.write(job_fd, text) :]
-            os.lseek(job_fd, 0, os.SEEK_SET)
-            self.pid = os.posix_spawn(
-                argv[0],
-                argv,
-                environ,
-                file_actions=[(os.POSIX_SPAWN_DUP2, job_fd, 0), (os.POSIX_SPAWN_DUP2, child_end, 1)],
-                setpgroup=0,
-                setsigmask=(),
-                setsigdef=(signal.SIGPIPE, signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGUSR1),
-            )
-        except BaseException:
-            os.close(lines)
-            raise
-        finally:
-            os.close(job_fd)
-            os.close(child_end)
+    def __init__(
+        self, argv: Sequence[str], environ: Mapping[str, str], job: wire.Job, early: Early | None = None
+    ) -> None:
+        """Start it, or give the job to one that has been started `early`. Raises OSError."""
+        text = wire.dump_job(job)
+        if early is not None:
+            self.pid, lines = early.pid, early.lines
+            try:
+                early.give(text)
+            except OSError:  # it has died meanwhile
+                os.close(lines)
+                raise
+        else:
+            # A memfd, since a job of 1,000 slots is larger than a pipe holds, and writing would wait for the reader.
+            job_fd = os.memfd_create("job", os.MFD_CLOEXEC)
+            try:
+                while text:
+                    text = text[os.write(job_fd, text) :]
+                os.lseek(job_fd, 0, os.SEEK_SET)
+                self.pid, lines = start(argv, environ, job_fd)
+            finally:
+                os.close(job_fd)
         os.set_blocking(lines, False)
         self.lines = lines
         self._rest = b""

@@ -33,6 +33,8 @@ _reading = threading.Lock()
 
 @dataclass(frozen=True, slots=True)
 class _Answer:
+    """What a registry said to one request."""
+
     status: int
     asks_for: str  # WWW-Authenticate
     body: bytes  # of a refusal, its beginning

@@ -41,7 +41,10 @@ Report = Callable[[wire.Line], None]
 def serve() -> int:
     """Do the job on standard input. The exit status is for people: `done` on standard output is the success."""
     bound_memory()
-    job = wire.load_job(_read_all(0))
+    order = _read_all(0)
+    if not order:  # started early, and then not needed: its supervisor has ended
+        return EXIT_ORPHANED
+    job = wire.load_job(order)
     if job.kind == "listen":
         from .cleanup import listener
 

@@ -14,8 +14,8 @@ import ecr_refresher
 
 PACKAGE = "ecr_refresher"
 ROOT = Path(ecr_refresher.__file__).parent
-ROOF = {"cli", "options", "__main__"}
-COMMON = {"", "core", "logs", "terminal"}  # what any command may stand on
+ROOF = {"cli", "options", "plain_run", "__main__"}
+COMMON = {"", "core", "logs", "lean", "terminal"}  # what any command may stand on
 # What several sinks stand on: files and their locks, and an Airflow connection as secrets backends read it.
 SHARED_BY_SINKS = {
     "atomic_file",
@@ -98,6 +98,7 @@ def test_the_house_has_the_rooms_that_this_page_knows() -> None:
         "standins",
         "status",
         "logs",
+        "lean",
         "terminal",
         *ROOF,
     }
@@ -129,14 +130,14 @@ def test_core_does_no_io_and_asks_no_clock_and_no_dice() -> None:
 
 
 def test_daemon_and_job_stand_on_core_and_never_import_each_other() -> None:
-    assert trespasses(of_wing("daemon"), "", "core", "logs") == {}
-    assert trespasses(of_wing("job"), "", "core", "logs", "terminal") == {}
+    assert trespasses(of_wing("daemon"), "", "core", "logs", "lean") == {}
+    assert trespasses(of_wing("job"), "", "core", "logs", "lean", "terminal") == {}
 
 
 def test_the_version_is_all_that_the_wings_take_from_the_package_itself() -> None:
     for name in of_wing("daemon", "job", "core"):
         taken = {target for target in imported(name) if target.count(".") == 1 and target.startswith(PACKAGE)}
-        known = {f"{PACKAGE}.{room}" for room in ("__version__", "logs", "terminal", "core")}
+        known = {f"{PACKAGE}.{room}" for room in ("__version__", "logs", "lean", "terminal", "core")}
         assert taken <= known | {f"{PACKAGE}.{wing(name)}"}, name
 
 
@@ -155,6 +156,11 @@ def test_the_command_line_s_grammar_needs_one_library_for_completion() -> None:
     assert "shtab" not in loads("ecr_refresher.options")
 
 
+def test_what_imports_single_modules_of_libraries_knows_none() -> None:
+    assert trespasses(["lean"]) == {}
+    assert outside("lean") == set()
+
+
 def test_the_terminal_needs_nothing_but_the_standard_library() -> None:
     assert trespasses(["terminal"]) == {}
     assert outside("terminal") == set()
@@ -162,7 +168,8 @@ def test_the_terminal_needs_nothing_but_the_standard_library() -> None:
 
 def test_the_pure_parts_of_the_daemon_import_nothing_that_acts() -> None:
     acting = {"asyncio", "os", "random", "secrets", "selectors", "signal", "socket", "subprocess", "threading"}
-    for name in ("daemon.state", "daemon.events", "daemon.step", "daemon.bookings", "daemon.view", "daemon.metrics"):
+    pure = ("state", "events", "step", "bookings", "cleaning", "view", "metrics", "exposition", "pages", "http_wire")
+    for name in (f"daemon.{module}" for module in pure):
         tops = {target.split(".")[0] for target in imported(name)}
         assert not tops & acting, name
         assert not inside(name) & {"daemon.supervisor", "daemon.http", "daemon.workers", "daemon.systemd", "logs"}, name
@@ -225,6 +232,11 @@ def loads(*names: str) -> set[str]:
     program = "import sys; " + "; ".join(f"import {name}" for name in names) + "; print(*sys.modules)"
     done = subprocess.run([sys.executable, "-P", "-c", program], stdout=subprocess.PIPE, text=True, check=True)
     return set(done.stdout.split())
+
+
+def test_what_stays_resident_loads_nothing_of_the_standard_library_that_is_large() -> None:
+    large = {"asyncio", "ssl", "hashlib", "logging", "email", "http", "multiprocessing", "pathlib", "structlog"}
+    assert not large & {module.split(".")[0] for module in loads("ecr_refresher.daemon.supervisor")}
 
 
 @pytest.mark.parametrize("name", ["ecr_refresher.daemon.supervisor", "ecr_refresher.cli"])

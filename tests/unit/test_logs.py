@@ -250,6 +250,37 @@ def test_the_place_of_an_error_is_told_and_its_values_are_not() -> None:
     assert logs.place_of(KeyError(TOKEN)).startswith("KeyError at nowhere")
 
 
+# --- without structlog -----------------------------------------------------------------------------------------------
+FIELDS = st.dictionaries(
+    st.sampled_from(["error", "sink", "reason", "changed", "late_s"]),
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text() | st.sampled_from(Reason),
+)
+
+
+@given(st.sampled_from(["debug", "info", "warning", "error"]), st.sampled_from(["info", "warning"]), FIELDS)
+def test_the_resident_s_own_lines_are_those_that_structlog_makes(
+    level: str, least: str, fields: dict[str, Any]
+) -> None:
+    made: dict[bool, list[str]] = {True: [], False: []}
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(logs, "_hidden", {})
+        logs.hide(Secret("hunter2!"))
+        for resident, lines in made.items():
+            patch.setattr(os, "write", lambda _fd, text, lines=lines: lines.append(text.decode()))
+            logs.configure(least, "json", resident=resident)
+            getattr(logs.get(), level)("something", password="hunter2!", **fields)
+    stamp = re.compile(r'"timestamp": "\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{6})?Z"')
+    plain, structlogs = ([stamp.sub('"timestamp": "now"', line) for line in lines] for lines in made.values())
+    assert plain == structlogs
+    assert all("now" in line for line in plain)
+
+
+def test_lines_for_people_are_structlog_s_for_the_resident_too(capfd: pytest.CaptureFixture[str]) -> None:
+    logs.configure("info", "console", resident=True)
+    logs.get().info("listening", address="127.0.0.1:9719")
+    assert "address=127.0.0.1:9719" in capfd.readouterr().err
+
+
 # --- a stderr that is gone -------------------------------------------------------------------------------------------
 @pytest.mark.parametrize("fmt", ["json", "console"])
 @pytest.mark.parametrize("gone", ["os.close(2)", "r, w = os.pipe(); os.close(r); os.dup2(w, 2)"])

@@ -5,6 +5,9 @@ A schema sees single keys: what must fit together is told by `config show`, `onc
 
 from __future__ import annotations
 
+import ast
+import inspect
+import itertools
 from typing import Any
 
 from pydantic import BaseModel
@@ -33,16 +36,27 @@ def _finish(made: dict[str, Any], section: type[BaseModel]) -> None:
     """Give each key its default as one writes it; and a null, which means 'not given'."""
     made.pop("title", None)
     made["description"] = _flowing(made["description"])
-    defaults = section().model_dump(mode="json")
+    defaults, texts = section().model_dump(mode="json"), _texts(section)
     for key, found in made["properties"].items():
         default = defaults[key]
-        about = {"description": _flowing(section.model_fields[key].description or "")}
+        about = {"description": _flowing(texts.get(key, ""))}
         if default is not None and not isinstance(default, dict | list):
             about["default"] = default
         kinds = any_of({name: value for name, value in found.items() if name not in ("default", "description")})[
             "anyOf"
         ]
         made["properties"][key] = about | any_of(*kinds, *([] if NULL_SCHEMA in kinds else [NULL_SCHEMA]))
+
+
+def _texts(section: type[BaseModel]) -> dict[str, str]:
+    """The texts below the keys. pydantic would read them as well, from the source, whenever settings are read."""
+    (written,) = ast.parse(inspect.getsource(section)).body
+    found = {}
+    for key, text in itertools.pairwise(written.body if isinstance(written, ast.ClassDef) else []):
+        match key, text:
+            case ast.AnnAssign(target=ast.Name(id=name)), ast.Expr(value=ast.Constant(value=str(said))):
+                found[name] = said
+    return found
 
 
 def _flowing(text: str) -> str:

@@ -57,7 +57,7 @@ _RULES, _LOG, _CLEANUP = plan.Refresh(), plan.Log(), plan.Cleanup()
 class Section(BaseModel):
     """A mapping of the settings. Keys that are not known are errors; a null means 'not given'."""
 
-    model_config = ConfigDict(use_attribute_docstrings=True, extra="forbid", frozen=True, hide_input_in_errors=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
 
     @model_validator(mode="before")
     @classmethod

@@ -31,6 +31,8 @@ class _Entry:
 
 @dataclass(frozen=True, slots=True)
 class _Setback:
+    """A login that was refused, and the secret that it was tried with."""
+
     failure: Failure
     secret: Secret | None
     at: float

@@ -28,6 +28,8 @@ class _Unreadable(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class _Number:
+    """A number as it was written."""
+
     text: str
 
 

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import http.client
+import itertools
 import json
 import socket
 import ssl
+import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -18,11 +21,15 @@ from prometheus_client.parser import text_string_to_metric_families as parse_tex
 
 from ecr_refresher.core import wire
 from ecr_refresher.core.plan import Server
+from ecr_refresher.daemon import connection, metrics
 from ecr_refresher.daemon import http as served
-from ecr_refresher.daemon import metrics
-from ecr_refresher.daemon.http import HttpServer, Pages
+from ecr_refresher.daemon.connection import Connection
+from ecr_refresher.daemon.http import HttpServer, Reception
+from ecr_refresher.daemon.listening import listen
+from ecr_refresher.daemon.pages import Pages
 from ecr_refresher.daemon.state import TURN_MAX_S
 from tests.testbed.certificates import CertificateAuthority
+from tests.testbed.processes import wait_until
 
 from .house import PATIENCE_S, House
 from .world import AIRFLOW, LIFE, World
@@ -233,12 +240,12 @@ def test_a_head_of_ten_megabytes_is_cut_off_unread(house: House) -> None:
 def test_a_whole_head_that_is_too_long_gets_no_answer(house: House) -> None:
     with house.dial() as sock:
         with contextlib.suppress(ConnectionResetError, BrokenPipeError):
-            sock.sendall(b"GET /livez HTTP/1.0\r\nX: " + b"x" * (3 * served.HEAD_MAX) + b"\r\n\r\n")
+            sock.sendall(b"GET /livez HTTP/1.0\r\nX: " + b"x" * (3 * connection.HEAD_MAX) + b"\r\n\r\n")
         assert rest_of(sock) == b""
 
 
 def test_a_client_that_is_too_slow_is_let_go(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(served, "REQUEST_S", 0.05)
+    monkeypatch.setattr(connection, "REQUEST_S", 0.05)
     with house.dial() as sock:
         sock.sendall(b"GET /livez HTT")
         assert rest_of(sock) == b""
@@ -247,7 +254,7 @@ def test_a_client_that_is_too_slow_is_let_go(house: House, monkeypatch: pytest.M
 
 
 def test_a_kept_connection_is_let_go_when_nothing_more_comes(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(served, "IDLE_S", 0.05)
+    monkeypatch.setattr(connection, "IDLE_S", 0.05)
     with house.dial() as sock:
         sock.sendall(b"GET /livez HTTP/1.1\r\n\r\n")
         assert rest_of(sock).count(b"HTTP/1.1 200 OK") == 1
@@ -311,6 +318,93 @@ def test_a_burst_has_its_bound_whoever_has_only_just_come(house: House, monkeypa
         assert rest_of(first) == b""
 
 
+def test_a_client_that_never_stops_asking_has_its_turns_and_others_theirs(house: House) -> None:
+    over = threading.Event()
+
+    def ask() -> None:
+        with contextlib.suppress(OSError), house.dial() as sock:
+            while not over.is_set():
+                sock.sendall(b"GET /livez HTTP/1.1\r\n\r\n" * 200)
+                sock.recv(1 << 20)
+
+    asking = [threading.Thread(target=ask) for _ in range(4)]
+    for thread in asking:
+        thread.start()
+    for _ in range(50):
+        assert house.text("/livez") == "ok\n"
+    over.set()
+    for thread in asking:
+        thread.join(PATIENCE_S)
+
+
+def test_what_is_not_taken_is_not_piled_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    made: list[Connection] = []
+
+    class Watched(Connection):
+        def __init__(self, *args: Any) -> None:
+            super().__init__(*args)
+            made.append(self)
+
+    monkeypatch.setattr(served, "Connection", Watched)
+    house = House(World().served(), Server(port=0))
+    try:
+        with socket.create_connection(("127.0.0.1", house.server.port), PATIENCE_S) as sock:
+            sock.settimeout(0.5)
+            with contextlib.suppress(TimeoutError):
+                while True:
+                    sock.sendall(b"GET /metrics HTTP/1.1\r\n\r\n" * 100)
+            assert len(made[0]._come) <= 2 * connection.HEAD_MAX
+            assert 0 < len(made[0]._going) <= 64_000
+    finally:
+        house.server.stop()
+
+
+def test_a_page_that_fails_is_a_fault_of_ours_and_the_others_are_answered(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object, **__: object) -> bytes:
+        raise KeyError("a-token-that-nobody-may-see")
+
+    monkeypatch.setattr(metrics, "render", fail)
+    answer = house.ask("/metrics")
+    assert answer.status == 500
+    assert "a-token" not in answer.text  # type: ignore[attr-defined]
+    assert house.text("/livez") == "ok\n"
+
+
+def test_where_the_system_is_short_of_descriptors_it_waits_and_then_takes_who_has_come(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(served, "SHORT_S", 0.05)
+    short = [True]
+    turns = list[float]()
+
+    class Listener(socket.socket):
+        def accept(self) -> tuple[socket.socket, Any]:
+            turns.append(time.monotonic())
+            if short[0]:
+                raise OSError(errno.EMFILE, "Too many open files")
+            return super().accept()
+
+    listener = Listener()
+    listener.bind(("127.0.0.1", 0))
+    listener.listen()
+    listener.setblocking(False)
+    end, other_end = socket.socketpair()
+    pages = Pages(World().served().state, time.monotonic, time.monotonic)
+    thread = threading.Thread(target=Reception(pages, [listener], end, None).serve)
+    thread.start()
+    with socket.create_connection(listener.getsockname(), PATIENCE_S) as sock:
+        sock.sendall(b"GET /nothing HTTP/1.0\r\n\r\n")
+        wait_until(lambda: len(turns) >= 3, 20, "some tries")
+        assert all(later - earlier >= 0.04 for earlier, later in itertools.pairwise(turns[:3])), "not as fast as it can"
+        short[0] = False
+        assert rest_of(sock).startswith(b"HTTP/1.1 404")
+    other_end.close()
+    thread.join(PATIENCE_S)
+    assert not thread.is_alive()
+
+
 # --- the port --------------------------------------------------------------------------------------------------------
 def test_a_port_in_use_is_an_os_error() -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
@@ -328,6 +422,25 @@ def test_stopping_frees_the_port_and_cuts_what_is_open(house: House) -> None:
         assert rest_of(sock) == b""
     with pytest.raises(ConnectionRefusedError):
         house.dial()
+
+
+def test_without_a_host_it_listens_at_every_interface_at_one_port() -> None:
+    sockets = listen("", 0)
+    try:
+        assert {sock.family for sock in sockets} <= {socket.AF_INET, socket.AF_INET6}
+        assert socket.AF_INET in {sock.family for sock in sockets}
+        (port,) = {sock.getsockname()[1] for sock in sockets}
+        for sock in sockets:
+            address = "127.0.0.1" if sock.family == socket.AF_INET else "::1"
+            socket.create_connection((address, port), PATIENCE_S).close()
+    finally:
+        for sock in sockets:
+            sock.close()
+
+
+def test_a_host_that_nobody_knows_is_an_os_error() -> None:
+    with pytest.raises(OSError, match=r"not known|No address|failure"):
+        listen("nowhere.invalid", 0)
 
 
 @pytest.fixture
@@ -354,7 +467,7 @@ def test_it_speaks_tls_with_a_certificate_and_a_key(authority: CertificateAuthor
 
 
 def test_handshakes_that_never_end_are_let_go(authority: CertificateAuthority, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(served, "REQUEST_S", 0.2)
+    monkeypatch.setattr(connection, "REQUEST_S", 0.2)
     certificate, key = authority.issue("127.0.0.1")
     house = House(World().served(), Server(port=0, tls_cert=certificate, tls_key=key))
     try:

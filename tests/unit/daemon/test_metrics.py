@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from collections.abc import Callable, Iterable
 from math import isnan
 
+import prometheus_client
 import pytest
 from prometheus_client.metrics_core import Metric
 from prometheus_client.openmetrics.parser import text_string_to_metric_families as parse_openmetrics
@@ -13,7 +16,7 @@ from prometheus_client.parser import text_string_to_metric_families as parse_tex
 from ecr_refresher import __version__
 from ecr_refresher.core import wire
 from ecr_refresher.core.model import Outcome, Reason
-from ecr_refresher.daemon import metrics
+from ecr_refresher.daemon import exposition, metrics
 from ecr_refresher.daemon.state import RECHECK_S
 
 from .world import AIRFLOW, DOCKER, EPOCH, HOST, LIFE, PRINCIPAL, World, failure
@@ -183,3 +186,22 @@ def test_reloads_are_counted_by_their_result() -> None:
     world.ask("reload").turn().finish(wire.Refused(("bad",)))
     assert value(world, "config_reloads_total", result="failure") == 1
     assert value(world, "config_last_reload_successful") == 0
+
+
+def test_the_text_is_byte_for_byte_what_prometheus_client_writes() -> None:
+    world = World().served()
+    odd = exposition.Gauge("odd", "A \\ and a\nline end.", labels=["b", "a"])
+    odd.add_metric(['a "quoted" \\ name', "two\nlines"], 1e22)
+    odd.add_metric(["", "é"], float("nan"))
+    for family in ([*metrics.families(world.state, world.boot), odd], []):
+        registry = prometheus_client.CollectorRegistry(auto_describe=False)
+        registry.register(exposition._Collected(family))
+        assert exposition.text(family) == prometheus_client.generate_latest(registry)
+
+
+def test_no_web_server_and_no_email_is_imported_with_this_version_of_prometheus_client() -> None:
+    program = "import sys; import ecr_refresher.daemon.metrics; print(*sys.modules)"
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    loaded = set(done.stdout.split())
+    assert "prometheus_client.metrics_core" in loaded
+    assert not loaded & {"prometheus_client.exposition", "http.server", "email", "ssl", "asyncio"}

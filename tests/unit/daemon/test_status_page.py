@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import re
 from base64 import b64encode
 from hashlib import sha256
@@ -9,6 +10,8 @@ from html.parser import HTMLParser
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from ecr_refresher.core import phrases, wire
 from ecr_refresher.core.model import Reason
@@ -107,6 +110,11 @@ def test_what_has_failed_comes_first_with_its_error() -> None:
     words = told(page(world))
     assert words.index("airflow/default/docker_default") < words.index(f"docker/{CONFIG}")
     assert "denied, just now : it did not work; mend it" in words
+
+
+@given(st.text())
+def test_texts_are_escaped_as_the_standard_library_escapes_them(text: str) -> None:
+    assert status_page.escape(text) == html.escape(text)
 
 
 def test_everything_is_escaped() -> None:

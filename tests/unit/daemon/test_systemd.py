@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from ecr_refresher.daemon.systemd import Notifier, without_notifications
+from ecr_refresher.daemon.systemd import Notifier
 
 PID = 4711
 
@@ -101,8 +101,3 @@ def test_a_manager_that_is_not_there_or_gone_ends_nothing(environ: dict[str, str
     notifier.ready()
     notifier.alive()
     notifier.stopping()
-
-
-def test_children_can_t_speak_for_the_daemon() -> None:
-    environ = {"PATH": "/bin", "NOTIFY_SOCKET": "/n", "WATCHDOG_USEC": "1", "WATCHDOG_PID": "2"}
-    assert without_notifications(environ) == {"PATH": "/bin"}

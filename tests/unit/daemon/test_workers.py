@@ -15,8 +15,9 @@ import pytest
 
 from ecr_refresher.core import wire
 from ecr_refresher.core.plan import Airflow, Connection, Plan, Principal, Registry
-from ecr_refresher.daemon import workers
+from ecr_refresher.daemon import spawn, workers
 from ecr_refresher.daemon.workers import Overflow, Worker
+from tests.testbed.processes import wait_until
 
 JOB = wire.Job(7, 1e12)
 PATIENCE_S = 30.0
@@ -151,7 +152,8 @@ def test_it_leads_its_own_process_group_and_has_the_environment_it_was_given(sta
     worker = start(
         SAY
         + """
-same = os.getpgrp() == os.getpid() and sorted(os.environ.items()) == [("A", "b"), ("LC_CTYPE", "C.UTF-8")]
+given = {"A": "b", "LC_CTYPE": "C.UTF-8", "MALLOC_ARENA_MAX": "2"}
+same = os.getpgrp() == os.getpid() and dict(os.environ) == given
 say('{"job": %d, "done": {}}\\n' % same)
 """,
         A="b",
@@ -230,3 +232,47 @@ assert reap() == []
 def test_all_children_that_ended_are_reaped_with_how_and_none_is_waited_for() -> None:
     # In a process of its own: it takes any child, also those of other tests.
     subprocess.run([sys.executable, "-c", REAPS], check=True, timeout=PATIENCE_S)
+
+
+# --- started early ---------------------------------------------------------------------------------------------------
+READS_ITS_JOB = [sys.executable, "-I", "-c", "import sys; print(len(sys.stdin.read()), flush=True)"]
+
+
+def test_one_that_was_started_early_gets_its_job_when_there_is_one() -> None:
+    early = spawn.start_early(READS_ITS_JOB, {})
+    assert early is not None
+    worker = Worker(["/nowhere/python"], {}, JOB, early)
+    arrives(worker)
+    assert os.read(worker.lines, 100) == f"{len(wire.dump_job(JOB))}\n".encode()
+    worker.close()
+    assert os.waitpid(worker.pid, 0)[1] == 0
+
+
+def test_one_that_was_started_early_sees_the_end_if_it_is_never_needed() -> None:
+    worker = [sys.executable, "-P", "-m", "ecr_refresher", "worker"]
+    program = f"from ecr_refresher.daemon import spawn; print(spawn.start_early({worker!r}, {{}}).pid)"
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    wait_until(lambda: not Path(f"/proc/{done.stdout.strip()}").exists(), PATIENCE_S, "the worker's end")
+    assert done.stderr == ""
+
+
+def test_one_that_has_died_early_is_an_os_error_and_leaves_no_descriptor() -> None:
+    before = set(os.listdir("/proc/self/fd"))
+    early = spawn.start_early(["/bin/false"], {})
+    assert early is not None
+    os.waitpid(early.pid, 0)
+    with pytest.raises(BrokenPipeError):
+        Worker(["/nowhere/python"], {}, JOB, early)
+    assert set(os.listdir("/proc/self/fd")) == before
+
+
+def test_where_none_can_be_started_early_it_is_tried_again_later() -> None:
+    before = set(os.listdir("/proc/self/fd"))
+    assert spawn.start_early(["/nowhere/python"], {}) is None
+    assert set(os.listdir("/proc/self/fd")) == before
+
+
+def test_children_can_t_speak_for_the_daemon() -> None:
+    environ = {"PATH": "/bin", "NOTIFY_SOCKET": "/n", "WATCHDOG_USEC": "1", "WATCHDOG_PID": "2"}
+    assert spawn.surroundings(environ) == {"PATH": "/bin", "MALLOC_ARENA_MAX": "2"}
+    assert spawn.surroundings({"MALLOC_ARENA_MAX": "7"}) == {"MALLOC_ARENA_MAX": "7"}, "the user knows better"

@@ -7,6 +7,7 @@ import sys
 
 SHOW = """
 import sys
+from ecr_refresher import lean
 from ecr_refresher.job.sinks import airflow_library
 {before}
 client, configuration = airflow_library.load()
@@ -28,10 +29,10 @@ def test_no_model_no_api_and_no_pydantic_is_imported_with_this_version_of_the_cl
 
 def test_a_version_that_does_not_let_us_is_imported_whole() -> None:
     refusing = """
-put = airflow_library._put_into_place
+put = lean._put_into_place
 def put_and_refuse(name):
     put(name)
     raise AttributeError(name)
-airflow_library._put_into_place = put_and_refuse
+lean._put_into_place = put_and_refuse
 """
     assert modules_after(refusing) > 100
