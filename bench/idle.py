@@ -8,6 +8,7 @@ import time
 from dataclasses import dataclass
 
 from bench.world import RunningDaemon, World, say
+from ecr_refresher.daemon.state import RECHECK_S
 
 
 @dataclass(frozen=True)
@@ -31,8 +32,10 @@ def idle(world: World, for_s: float) -> Idle:
         daemon.one_pass()
     for path in ("/metrics", "/"):  # what they load stays
         daemon.get(path)
-    daemon.calm()
     say(f"idle: {for_s:.0f} s")
+    passes = daemon.count("pass_finished")
+    daemon.wait_for("pass_finished", passes + 1, within_s=60 + 2 * RECHECK_S)  # the look that follows a write
+    daemon.calm()
     watched = daemon.watched
     wakeups, cpu, began = watched.wakeups(), watched.own_cpu_s(), time.monotonic()  # looks are counted elsewhere
     resident, dirty = watched.memory_mb("Rss"), watched.memory_mb("Private_Dirty")
@@ -57,6 +60,16 @@ def verification_cpu_s(world: World, passes: int) -> float:
     return spent / done
 
 
+def spaced_scrapes(world: World) -> Scrapes:
+    """As Prometheus scrapes: once in a while."""
+    daemon = world.daemon()
+    daemon.wait_for("pass_finished", 1)
+    daemon.calm()
+    spaced = scrapes(daemon, 100, pause_s=0.25)
+    daemon.end()
+    return spaced
+
+
 @dataclass(frozen=True)
 class Scrapes:
     """Of `/metrics`: median latency as the scraper sees it, and the daemon's CPU, in milliseconds each; its size."""
@@ -66,16 +79,18 @@ class Scrapes:
     series: int
 
 
-def scrapes(daemon: RunningDaemon, count: int) -> Scrapes:
+def scrapes(daemon: RunningDaemon, count: int, pause_s: float = 0.0) -> Scrapes:
+    """So many on one connection; with pauses between them the machine has forgotten the daemon each time."""
     connection = http.client.HTTPConnection("127.0.0.1", daemon.port, timeout=30)
     latencies, text = list[float](), b""
-    cpu = daemon.watched.cpu_s()
+    cpu = daemon.watched.own_cpu_s()
     for _ in range(count):
+        time.sleep(pause_s)
         began = time.perf_counter()
         connection.request("GET", "/metrics")
         text = connection.getresponse().read()
         latencies.append((time.perf_counter() - began) * 1000)
-    cpu = daemon.watched.cpu_s() - cpu
+    cpu = daemon.watched.own_cpu_s() - cpu
     connection.close()
     series = sum(bool(line) and not line.startswith(b"#") for line in text.splitlines())
     return Scrapes(statistics.median(latencies), cpu / count * 1000, series)

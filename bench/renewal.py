@@ -7,7 +7,7 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
-from bench import aws_cli
+from bench import aws_cli, credential_helper
 from bench.world import CONNECTION, RunningDaemon, World, say
 from tests.testbed.airflow_flavours import search_path
 from tests.testbed.measuring import Cost, measure, median
@@ -24,16 +24,19 @@ class Renewals:
     daemon: Cost
     script: Cost
     aws: Cost | None
+    helper: Cost | None
     start_s: float
 
 
 def renewals(world: World, runs: int, *, floor: bool = True) -> Renewals:
-    """Each kind in turn, so that a busy moment of the machine hits all of them. `floor`: AWS's own command as well."""
+    """Each kind in turn, so that a busy moment of the machine hits all of them. `floor`: what delivers nothing, too."""
     aws = aws_cli.prepared() if floor else None
+    helper = credential_helper.prepared() if floor else None
     once: list[Cost] = []
     daemon: list[Cost] = []
     script: list[Cost] = []
     login: list[Cost] = []
+    helped: list[Cost] = []
     starts: list[float] = []
     for run in range(1, runs + 1):
         say(f"renewals: {run} of {runs}")
@@ -46,9 +49,17 @@ def renewals(world: World, runs: int, *, floor: bool = True) -> Renewals:
         script.append(old_script(world))
         if aws is not None:
             login.append(measure([str(aws), "ecr", "get-login-password"], world.environment).ok())
+        if helper is not None:
+            with credential_helper.surroundings(world.directory, world.ecr.book, world.environment) as environment:
+                helped.append(measure(credential_helper.command(helper), environment).ok())
     world.fresh()
     return Renewals(
-        median(once), median(daemon), median(script), median(login) if login else None, statistics.median(starts)
+        median(once),
+        median(daemon),
+        median(script),
+        median(login) if login else None,
+        median(helped) if helped else None,
+        statistics.median(starts),
     )
 
 
@@ -68,9 +79,10 @@ def old_script(world: World) -> Cost:
 
 @dataclass(frozen=True)
 class Day:
-    """CPU seconds of a day, ours by its parts."""
+    """CPU seconds of a day, ours by its parts. A write into Airflow is looked at once more, a minute later."""
 
     renewal_s: float
+    look_s: float
     verification_s: float
     scrape_s: float
     idle_s: float
@@ -80,13 +92,14 @@ class Day:
 
     @property
     def ours_s(self) -> float:
-        return self.renewal_s + self.verification_s + self.scrape_s + self.idle_s
+        return self.renewal_s + self.look_s + self.verification_s + self.scrape_s + self.idle_s
 
 
 def day(measured: Renewals, verification_s: float, scrape_s: float, idle_per_minute_s: float) -> Day:
     """A day from the cost of its parts, each of them measured."""
     return Day(
         renewal_s=measured.daemon.cpu_s * Day.RENEWALS,
+        look_s=verification_s * Day.RENEWALS,
         verification_s=verification_s * Day.VERIFICATIONS,
         scrape_s=scrape_s * Day.SCRAPES,
         idle_s=idle_per_minute_s * 24 * 60,

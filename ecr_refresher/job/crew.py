@@ -25,8 +25,8 @@ from . import crew_child
 from .crew_child import Calls
 from .registry import Refused
 
-WORTH_IT = 64  # principals; fewer are done sooner than children have loaded AWS's library
-CHILDREN_MAX = 8
+WORTH_IT = 250  # principals; fewer take a second or two, which is not worth the memory of children
+CHILDREN_MAX = 4  # each has AWS's library for itself
 ANSWER_MAX = 1 << 20  # bytes; a token has some thousands
 
 

@@ -46,7 +46,7 @@ MUTATIONS = {
         slow=True,
     ),
     "who wrote meanwhile is written over": Mutation(
-        edit("job.sinks.docker_login", "return folder.witness(place.name) == snapshot.witness", "return True"),
+        edit("job.sinks.docker_login", "return folder.witness(place.name) == known.witness", "return True"),
         SINKS + "test_docker_config_races.py::test_a_writer_without_end_is_told",
     ),
     "a write takes no lock": Mutation(
@@ -54,7 +54,7 @@ MUTATIONS = {
         SINKS + "test_docker_config_races.py::test_a_lock_that_is_held_is_waited_for_and_then_told_with_its_holder",
     ),
     "links to somebody else's file are followed": Mutation(
-        edit("job.sinks.docker_login", "if place.linked and snapshot.stat", "if False and snapshot.stat"),
+        edit("job.sinks.docker_login", "if place.linked and seen", "if False and seen"),
         SINKS + "test_docker_config_faults.py::TestLinks::test_one_to_somebody_elses_file_is_refused",
         root=True,
     ),
@@ -96,7 +96,7 @@ MUTATIONS = {
         DAEMON + "test_step.py::test_a_worker_that_can_t_be_killed_is_waited_for_no_longer_than_an_end_may_take",
     ),
     "liveness counts suspends": Mutation(
-        edit("daemon.http", "self._mono = mono", "self._mono = now"),
+        edit("daemon.pages", "self._mono = mono", "self._mono = now"),
         DAEMON + "test_http.py::test_livez_is_200_after_a_suspend_and_503_when_the_loop_hangs",
     ),
     "a new settings file that is wrong ends the daemon": Mutation(
@@ -104,8 +104,19 @@ MUTATIONS = {
         DAEMON + "test_supervisor.py::test_bad_new_settings_leave_the_old_ones_in_force",
     ),
     "a head may be of any length": Mutation(
-        edit("daemon.http", "limit=HEAD_MAX", "limit=1 << 30"),
+        edit("daemon.connection", "len(self._come) <= HEAD_MAX:", "len(self._come) <= 1 << 30:")
+        + edit("daemon.connection", "0 <= end <= HEAD_MAX", "0 <= end"),
         DAEMON + "test_http.py::test_a_whole_head_that_is_too_long_gets_no_answer",
+    ),
+    "who is late is not let go": Mutation(
+        edit("daemon.http", "if connection.ends_at <= now]", "if not connection]"),
+        DAEMON + "test_http.py::test_a_client_that_is_too_slow_is_let_go",
+        slow=True,
+    ),
+    "answers are made whether they are taken or not": Mutation(
+        edit("daemon.connection", "            self._send()\n", "            pass\n"),
+        DAEMON + "test_http.py::test_requests_sent_in_one_go_are_answered_in_turn",
+        slow=True,
     ),
     "cores are dumped": Mutation(
         edit("cli", "    _dump_no_core()\n", ""),
@@ -148,6 +159,13 @@ MUTATIONS = {
     ),
 }
 RUN_HERE = [name for name, mutation in MUTATIONS.items() if SOAK or not mutation.slow]
+
+
+@pytest.mark.parametrize("name", MUTATIONS)
+def test_each_edit_is_of_lines_that_are_there(name: str) -> None:
+    for module, old, _ in MUTATIONS[name].edits:
+        source = (parts.REPOSITORY / (module.replace(".", "/") + ".py")).read_text()
+        assert source.count(old) == 1, (module, old)
 
 
 @pytest.mark.parametrize("name", RUN_HERE)

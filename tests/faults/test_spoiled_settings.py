@@ -66,6 +66,6 @@ def test_spoiled_settings_leave_the_old_ones_in_force_are_said_and_counted(world
     assert second.wait(20) == 1
     error = second.logs("cannot_listen")[0]["error"]
     assert f"127.0.0.1:{daemon.port}" in error
-    assert "address already in use" in error
+    assert "Address already in use" in error
     assert "server.listen" in error
     assert daemon.stop() == 0

@@ -29,16 +29,20 @@ def world(airflow: Airflow, engine: Engine, registry: Registry, ecr: EcrStandIn,
         yield world
 
 
+# Promised are 30, 18 and 120 MB. Some room above what is reached (docs/benchmarks.md): a library more would be seen.
+RESIDENT_MB, DIRTY_MB, PEAK_MB = 22, 13, 95
+
+
 def test_what_it_costs_beside_the_old_script(world: World) -> None:
     resting = idle.idle(world, for_s=65)  # with at least one turn of the loop in it
     print(resting)
-    assert resting.resident_mb <= 30
-    assert resting.dirty_mb <= 18
+    assert resting.resident_mb <= RESIDENT_MB
+    assert resting.dirty_mb <= DIRTY_MB
     assert resting.threads <= 3
 
     measured = renewal.renewals(world, runs=1, floor=False)
     print(measured)
-    assert measured.daemon.peak_mb <= 120
+    assert measured.daemon.peak_mb <= PEAK_MB
     starts = [measured.start_s]  # what else runs on the machine can only make them later
     for _ in range(3):
         running, start_s = renewal.start(world)
@@ -51,7 +55,7 @@ def test_what_it_costs_beside_the_old_script(world: World) -> None:
     daemon = world.daemon()
     daemon.wait_for("pass_finished", 1)
     daemon.calm()
-    scrape_s = idle.scrapes(daemon, 200).cpu_ms / 1000
+    scrape_s = idle.scrapes(daemon, 50, pause_s=0.25).cpu_ms / 1000
     day = renewal.day(measured, verification_s, scrape_s, resting.cpu_per_minute_s)
     print(day)
     assert day.script_s >= 15 * day.ours_s

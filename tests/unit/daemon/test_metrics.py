@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from collections.abc import Callable, Iterable
@@ -18,6 +19,7 @@ from ecr_refresher.core import wire
 from ecr_refresher.core.model import Outcome, Reason
 from ecr_refresher.daemon import exposition, metrics
 from ecr_refresher.daemon.state import RECHECK_S
+from tests.testbed.daemon import MEASURING
 
 from .world import AIRFLOW, DOCKER, EPOCH, HOST, LIFE, PRINCIPAL, World, failure
 
@@ -201,7 +203,8 @@ def test_the_text_is_byte_for_byte_what_prometheus_client_writes() -> None:
 
 def test_no_web_server_and_no_email_is_imported_with_this_version_of_prometheus_client() -> None:
     program = "import sys; import ecr_refresher.daemon.metrics; print(*sys.modules)"
-    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    bare = {name: value for name, value in os.environ.items() if name not in MEASURING}
+    done = subprocess.run([sys.executable, "-c", program], env=bare, capture_output=True, text=True, check=True)
     loaded = set(done.stdout.split())
     assert "prometheus_client.metrics_core" in loaded
     assert not loaded & {"prometheus_client.exposition", "http.server", "email", "ssl", "asyncio"}

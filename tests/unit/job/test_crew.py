@@ -205,7 +205,7 @@ def test_where_no_process_can_be_made_nothing_is_left_behind(monkeypatch: pytest
 
 
 @pytest.mark.parametrize(
-    ("principals", "cores", "children"), [(1000, 2, 2), (63, 2, 0), (64, 4, 4), (1000, 1, 0), (1000, 64, 8)]
+    ("principals", "cores", "children"), [(1000, 2, 2), (249, 2, 0), (250, 3, 3), (1000, 1, 0), (1000, 64, 4)]
 )
 def test_there_is_a_child_for_each_core_where_there_are_many_principals(
     monkeypatch: pytest.MonkeyPatch, principals: int, cores: int, children: int
