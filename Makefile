@@ -32,7 +32,7 @@ test: $(STAMP) prepare  ## all tests, on real parts where this machine can have 
 	echo "make test ended with $$first (side by side), $$second (simulation), $$third (real parts)"; \
 	test $$first -eq 0 && test $$second -eq 0 && test $$third -eq 0
 
-# Every seed, round and mutation, on tokens that live a minute; says its figures. ECR_REFRESHER_SOAK_S bounds the renewals.
+# Every seed, round, mutation and renewal, none bounded by time; says its figures.
 SOAK ?= 10
 soak: export ECR_REFRESHER_SOAK := $(SOAK)
 soak: $(STAMP)  ## for an hour or more: SOAK times the simulated years, 1,000 races for a file, 12,000 renewals, 500 rounds beside a cleanup, 200 clients of an Airflow, all mutations

@@ -8,7 +8,7 @@ import os
 import threading
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -18,7 +18,9 @@ import pytest
 
 from ecr_refresher.core import plan, wire
 from ecr_refresher.core.cleanup_rules import ContainerRules, ImageRules
+from ecr_refresher.core.model import Failure, Reason
 from ecr_refresher.core.plan import Cleanup
+from ecr_refresher.job.cleanup.account import Account
 from ecr_refresher.job.cleanup.janitor import clean
 from ecr_refresher.job.cleanup.listener import Listener
 from ecr_refresher.job.clock import AwsClock
@@ -167,7 +169,11 @@ def test_a_dry_run_says_exactly_what_goes_and_why_the_rest_stays(
     assert first.exit_code == 0, first.stderr
     assert {one["what"] for one in first.json()["removed"]} <= {"container"}, "nothing is known of the images' use"
     assert tasks.run(COLD[0])
-    wait_until(lambda: json.loads(dry_run(product, how))["removed"], 60, "images that are old enough")
+
+    def both() -> bool:
+        return [one["what"] for one in json.loads(dry_run(product, how))["removed"]].count("image") == 2
+
+    wait_until(both, 60, "images that are old enough")
     told = json.loads(dry_run(product, how))
     assert small.docker("images", "--quiet").stdout.count("\n") >= 5, "a dry run removes nothing"
     done = product.run_cli("cleanup", "--json", **how).json()  # type: ignore[arg-type]
@@ -289,6 +295,117 @@ def test_no_pull_build_or_run_fails_while_it_removes_as_fast_as_it_can(
     assert crashes == []
     assert gone["image"] > rounds // 10
     assert gone["container"] > rounds // 4
+
+
+def cleaner(engine: Engine, directory: Path, **more: Any) -> Callable[[], Account]:
+    """One cleanup of all that was unused for a second, as often as it is called."""
+    rules = Cleanup(
+        engine=plan.Engine(engine.url),
+        state_file=str(directory / "uses.json"),
+        containers=ContainerRules(exited_for=1.0),
+        images=ImageRules(max_size=1, unused_for=1.0, **more),
+    )
+    whole = plan.Plan((plan.Registry(HOST, HOST, plan.Principal("ecr", "us-east-1")),), cleanup=rules)
+    clock = AwsClock()
+    return lambda: clean(whole, (HOST,), clock, lambda _: None, dry_run=False, ends_at=clock.boot() + 60)
+
+
+def told_of(account: Account, what: str) -> tuple[list[str], dict[str, Failure]]:
+    """What went, and what was hindered."""
+    gone = [one.name for one in account.gone if one.what == what]
+    return gone, {str(trouble.name): trouble.failure for trouble in account.troubles if trouble.what == what}
+
+
+@pytest.mark.usefixtures("published")
+def test_what_comes_into_use_in_the_moment_of_its_removal_is_refused_by_the_engine_told_and_tried_later(
+    small: Engine, registry: Registry, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tasks, clean_all = Tasks(small, token(registry)), cleaner(small, tmp_path)
+    assert all(tasks.run(image, leave=False) for image in COLD[:3]), tasks.failures
+    small.docker("tag", COLD[1], f"{HOST}/dags:second-name")
+    clean_all()  # from now on their uses are known
+    time.sleep(1.5)
+    remove, started = docker.APIClient.remove_image, list[str]()
+
+    def start_one_first(api: docker.APIClient, image: str, *args: Any, **more: Any) -> Any:
+        """A container of the image comes between our last look and our request; from then on the engine is asked."""
+        for name in COLD[:2]:
+            if name not in started:
+                started.append(name)
+                small.docker("create", "--network", "none", "--name", name.rpartition(":")[2], name, "true")
+        return remove(api, image, *args, **more)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(docker.APIClient, "remove_image", start_one_first)
+        gone, hindered = told_of(clean_all(), "image")
+    assert gone == [COLD[2]]
+    assert set(hindered) <= {COLD[0], COLD[1]}
+    assert len(hindered) >= 1
+    assert {failure.reason for failure in hindered.values()} == {Reason.TRANSIENT}
+    assert all("tried again later" in failure.message for failure in hindered.values())
+    left = set(small.docker("images", "--format", "{{.Repository}}:{{.Tag}}").stdout.split())
+    assert {COLD[0], COLD[1], f"{HOST}/dags:second-name"} <= left, "by all their names"
+
+    for name in COLD[:2]:
+        small.docker("rm", name.rpartition(":")[2])
+    time.sleep(1.5)
+    gone, hindered = told_of(clean_all(), "image")
+    assert set(gone) >= {COLD[0]}
+    assert hindered == {}
+    assert COLD[1] not in small.docker("images", "--format", "{{.Repository}}:{{.Tag}}").stdout.split()
+
+
+@pytest.mark.usefixtures("published")
+def test_a_container_that_is_started_in_the_moment_of_its_removal_stays(
+    small: Engine, registry: Registry, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tasks, clean_all = Tasks(small, token(registry)), cleaner(small, tmp_path)
+    assert tasks.run(COLD[0], leave=False), tasks.failures
+    small.docker("run", "--network", "none", "--name", "again", COLD[0], "sleep", "0.1")
+    time.sleep(1.5)
+    remove = docker.APIClient.remove_container
+
+    def start_first(api: docker.APIClient, container: str, **more: Any) -> Any:
+        small.docker("update", "--restart", "always", container)
+        small.docker("start", container)
+        return remove(api, container, **more)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(docker.APIClient, "remove_container", start_first)
+        gone, hindered = told_of(clean_all(), "container")
+    assert gone == []
+    assert hindered["again"].reason is Reason.TRANSIENT
+    assert "again" in small.docker("ps", "--all", "--format", "{{.Names}}").stdout
+    small.docker("update", "--restart", "no", "again")
+    small.docker("stop", "again")
+    time.sleep(1.5)
+    assert told_of(clean_all(), "container")[0] == ["again"]
+
+
+@pytest.mark.usefixtures("published")
+def test_what_is_being_pulled_is_waited_for(small: Engine, registry: Registry, tmp_path: Path) -> None:
+    tasks, clean_all = Tasks(small, token(registry)), cleaner(small, tmp_path)
+    assert tasks.run(COLD[0], leave=False), tasks.failures
+    clean_all()
+    time.sleep(1.5)
+    registry.front.slow(3.0)
+    pulled_at: list[float] = []
+
+    def pull() -> None:
+        assert tasks.run(COLD[1], leave=False), tasks.failures
+        pulled_at.append(time.monotonic())
+
+    with ThreadPoolExecutor(1) as pool:
+        pulling = pool.submit(pull)
+        downloads = small.data_root / "tmp"
+        wait_until(lambda: list(downloads.glob("GetImageBlob*")), 30, "a download")
+        account = clean_all()
+        removed_at = time.monotonic()
+        registry.front.heal()
+        pulling.result(60)
+    assert told_of(account, "image") == ([COLD[0]], {})
+    assert not list(downloads.glob("GetImageBlob*"))
+    assert removed_at > pulled_at[0] - 1.0, "not before the layers were there"
 
 
 def test_a_thousand_images_take_seconds_and_little_memory(

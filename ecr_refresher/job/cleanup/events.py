@@ -183,6 +183,12 @@ def kept(api: APIClient, until: float) -> tuple[list[Event], float | None, int]:
     return found, min(times, default=None), len(times)
 
 
+def newest(api: APIClient, since: float, until: float) -> float | None:
+    """When the newest event was that matters, of those that the engine has kept from then; None if there is none."""
+    found = map(parse, _events(api, since=f"{since:.9f}", until=f"{until:.9f}"))
+    return max((event.at for event in found if event is not None), default=None)
+
+
 def _events(api: APIClient, **between: str) -> CancellableStream[Any]:
     """The engine's stream; it takes seconds with nine decimals, docker-py's types know whole ones only."""
     return api.events(decode=True, **between)  # type: ignore[call-overload, no-any-return]

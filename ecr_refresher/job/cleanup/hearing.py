@@ -15,6 +15,9 @@ if TYPE_CHECKING:
     from docker import APIClient
 
 
+CATCH_UP_S = 5.0
+
+
 def caught_up(history: History, index: Index, gap: Gap, event: Event, heard_until: float, at: float) -> History:
     """Take in an event that the engine has kept, if it was not heard before; `at` is when it was, on our clock."""
     if event.at > heard_until and event.is_use:
@@ -31,9 +34,10 @@ class Hearing:
 
     def __init__(self, api: APIClient, clock: AwsClock, history: History | None, *, held: bool = False) -> None:
         self._api, self._clock = api, clock
+        asked = clock.now()
         self.engine = listing.info(api)
+        self.skew = self.engine.time - asked  # if at all too much, by what the answer took: so catch_up misses nothing
         now = clock.now()
-        self.skew = self.engine.time - now
         late, oldest, count = events.kept(api, self.engine.time)
         self._stream = Stream(api, self.engine.time)
         try:
@@ -77,6 +81,21 @@ class Hearing:
         except queue.Empty:
             return
         raise ConnectionError("the engine's events have ended")
+
+    def catch_up(self) -> None:
+        """Take in all that has happened until this very moment: the stream may be behind by some milliseconds.
+
+        The engine is asked for the newest event that it has, and the stream is heard until that has come. Raises
+        ConnectionError if it does not come.
+        """
+        newest = events.newest(self._api, self.history.heard_until, self._clock.now() + self.skew)
+        while newest is not None and self.history.heard_until < newest:
+            try:
+                going_on = self.wait(CATCH_UP_S)
+            except queue.Empty:
+                going_on = False
+            if not going_on:
+                raise ConnectionError("the engine's events have ended")
 
     def _take(self, event: Event) -> None:
         now = self._clock.now()

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from docker import APIClient
 
 TIMEOUT_S = 60  # for one answer: big images take their time to go
-QUIET_WITHIN_S = 0.5  # how long a cleanup waits, in all, for a moment without downloads
+DOWNLOADS_EVERY_S = 0.05  # how often it is looked whether there are downloads still
 CONFLICT, NOT_FOUND = 409, 404
 Report = Callable[[wire.Line], None]
 
@@ -73,7 +73,7 @@ class Janitor:
         self._rules, self._registries, self._clock, self._report = rules, registries, clock, report
         self._ends_at = ends_at  # on the boot clock
         self._heard = heard
-        self._quiet_until = clock.boot() + QUIET_WITHIN_S
+        self._waited_s, self._filled = 0.0, 0  # for downloads; how much of the disk was filled meanwhile
         self.account = Account(dry_run)
 
     def run(self) -> Account:
@@ -238,7 +238,7 @@ class Janitor:
 
     def _delete(self, api: APIClient, hearing: Hearing, image: Image) -> None:
         """Remove an image by all its names, if it has not come into use."""
-        hearing.drain()
+        hearing.catch_up()
         if image.id in hearing.index.containers.values() or image.last_used_at < _last_use(hearing, image):
             raise _UsedAgain
         refs = image.tags + tuple(
@@ -262,15 +262,17 @@ class Janitor:
             raise
 
     def _await_quiet(self, seen: Disk | None) -> None:
-        """Let downloads end, as far as they can be seen.
-
-        A courtesy: the engine counts who uses a layer, pulls under way too. It does not tell which repository they
-        are of, and on a busy host there are always some; waiting for them would let the disk fill.
-        """
+        """Let downloads end, as far as they can be seen: the engine does not tell which repository they are of."""
         if seen is None or seen.data_root is None or self.account.dry_run:
             return
-        while _downloads(seen.data_root) and self._clock.boot() < self._quiet_until:
-            time.sleep(0.02)
+        began, (before, _) = self._clock.boot(), seen.measure()
+        waited_s, filled = self._waited_s, self._filled
+        while _downloads(seen.data_root):
+            used, whole = seen.measure()
+            self._waited_s, self._filled = waited_s + self._clock.boot() - began, filled + max(0, used - before)
+            if not policy.may_wait(self._waited_s, self._filled, whole - used):
+                return
+            time.sleep(DOWNLOADS_EVERY_S)
 
     def _pressure(self, usage: Usage) -> str:
         rules, share = self._rules.images, usage.disk_share

@@ -15,6 +15,8 @@ from ...core.cleanup_rules import ContainerRules, ImageRules
 from . import names
 
 ENDED = ("exited", "dead", "created")  # 'created': never started
+DOWNLOADS_S = 30.0  # so long a cleanup waits, in all, for a moment without downloads
+FILLED_MAX = 10  # times as much as was filled while it waited must still be free
 NEVER_STARTED_S = 60.0  # at least so old: a busy engine takes its time between create and start
 
 
@@ -241,6 +243,15 @@ def goal(usage: Usage, rules: ImageRules) -> Goal:
         disk=rules.when_disk_above is not None and share is not None and share > rules.when_disk_above,
         size=rules.max_size is not None and usage.image_bytes is not None and usage.image_bytes > rules.max_size,
     )
+
+
+def may_wait(waited_s: float, filled: int, left: int) -> bool:
+    """Whether a cleanup may go on waiting for downloads to end, before it removes something.
+
+    What is being pulled should not be disturbed, but on a busy host there is always some pull under way, and the disk
+    must not fill meanwhile: in `waited_s`, `filled` bytes of it were used up, and `left` are left.
+    """
+    return waited_s < DOWNLOADS_S and left > FILLED_MAX * filled
 
 
 class Layers:

@@ -17,6 +17,7 @@ from ecr_refresher.job.cleanup.policy import (
     choose,
     judge_container,
     judge_images,
+    may_wait,
 )
 
 from .host_model import OTHER, OURS, PARTNER
@@ -119,3 +120,19 @@ def test_names_are_taken_apart_as_docker_does() -> None:
 def test_wording() -> None:
     assert [wording.duration(s) for s in (0.4, 7, 312, 93_784, 200_000)] == ["0s", "7s", "5m12s", "1d2h", "2d7h"]
     assert [wording.size(n) for n in (7, 1_982_319, 5 * 10**10, 10**16)] == ["7B", "1.98MB", "50GB", "10000TB"]
+
+
+@pytest.mark.parametrize(
+    ("waited_s", "filled", "left", "may"),
+    [
+        (0.0, 0, 1, True),
+        (29.9, 10_000, 100_001, True),
+        (30.0, 0, 10**12, False),  # there are always some
+        (0.1, 10_000, 100_000, False),  # the disk fills
+        (0.0, 0, 0, False),
+    ],
+)
+def test_downloads_are_waited_for_while_the_disk_does_not_fill(
+    waited_s: float, filled: int, left: int, may: bool
+) -> None:
+    assert may_wait(waited_s, filled, left) is may
