@@ -18,6 +18,7 @@ import botocore
 import botocore.config
 import botocore.session
 from botocore.credentials import Credentials
+from botocore.utils import parse_timestamp
 
 from .. import __version__, logs
 from ..core import partitions
@@ -71,6 +72,16 @@ class Endpoint:
         return {"region_name": self.region, "endpoint_url": self.url, "verify": self.ca_file, "config": config}
 
 
+def _moment(value: Any) -> datetime:
+    """As botocore's own parser, whose way with text costs a tenth of a call: STS writes ISO 8601."""
+    if isinstance(value, str):
+        with contextlib.suppress(ValueError):
+            moment = datetime.fromisoformat(value)
+            if moment.tzinfo is not None:
+                return moment
+    return parse_timestamp(value)
+
+
 class _Profile:
     """One session for all clients of a profile: a session costs 150 ms and 9 MB, a client on it 5 ms.
 
@@ -109,6 +120,7 @@ class _Profile:
             session = botocore.session.Session(profile=self._name)
             # For the calls that botocore makes by itself, of a profile's role or a web identity's.
             session.set_default_client_config(botocore.config.Config(**_CALLS))
+            session.get_component("response_parser_factory").set_parser_defaults(timestamp_parser=_moment)
             # botocore reads AWS_DEFAULT_REGION only; ECS and EKS give AWS_REGION.
             if not session.get_config_variable("region") and os.environ.get("AWS_REGION"):
                 session.set_config_variable("region", os.environ["AWS_REGION"])

@@ -276,7 +276,8 @@ class RefreshPass:
     async def _in_time(self, waiting: Awaitable[T], limit_s: float = CALL_S) -> T:
         left = self.job.ends_at - self.tools.clock.boot() - MARGIN_S
         try:
-            return await asyncio.wait_for(waiting, min(limit_s, max(left, 0.1)))
+            async with asyncio.timeout(min(limit_s, max(left, 0.1))):
+                return await waiting
         except TimeoutError:
             raise Failed(Reason.TRANSIENT, "no answer within the time that this pass has") from None
 
