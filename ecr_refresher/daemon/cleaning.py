@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 SWEEP_LIMIT_S = 300.0  # one cleanup; what it has not come to is for the next
 LISTEN_FIRST_S, LISTEN_MAX_S = 5.0, 300.0  # pauses before a listener that has ended is started again
 HEAR_WITHIN_S = 30.0  # so long a cleanup waits for the listener; then it makes do with what the engine has kept
+CLOCK_OFF_S = 5.0  # from AWS's time, which cleanups go by; what the listener writes down may be off by so much
 FOR_EVER_S = 1e9
 
 
@@ -32,6 +33,7 @@ class Child:
 
     job: wire.Job
     rules: Cleanup
+    offset: float = 0.0  # from the boot clock to AWS's time, as it was believed to be at its start
     killed: bool = False
     swept: wire.Swept | None = None
     done: bool = False
@@ -97,7 +99,9 @@ def turned(state: State, now: float) -> tuple[State, list[Action]]:
         return state, said
     if state.cleaning.listener is None and now >= state.cleaning.listen_boot:
         state, job = _job(state, "listen", now + FOR_EVER_S)
-        listening = replace(state.cleaning, listener=Child(job, rules), hears=False, listening_since_boot=now)
+        listening = replace(
+            state.cleaning, listener=Child(job, rules, state.offset), hears=False, listening_since_boot=now
+        )
         state, said = replace(state, cleaning=listening), [*said, Start(job)]
     # Which credentials are valid is known once the first pass has looked.
     if state.passes > 0 and state.cleaning.sweep is None and now >= state.cleaning._sweep_due():
@@ -110,7 +114,7 @@ def turned(state: State, now: float) -> tuple[State, list[Action]]:
 def _end_what_is_over(state: State, rules: Cleanup, now: float) -> tuple[State, list[Action]]:
     cleaning, said = state.cleaning, list[Action]()
     listener, sweep = cleaning.listener, cleaning.sweep
-    if listener is not None and not listener.killed and listener.rules != rules:
+    if listener is not None and not listener.killed and (listener.rules != rules or _off(state, listener)):
         said.append(Kill(listener.job.id))
         cleaning = replace(cleaning, listener=replace(listener, killed=True), hears=False)
     if sweep is not None and not sweep.killed and (now >= sweep.job.ends_at or not rules.enabled):
@@ -119,6 +123,11 @@ def _end_what_is_over(state: State, rules: Cleanup, now: float) -> tuple[State, 
             said.append(Say("error", "cleanup_killed", {"error": "the cleanup took longer than it may"}))
         cleaning = replace(cleaning, sweep=replace(sweep, killed=True))
     return replace(state, cleaning=cleaning), said
+
+
+def _off(state: State, listener: Child) -> bool:
+    """A machine's clock may be wrong, which the first answer of AWS tells; the listener began before that."""
+    return state.offset_measured and abs(state.offset - listener.offset) > CLOCK_OFF_S
 
 
 def _job(state: State, kind: str, ends_at: float) -> tuple[State, wire.Job]:
@@ -208,7 +217,7 @@ def exited(state: State, job: int, how: str, now: float) -> tuple[State, list[Ac
 def _listener_gone(state: State, listener: Child, how: str, now: float) -> tuple[State, list[Action]]:
     cleaning, said = state.cleaning, list[Action]()
     pause = 0.0
-    if not listener.killed:  # killed: its rules have changed, and the next goes by the new ones
+    if not listener.killed:  # killed: its rules or its clock have changed, and the next goes by the new ones
         pause = min(LISTEN_MAX_S, LISTEN_FIRST_S * 2.0 ** min(cleaning.listen_tries, 10))
         said.append(Say("error", "listener_died", {"reason": Reason.INTERNAL, "error": how}))
     cleaning = replace(

@@ -60,7 +60,7 @@ def client(engine: Engine, timeout_s: int = TIMEOUT_S) -> APIClient:
 
 
 @contextlib.contextmanager
-def told(engine: Engine) -> Iterator[None]:
+def told(engine: Engine, timeout_s: float = TIMEOUT_S) -> Iterator[None]:
     """Raise what goes wrong with the engine inside as Failed; the original error is not attached."""
     from docker.errors import APIError, DockerException
 
@@ -69,13 +69,13 @@ def told(engine: Engine) -> Iterator[None]:
     except APIError as error:
         said = Failed(Reason.TRANSIENT, f"the engine at {engine.url} refused a request ({error.status_code})")
     except (DockerException, OSError) as error:  # those of requests are OSErrors
-        said = Failed(Reason.TRANSIENT, _unreachable(engine.url, error))
+        said = Failed(Reason.TRANSIENT, _unreachable(engine.url, error, timeout_s))
     else:
         return
     raise said
 
 
-def _unreachable(url: str, error: Exception) -> str:
+def _unreachable(url: str, error: Exception, timeout_s: float) -> str:
     text = f"{error} {error.__cause__}"
     if "Permission denied" in text:
         return f"the engine's socket {url} may not be opened by uid {os.geteuid()}; {_join(url)}"
@@ -84,7 +84,7 @@ def _unreachable(url: str, error: Exception) -> str:
     if "Connection refused" in text or "ConnectionRefused" in text:
         return f"nobody answers at {url}; start the engine (systemctl start docker)"
     if "timed out" in text.lower():
-        return f"the engine at {url} did not answer within {TIMEOUT_S} s; see journalctl -u docker"
+        return f"the engine at {url} did not answer within {timeout_s:g} s; see journalctl -u docker"
     return f"the engine at {url} can't be reached ({type(error).__name__}); is it up, and the address right?"
 
 

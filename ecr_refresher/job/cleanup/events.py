@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from . import names
 from .last_use import History
-from .policy import Container, Image
+from .policy import ENDED, Container, Image
 
 if TYPE_CHECKING:
     from docker import APIClient
@@ -24,6 +24,7 @@ USES = {
 }
 MOVES = ("pull", "tag", "import", "load")  # of a name to another image
 REMOVALS = ("delete", "untag", "destroy")
+STARTS, ENDS = ("start", "restart"), ("die", "destroy")
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,9 +51,9 @@ def parse(raw: Any) -> Event | None:
         if kind not in USES or action not in (*USES[kind], *REMOVALS):
             return None
         attributes = actor.get("Attributes") or {}
-        image = attributes.get("image", "") if kind == "container" else actor["ID"]
-        name = attributes.get("name", "") if action == "tag" else ""
-        return Event(raw["timeNano"] / 1e9, kind, action, str(actor["ID"]), str(image), str(name))
+        image = names.familiar(str(attributes.get("image", "") if kind == "container" else actor["ID"]))
+        name = names.familiar(str(attributes.get("name", ""))) if action == "tag" else ""
+        return Event(raw["timeNano"] / 1e9, kind, action, str(actor["ID"]), image, name)
     except (KeyError, TypeError, AttributeError):
         return None
 
@@ -64,14 +65,31 @@ class Index:
     names: dict[str, str] = field(default_factory=dict)
     ids: dict[str, frozenset[str]] = field(default_factory=dict)  # image -> its names
     containers: dict[str, str] = field(default_factory=dict)
+    running: set[str] = field(default_factory=set)  # or paused, restarting: containers that have not ended
 
     @classmethod
     def of(cls, images: Iterable[Image], containers: Iterable[Container]) -> Index:
         index = cls()
         for image in images:
             index.put(image.id, image.names)
-        index.containers = {container.id: container.image_id for container in containers}
+        for container in containers:
+            index.containers[container.id] = container.image_id
+            if container.state not in ENDED:
+                index.running.add(container.id)
         return index
+
+    def heard(self, event: Event) -> None:
+        """A container has started or ended."""
+        if event.action in STARTS:
+            self.running.add(event.id)
+        elif event.action in ENDS:
+            self.running.discard(event.id)
+        if event.action == "destroy":
+            self.containers.pop(event.id, None)
+
+    def in_use(self) -> frozenset[str]:
+        """The images of all containers that run now."""
+        return frozenset(self.containers[one] for one in self.running if one in self.containers)
 
     def put(self, image_id: str, image_names: Iterable[str]) -> None:
         self.drop(image_id)

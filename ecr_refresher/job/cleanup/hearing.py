@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import queue
+from collections.abc import Iterable
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from ..clock import AwsClock
-from . import events, listing
+from . import events, listing, names
 from .events import Event, Gap, Index, Stream
 from .last_use import History
+from .policy import Image
 
 if TYPE_CHECKING:
     from docker import APIClient
@@ -23,6 +25,16 @@ def caught_up(history: History, index: Index, gap: Gap, event: Event, heard_unti
     if event.at > heard_until and event.is_use:
         history = history.used(gap.meant_by(event, index, history) & history.images.keys(), at)
     return history.heard(event.at)
+
+
+def pulls_of(heard: Iterable[Event], index: Index) -> dict[str, str]:
+    """Images that came from a registry, or went there, as far as their names still tell: image -> repository."""
+    found = {}
+    for event in heard:
+        if event.action in ("pull", "push") and len(index.exact(event.image)) == 1:
+            (image,) = index.exact(event.image)
+            found[image] = names.repository(event.image)
+    return found
 
 
 class Hearing:
@@ -47,6 +59,8 @@ class Hearing:
             raise
         self.index = Index.of(self.images, self.containers)
         known = history or History(self.engine.id)
+        if known.heard_until > self.engine.time:  # its clock was ahead then: what it has kept since can't be told
+            known = replace(known.used(known.images, now), heard_until=0.0)
         heard_until = known.heard_until if known.engine == self.engine.id else 0.0
         self.history = known.resumed(self.engine.id, oldest, count, now, self.skew, held=held)
         self.history = self.history.met(self.index.ids, now)
@@ -54,6 +68,8 @@ class Hearing:
         gap = Gap(same, late, whole=same.missed_none(oldest, count, held=held))
         for event in late:
             self.history = caught_up(self.history, self.index, gap, event, heard_until, min(now, event.at - self.skew))
+        self.history = self.history.pulled(pulls_of(late, self.index))
+        self.still_used()
 
     def __enter__(self) -> Hearing:
         return self
@@ -64,6 +80,24 @@ class Hearing:
     def remembered(self) -> History:
         """What is to outlive this connection."""
         return replace(self.history, containers=dict(self.index.containers))
+
+    def known(self) -> list[Image]:
+        """The images that were there at the beginning and still are, with what is remembered of each."""
+        uses = self.history.images
+        return [
+            replace(image, last_used_at=uses[image.id].used_at, heard=uses[image.id].pulled)
+            for image in self.images
+            if image.id in self.index.ids
+        ]
+
+    def still_used(self) -> None:
+        """What containers run of is in use at this moment; an engine that breaks down tells nobody of their end."""
+        self.history = self.history.used(self.index.in_use() & self.index.ids.keys(), self._clock.now())
+
+    def used(self, image_id: str, at: float) -> None:
+        """One image was used then, as an engine's answer tells."""
+        if image_id in self.index.ids:
+            self.history = self.history.used((image_id,), min(at, self._clock.now()))
 
     def wait(self, timeout_s: float | None) -> bool:
         """Take in the next event. False at the end of the stream; raises queue.Empty if none comes in time."""
@@ -88,7 +122,9 @@ class Hearing:
         The engine is asked for the newest event that it has, and the stream is heard until that has come. Raises
         ConnectionError if it does not come.
         """
-        newest = events.newest(self._api, self.history.heard_until, self._clock.now() + self.skew)
+        self.drain()
+        since = self.history.heard_until
+        newest = events.newest(self._api, since, max(since, self._clock.now() + self.skew))
         while newest is not None and self.history.heard_until < newest:
             try:
                 going_on = self.wait(CATCH_UP_S)
@@ -102,13 +138,24 @@ class Hearing:
         if event.kind == "image":
             self._look_at(event)
         meant = self.index.meant_by(event, self.history)
-        if event.kind == "container" and event.action == "create" and len(meant) == 1:
-            (self.index.containers[event.id],) = meant
-        elif event.action == "destroy":
-            self.index.containers.pop(event.id, None)
+        if event.action == "create":
+            if len(meant) != 1:
+                meant = self._made_of(event.id) or meant
+            if len(meant) == 1:
+                (self.index.containers[event.id],) = meant
+        self.index.heard(event)
         if event.is_use:
             self.history = self.history.used(meant & self.index.ids.keys(), now)
-        self.history = self.history.heard(event.at)
+        self.history = self.history.pulled(pulls_of((event,), self.index)).heard(event.at)
+
+    def _made_of(self, container: str) -> frozenset[str]:
+        """Its image, by the engine's own word; none if it is gone already."""
+        from docker.errors import APIError
+
+        try:
+            return frozenset({str(self._api.inspect_container(container)["Image"])})
+        except (APIError, KeyError):
+            return frozenset()
 
     def _look_at(self, event: Event) -> None:
         """Names have come or gone: ask which this image has now."""

@@ -33,6 +33,10 @@ if TYPE_CHECKING:
 TIMEOUT_S = 60  # for one answer: big images take their time to go
 DOWNLOADS_EVERY_S = 0.05  # how often it is looked whether there are downloads still
 CONFLICT, NOT_FOUND = 409, 404
+LATER = "later"  # the time of this cleanup is over
+STALLED_S = 10.0  # a download that has got nothing for so long is none
+# Of a containerd of its own, whose root `data_root` names; and of the one that the engine itself has started.
+_INGESTS = tuple(f"{root}io.containerd.content.v1.content/ingest" for root in ("", "containerd/daemon/"))
 Report = Callable[[wire.Line], None]
 
 
@@ -80,7 +84,7 @@ class Janitor:
         """Do it; what fails is in the account, and has been reported."""
         began = time.monotonic()
         try:
-            with engine.told(self._rules.engine):
+            with engine.told(self._rules.engine, TIMEOUT_S):
                 api = engine.client(self._rules.engine, TIMEOUT_S)
                 with contextlib.closing(api):
                     self._clean(api)
@@ -130,19 +134,40 @@ class Janitor:
     # --- containers --------------------------------------------------------------------------------------------------
     def _clean_containers(self, api: APIClient, hearing: Hearing) -> frozenset[str]:
         """Remove ended containers; gives the ids of those that are gone, or would be."""
-        by_id = {image.id: image for image in hearing.images}
+        by_id = {image.id: image for image in hearing.known()}
         gone = set()
         self.account.containers = len(hearing.containers)
         for container in hearing.containers if self._rules.containers.enabled else ():
+            ended_at: float | None = None
             if self._judge(container, by_id, 0.0) is None:  # but for its end, which has to be asked for
-                with contextlib.suppress(LookupError), _gone_is_fine():
-                    container = _on_our_clock(listing.ended_at(api, container), hearing.skew)  # noqa: PLW2901
-            why_kept = self._judge(container, by_id, container.ended_at)
+                if self._clock.boot() > self._ends_at:
+                    self._stay("container", container.id, container.name, LATER)
+                    continue
+                asked = self._ended(api, container, hearing)
+                if asked is None:
+                    continue
+                container, ended_at = asked, asked.ended_at  # noqa: PLW2901
+            why_kept = self._judge(container, by_id, ended_at)
             if why_kept is not None:
-                self._stay("container", container.id, container.name, why_kept, container.ended_at)
+                self._stay("container", container.id, container.name, why_kept, ended_at)
             elif self._remove_container(api, container):
                 gone.add(container.id)
         return frozenset(gone)
+
+    def _ended(self, api: APIClient, container: Container, hearing: Hearing) -> Container | None:
+        """The container as it is now, by our clock; None if it is gone, or so broken that the engine can't tell."""
+        from docker.errors import APIError, NotFound
+
+        try:
+            container = _on_our_clock(listing.ended_at(api, container), hearing.skew)
+        except NotFound:
+            return None
+        except APIError as error:
+            self._trouble("container", _refusal(error, "tell of it"), container.name)
+            return None
+        if container.state in policy.ENDED and container.ended_at is not None:
+            hearing.used(container.image_id, container.ended_at)  # an engine that broke down told nobody
+        return container
 
     def _judge(self, container: Container, by_id: dict[str, Image], ended_at: float | None) -> Kept | None:
         return policy.judge_container(
@@ -178,11 +203,7 @@ class Janitor:
         rules = self._rules.images
         hearing.drain()
         self.account.images = len(hearing.index.ids)
-        images = [
-            replace(image, last_used_at=hearing.history.images[image.id].used_at)
-            for image in hearing.images
-            if image.id in hearing.index.ids
-        ]
+        images = hearing.known()
         used = {image for container, image in hearing.index.containers.items() if container not in removed}
         judged = policy.judge_images(images, used, rules, self._registries, self._clock.now())
         for image, why in judged.kept:
@@ -217,8 +238,9 @@ class Janitor:
                 break
             self._await_quiet(seen)
             if self._clock.boot() > self._ends_at:
-                self._not_needed(judged.candidates[place:], "later")
-                break
+                self._not_needed(judged.candidates[place:], LATER)
+                self.account.after = usage
+                return
             if image.id in stuck:
                 self._stay("image", image.id, image.name, Kept.PARENT, image.last_used_at, image.size)
             elif self._remove_image(api, hearing, image, usage, layers.freed_by(image)):
@@ -238,27 +260,26 @@ class Janitor:
 
     def _delete(self, api: APIClient, hearing: Hearing, image: Image) -> None:
         """Remove an image by all its names, if it has not come into use."""
-        hearing.catch_up()
-        if image.id in hearing.index.containers.values() or image.last_used_at < _last_use(hearing, image):
-            raise _UsedAgain
+        _look_once_more(hearing, image)
         refs = image.tags + tuple(
             digest for digest in image.digests if not any(_same_repository(digest, tag) for tag in image.tags)
         )
         if len(refs) <= 1:  # the engine then looks for containers first, and takes all or nothing
             api.remove_image(image.id)
             return
-        current = listing.image(listing.inspect_image(api, image.id)).tags
         taken: list[str] = []
         try:
             for ref in refs:
-                if "@" in ref or ref in current:
+                if _meant(api, ref) == image.id:  # a name may have moved on
+                    _look_once_more(hearing, image)
                     api.remove_image(ref)
                     taken.append(ref)
         except Exception:
-            for ref in taken:  # it came into use: it shall be found by all its names
+            for ref in taken:  # it came into use: it shall be found by all its names, those that were given anew aside
                 with contextlib.suppress(Exception):
                     repository, _, tag = ref.rpartition(":")
-                    api.tag(image.id, repository, tag)
+                    if "@" not in ref and _meant(api, ref) is None:
+                        api.tag(image.id, repository, tag)
             raise
 
     def _await_quiet(self, seen: Disk | None) -> None:
@@ -300,11 +321,16 @@ class Janitor:
     # --- the account -------------------------------------------------------------------------------------------------
     def _removed(self, going: Gone, remove: Callable[[], Any]) -> bool:
         """Remove one thing, or only say so; a refusal is told, and it is tried again in the next pass."""
+        import requests
         from docker.errors import APIError
 
         if not self.account.dry_run:
             try:
                 remove()
+            except requests.Timeout:
+                late = f"the engine has not removed it within {TIMEOUT_S} s; looked at again later"
+                self._trouble(going.what, Failure(Reason.TRANSIENT, late), going.name)
+                return False
             except _UsedAgain:
                 self._stay(going.what, going.id, going.name, Kept.IN_USE, going.last_used_at, going.size)
                 return False
@@ -359,24 +385,26 @@ class _UsedAgain(Exception):
     """An image that was to go has come into use."""
 
 
-@contextlib.contextmanager
-def _gone_is_fine() -> Any:
-    """A container that is gone meanwhile: raises LookupError in place of the engine's 404."""
+def _meant(api: APIClient, ref: str) -> str | None:
+    """The id of the image that has this name now."""
     from docker.errors import NotFound
 
     try:
-        yield
+        return str(listing.inspect_image(api, ref)["Id"])
     except NotFound:
-        raise LookupError from None
+        return None
 
 
 def _on_our_clock(container: Container, skew: float) -> Container:
     return replace(container, ended_at=None if container.ended_at is None else container.ended_at - skew)
 
 
-def _last_use(hearing: Hearing, image: Image) -> float:
+def _look_once_more(hearing: Hearing, image: Image) -> None:
+    """Raise _UsedAgain if it has come into use since it was chosen."""
+    hearing.catch_up()
     seen = hearing.history.images.get(image.id)
-    return seen.used_at if seen is not None else image.last_used_at
+    if image.id in hearing.index.containers.values() or (seen is not None and image.last_used_at < seen.used_at):
+        raise _UsedAgain
 
 
 def _same_repository(one: str, other: str) -> bool:
@@ -401,16 +429,26 @@ def _knows(api: APIClient, container: str) -> bool:
 
 
 def _downloads(data_root: str) -> bool:
-    """Whether layers are being downloaded now: the engine keeps them in files of this name until they are unpacked."""
-    try:
-        return any(name.startswith("GetImageBlob") for name in os.listdir(os.path.join(data_root, "tmp")))
-    except OSError:
-        return False
+    """Whether layers are being downloaded now, by the files in which the engine or containerd collects them."""
+    with contextlib.suppress(OSError):
+        if any(name.startswith("GetImageBlob") for name in os.listdir(os.path.join(data_root, "tmp"))):
+            return True
+    return any(_grows(os.path.join(data_root, store)) for store in _INGESTS)
 
 
-def _refusal(error: Any) -> Failure:
+def _grows(ingests: str) -> bool:
+    """Whether something in a store of containerd's is being written; what was broken off stays there for a day."""
+    with contextlib.suppress(OSError), os.scandir(ingests) as each:
+        for one in each:
+            with contextlib.suppress(OSError):
+                if time.time() - os.stat(os.path.join(one.path, "data")).st_mtime < STALLED_S:
+                    return True
+    return False
+
+
+def _refusal(error: Any, what: str = "remove it") -> Failure:
     """A conflict is no fault: something has come into use, or is being removed already."""
     text = str(error.explanation or "")[:300]
     if error.status_code == CONFLICT:
         return Failure(Reason.TRANSIENT, f"the engine won't have it removed now: {text}; tried again later")
-    return Failure(Reason.TRANSIENT, f"the engine failed to remove it ({error.status_code}): {text}; tried again later")
+    return Failure(Reason.TRANSIENT, f"the engine failed to {what} ({error.status_code}): {text}; tried again later")

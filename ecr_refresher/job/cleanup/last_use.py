@@ -18,6 +18,7 @@ from .names import repository
 VERSION = 1
 IMAGES_MAX = 20_000  # 3 MB of state; beyond, those longest unused are forgotten, and so begin anew
 CONTAINERS_MAX = 10_000
+NOT_COUNTED = 16  # of those that are kept, at most: events of the very moment in which they were asked for
 ENGINE_KEEPS = 256  # events; fewer than this are all since the engine's start (eventsLimit in moby/daemon/events)
 
 
@@ -33,6 +34,7 @@ class Seen:
     used_at: float
     names: frozenset[str] = frozenset()
     repositories: frozenset[str] = frozenset()
+    pulled: frozenset[str] = frozenset()  # those of them that it was seen to come from, or to go to
 
     def named(self, names: Iterable[str]) -> Seen:
         now = frozenset(names)
@@ -64,6 +66,15 @@ class History:
         images[image_id] = images.get(image_id, Seen(now, now)).named(its)
         return replace(self, images=images)
 
+    def pulled(self, found: Mapping[str, str]) -> History:
+        """These images are in these repositories of a registry: they were pulled from there, or pushed."""
+        images = dict(self.images)
+        for image_id, where in found.items():
+            seen = images.get(image_id)
+            if seen is not None and where not in seen.pulled:
+                images[image_id] = replace(seen, pulled=seen.pulled | {where})
+        return replace(self, images=images) if found else self
+
     def heard(self, engine_time: float) -> History:
         return replace(self, heard_until=max(self.heard_until, engine_time))
 
@@ -85,7 +96,7 @@ class History:
         It is if an event that was taken in before is still among them, or if the stream was `held` to the very end of
         the engine that it came from, and all since the start of the new one are kept.
         """
-        return (oldest is not None and oldest <= self.heard_until) or (held and count < ENGINE_KEEPS)
+        return (oldest is not None and oldest <= self.heard_until) or (held and count < ENGINE_KEEPS - NOT_COUNTED)
 
     def resumed(self, engine: str, oldest: float | None, count: int, now: float, skew: float, *, held: bool) -> History:
         """Take up again after a pause; see `missed_none`. `skew` is the engine's clock minus AWS's."""
@@ -109,6 +120,7 @@ def merged(one: History, other: History) -> History:
             max(known.used_at, seen.used_at),
             seen.names,
             known.repositories | seen.repositories,
+            known.pulled | seen.pulled,
         )
     return History(one.engine, max(one.heard_until, other.heard_until), images, other.containers)
 
@@ -120,7 +132,7 @@ def dump(history: History) -> bytes:
         "engine": history.engine,
         "heard_until": history.heard_until,
         "images": {
-            image_id: [seen.first_at, seen.used_at, sorted(seen.names), sorted(seen.repositories)]
+            image_id: [seen.first_at, seen.used_at, *map(sorted, (seen.names, seen.repositories, seen.pulled))]
             for image_id, seen in sorted(newest, key=lambda item: item[0])
         },
         "containers": dict(sorted(history.containers.items())[:CONTAINERS_MAX]),
@@ -141,8 +153,9 @@ def load(text: bytes | None) -> History | None:
         return None
 
 
-def _seen(first_at: Any, used_at: Any, its_names: Any, repositories: Any) -> Seen:
-    return Seen(_time(first_at), _time(used_at), frozenset(map(str, its_names)), frozenset(map(str, repositories)))
+def _seen(first_at: Any, used_at: Any, its_names: Any, repositories: Any, pulled: Any = ()) -> Seen:
+    sets = (frozenset(map(str, each)) for each in (its_names, repositories, pulled))
+    return Seen(_time(first_at), _time(used_at), *sets)
 
 
 def _time(value: Any) -> float:

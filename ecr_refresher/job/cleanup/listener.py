@@ -65,7 +65,7 @@ class Listener:
         self.heard = False
         try:
             with (
-                engine.told(self._rules.engine),
+                engine.told(self._rules.engine, TIMEOUT_S),
                 contextlib.closing(engine.client(self._rules.engine, TIMEOUT_S)) as api,
             ):
                 known = self._history or self._from_file()
@@ -98,6 +98,7 @@ class Listener:
                 self._save(hearing)
                 unsaved = 0
             if ended:
+                hearing.still_used()
                 return
 
     def _from_file(self) -> History | None:

@@ -81,13 +81,13 @@ def with_layers(api: APIClient, found: Iterable[Image]) -> list[Image]:
 
 
 def _with_layers(api: APIClient, one: Image) -> Image:
-    from docker.errors import NotFound
+    from docker.errors import APIError
 
     try:
         history: list[Mapping[str, Any]] = api.history(one.id)  # type: ignore[no-untyped-call]
         steps = [step for step in reversed(history) if step["Size"]]
         digests = inspect_image(api, one.id)["RootFS"].get("Layers") or []
-    except NotFound:  # gone meanwhile
+    except APIError:  # gone meanwhile, or broken: nothing is known to be shared
         return one
     # The API gives digests without sizes, and sizes of steps. Where some layers are empty the two don't match: then
     # the steps themselves, with those before them, tell images of one base.

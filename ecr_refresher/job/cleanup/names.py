@@ -3,6 +3,14 @@
 from __future__ import annotations
 
 DOCKER_HUB = "docker.io"
+_HUB_PREFIXES = ("docker.io/", "index.docker.io/")
+
+
+def familiar(name: str) -> str:
+    """As the engine shows it: `docker.io/library/busybox:1` is `busybox:1` in its lists."""
+    for prefix in _HUB_PREFIXES:
+        name = name.removeprefix(prefix)
+    return name.removeprefix("library/")
 
 
 def host(name: str) -> str:

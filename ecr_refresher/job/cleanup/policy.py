@@ -46,6 +46,7 @@ class Image:
     size: int = 0
     last_used_at: float = 0.0
     layers: tuple[tuple[str, int], ...] = ()  # key and bytes of each, where they have been looked up
+    heard: frozenset[str] = frozenset()  # repositories that it was heard to come from, or to go to
 
     @property
     def name(self) -> str:
@@ -59,6 +60,16 @@ class Image:
     @property
     def repositories(self) -> frozenset[str]:
         return frozenset(names.repository(name) for name in self.names)
+
+    @property
+    def pulled(self) -> frozenset[str]:
+        """The repositories that are known to have it.
+
+        The engine notes a digest at each pull and push. Only containerd's store, Docker 29's default, gives one to
+        whatever has a name: its own id. (Seen in moby's daemon/containerd/image_list.go.)
+        """
+        noted = (digest for digest in self.digests if not digest.endswith(f"@{self.id}"))
+        return self.heard.union(map(names.repository, noted))
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,7 +145,7 @@ def _is_ours(container: Container, image: Image | None, ours: Collection[str]) -
     if names.host(container.image_name) in ours:
         return True
     shows_id = image is not None and container.image_name in (image.id, image.id.partition(":")[2])
-    return shows_id and image is not None and _hosts(image) <= set(ours) and bool(image.names)
+    return shows_id and image is not None and bool(_hosts(image)) and _hosts(image) <= set(ours)
 
 
 def _has(labels: Mapping[str, str], wanted: str) -> bool:
@@ -182,7 +193,7 @@ def _why_kept(image: Image, used: bool, rules: ImageRules, registries: Registrie
         return Kept.FOREIGN
     if any(_matches(image, pattern) for pattern in rules.keep):
         return Kept.KEPT
-    if not rules.every and any(names.repository(tag) not in _pulled(image) for tag in image.tags):
+    if not rules.every and any(names.repository(tag) not in image.pulled for tag in image.tags):
         return Kept.NEVER_PUSHED
     if not hosts & registries.ours <= registries.valid:
         return Kept.NO_CREDENTIAL
@@ -192,17 +203,13 @@ def _why_kept(image: Image, used: bool, rules: ImageRules, registries: Registrie
 
 
 def _hosts(image: Image) -> frozenset[str]:
-    return frozenset(names.host(name) for name in image.names)
-
-
-def _pulled(image: Image) -> frozenset[str]:
-    """The repositories that are known to have it: the engine notes a digest at each pull and push."""
-    return frozenset(names.repository(digest) for digest in image.digests)
+    """By its names; one that has lost all of them is of where it came from."""
+    return frozenset(map(names.host, image.names or image.pulled))
 
 
 def _matches(image: Image, pattern: str) -> bool:
     """A pattern may be of the whole name or leave out host or tag; where it has none, the tag is `<none>`."""
-    untagged = image.repositories - {names.repository(tag) for tag in image.tags}
+    untagged = (image.repositories or image.pulled) - {names.repository(tag) for tag in image.tags}
     for name in (*image.tags, *(f"{repository}:<none>" for repository in untagged)):
         for whole in (name, names.repository(name)):
             short = whole.removeprefix(f"{names.host(whole)}/")

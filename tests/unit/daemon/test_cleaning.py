@@ -11,7 +11,7 @@ from ecr_refresher.core import wire
 from ecr_refresher.core.model import Outcome, Reason
 from ecr_refresher.core.plan import Cleanup, Plan
 from ecr_refresher.daemon import metrics, view
-from ecr_refresher.daemon.cleaning import HEAR_WITHIN_S, LISTEN_FIRST_S, SWEEP_LIMIT_S
+from ecr_refresher.daemon.cleaning import CLOCK_OFF_S, HEAR_WITHIN_S, LISTEN_FIRST_S, SWEEP_LIMIT_S
 from ecr_refresher.daemon.events import Exited, Kill, Say, Start
 from ecr_refresher.daemon.state import next_boot
 
@@ -261,3 +261,21 @@ def samples(world: World) -> dict[tuple[str, tuple[str, ...]], float]:
         for sample in family.samples
         if "cleanup" in sample.name
     }
+
+
+def test_a_listener_that_began_with_a_wrong_clock_begins_anew_once_awss_time_is_known() -> None:
+    world = Cleaner().hears()
+    world.turn()
+    assert world.state.offset_measured
+    assert Kill(world.listen.id) not in world.actions
+    world.state = replace(world.state, offset=world.state.offset + CLOCK_OFF_S - 1.0)
+    world.turn()
+    assert Kill(world.listen.id) not in world.actions, "it may be off by a little"
+    world.state = replace(world.state, offset=world.state.offset + 1200.0)
+    world.turn()
+    assert Kill(world.listen.id) in world.actions
+    world.gone(world.listen, "killed by signal 9")
+    world.turn()
+    (anew,) = jobs(world, "listen")
+    assert anew.clock_offset == world.state.offset
+    assert Kill(anew.id) not in world.turn().actions

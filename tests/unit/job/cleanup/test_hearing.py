@@ -2,79 +2,39 @@
 
 from __future__ import annotations
 
-import datetime as dt
-import queue
 import threading
-from collections.abc import Iterator
-from typing import Any
+from dataclasses import replace
 
 import pytest
 
 from ecr_refresher.job.cleanup import hearing as heard
 from ecr_refresher.job.cleanup.hearing import Hearing
+from ecr_refresher.job.cleanup.last_use import History
 from ecr_refresher.job.clock import AwsClock
 
-IMAGE = "sha256:" + "1" * 64
-NAME = "123456789012.dkr.ecr.us-east-1.amazonaws.com/web:1"
+from .fake_engine import FakeEngine
 
-
-class Streamed:
-    """The events of an engine as they come; None is the end."""
-
-    def __init__(self) -> None:
-        self.queue: queue.SimpleQueue[dict[str, Any] | None] = queue.SimpleQueue()
-
-    def __iter__(self) -> Iterator[dict[str, Any]]:
-        while (event := self.queue.get()) is not None:
-            yield event
-
-    def close(self) -> None:
-        self.queue.put(None)
-
-
-class FakeEngine:
-    """What a hearing asks of an engine; its events are in its book before they come over the stream."""
-
-    def __init__(self, clock: AwsClock) -> None:
-        self.clock = clock
-        self.book: list[dict[str, Any]] = []
-        self.stream = Streamed()
-
-    def info(self) -> dict[str, str]:
-        now = dt.datetime.fromtimestamp(self.clock.now(), dt.UTC).isoformat()
-        return {"ID": "engine", "DockerRootDir": "/var/lib/docker", "SystemTime": now}
-
-    def images(self, **_: object) -> list[dict[str, Any]]:
-        return [{"Id": IMAGE, "RepoTags": [NAME], "RepoDigests": [], "ParentId": "", "Size": 1}]
-
-    def containers(self, **_: object) -> list[dict[str, Any]]:
-        return []
-
-    def events(self, *, since: str, until: str | None = None, decode: bool) -> Any:
-        if until is None:
-            return self.stream
-        return [event for event in self.book if float(since) <= event["timeNano"] / 1e9 <= float(until)]
-
-    def happen(self, action: str) -> dict[str, Any]:
-        event = {
-            "Type": "container",
-            "Action": action,
-            "Actor": {"ID": "c1", "Attributes": {"image": NAME}},
-            "timeNano": int(self.clock.now() * 1e9),
-        }
-        self.book.append(event)
-        return event
+IMAGE, OTHER = "sha256:" + "1" * 64, "sha256:" + "2" * 64
+REPOSITORY = "123456789012.dkr.ecr.us-east-1.amazonaws.com/web"
+NAME = f"{REPOSITORY}:1"
 
 
 @pytest.fixture
 def engine() -> FakeEngine:
-    return FakeEngine(AwsClock())
+    engine = FakeEngine(AwsClock())
+    engine.add(IMAGE, NAME)
+    engine.add(OTHER, "busybox:1")
+    return engine
+
+
+def hear(engine: FakeEngine, history: History | None = None) -> Hearing:
+    return Hearing(engine, engine.clock, history)  # type: ignore[arg-type]
 
 
 def test_what_has_happened_and_has_not_come_yet_is_waited_for(engine: FakeEngine) -> None:
-    with Hearing(engine, engine.clock, None) as hearing:  # type: ignore[arg-type]
+    with hear(engine) as hearing:
         before = hearing.history.images[IMAGE].used_at
-        event = engine.happen("create")
+        event = engine.happen("container", "create", "c1", image=NAME)
         threading.Timer(0.2, engine.stream.queue.put, [event]).start()
         hearing.catch_up()
         assert hearing.index.containers == {"c1": IMAGE}
@@ -82,7 +42,7 @@ def test_what_has_happened_and_has_not_come_yet_is_waited_for(engine: FakeEngine
 
 
 def test_where_nothing_has_happened_nothing_is_waited_for(engine: FakeEngine) -> None:
-    with Hearing(engine, engine.clock, None) as hearing:  # type: ignore[arg-type]
+    with hear(engine) as hearing:
         hearing.catch_up()
 
 
@@ -91,9 +51,75 @@ def test_what_does_not_come_is_no_ground_for_a_removal(
     engine: FakeEngine, monkeypatch: pytest.MonkeyPatch, ends: bool
 ) -> None:
     monkeypatch.setattr(heard, "CATCH_UP_S", 0.05)
-    with Hearing(engine, engine.clock, None) as hearing:  # type: ignore[arg-type]
-        engine.happen("create")
+    with hear(engine) as hearing:
+        engine.happen("container", "create", "c1", image=NAME)
         if ends:
             engine.stream.close()
         with pytest.raises(ConnectionError):
             hearing.catch_up()
+
+
+def test_a_clock_of_the_engine_that_was_ahead_is_a_gap_and_no_end_of_all_removals(engine: FakeEngine) -> None:
+    with hear(engine) as hearing:
+        ahead = replace(hearing.remembered(), heard_until=engine.now() + 86400)
+    long_ago = {image: replace(seen, used_at=10.0) for image, seen in ahead.images.items()}
+    engine.stream = type(engine.stream)()
+    began = engine.clock.now()
+    with hear(engine, replace(ahead, images=long_ago)) as hearing:
+        assert all(seen.used_at >= began for seen in hearing.history.images.values()), "who knows what was missed"
+        assert hearing.history.heard_until < engine.now()
+        hearing.catch_up()
+
+
+def test_a_clock_of_the_engine_that_is_set_back_while_it_is_heard_stops_no_removal(engine: FakeEngine) -> None:
+    engine.told = True
+    with hear(engine) as hearing:
+        engine.happen("container", "create", "c1", image=NAME)
+        hearing.catch_up()
+        engine.ahead_s = -3600.0
+        hearing.catch_up()
+
+
+def test_what_a_container_runs_of_is_in_use_though_its_end_is_never_told(engine: FakeEngine) -> None:
+    """An engine that was killed finds its containers ended when it comes back, and tells nobody."""
+    engine.told = True
+    engine.run("c1", IMAGE, NAME, "running")
+    engine.run("c2", OTHER, "busybox:1", "exited")
+    engine.happen("container", "top", "c1")["timeNano"] = int(15e9)  # the engine has kept all since then
+    with hear(engine, History("engine").met({IMAGE: (), OTHER: ()}, 10.0).heard(20.0)) as hearing:
+        assert hearing.history.images[IMAGE].used_at > 10.0
+        assert hearing.history.images[OTHER].used_at == 10.0
+        assert hearing.index.in_use() == {IMAGE}
+        engine.happen("container", "start", "c2", image="busybox:1")
+        engine.happen("container", "die", "c1", image=NAME)
+        hearing.catch_up()
+        assert hearing.index.in_use() == {OTHER}
+        before = hearing.history.images[OTHER].used_at
+        hearing.still_used()
+        assert hearing.history.images[OTHER].used_at > before
+
+
+@pytest.mark.parametrize("name", ["docker.io/library/busybox:1", "index.docker.io/busybox:1", "2222", "nobody-knows"])
+def test_a_container_is_of_its_image_however_that_was_spelled(engine: FakeEngine, name: str) -> None:
+    engine.told = True
+    with hear(engine) as hearing:
+        engine.run("c1", OTHER, name, "created")
+        engine.happen("container", "create", "c1", image=name)
+        hearing.catch_up()
+        assert hearing.index.containers == {"c1": OTHER}
+
+
+def test_where_an_image_came_from_is_remembered(engine: FakeEngine) -> None:
+    engine.told = True
+    with hear(engine) as hearing:
+        assert hearing.history.images[IMAGE].pulled == frozenset()
+        engine.happen("image", "pull", NAME, name=REPOSITORY)
+        hearing.catch_up()
+        assert hearing.history.images[IMAGE].pulled == {REPOSITORY}
+        assert hearing.history.images[OTHER].pulled == frozenset()
+    engine.stream = type(engine.stream)()
+    with hear(engine, hearing.remembered()) as hearing:
+        assert hearing.history.images[IMAGE].pulled == {REPOSITORY}
+    engine.stream = type(engine.stream)()
+    with hear(engine) as hearing:
+        assert hearing.history.images[IMAGE].pulled == {REPOSITORY}, "heard late"

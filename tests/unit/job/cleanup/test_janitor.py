@@ -1,18 +1,27 @@
-"""What becomes of a removal that the engine refuses."""
+"""What becomes of a removal that the engine refuses; and whole cleanups of engines that have a bad day."""
 
 from __future__ import annotations
 
+import os
+from pathlib import Path
+from typing import Any
+
 import pytest
 import requests
-from docker.errors import APIError
 
 from ecr_refresher.core import wire
+from ecr_refresher.core.cleanup_rules import ContainerRules, ImageRules
 from ecr_refresher.core.model import Reason
 from ecr_refresher.core.plan import Cleanup
-from ecr_refresher.job.cleanup.account import Gone
+from ecr_refresher.job.cleanup import janitor
+from ecr_refresher.job.cleanup.account import Account, Gone
 from ecr_refresher.job.cleanup.janitor import Janitor
+from ecr_refresher.job.cleanup.last_use import History, Seen
 from ecr_refresher.job.cleanup.policy import Registries
+from ecr_refresher.job.cleanup.state_file import StateFile
 from ecr_refresher.job.clock import AwsClock
+
+from .fake_engine import FakeEngine, refused
 
 GOING = Gone("image", "sha256:1234", "web:1", "unused for 2 d", 0.0, 5, 5)
 
@@ -26,9 +35,7 @@ class Refusing:
     def remove(self) -> None:
         status = self._statuses.pop(0)
         if status != 204:
-            response = requests.Response()
-            response.status_code = status
-            raise APIError("refused", response=response, explanation="image is being used by running container 1f2e")
+            raise refused(status, "image is being used by running container 1f2e")
 
 
 @pytest.mark.parametrize(
@@ -66,3 +73,165 @@ def test_what_somebody_else_has_removed_is_gone_and_not_ours_to_count() -> None:
     assert janitor._removed(GOING, Refusing(404).remove)
     assert janitor.account.gone == []
     assert lines == []
+
+
+# --- a whole cleanup -------------------------------------------------------------------------------------------------
+HOST = "123456789012.dkr.ecr.us-east-1.amazonaws.com"
+WEB, ETL = f"{HOST}/web", f"{HOST}/etl"
+ONE, TWO, THREE = ("sha256:" + digit * 64 for digit in "123")
+DAY_S = 86400.0
+
+
+class Cleaner:
+    """Cleans an engine whose images were all last used two days ago, as far as anybody knows."""
+
+    def __init__(self, engine: FakeEngine, directory: Path, monkeypatch: pytest.MonkeyPatch, **rules: Any) -> None:
+        self.engine, self.lines = engine, list[wire.Line]()
+        monkeypatch.setattr("ecr_refresher.job.engine.client", lambda *_: engine)
+        self.rules = Cleanup(
+            state_file=str(directory / "uses.json"),
+            containers=ContainerRules(exited_for=3600.0, **rules),
+            images=ImageRules(max_size=1, unused_for=DAY_S),
+        )
+        self.heard: dict[str, frozenset[str]] = {}
+
+    def clean(self, *, ends_in_s: float = 60.0) -> Account:
+        then = self.engine.clock.now() - 2 * DAY_S
+        seen = {
+            image: Seen(then, then, pulled=self.heard.get(image, frozenset())).named((*tags, *digests))
+            for image, tags, digests in zip(
+                self.engine.names, self.engine.names.values(), self.engine.digests.values(), strict=True
+            )
+        }
+        StateFile(self.rules.state_file).save(History("engine", then, seen), seen.keys())
+        self.engine.happen("container", "top", "before all that follows")["timeNano"] = int((then - 1) * 1e9)
+        clock, ours = self.engine.clock, frozenset({HOST})
+        self.engine.stream = type(self.engine.stream)()
+        return Janitor(
+            self.rules,
+            Registries(ours, ours),
+            clock,
+            self.lines.append,
+            dry_run=False,
+            ends_at=clock.boot() + ends_in_s,
+            heard=False,
+        ).run()
+
+
+@pytest.fixture
+def cleaner(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Cleaner:
+    return Cleaner(FakeEngine(AwsClock(), told=True), tmp_path, monkeypatch)
+
+
+def why_stayed(account: Account) -> dict[str, str]:
+    return {stayed.id: stayed.why for stayed in account.stayed}
+
+
+def test_one_broken_container_or_image_does_not_end_the_cleanup(cleaner: Cleaner) -> None:
+    """An engine that has lost a container's layer can't tell of it (500), for good: see moby's daemon/inspect.go."""
+    engine = cleaner.engine
+    for image, name in ((ONE, "a"), (TWO, "b"), (THREE, "c")):
+        engine.add(image, f"{WEB}:{name}", f"{WEB}@sha256:{name}")
+    engine.run("broken", ONE, f"{WEB}:a", "exited", ended_s_ago=7200)
+    engine.run("well", TWO, f"{WEB}:b", "exited", ended_s_ago=7200)
+    engine.broken["broken"] = refused(500, "RWLayer of container broken is unexpectedly nil")
+    engine.broken[THREE] = refused(500, "unable to find the size of the layer")
+    account = cleaner.clean()
+    assert engine.gone == ["well", THREE], "and the other's image was in use two hours ago"
+    assert account.ended
+    (trouble,) = account.troubles
+    assert (trouble.what, trouble.name) == ("container", "broken")
+    assert "failed to tell of it (500): RWLayer" in trouble.failure.message
+    assert why_stayed(account)[ONE] == "in_use"
+
+
+def test_a_removal_that_takes_too_long_is_told_and_the_others_go_on(cleaner: Cleaner) -> None:
+    engine = cleaner.engine
+    engine.add(ONE, f"{WEB}:a", f"{WEB}@sha256:a")
+    engine.add(TWO, f"{WEB}:b", f"{WEB}@sha256:b")
+    engine.broken[f"rm {ONE}"] = requests.ReadTimeout("read timed out")
+    account = cleaner.clean()
+    assert engine.gone == [TWO]
+    assert [(trouble.what, trouble.name) for trouble in account.troubles] == [("image", f"{WEB}:a")]
+    assert "within 60 s" in account.troubles[0].failure.message
+
+
+def test_the_end_of_a_container_is_a_use_of_its_image_though_no_event_told_of_it(cleaner: Cleaner) -> None:
+    engine = cleaner.engine
+    engine.add(ONE, f"{WEB}:a", f"{WEB}@sha256:a")
+    engine.run("c1", ONE, f"{WEB}:a", "exited", ended_s_ago=7200)
+    account = cleaner.clean()
+    assert engine.gone == ["c1"]
+    assert why_stayed(account)[ONE] == "too_young"
+
+
+def test_what_time_is_too_short_for_is_left_for_later_and_is_not_called_the_rules_fault(cleaner: Cleaner) -> None:
+    engine = cleaner.engine
+    engine.add(ONE, f"{WEB}:a", f"{WEB}@sha256:a")
+    engine.run("c1", TWO, f"{WEB}:gone", "exited", ended_s_ago=7200)
+    account = cleaner.clean(ends_in_s=-1.0)
+    assert engine.gone == []
+    assert why_stayed(account) == {"c1": "later", ONE: "later"}
+    assert not account.short
+
+
+def test_a_name_that_has_moved_on_is_not_taken_from_the_image_that_has_it_now(cleaner: Cleaner) -> None:
+    engine = cleaner.engine
+    engine.add(ONE, f"{WEB}:a", f"{ETL}:b", f"{WEB}@sha256:a", f"{ETL}@sha256:a")
+    remove = engine.remove_image
+
+    def move_first(ref: str) -> None:
+        remove(ref)
+        if ref == f"{WEB}:a":  # no event: it is not even known when it happens
+            engine.names[ONE].remove(f"{ETL}:b")
+            engine.add(TWO, f"{ETL}:b", f"{ETL}@sha256:b")
+
+    engine.remove_image = move_first  # type: ignore[method-assign]
+    cleaner.clean()
+    assert engine.gone == []
+    assert engine.names[TWO] == [f"{ETL}:b"]
+
+
+def test_names_are_given_back_but_not_one_that_another_image_has_got_meanwhile(cleaner: Cleaner) -> None:
+    engine = cleaner.engine
+    engine.add(ONE, f"{WEB}:a", f"{WEB}:b", f"{WEB}:c", f"{WEB}@sha256:a")
+    remove = engine.remove_image
+
+    def give_away_first(ref: str) -> None:
+        if ref == f"{WEB}:c":
+            engine.add(TWO, f"{WEB}:b", f"{WEB}@sha256:b")
+            raise refused(409, "image is being used by stopped container 1f2e")
+        remove(ref)
+
+    engine.remove_image = give_away_first  # type: ignore[method-assign]
+    account = cleaner.clean()
+    assert engine.gone == []
+    assert sorted(engine.names[ONE]) == [f"{WEB}:a", f"{WEB}:c"]
+    assert engine.names[TWO] == [f"{WEB}:b"]
+    assert account.troubles[0].failure.reason is Reason.TRANSIENT
+
+
+def test_with_containerds_store_only_what_was_seen_to_be_pulled_can_be_pulled_again(cleaner: Cleaner) -> None:
+    """There an image's digest is its id, and it has one whether or not it was ever in a registry."""
+    engine = cleaner.engine
+    engine.add(ONE, f"{WEB}:built", f"{WEB}@{ONE}")
+    engine.add(TWO, f"{WEB}:pulled", f"{WEB}@{TWO}")
+    engine.add(THREE)  # its tag has moved on; no name is left there, and its containers show its id
+    cleaner.heard = {TWO: frozenset({WEB}), THREE: frozenset({WEB})}
+    engine.run("c3", THREE, THREE, "exited", ended_s_ago=3 * DAY_S)
+    account = cleaner.clean()
+    assert why_stayed(account) == {ONE: "never_pushed"}
+    assert set(engine.gone) == {"c3", TWO, THREE}
+
+
+def test_downloads_are_seen_in_the_engines_own_files_and_in_containerds(tmp_path: Path) -> None:
+    assert not janitor._downloads(str(tmp_path))
+    for place in ("tmp", *janitor._INGESTS):
+        root = tmp_path / place.replace("/", "-")
+        one = root / place / ("GetImageBlob1234" if place == "tmp" else "ab12cd")
+        one.mkdir(parents=True)
+        (one / "data").write_bytes(b"a layer")
+        assert janitor._downloads(str(root))
+        if place != "tmp":
+            os.utime(one / "data", (1.0, 1.0))
+            assert not janitor._downloads(str(root)), "broken off"
