@@ -21,6 +21,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run one command; returns the exit status: 0 done, 1 something failed, 2 wrong settings or command line."""
     words = list(sys.argv[1:] if argv is None else argv)
     _dump_no_core()
+    _fill_what_is_closed()
     if words == [WORKER]:
         return _worker()
     try:
@@ -57,8 +58,11 @@ def _worker() -> int:
 
 
 def _run(given: argparse.Namespace | plain_run.Given) -> int:
+    import signal
+
     from .daemon import spawn
 
+    signal.pthread_sigmask(signal.SIG_BLOCK, spawn.HELD_BACK)
     # -P: the directory that the daemon happens to be started in is no place to import from.
     worker = [sys.executable, "-P", "-m", "ecr_refresher", WORKER]
     first = spawn.start_early(worker, os.environ)
@@ -184,6 +188,15 @@ def _collect_seldom() -> None:
     import gc
 
     gc.set_threshold(50_000, 10, 10)
+
+
+def _fill_what_is_closed() -> None:
+    """Have something behind 0, 1 and 2: what is opened later would get these numbers, and be written to by mistake."""
+    for descriptor in (0, 1, 2):
+        try:
+            os.fstat(descriptor)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)  # gets the lowest number that is free
 
 
 def _dump_no_core() -> None:

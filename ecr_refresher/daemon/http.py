@@ -12,16 +12,12 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from math import inf
-from typing import TYPE_CHECKING
 
 from ..core.plan import Server
 from .connection import Connection
-from .listening import certificate, listen
+from .listening import Certificate, listen
 from .pages import Pages
 from .streams import Plain, Tls, Waits
-
-if TYPE_CHECKING:
-    import ssl
 
 CONNECTIONS_MAX = 64
 CONNECTIONS_BURST = 256  # for as long as GRACE_S: a probe among a flood shall have the time to say what it wants
@@ -46,11 +42,11 @@ class HttpServer:
     def start(self) -> None:
         """Bind and serve. Raises OSError where the port is taken or the certificate can't be read."""
         settings = self.settings
-        context = None if settings.tls_cert is None else certificate(settings.tls_cert, settings.tls_key)
+        shown = None if settings.tls_cert is None else Certificate(settings.tls_cert, settings.tls_key)
         listeners = listen(settings.host, settings.port)
         self.port = listeners[0].getsockname()[1]
         self._end, end = socket.socketpair()
-        reception = Reception(self._pages, listeners, end, context)
+        reception = Reception(self._pages, listeners, end, shown)
         self._thread = threading.Thread(target=reception.serve, name="http", daemon=True)
         self._thread.start()
 
@@ -70,10 +66,10 @@ class Reception:
         pages: Pages,
         listeners: Sequence[socket.socket],
         end: socket.socket,
-        context: ssl.SSLContext | None,
+        certificate: Certificate | None,
         now: Clock = time.monotonic,
     ) -> None:
-        self._pages, self._listeners, self._end, self._context, self._now = pages, listeners, end, context, now
+        self._pages, self._listeners, self._end, self._certificate, self._now = pages, listeners, end, certificate, now
         self._selector = selectors.DefaultSelector()
         self._open: dict[Connection, None] = {}  # the one that has been quiet for longest stands first
         self._again: set[Connection] = set()  # those that could go on at once
@@ -93,6 +89,7 @@ class Reception:
 
     def _turn(self) -> bool:
         ready = [key for key, _ in self._selector.select(self._patience_s())]
+        now = self._now()  # who has come while a page was made shall not pay for that
         going, self._again = self._again, set()
         for key in ready:
             if key.fileobj is self._end:
@@ -103,7 +100,6 @@ class Reception:
                 self._accept(key.data)
         for connection in going & self._open.keys():
             self._go_on(connection)
-        now = self._now()
         for connection in [connection for connection in self._open if connection.ends_at <= now]:
             self._drop(connection)
         if -inf < self._listens_from <= now:
@@ -135,7 +131,7 @@ class Reception:
             return
         self._make_room()
         try:
-            stream = Plain(sock) if self._context is None else Tls(sock, self._context)
+            stream = Plain(sock) if self._certificate is None else Tls(sock, self._certificate.context())
         except OSError:  # it has left already
             sock.close()
             return

@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import errno
+import os
 import socket
 from typing import TYPE_CHECKING
+
+from .. import logs
+from ..core.model import witness_of
 
 if TYPE_CHECKING:
     import ssl
@@ -44,10 +48,42 @@ def listen(host: str, port: int) -> list[socket.socket]:
     return listeners
 
 
-def certificate(file: str, key: str | None) -> ssl.SSLContext:
-    """What TLS needs to show a certificate. Raises OSError where it can't be read."""
-    import ssl
+class Certificate:
+    """What TLS shows; read again when its files have changed, since certificates are renewed while the daemon runs."""
 
-    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
-    context.load_cert_chain(file, key)
-    return context
+    def __init__(self, file: str, key: str | None) -> None:
+        """Raises OSError where it can't be read."""
+        self._file, self._key = file, key
+        self._seen = self._look()
+        self._context = self._read()
+
+    def context(self) -> ssl.SSLContext:
+        """For the next connection. Where the new files can't be used, as between the two writes, the old ones stay."""
+        seen = self._look()
+        if seen != self._seen:
+            self._seen = seen
+            try:
+                self._context = self._read()
+            except OSError as error:
+                why = f"{self._file}: {error.strerror or type(error).__name__}; the old one is shown until it is mended"
+                logs.get().warning("certificate_not_read", error=why)
+            else:
+                logs.get().info("certificate_read", file=self._file)
+        return self._context
+
+    def _read(self) -> ssl.SSLContext:
+        import ssl
+
+        context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+        context.load_cert_chain(self._file, self._key)
+        return context
+
+    def _look(self) -> tuple[str, ...]:
+        return tuple(witness_of(_stat(file)) for file in (self._file, self._key) if file is not None)
+
+
+def _stat(file: str) -> os.stat_result | None:
+    try:
+        return os.stat(file)
+    except OSError:
+        return None

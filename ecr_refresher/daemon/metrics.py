@@ -12,7 +12,7 @@ from . import exposition
 from .cleaning import Cleaning
 from .exposition import OPENMETRICS, TEXT, Counter, Gauge, Summary
 from .state import PrincipalState, State, holds
-from .view import token_expiry, token_renewal
+from .view import slots_by_registry, token_expiry, token_renewal
 
 if TYPE_CHECKING:
     from prometheus_client.metrics_core import Metric
@@ -53,12 +53,13 @@ def _of_registries(state: State) -> Iterable[Metric]:
         "Tries of a new token that raised a doubt; they warn, and block nothing.",
         labels=[*label, "by"],
     )
+    of = slots_by_registry(state)
     for registry in state.plan.registries if state.plan else ():
         name = [registry.name]
         known = state.principals.get(registry.principal.key, PrincipalState())
         tally, failed = known.tally, dict(known.tally.failures)
-        expiry.add_metric(name, token_expiry(state, registry) or 0.0)
-        renewal.add_metric(name, token_renewal(state, registry) or 0.0)
+        expiry.add_metric(name, token_expiry(state, registry, of[registry.name]) or 0.0)
+        renewal.add_metric(name, token_renewal(state, of[registry.name]) or 0.0)
         attempts.add_metric(name, tally.attempts)
         duration.add_metric(name, count_value=tally.timed, sum_value=round(tally.seconds, 6))
         success.add_metric(name, known.last_success_at or 0.0)

@@ -18,6 +18,10 @@ _FEW_ARENAS = {"MALLOC_ARENA_MAX": "2"}
 _NOTIFICATIONS = ("NOTIFY_SOCKET", "WATCHDOG_USEC", "WATCHDOG_PID")  # what children say is not the daemon's word
 
 
+# What comes while the daemon loads waits for its handlers: process 1 would never hear of it, others would die of it.
+HELD_BACK = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGUSR1)
+
+
 class Early:
     """A worker that was started before its job was known; it waits for that."""
 

@@ -14,14 +14,13 @@ from .. import __version__, logs
 from ..core import wire
 from ..core.model import witness_of
 from ..core.plan import Plan
-from . import events
+from . import events, spawn
 from .http import HttpServer
 from .pages import Pages
-from .spawn import Early
 from .state import next_boot, started
 from .step import initial, step
 from .systemd import Notifier
-from .workers import Overflow, Worker, reap
+from .workers import READS_ALL, READS_MAX, Overflow, Worker, reap
 
 EXIT_FAILED = 1
 _ASKED = {
@@ -37,7 +36,9 @@ def boot_time() -> float:
     return time.clock_gettime(time.CLOCK_BOOTTIME)
 
 
-def run(load: wire.Load, worker_argv: Sequence[str], environ: Mapping[str, str], early: Early | None = None) -> int:
+def run(
+    load: wire.Load, worker_argv: Sequence[str], environ: Mapping[str, str], early: spawn.Early | None = None
+) -> int:
     """Run the daemon until it is told to end; returns its exit status. `early` is to do the first job."""
     logs.configure(load.log_level or "info", load.log_format or "json", resident=True)
     return Supervisor(load, worker_argv, environ, early).run()
@@ -47,7 +48,7 @@ class Supervisor:
     """Feeds events to the step, and carries out what it says."""
 
     def __init__(
-        self, load: wire.Load, worker_argv: Sequence[str], environ: Mapping[str, str], early: Early | None = None
+        self, load: wire.Load, worker_argv: Sequence[str], environ: Mapping[str, str], early: spawn.Early | None = None
     ) -> None:
         self._argv = list(worker_argv)
         self._environ = environ
@@ -87,6 +88,7 @@ class Supervisor:
         for number in (*_ASKED, signal.SIGCHLD):
             signal.signal(number, lambda _number, _frame: None)
         self._selector.register(self._wakeup, selectors.EVENT_READ)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, spawn.HELD_BACK)
 
     def _wait(self) -> None:
         """Sleep until something happens or the next deadline, and take in what has happened."""
@@ -107,12 +109,12 @@ class Supervisor:
                 elif number in _ASKED:
                     self._apply(_ASKED[signal.Signals(number)])
 
-    def _read_worker(self, of: int | None) -> None:
+    def _read_worker(self, of: int | None, reads: int = READS_MAX) -> None:
         worker = self._workers.get(of)
         if worker is None:
             return
         try:
-            for job, line in worker.read():
+            for job, line in worker.read(reads):
                 self._apply(events.Reported(job, line))
         except EOFError:
             self._selector.unregister(worker.lines)  # the end of its lines; its exit follows
@@ -133,7 +135,7 @@ class Supervisor:
         worker = self._workers[of]
         worker.kill()
         if worker.lines in self._selector.get_map():
-            self._read_worker(of)
+            self._read_worker(of, READS_ALL)
             with contextlib.suppress(KeyError):
                 self._selector.unregister(worker.lines)
         worker.close()

@@ -50,6 +50,7 @@ def startupz(state: State, now: float) -> Probe:
 
 def status(state: State, now: float, mono: float) -> dict[str, Any]:
     """The document at `/status`; times are RFC 3339 in UTC, on AWS's clock."""
+    of = slots_by_registry(state)
     return {
         "version": __version__,
         "now": rfc3339(state.aws_time(now)),
@@ -57,23 +58,33 @@ def status(state: State, now: float, mono: float) -> dict[str, Any]:
         "ready": ready(state, now),
         "live": live(state, mono),
         "clock_skew_seconds": None if state.skew is None else round(state.skew, 3) + 0.0,  # no minus zero
-        "registries": [_registry(state, registry) for registry in (state.plan.registries if state.plan else ())],
+        "registries": [
+            _registry(state, registry, of[registry.name]) for registry in (state.plan.registries if state.plan else ())
+        ],
         "slots": [_slot(state, slot, now) for slot in _slots(state)],
         **({"cleanup": _cleanup(state, now)} if state.plan and state.plan.cleanup.enabled else {}),
     }
 
 
-def token_expiry(state: State, registry: Registry) -> float | None:
+def slots_by_registry(state: State) -> dict[str, list[Slot]]:
+    """The slots of each registry by its name."""
+    found: dict[str, list[Slot]] = {registry.name: [] for registry in (state.plan.registries if state.plan else ())}
+    for slot in _slots(state):
+        found[slot.registry].append(slot)
+    return found
+
+
+def token_expiry(state: State, registry: Registry, its: list[Slot]) -> float | None:
     """When the newest token for a registry ends: the last one fetched, or what its slots were found to hold."""
     principal = state.principals.get(registry.principal.key)
-    held = [state.slots[slot.id].held_until for slot in _slots(state) if slot.registry == registry.name]
+    held = [state.slots[slot.id].held_until for slot in its]
     known = [until for until in [*held, principal.expires_at if principal else None] if until]
     return max(known, default=None)
 
 
-def token_renewal(state: State, registry: Registry) -> float | None:
+def token_renewal(state: State, its: list[Slot]) -> float | None:
     """When the first of the registry's slots is due for renewal."""
-    planned = [renew_at(state, slot) for slot in _slots(state) if slot.registry == registry.name]
+    planned = [renew_at(state, slot) for slot in its]
     return min((moment for moment in planned if moment is not None), default=None)
 
 
@@ -97,13 +108,13 @@ def _why_not(state: State, slot: Slot) -> str:
     return "expired" if known.held_until else "nothing usable there"
 
 
-def _registry(state: State, registry: Registry) -> dict[str, Any]:
+def _registry(state: State, registry: Registry, its: list[Slot]) -> dict[str, Any]:
     principal = state.principals.get(registry.principal.key)
     return {
         "name": registry.name,
         "host": registry.host or None,
-        "expires_at": rfc3339(token_expiry(state, registry)),
-        "renew_at": rfc3339(token_renewal(state, registry)),
+        "expires_at": rfc3339(token_expiry(state, registry, its)),
+        "renew_at": rfc3339(token_renewal(state, its)),
         "last_success_at": rfc3339(principal.last_success_at) if principal else None,
         "last_error": _error(principal.failure, principal.failed_at) if principal else None,
     }

@@ -12,7 +12,8 @@ from .spawn import Early, start
 
 TOTAL_MAX = 16 << 20  # bytes that one pass may report; a pass over 1,000 slots reports 0.5 MB
 READ_SIZE = 65536  # what a pipe holds
-READS_MAX = 2  # all that a dead worker has left, and the end
+READS_MAX = 2  # at a time
+READS_ALL = TOTAL_MAX // READ_SIZE + 2  # all that a dead worker has left: where pages have 64 KiB, a pipe holds 1 MiB
 
 
 class Overflow(Exception):
@@ -49,13 +50,13 @@ class Worker:
         self._rest = b""
         self._total = 0
 
-    def read(self) -> Iterator[tuple[int, wire.Line]]:
+    def read(self, reads: int = READS_MAX) -> Iterator[tuple[int, wire.Line]]:
         """Yield the report lines that have arrived: those before an end or garbage count.
 
-        No more than a pipe holds at a time: a worker that never stops must not keep the loop from its turns. Raises
-        EOFError at their end, ValueError or Overflow on garbage.
+        No more than a pipe mostly holds at a time: a worker that never stops must not keep the loop from its turns.
+        Raises EOFError at their end, ValueError or Overflow on garbage.
         """
-        for _ in range(READS_MAX):
+        for _ in range(reads):
             try:
                 text = os.read(self.lines, READ_SIZE)
             except BlockingIOError:

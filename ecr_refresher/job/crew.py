@@ -2,18 +2,18 @@
 
 A token of a role takes two calls of AWS and a proof, some milliseconds of Python together, and Python's threads share
 one core. The calls of a principal all go to one child, which keeps the keys of its roles. The children are forks, made
-before there are threads; they end when the line is closed on which they are asked.
+before there are threads or connections; they end when the line is closed on which they are asked.
 """
 
 from __future__ import annotations
 
 import asyncio
 import base64
+import hashlib
 import json
 import os
 import signal
 import socket
-import zlib
 from collections.abc import Sequence
 from contextlib import suppress
 from typing import Any
@@ -26,7 +26,8 @@ from .crew_child import Calls
 from .registry import Refused
 
 WORTH_IT = 250  # principals; fewer take a second or two, which is not worth the memory of children
-CHILDREN_MAX = 4  # each has AWS's library for itself
+CHILDREN_MAX = 2  # each takes some 30 MB, and the limits that are documented hold for two
+SAME_CLOCK_S = 0.05  # children measure AWS's time each for itself, and no two quite alike
 ANSWER_MAX = 1 << 20  # bytes; a token has some thousands
 
 
@@ -45,7 +46,8 @@ class Crew:
     def __init__(
         self, calls: Calls, registries: Sequence[Registry], children: int, *, fetches: int, proofs: int
     ) -> None:
-        """Fork them; so many fetches and proofs are made side by side, in all. There must be no other threads yet.
+        """Fork them; so many fetches and proofs are made side by side, in all. There must be neither threads nor
+        connections yet.
 
         `registries` are all that may be asked for. Raises OSError where there may be no more processes.
         """
@@ -112,8 +114,9 @@ class Crew:
         self._waiting[number] = child, answered
         self._writers[child].write(json.dumps({"number": number, **request}).encode() + b"\n")
         answer = await answered
-        if answer["offset"] is not None:
-            self._clock.adopt(answer["offset"])
+        offset = answer["offset"]
+        if offset is not None and (self._clock.offset is None or abs(self._clock.offset - offset) > SAME_CLOCK_S):
+            self._clock.adopt(offset)
         if "refused" in answer:
             raise Refused
         if "reason" in answer:
@@ -149,5 +152,9 @@ def _has_ended() -> Failed:
 
 
 def _whose(principal: Principal) -> int:
-    """The same number for all that share keys: those of one profile's role, whatever the region."""
-    return zlib.crc32(repr((principal.profile, principal.roles[:1] or principal.region)).encode())
+    """The same number for all that share keys: those of one profile's chain of roles, whatever the region.
+
+    Not of its first role alone: that may be a hub which all chains go by. Each child takes that one on by itself.
+    """
+    which = repr((principal.profile, principal.roles or principal.region))
+    return int.from_bytes(hashlib.sha256(which.encode()).digest()[:8])  # no CRC, whose bits follow those of the text

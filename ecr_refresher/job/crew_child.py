@@ -45,6 +45,7 @@ def live(
         signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the parent, whose end closes the line
         for other in unwanted:
             other.close()
+        calls.clock.keep_quiet()  # the parent tells what it learns, in one voice
         child = Child(calls, registries, line)
         fetching, proving = ThreadPoolExecutor(fetches), ThreadPoolExecutor(proofs)  # fetches don't hold up proofs
         with line.makefile("rb") as requests:

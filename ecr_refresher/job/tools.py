@@ -59,10 +59,11 @@ class RealTools:
             return self._aws
 
     def close(self) -> None:
-        """Close the connections to AWS; those to a server that hangs end with the process."""
+        """Close the connections to AWS and forget them; those to a server that hangs end with the process."""
         with self._aws_lock:
             if self._aws is not None:
                 self._aws.close()
+            self._aws = None
 
     def prove(self, tried: Registry, credential: Credential) -> None:
         registry.prove(tried, credential)

@@ -163,6 +163,10 @@ def _crew(job: wire.Job, plan: Plan, tools: RealTools) -> Crew | None:
     if not children:
         return None
     logs.get().debug("crew_made", children=children)
+    # Children that shared a connection would read each other's answers, and so deliver another account's token.
+    tools.close()
+    from . import aws  # noqa: F401 - loaded before they are forked, the pages of AWS's library are shared
+
     try:
         return crew.Crew(tools, plan.registries, children, fetches=THREADS["fetch"], proofs=THREADS["prove"])
     except OSError as error:

@@ -71,6 +71,19 @@ def test_sigterm_at_any_step_ends_with_0_and_whole_files(step: str, world: World
         json.loads(world.config_file.read_text())
 
 
+def test_sigterm_while_it_loads_ends_it_with_0_too(world: World) -> None:
+    """As process 1 of a container it would never hear of it, if nobody held it back until it can be handled."""
+    daemon = world.start(answering=False)
+    status, term = Path(f"/proc/{daemon.pid}/status"), 1 << (signal.SIGTERM - 1)
+
+    def held_back() -> bool:
+        blocked = next(line for line in status.read_text().splitlines() if line.startswith("SigBlk"))
+        return bool(int(blocked.split()[1], 16) & term)
+
+    wait_until(held_back, 10, "the moment in which it begins to load", every=0.001)
+    assert daemon.stop() == 0
+
+
 def test_after_a_killed_supervisor_no_worker_outlives_its_alarm_and_a_restart_fetches_nothing(world: World) -> None:
     daemon = world.start()
     daemon.wait_for(lambda status: status["ready"])

@@ -26,7 +26,7 @@ from ecr_refresher.daemon import http as served
 from ecr_refresher.daemon.connection import Connection
 from ecr_refresher.daemon.http import HttpServer, Reception
 from ecr_refresher.daemon.listening import listen
-from ecr_refresher.daemon.pages import Pages
+from ecr_refresher.daemon.pages import Answer, Pages
 from ecr_refresher.daemon.state import TURN_MAX_S
 from tests.testbed.certificates import CertificateAuthority
 from tests.testbed.processes import wait_until
@@ -405,6 +405,32 @@ def test_where_the_system_is_short_of_descriptors_it_waits_and_then_takes_who_ha
     assert not thread.is_alive()
 
 
+def test_who_comes_while_a_page_takes_long_does_not_pay_for_it() -> None:
+    now = [1000.0]
+
+    class SlowPages(Pages):
+        def answer(self, method: str, target: str, accept: str) -> Answer:
+            now[0] += 100.0 * (target == "/status")
+            return super().answer(method, target, accept)
+
+    pages = SlowPages(World().served().state, time.monotonic, time.monotonic)
+    (listener,) = listen("127.0.0.1", 0)
+    end, other_end = socket.socketpair()
+    reception = Reception(pages, [listener], end, None, lambda: now[0])
+    reception._listen()
+    with socket.create_connection(listener.getsockname(), PATIENCE_S) as first:
+        first.sendall(b"GET /status HTTP/1.0\r\n\r\n")
+        reception._turn()  # takes it
+        with socket.create_connection(listener.getsockname(), PATIENCE_S) as second:
+            second.sendall(b"GET /nothing HTTP/1.0\r\n\r\n")
+            reception._turn()  # takes the second, then makes the page
+            assert now[0] == 1100.0
+            reception._turn()
+            assert rest_of(second).startswith(b"HTTP/1.1 404")
+    for sock in (listener, end, other_end):
+        sock.close()
+
+
 # --- the port --------------------------------------------------------------------------------------------------------
 def test_a_port_in_use_is_an_os_error() -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
@@ -464,6 +490,36 @@ def test_it_speaks_tls_with_a_certificate_and_a_key(authority: CertificateAuthor
             assert b"200" not in rest_of(sock)
     finally:
         house.server.stop()
+
+
+def test_a_renewed_certificate_is_shown_and_half_a_renewal_changes_nothing(
+    authority: CertificateAuthority, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    shown, key = (tmp_path / name for name in ("shown.crt", "shown.key"))
+    first, second = (authority.issue(name) for name in ("127.0.0.1", "localhost"))
+
+    def put(certificate: str, its_key: str) -> None:
+        for place, source in ((shown, certificate), (key, its_key)):
+            place.with_suffix(".new").write_bytes(Path(source).read_bytes())
+            place.with_suffix(".new").replace(place)
+
+    def seen() -> bytes:
+        context = ssl.create_default_context(cafile=str(authority.ca_file))
+        context.check_hostname = False
+        with here.dial() as sock, context.wrap_socket(sock) as tls:
+            return tls.getpeercert(binary_form=True) or b""
+
+    put(*first)
+    here = House(World().served(), Server(port=0, tls_cert=str(shown), tls_key=str(key)))
+    try:
+        one = seen()
+        put(second[0], first[1])  # the key has not come yet
+        assert seen() == seen() == one
+        put(*second)
+        assert seen() != one
+    finally:
+        here.server.stop()
+    assert "".join(capfd.readouterr()).count("certificate_not_read") == 1
 
 
 def test_handshakes_that_never_end_are_let_go(authority: CertificateAuthority, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -10,11 +10,11 @@ import pytest
 from ecr_refresher import __version__
 from ecr_refresher.core import wire
 from ecr_refresher.core.model import Reason
-from ecr_refresher.core.plan import Refresh
-from ecr_refresher.daemon import view
+from ecr_refresher.core.plan import Plan, Refresh, Slot
+from ecr_refresher.daemon import metrics, view
 from ecr_refresher.daemon.state import RECHECK_S
 
-from .world import AIRFLOW, CONFIG, DOCKER, EPOCH, HOST, LIFE, PRINCIPAL, World, failure, plan
+from .world import AIRFLOW, BOOT, CONFIG, DOCKER, EPOCH, HOST, LIFE, PRINCIPAL, World, failure, plan
 
 NO_JITTER = Refresh(jitter=0.0, at_fraction=0.5)
 
@@ -141,7 +141,24 @@ def test_times_are_rfc_3339_in_utc(moment: float | None, text: str | None) -> No
 def test_a_token_that_was_fetched_but_not_delivered_yet_counts_for_the_registry() -> None:
     world = World().served(life=100.0)
     world.ask("refresh").turn().say(world.fetched(LIFE))
-    assert view.token_expiry(world.state, plan().registries[0]) == EPOCH + LIFE
+    assert view.token_expiry(world.state, plan().registries[0], list(plan().slots())) == EPOCH + LIFE
+
+
+def test_what_is_told_of_a_thousand_registries_grows_as_they_do(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A page that grew with their square held up the probes of a daemon of a thousand for fourteen seconds."""
+    many = tuple(replace(plan().registries[0], name=f"r{number}", host=f"r{number}") for number in range(100))
+    docker = replace(plan().dockers[0], registries=tuple(registry.name for registry in many))
+    state = World().loaded(replace(plan(), registries=many, dockers=(docker,), airflows=())).state
+    asked, slots = [0], Plan.slots
+
+    def counted(of: Plan) -> tuple[Slot, ...]:
+        asked[0] += 1
+        return slots(of)
+
+    monkeypatch.setattr(Plan, "slots", counted)
+    assert len(view.status(state, BOOT, 0.0)["registries"]) == 100
+    metrics.render(state, BOOT)
+    assert asked[0] < 20
 
 
 # --- probes ----------------------------------------------------------------------------------------------------------

@@ -58,6 +58,21 @@ def lines_of(worker: Worker) -> list[tuple[int, wire.Line]]:
             return found
 
 
+def test_all_that_a_dead_worker_has_left_is_read_however_much_its_pipe_holds(start: Start) -> None:
+    worker = start("""
+        import fcntl, os
+        fcntl.fcntl(1, fcntl.F_SETPIPE_SZ, 1 << 20)  # as it is where pages have 64 KiB
+        for number in range(6000):
+            os.write(1, b'{"job": 7, "done": {}}' + b" " * 100 + bytes([10]))
+        """)
+    os.waitpid(worker.pid, 0)
+    read, found = worker.read(workers.READS_ALL), 0
+    with contextlib.suppress(EOFError):
+        for _ in read:
+            found += 1
+    assert found == 6000
+
+
 SAY = """
 import os, sys
 def say(text): os.write(1, text.encode())

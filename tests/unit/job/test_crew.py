@@ -7,19 +7,24 @@ import base64
 import os
 import signal
 import time
+from collections import Counter
 from collections.abc import Callable, Coroutine
+from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any, TypeVar
 
 import pytest
 
 from ecr_refresher import logs
+from ecr_refresher.core import wire
 from ecr_refresher.core.model import Credential, Failed, Reason, Secret
-from ecr_refresher.core.plan import Principal, Registry, Role
-from ecr_refresher.job import crew
+from ecr_refresher.core.plan import DockerConfig, Plan, Principal, Registry, Role
+from ecr_refresher.job import crew, worker
 from ecr_refresher.job.clock import AwsClock
 from ecr_refresher.job.crew import Crew
 from ecr_refresher.job.registry import Refused
+from ecr_refresher.job.tools import RealTools
 from tests.testbed.processes import wait_until
 
 # A test runner of many processes has a thread of its own, which Python from 3.12 on warns of. No child needs it.
@@ -47,7 +52,6 @@ class Calls:
         self.fetching = fetching
 
     def fetch(self, principal: Principal) -> Credential:
-        self.clock.adopt(12.5)
         self.fetching(principal)
         return Credential("AWS", Secret(f"{SECRET} {os.getpid()} {principal.key}"), 1000.0, 2000.0)
 
@@ -95,6 +99,31 @@ def test_each_principal_is_fetched_by_a_child_and_all_that_share_a_role_by_the_s
     assert {(credential.username, credential.issued_at, credential.expires_at) for credential in fetched} == {
         ("AWS", 1000.0, 2000.0)
     }
+
+
+def test_chains_that_all_begin_with_one_hub_are_shared_out() -> None:
+    hub = Role("arn:aws:iam::123456789012:role/hub")
+    many = [registry(number) for number in range(500)]
+    chains = [replace(one.principal, roles=(hub, *one.principal.roles)) for one in many]
+    for principals in ([one.principal for one in many], chains):
+        shares = Counter(crew._whose(principal) % 2 for principal in principals)
+        assert min(shares.values()) > 200
+
+
+def test_children_share_no_connection_which_would_bring_them_each_others_tokens(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The own registry is found out by a call of AWS before they are forked."""
+    closed, when_forked = list[bool](), list[object]()
+    registries = tuple(registry(number) for number in range(crew.WORTH_IT))
+    files = DockerConfig("/home/airflow/.docker/config.json", tuple(one.name for one in registries))
+    many = Plan(registries, dockers=(files,))
+    tools = RealTools(many, AwsClock(), lambda _: None)
+    tools._aws = SimpleNamespace(close=lambda: closed.append(True))  # type: ignore[assignment]
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _: {0, 1})
+    monkeypatch.setattr(crew, "Crew", lambda *_, **__: when_forked.append(tools._aws))
+    worker._crew(wire.Job(1, 1e12), many, tools)
+    assert (closed, when_forked) == ([True], [None])
 
 
 def test_a_token_is_proved_by_the_child_that_has_fetched_it() -> None:
@@ -174,15 +203,22 @@ def test_children_end_by_themselves_when_their_parent_is_gone() -> None:
 def test_the_time_that_a_child_has_measured_and_the_tokens_to_hide_are_known_here_too() -> None:
     told: list[tuple[float, float]] = []
     calls = Calls()
-    calls.clock = AwsClock(on_change=lambda offset, skew: told.append((offset, skew)))
+    teller = os.getpid()
+
+    def tell(offset: float, skew: float) -> None:
+        assert os.getpid() == teller, "the parent tells, for all"
+        told.append((offset, skew))
+
+    calls.clock = AwsClock(on_change=tell)
+    calls.fetching = lambda _: calls.clock.adopt(12.5 + os.getpid() * 1e-9)  # no two measure quite the same
 
     async def work(made: Crew) -> Credential:
-        await made.fetch(REGISTRIES[1].principal)
+        await asyncio.gather(*(made.fetch(one.principal) for one in REGISTRIES))
         return await made.fetch(REGISTRIES[0].principal)
 
     token = with_crew(work, calls).secret.reveal()
-    assert [offset for offset, _ in told] == [12.5]
-    assert calls.clock.offset == 12.5
+    assert [offset for offset, _ in told] == [pytest.approx(12.5, abs=0.01)]
+    assert calls.clock.offset == told[0][0]
     for form in (token, base64.b64encode(f"AWS:{token}".encode()).decode()):
         assert form not in logs.redact(f"it is {form}!")
 
@@ -205,9 +241,9 @@ def test_where_no_process_can_be_made_nothing_is_left_behind(monkeypatch: pytest
 
 
 @pytest.mark.parametrize(
-    ("principals", "cores", "children"), [(1000, 2, 2), (249, 2, 0), (250, 3, 3), (1000, 1, 0), (1000, 64, 4)]
+    ("principals", "cores", "children"), [(1000, 2, 2), (249, 2, 0), (250, 3, 2), (1000, 1, 0), (1000, 64, 2)]
 )
-def test_there_is_a_child_for_each_core_where_there_are_many_principals(
+def test_there_are_two_children_where_there_are_many_principals_and_cores_for_them(
     monkeypatch: pytest.MonkeyPatch, principals: int, cores: int, children: int
 ) -> None:
     monkeypatch.setattr(os, "sched_getaffinity", lambda _: set(range(cores)))
