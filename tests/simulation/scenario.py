@@ -27,7 +27,7 @@ from .clock import VirtualLoop
 from .host import Host
 from .watch import Watch
 from .worker import task_factory
-from .world import EMPTY, OK, Entry, File, SlotId, World
+from .world import EMPTY, OK, REFUSED, SORE_S, Entry, File, SlotId, World
 
 DAY = 86400.0
 REGIONS = ("us-east-1", "eu-west-1")
@@ -45,7 +45,7 @@ MOODS = {
         "gives short ones",
     ),
     "registry": ("proxy 403", "unreachable", "refuses", "refuses once"),
-    "airflow": ("down", "hangs", "slow", "refuses the login", "lets nobody write", "cuts answers"),
+    "airflow": ("down", "hangs", "slow", REFUSED, "lets nobody write", "cuts answers"),
     "file": ("full",),
     "settings": ("broken",),
 }
@@ -211,10 +211,10 @@ class Scenario:
         name = rng.choice(names)
         mood = rng.choice(MOODS[name.split("/", 1)[0]])
         lasts = min(span, 10 ** rng.uniform(0.5, rng.choice([3.8] * 19 + [4.9]) if self.life > 3600 else 2.9))
-        sore = 340.0 if mood == "refuses the login" else 0.0
+        sore = SORE_S if mood == REFUSED else 0.0
         world.loop.call_at(at, world.begin, name, mood)
         world.loop.call_at(at + lasts, world.end, name, mood, sore)
-        if mood == "refuses the login" and rng.random() < 0.5:
+        if mood == REFUSED and rng.random() < 0.5:
             path = f"/secrets/{name.split('/')[1]}"
             world.loop.call_at(at + lasts, self._rotate, path)
         self._until(at + lasts + sore)
@@ -382,8 +382,8 @@ class WrongPassword(Scenario):
         for host in self.hosts:
             self.world.loop.call_at(1.0, host.start)
         for airflow in self.hosts[0].plan.airflows:
-            self.world.loop.call_at(3000.0, self.world.begin, f"airflow/{airflow.name}", "refuses the login")
-            self.world.loop.call_at(span - 600.0, self.world.end, f"airflow/{airflow.name}", "refuses the login", 340.0)
+            self.world.loop.call_at(3000.0, self.world.begin, f"airflow/{airflow.name}", REFUSED)
+            self.world.loop.call_at(span - 600.0, self.world.end, f"airflow/{airflow.name}", REFUSED, SORE_S)
 
 
 def small(seed: int) -> Scenario:

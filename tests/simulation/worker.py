@@ -21,7 +21,7 @@ from ecr_refresher.job.refresh import RefreshPass, Sink
 from ecr_refresher.job.registry import Refused
 
 from .clock import NEVER, Steps
-from .world import Entry, SlotId, Token, World
+from .world import REFUSED, Entry, SlotId, Token, World
 
 LIFE_MAX_S = 30 * 86400.0  # as job/sources/ecr.py refuses it
 CLIENT_S = 15.0  # the longest that our clients wait for one answer
@@ -224,7 +224,7 @@ class Tools:
         self._logins[airflow] = None
         try:
             yield from self.request(airflow, lambda: None)
-            if self.world.part(f"airflow/{airflow}").mood == "refuses the login":
+            if self.world.part(f"airflow/{airflow}").mood == REFUSED:
                 if self.world.onlooker is not None:
                     self.world.onlooker.login_refused(self.worker.machine.name, airflow)
                 raise Failed(Reason.DENIED, "refuses the password", login_refused=True)

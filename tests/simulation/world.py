@@ -14,6 +14,7 @@ from .clock import VirtualLoop
 
 EPOCH = 1_800_000_000.0  # AWS's time when the simulation begins
 OK = "ok"
+REFUSED, SORE_S = "refuses the login", 340.0  # and how long a daemon may hold back after it
 HARMLESS = {
     "ecr": {OK, "slow"},
     "registry": {OK, "proxy 403", "unreachable", "refuses once"},
@@ -147,6 +148,8 @@ class World:
     # --- moods -------------------------------------------------------------------------------------------------------
     def begin(self, name: str, mood: str) -> None:
         part = self.part(name)
+        if part.mood == REFUSED:  # it is over, as long as another one hides it
+            part.sore_until = max(part.sore_until, self.now + SORE_S)
         part.moods.append(mood)
         self.say(f"{name}: {mood}")
         self._changed(part)
