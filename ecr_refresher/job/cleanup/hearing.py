@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 
 CATCH_UP_S = 5.0
+AHEAD_S = 10.0  # an engine's clock that was further ahead was wrong; newer engines share an answer, which may be late
 
 
 def caught_up(history: History, index: Index, gap: Gap, event: Event, heard_until: float, at: float) -> History:
@@ -59,7 +60,7 @@ class Hearing:
             raise
         self.index = Index.of(self.images, self.containers)
         known = history or History(self.engine.id)
-        if known.heard_until > self.engine.time:  # its clock was ahead then: what it has kept since can't be told
+        if known.heard_until > self.engine.time + AHEAD_S:  # it was, then: what has been kept since can't be told
             known = replace(known.used(known.images, now), heard_until=0.0)
         heard_until = known.heard_until if known.engine == self.engine.id else 0.0
         self.history = known.resumed(self.engine.id, oldest, count, now, self.skew, held=held)

@@ -11,7 +11,7 @@ import socket
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import closing
+from contextlib import closing, suppress
 from pathlib import Path
 from typing import Any
 
@@ -97,8 +97,14 @@ class Daemon:
         return self.process.wait(END_S)
 
     def close(self) -> None:
+        left = list[str]()
+        with suppress(OSError):  # it has ended by itself
+            left = Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children").read_text().split()
         self.process.kill()
         self.process.wait()
+        for worker in left:  # one that hangs has no alarm, as a real one has
+            with suppress(ProcessLookupError):
+                os.killpg(int(worker), signal.SIGKILL)
         assert self.process.stderr is not None
         self.process.stderr.close()
 
