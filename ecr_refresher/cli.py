@@ -50,6 +50,7 @@ def _worker() -> int:
     from . import logs
     from .job import worker
 
+    logs.silence_libraries()
     try:
         return _end(worker.serve())
     except Exception as error:  # noqa: BLE001 - a traceback would show values, and one of them may be a token
@@ -167,6 +168,7 @@ def _in_the_foreground(name: str, work: Callable[[], tuple[int, str]]) -> int:
     _collect_seldom()
     from . import logs
 
+    logs.silence_libraries()
     # Process 1 of a container is deaf to signals that it doesn't handle. Whatever this one ends, files stay whole.
     signal.signal(signal.SIGTERM, lambda *_: os._exit(EXIT_FAILED))
     try:

@@ -1,7 +1,7 @@
 """Log lines: one JSON object each on stderr, or a line for people, and nothing secret in any of them.
 
-structlog makes them; but the resident daemon, which says a few lines a day, makes the same JSON lines by itself:
-structlog and the asyncio that it loads would be 8 of its 16 MB.
+structlog makes those for people. The JSON lines are the same that it would make, but made here: it and the asyncio that
+it loads would be 8 of the 16 MB of the resident daemon, and a line would cost a pass three times as much.
 """
 
 from __future__ import annotations
@@ -73,32 +73,38 @@ def place_of(error: BaseException) -> str:
     return f"{type(error).__name__} at {where}; this is a fault of ecr-refresher, please report it"
 
 
-def configure(level: str = "info", fmt: str = "json", *, resident: bool = False) -> None:
-    """Set up logging; may be called again when the settings change. `resident` saves memory where it can."""
+def configure(level: str = "info", fmt: str = "json") -> None:
+    """Set up logging; may be called again when the settings change."""
     global _plain  # noqa: PLW0603 - as structlog's own configuration, one for each process
     if not sys.warnoptions:
         warnings.simplefilter("ignore")
-    _plain = _Plain(level) if resident and fmt == "json" else None
+    if "logging" in sys.modules:
+        silence_libraries()
+    _plain = _Plain(level) if fmt == "json" else None
     if _plain is None:
-        _configure_structlog(level, fmt)
+        _configure_structlog(level)
 
 
-def _configure_structlog(level: str, fmt: str) -> None:
+def silence_libraries() -> None:
+    """botocore logs tokens at DEBUG, urllib3 whole URLs: the loggers of libraries stay silent, those to come as well.
+
+    For the processes that load them; in the daemon `logging` itself would be a megabyte in vain.
+    """
     import logging
 
+    logging.disable()
+
+
+def _configure_structlog(level: str) -> None:
     import structlog
 
-    logging.disable()  # botocore logs tokens at DEBUG, urllib3 whole URLs: the libraries' own loggers stay silent
     colours = sys.stderr.isatty() and not os.environ.get("NO_COLOR")
-    renderer: Any = structlog.processors.JSONRenderer()
-    if fmt == "console":
-        renderer = structlog.dev.ConsoleRenderer(colors=colours, exception_formatter=structlog.dev.plain_traceback)
     structlog.configure(
         processors=[
             structlog.processors.add_log_level,
             structlog.processors.TimeStamper(fmt="iso", utc=True),
             lambda _logger, _method, event: _tidy(event),
-            renderer,
+            structlog.dev.ConsoleRenderer(colors=colours, exception_formatter=structlog.dev.plain_traceback),
         ],
         wrapper_class=structlog.make_filtering_bound_logger(_LEVELS[level]),
         logger_factory=_Stderr,

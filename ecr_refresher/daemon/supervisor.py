@@ -40,7 +40,7 @@ def run(
     load: wire.Load, worker_argv: Sequence[str], environ: Mapping[str, str], early: spawn.Early | None = None
 ) -> int:
     """Run the daemon until it is told to end; returns its exit status. `early` is to do the first job."""
-    logs.configure(load.log_level or "info", load.log_format or "json", resident=True)
+    logs.configure(load.log_level or "info", load.log_format or "json")
     return Supervisor(load, worker_argv, environ, early).run()
 
 
@@ -184,7 +184,7 @@ class Supervisor:
         self._selector.register(worker.lines, selectors.EVENT_READ, key)
 
     def _adopt(self, plan: Plan, *, first: bool) -> None:
-        logs.configure(plan.log.level, plan.log.format, resident=True)
+        logs.configure(plan.log.level, plan.log.format)
         if not first:
             if self._server is not None and self._server.settings != plan.server:
                 logs.get().warning("restart_needed", error="'server' has changed, and is bound once: restart to apply")

@@ -250,7 +250,7 @@ def test_the_place_of_an_error_is_told_and_its_values_are_not() -> None:
     assert logs.place_of(KeyError(TOKEN)).startswith("KeyError at nowhere")
 
 
-# --- without structlog -----------------------------------------------------------------------------------------------
+# --- JSON lines: as structlog would make them ------------------------------------------------------------------------
 FIELDS = st.dictionaries(
     st.sampled_from(["error", "sink", "reason", "changed", "late_s"]),
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text() | st.sampled_from(Reason),
@@ -258,25 +258,30 @@ FIELDS = st.dictionaries(
 
 
 @given(st.sampled_from(["debug", "info", "warning", "error"]), st.sampled_from(["info", "warning"]), FIELDS)
-def test_the_resident_s_own_lines_are_those_that_structlog_makes(
-    level: str, least: str, fields: dict[str, Any]
-) -> None:
+def test_json_lines_are_those_that_structlog_would_make(level: str, least: str, fields: dict[str, Any]) -> None:
     made: dict[bool, list[str]] = {True: [], False: []}
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(logs, "_hidden", {})
         logs.hide(Secret("hunter2!"))
-        for resident, lines in made.items():
+        for ours, lines in made.items():
             patch.setattr(os, "write", lambda _fd, text, lines=lines: lines.append(text.decode()))
-            logs.configure(least, "json", resident=resident)
-            getattr(logs.get(), level)("something", password="hunter2!", **fields)
+            if ours:
+                logs.configure(least, "json")
+                logger = logs.get()
+            else:
+                logs.configure(least, "console")
+                processors = [*structlog.get_config()["processors"][:-1], structlog.processors.JSONRenderer()]
+                structlog.configure(processors=processors)
+                logger = structlog.get_logger()
+            getattr(logger, level)("something", password="hunter2!", **fields)
     stamp = re.compile(r'"timestamp": "\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{6})?Z"')
     plain, structlogs = ([stamp.sub('"timestamp": "now"', line) for line in lines] for lines in made.values())
     assert plain == structlogs
     assert all("now" in line for line in plain)
 
 
-def test_lines_for_people_are_structlog_s_for_the_resident_too(capfd: pytest.CaptureFixture[str]) -> None:
-    logs.configure("info", "console", resident=True)
+def test_lines_for_people_are_structlog_s(capfd: pytest.CaptureFixture[str]) -> None:
+    logs.configure("info", "console")
     logs.get().info("listening", address="127.0.0.1:9719")
     assert "address=127.0.0.1:9719" in capfd.readouterr().err
 
