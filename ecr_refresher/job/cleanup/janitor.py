@@ -139,7 +139,8 @@ class Janitor:
         self.account.containers = len(hearing.containers)
         for container in hearing.containers if self._rules.containers.enabled else ():
             ended_at: float | None = None
-            if self._judge(container, by_id, 0.0) is None:  # but for its end, which has to be asked for
+            why_kept = self._judge(container, by_id, 0.0)  # but for what has to be asked for: its end, a name lost
+            if why_kept is None or (why_kept is Kept.FOREIGN and policy.shows_id(container)):
                 if self._clock.boot() > self._ends_at:
                     self._stay("container", container.id, container.name, LATER)
                     continue

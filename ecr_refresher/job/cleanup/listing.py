@@ -68,10 +68,18 @@ def containers(api: APIClient) -> list[Container]:
 
 
 def ended_at(api: APIClient, container: Container) -> Container:
-    """The container with its state and the time of its end as they are now, on the engine's clock."""
+    """The container with its state and the time of its end as they are now, on the engine's clock.
+
+    And with the name of the image that it was made with: lists show an id once that name means another one.
+    """
     raw = api.inspect_container(container.id)
     state = raw["State"]
-    return replace(container, state=state["Status"], ended_at=moment(state.get("FinishedAt")) or moment(raw["Created"]))
+    return replace(
+        container,
+        state=state["Status"],
+        image_name=raw["Config"]["Image"],
+        ended_at=moment(state.get("FinishedAt")) or moment(raw["Created"]),
+    )
 
 
 def with_layers(api: APIClient, found: Iterable[Image]) -> list[Image]:

@@ -144,8 +144,13 @@ def _is_ours(container: Container, image: Image | None, ours: Collection[str]) -
     """By the name it was made with; by all names of its image, where the engine shows an id in its place."""
     if names.host(container.image_name) in ours:
         return True
-    shows_id = image is not None and container.image_name in (image.id, image.id.partition(":")[2])
-    return shows_id and image is not None and bool(_hosts(image)) and _hosts(image) <= set(ours)
+    return image is not None and shows_id(container) and bool(_hosts(image)) and _hosts(image) <= set(ours)
+
+
+def shows_id(container: Container) -> bool:
+    """Whether an id stands in place of its image's name, which means another one by now, or none."""
+    shown, whole = (name.removeprefix("sha256:") for name in (container.image_name, container.image_id))
+    return shown == whole or (len(shown) >= 12 and whole.startswith(shown))
 
 
 def _has(labels: Mapping[str, str], wanted: str) -> bool:

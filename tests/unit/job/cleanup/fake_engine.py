@@ -59,7 +59,8 @@ class FakeEngine:
 
     def run(self, container: str, image: str, name: str, state: str, *, ended_s_ago: float = 0.0) -> None:
         ended = dt.datetime.fromtimestamp(self.now() - ended_s_ago, dt.UTC).isoformat()
-        self.boxes[container] = {"image": image, "name": name, "state": state, "ended": ended}
+        shown = name if name in self.names.get(image, ()) else image  # as a list has it
+        self.boxes[container] = {"image": image, "name": name, "shown": shown, "state": state, "ended": ended}
 
     def happen(self, kind: str, action: str, ident: str, **attributes: str) -> dict[str, Any]:
         actor = {"ID": ident, "Attributes": attributes}
@@ -90,7 +91,7 @@ class FakeEngine:
 
     def containers(self, **_: object) -> list[dict[str, Any]]:
         return [
-            {"Id": ident, "Names": [f"/{ident}"], "ImageID": box["image"], "Image": box["name"], "State": box["state"]}
+            {"Id": ident, "Names": [f"/{ident}"], "ImageID": box["image"], "Image": box["shown"], "State": box["state"]}
             | {"Created": 0, "Labels": {}}
             for ident, box in self.boxes.items()
         ]
@@ -101,7 +102,7 @@ class FakeEngine:
             raise refused(404, f"No such container: {ident}")
         box = self.boxes[ident]
         state = {"Status": box["state"], "FinishedAt": box["ended"]}
-        return {"Image": box["image"], "State": state, "Created": box["ended"]}
+        return {"Image": box["image"], "Config": {"Image": box["name"]}, "State": state, "Created": box["ended"]}
 
     def events(self, *, since: str, until: str | None = None, decode: bool) -> Any:
         if until is None:

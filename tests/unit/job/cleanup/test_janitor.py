@@ -224,6 +224,19 @@ def test_with_containerds_store_only_what_was_seen_to_be_pulled_can_be_pulled_ag
     assert set(engine.gone) == {"c3", TWO, THREE}
 
 
+def test_a_container_is_of_the_registry_that_it_was_made_from_though_its_image_has_lost_all_names(
+    cleaner: Cleaner,
+) -> None:
+    """Seen on engine 26.1 with containerd's store: the image of a name that has moved on is in no list any more."""
+    engine = cleaner.engine
+    engine.run("ours", ONE, f"{WEB}:latest", "exited", ended_s_ago=7200)
+    engine.run("theirs", TWO, "quay.io/web:latest", "exited", ended_s_ago=7200)
+    engine.run("of-an-id", THREE, THREE, "exited", ended_s_ago=7200)
+    account = cleaner.clean()
+    assert engine.gone == ["ours"]
+    assert why_stayed(account) == {"theirs": "foreign", "of-an-id": "foreign"}
+
+
 def test_downloads_are_seen_in_the_engines_own_files_and_in_containerds(tmp_path: Path) -> None:
     assert not janitor._downloads(str(tmp_path))
     for place in ("tmp", *janitor._INGESTS):
