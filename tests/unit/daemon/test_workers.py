@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import os
 import select
 import subprocess
 import sys
+import termios
 import textwrap
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -158,8 +160,19 @@ def test_lines_without_end_are_an_overflow(start: Start, monkeypatch: pytest.Mon
 
 
 def test_a_flood_is_taken_in_portions(start: Start) -> None:
-    worker = start(SAY + """while True: say('{"job": 7, "done": {}}\\n' * 1000)""")
-    arrives(worker)
+    worker = start(
+        SAY
+        + """
+import fcntl
+fcntl.fcntl(1, fcntl.F_SETPIPE_SZ, 1 << 20)  # so that there is more of it than is taken, however slow it comes
+while True: say('{"job": 7, "done": {}}\\n' * 1000)
+"""
+    )
+
+    def come() -> int:
+        return int.from_bytes(fcntl.ioctl(worker.lines, termios.FIONREAD, bytes(4)), sys.byteorder)
+
+    wait_until(lambda: come() > 500_000, PATIENCE_S, "a flood")
     assert 0 < len(list(worker.read())) < 10_000, "and then the loop has its turn"
 
 
