@@ -50,6 +50,7 @@ DISK_MB = 130
 IMAGE_BYTES = 5_000_000
 HOT = tuple(f"{HOST}/dags:hot{n}" for n in range(4))
 COLD = tuple(f"{HOST}/dags:cold{n}" for n in range(26))
+ROUNDS = int(os.environ.get("ECR_REFRESHER_RACE_ROUNDS", "40"))
 
 
 @pytest.fixture(scope="module")
@@ -242,11 +243,11 @@ def test_an_engine_that_comes_and_goes_is_told_and_nothing_is_forgotten(
     assert "state_file_broken" in done.stderr
 
 
+@pytest.mark.timeout(300 + 2 * ROUNDS)
 @pytest.mark.usefixtures("published")
 def test_no_pull_build_or_run_fails_while_it_removes_as_fast_as_it_can(
     small: Engine, registry: Registry, tmp_path: Path
 ) -> None:
-    rounds = int(os.environ.get("ECR_REFRESHER_RACE_ROUNDS", "40"))
     rules = Cleanup(
         engine=plan.Engine(small.url),
         state_file=str(tmp_path / "uses.json"),
@@ -276,7 +277,7 @@ def test_no_pull_build_or_run_fails_while_it_removes_as_fast_as_it_can(
     tasks = Tasks(small, token(registry))
     # As on a host: some are in use all the time, the others come back long after they have gone. One that comes back in
     # the very moment of its removal may fail: the engine knows no lock, and takes its time to remove (docs/cleanup.md).
-    images = sequence(HOT, COLD, rounds)
+    images = sequence(HOT, COLD, ROUNDS)
 
     def one(number: int) -> None:
         image = images[number]
@@ -286,15 +287,15 @@ def test_no_pull_build_or_run_fails_while_it_removes_as_fast_as_it_can(
             tasks.build_on(image, f"built-here:{number}")
 
     with ThreadPoolExecutor(3) as pool:
-        list(pool.map(one, range(rounds)))
+        list(pool.map(one, range(ROUNDS)))
     over.set()
     cleaner.join(60)
     gone = Counter(line.what for line in removed)
-    print(f"{tasks.runs} runs in {rounds} rounds, {sum(tasks.pulls.values())} pulls; removed meanwhile: {dict(gone)}")
+    print(f"{tasks.runs} runs in {ROUNDS} rounds, {sum(tasks.pulls.values())} pulls; removed meanwhile: {dict(gone)}")
     assert tasks.failures == []
     assert crashes == []
-    assert gone["image"] > rounds // 10
-    assert gone["container"] > rounds // 4
+    assert gone["image"] > ROUNDS // 10
+    assert gone["container"] > ROUNDS // 4
 
 
 def cleaner(engine: Engine, directory: Path, **more: Any) -> Callable[[], Account]:
