@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ecr_refresher import options, plain_run
+from tests.testbed import parts
 
 SCREEN = (80, 40)  # columns and lines
 
@@ -64,8 +65,9 @@ printf '%s\\n' "${{COMPREPLY[@]}}"
     return set(done.stdout.split())
 
 
-@pytest.mark.skipif(shutil.which("bash") is None, reason="real part missing: bash")
 def test_bash_completes_commands_options_words_and_files(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    if shutil.which("bash") is None:
+        parts.give_up("bash")
     script = said(["--print-completion", "bash"], capsys)
     (tmp_path / "settings.yaml").touch()
     assert completed("ecr-refresher st", script, tmp_path) == {"status"}

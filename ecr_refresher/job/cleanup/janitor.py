@@ -7,7 +7,6 @@ moment ago is refused by the engine itself, and stays. Never touches a volume.
 from __future__ import annotations
 
 import contextlib
-import os
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import replace
@@ -19,9 +18,10 @@ from ...core.model import Failed, Failure, Reason
 from ...core.plan import Cleanup, Plan
 from .. import engine
 from ..clock import AwsClock
-from . import disk, listing, policy, wording
+from . import disk, listing, policy, removal, wording
 from .account import Account, Gone, Stayed, Trouble, What
 from .disk import Disk
+from .downloads import Patience
 from .hearing import Hearing
 from .last_use import History
 from .policy import Container, Image, Kept, Layers, Registries, Usage
@@ -31,12 +31,8 @@ if TYPE_CHECKING:
     from docker import APIClient
 
 TIMEOUT_S = 60  # for one answer: big images take their time to go
-DOWNLOADS_EVERY_S = 0.05  # how often it is looked whether there are downloads still
 CONFLICT, NOT_FOUND = 409, 404
 LATER = "later"  # the time of this cleanup is over
-STALLED_S = 10.0  # a download that has got nothing for so long is none
-# Of a containerd of its own, whose root `data_root` names; and of the one that the engine itself has started.
-_INGESTS = tuple(f"{root}io.containerd.content.v1.content/ingest" for root in ("", "containerd/daemon/"))
 Report = Callable[[wire.Line], None]
 
 
@@ -77,7 +73,7 @@ class Janitor:
         self._rules, self._registries, self._clock, self._report = rules, registries, clock, report
         self._ends_at = ends_at  # on the boot clock
         self._heard = heard
-        self._waited_s, self._filled = 0.0, 0  # for downloads; how much of the disk was filled meanwhile
+        self._patience = Patience(clock.boot)
         self.account = Account(dry_run)
 
     def run(self) -> Account:
@@ -237,7 +233,8 @@ class Janitor:
             if not wanted.open(usage, rules):
                 self._not_needed(judged.candidates[place:])
                 break
-            self._await_quiet(seen)
+            if seen is not None and not self.account.dry_run:
+                self._patience.await_quiet(seen)
             if self._clock.boot() > self._ends_at:
                 self._not_needed(judged.candidates[place:], LATER)
                 self.account.after = usage
@@ -257,44 +254,7 @@ class Janitor:
         unused = f"unused for {wording.duration(self._clock.now() - image.last_used_at)}"
         why = f"{unused}, {self._pressure(usage)}"
         going = Gone("image", image.id, image.name, why, image.last_used_at, image.size, freed)
-        return self._removed(going, lambda: self._delete(api, hearing, image))
-
-    def _delete(self, api: APIClient, hearing: Hearing, image: Image) -> None:
-        """Remove an image by all its names, if it has not come into use."""
-        _look_once_more(hearing, image)
-        refs = image.tags + tuple(
-            digest for digest in image.digests if not any(_same_repository(digest, tag) for tag in image.tags)
-        )
-        if len(refs) <= 1:  # the engine then looks for containers first, and takes all or nothing
-            api.remove_image(image.id)
-            return
-        taken: list[str] = []
-        try:
-            for ref in refs:
-                if _meant(api, ref) == image.id:  # a name may have moved on
-                    _look_once_more(hearing, image)
-                    api.remove_image(ref)
-                    taken.append(ref)
-        except Exception:
-            for ref in taken:  # it came into use: it shall be found by all its names, those that were given anew aside
-                with contextlib.suppress(Exception):
-                    repository, _, tag = ref.rpartition(":")
-                    if "@" not in ref and _meant(api, ref) is None:
-                        api.tag(image.id, repository, tag)
-            raise
-
-    def _await_quiet(self, seen: Disk | None) -> None:
-        """Let downloads end, as far as they can be seen: the engine does not tell which repository they are of."""
-        if seen is None or seen.data_root is None or self.account.dry_run:
-            return
-        began, (before, _) = self._clock.boot(), seen.measure()
-        waited_s, filled = self._waited_s, self._filled
-        while _downloads(seen.data_root):
-            used, whole = seen.measure()
-            self._waited_s, self._filled = waited_s + self._clock.boot() - began, filled + max(0, used - before)
-            if not policy.may_wait(self._waited_s, self._filled, whole - used):
-                return
-            time.sleep(DOWNLOADS_EVERY_S)
+        return self._removed(going, lambda: removal.remove(api, hearing, image))
 
     def _pressure(self, usage: Usage) -> str:
         rules, share = self._rules.images, usage.disk_share
@@ -332,7 +292,7 @@ class Janitor:
                 late = f"the engine has not removed it within {TIMEOUT_S} s; looked at again later"
                 self._trouble(going.what, Failure(Reason.TRANSIENT, late), going.name)
                 return False
-            except _UsedAgain:
+            except removal.UsedAgain:
                 self._stay(going.what, going.id, going.name, Kept.IN_USE, going.last_used_at, going.size)
                 return False
             except APIError as error:
@@ -382,36 +342,8 @@ class Janitor:
         )
 
 
-class _UsedAgain(Exception):
-    """An image that was to go has come into use."""
-
-
-def _meant(api: APIClient, ref: str) -> str | None:
-    """The id of the image that has this name now."""
-    from docker.errors import NotFound
-
-    try:
-        return str(listing.inspect_image(api, ref)["Id"])
-    except NotFound:
-        return None
-
-
 def _on_our_clock(container: Container, skew: float) -> Container:
     return replace(container, ended_at=None if container.ended_at is None else container.ended_at - skew)
-
-
-def _look_once_more(hearing: Hearing, image: Image) -> None:
-    """Raise _UsedAgain if it has come into use since it was chosen."""
-    hearing.catch_up()
-    seen = hearing.history.images.get(image.id)
-    if image.id in hearing.index.containers.values() or (seen is not None and image.last_used_at < seen.used_at):
-        raise _UsedAgain
-
-
-def _same_repository(one: str, other: str) -> bool:
-    from .names import repository
-
-    return repository(one) == repository(other)
 
 
 def _measured(seen: Disk) -> dict[str, int]:
@@ -427,24 +359,6 @@ def _knows(api: APIClient, container: str) -> bool:
     except NotFound:
         return False
     return True
-
-
-def _downloads(data_root: str) -> bool:
-    """Whether layers are being downloaded now, by the files in which the engine or containerd collects them."""
-    with contextlib.suppress(OSError):
-        if any(name.startswith("GetImageBlob") for name in os.listdir(os.path.join(data_root, "tmp"))):
-            return True
-    return any(_grows(os.path.join(data_root, store)) for store in _INGESTS)
-
-
-def _grows(ingests: str) -> bool:
-    """Whether something in a store of containerd's is being written; what was broken off stays there for a day."""
-    with contextlib.suppress(OSError), os.scandir(ingests) as each:
-        for one in each:
-            with contextlib.suppress(OSError):
-                if time.time() - os.stat(os.path.join(one.path, "data")).st_mtime < STALLED_S:
-                    return True
-    return False
 
 
 def _refusal(error: Any, what: str = "remove it") -> Failure:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +12,6 @@ from ecr_refresher.core import wire
 from ecr_refresher.core.cleanup_rules import ContainerRules, ImageRules
 from ecr_refresher.core.model import Reason
 from ecr_refresher.core.plan import Cleanup
-from ecr_refresher.job.cleanup import janitor
 from ecr_refresher.job.cleanup.account import Account, Gone
 from ecr_refresher.job.cleanup.janitor import Janitor
 from ecr_refresher.job.cleanup.last_use import History, Seen
@@ -235,16 +233,3 @@ def test_a_container_is_of_the_registry_that_it_was_made_from_though_its_image_h
     account = cleaner.clean()
     assert engine.gone == ["ours"]
     assert why_stayed(account) == {"theirs": "foreign", "of-an-id": "foreign"}
-
-
-def test_downloads_are_seen_in_the_engines_own_files_and_in_containerds(tmp_path: Path) -> None:
-    assert not janitor._downloads(str(tmp_path))
-    for place in ("tmp", *janitor._INGESTS):
-        root = tmp_path / place.replace("/", "-")
-        one = root / place / ("GetImageBlob1234" if place == "tmp" else "ab12cd")
-        one.mkdir(parents=True)
-        (one / "data").write_bytes(b"a layer")
-        assert janitor._downloads(str(root))
-        if place != "tmp":
-            os.utime(one / "data", (1.0, 1.0))
-            assert not janitor._downloads(str(root)), "broken off"

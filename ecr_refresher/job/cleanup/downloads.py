@@ -1,0 +1,55 @@
+"""What is being pulled may end before something is removed, as far as that can be seen: in the engine's own files."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import time
+from collections.abc import Callable
+
+from .disk import Disk
+from .policy import may_wait
+
+EVERY_S = 0.05  # how often it is looked whether there are downloads still
+STALLED_S = 10.0  # a download that has got nothing for so long is none
+# Of a containerd of its own, whose root `data_root` names; and of the one that the engine itself has started.
+INGESTS = tuple(f"{root}io.containerd.content.v1.content/ingest" for root in ("", "containerd/daemon/"))
+
+
+class Patience:
+    """How long one cleanup waits, over all removals; the engine does not tell of which repository a download is."""
+
+    def __init__(self, boot: Callable[[], float]) -> None:
+        self._boot = boot
+        self._waited_s, self._filled = 0.0, 0  # and how much of the disk was filled meanwhile
+
+    def await_quiet(self, seen: Disk) -> None:
+        """Return when nothing is being downloaded, when that can't be seen, or when patience is at its end."""
+        if seen.data_root is None:
+            return
+        began, (before, _) = self._boot(), seen.measure()
+        waited_s, filled = self._waited_s, self._filled
+        while under_way(seen.data_root):
+            used, whole = seen.measure()
+            self._waited_s, self._filled = waited_s + self._boot() - began, filled + max(0, used - before)
+            if not may_wait(self._waited_s, self._filled, whole - used):
+                return
+            time.sleep(EVERY_S)
+
+
+def under_way(data_root: str) -> bool:
+    """Whether layers are being downloaded now, by the files in which the engine or containerd collects them."""
+    with contextlib.suppress(OSError):
+        if any(name.startswith("GetImageBlob") for name in os.listdir(os.path.join(data_root, "tmp"))):
+            return True
+    return any(_grows(os.path.join(data_root, store)) for store in INGESTS)
+
+
+def _grows(ingests: str) -> bool:
+    """Whether something in a store of containerd's is being written; what was broken off stays there for a day."""
+    with contextlib.suppress(OSError), os.scandir(ingests) as each:
+        for one in each:
+            with contextlib.suppress(OSError):
+                if time.time() - os.stat(os.path.join(one.path, "data")).st_mtime < STALLED_S:
+                    return True
+    return False
