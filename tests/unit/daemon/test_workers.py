@@ -6,6 +6,7 @@ import contextlib
 import fcntl
 import os
 import select
+import selectors
 import subprocess
 import sys
 import termios
@@ -17,7 +18,7 @@ import pytest
 
 from ecr_refresher.core import wire
 from ecr_refresher.core.plan import Airflow, Connection, Plan, Principal, Registry
-from ecr_refresher.daemon import spawn, workers
+from ecr_refresher.daemon import events, spawn, supervisor, workers
 from ecr_refresher.daemon.workers import Overflow, Worker
 from tests.testbed.processes import wait_until
 
@@ -60,7 +61,9 @@ def lines_of(worker: Worker) -> list[tuple[int, wire.Line]]:
             return found
 
 
-def test_all_that_a_dead_worker_has_left_is_read_however_much_its_pipe_holds(start: Start) -> None:
+def test_all_that_a_dead_worker_has_left_is_read_however_much_its_pipe_holds(
+    start: Start, monkeypatch: pytest.MonkeyPatch
+) -> None:
     worker = start("""
         import fcntl, os
         fcntl.fcntl(1, fcntl.F_SETPIPE_SZ, 1 << 20)  # as it is where pages have 64 KiB
@@ -68,11 +71,16 @@ def test_all_that_a_dead_worker_has_left_is_read_however_much_its_pipe_holds(sta
             os.write(1, b'{"job": 7, "done": {}}' + b" " * 100 + bytes([10]))
         """)
     os.waitpid(worker.pid, 0)
-    read, found = worker.read(workers.READS_ALL), 0
-    with contextlib.suppress(EOFError):
-        for _ in read:
-            found += 1
-    assert found == 6000
+    told: list[events.Event] = []
+    daemon = supervisor.Supervisor(wire.Load(None), [], {})
+    monkeypatch.setattr(daemon, "_apply", told.append)
+    daemon._workers[7] = worker
+    daemon._selector.register(worker.lines, selectors.EVENT_READ, 7)
+    monkeypatch.setattr(worker, "close", lambda: None)  # the fixture does
+    daemon._end_worker(7)
+    for used in (daemon._selector, daemon._wakeup, daemon._wakeup_end):
+        used.close()
+    assert told == [events.Reported(7, wire.Done())] * 6000
 
 
 SAY = """

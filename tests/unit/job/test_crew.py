@@ -107,6 +107,7 @@ def test_chains_that_all_begin_with_one_hub_are_shared_out() -> None:
     chains = [replace(one.principal, roles=(hub, *one.principal.roles)) for one in many]
     for principals in ([one.principal for one in many], chains):
         shares = Counter(crew._whose(principal) % 2 for principal in principals)
+        assert shares.keys() == {0, 1}
         assert min(shares.values()) > 200
 
 
