@@ -13,6 +13,7 @@ import ssl
 import threading
 import time
 import traceback
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 from typing import Any, Self
 
@@ -21,7 +22,7 @@ from .exchange import Exchange
 JOIN_S = 5.0
 
 
-class StandIn:
+class StandIn(ABC):
     """A server of one kind; a context manager that listens while it is entered.
 
     `down` and `slow()` are its faults on the wire, `heal()` ends them. `clock` (seconds since the epoch) plus
@@ -54,9 +55,9 @@ class StandIn:
         self._listener: Listener | None = None
         self._loop: threading.Thread | None = None
 
+    @abstractmethod
     def respond(self, exchange: Exchange) -> None:
         """Answer one request; called in the connection's own thread."""
-        raise NotImplementedError
 
     @property
     def port(self) -> int:
