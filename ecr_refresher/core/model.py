@@ -6,9 +6,10 @@ Durations are seconds as `float`, and their names end in `_s` or are `life`.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import TYPE_CHECKING, NoReturn
+
+from .records import dataclass, field
 
 if TYPE_CHECKING:
     import os

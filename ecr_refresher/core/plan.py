@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import zlib
 from collections.abc import Iterator
-from dataclasses import dataclass, field
 from typing import Literal
 
 from .cleanup_rules import ContainerRules, ImageRules
+from .records import dataclass, field
 
 PRIVATE, PUBLIC = "ecr", "ecr-public"
 OWN = "default"  # the name of the caller's own registry, until its host is known

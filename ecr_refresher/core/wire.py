@@ -6,12 +6,12 @@ Lines are streamed as things happen, so that a killed worker loses nothing that 
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from . import codec
 from .model import Failure, Outcome
 from .plan import Plan
+from .records import dataclass, field
 
 LINE_MAX = 1 << 20  # a plan of 1,000 slots is 0.2 MB; anything longer is a worker gone mad
 

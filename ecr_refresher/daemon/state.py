@@ -8,13 +8,13 @@ Liveness alone is measured on the monotonic clock (`mono`): a loop that sleeps w
 from __future__ import annotations
 
 import zlib
-from dataclasses import dataclass, field
 from math import inf
 from typing import Literal
 
 from ..core import schedule, wire
 from ..core.model import Failure, Outcome, Reason
 from ..core.plan import Plan, Refresh, Slot
+from ..core.records import dataclass, field
 from .cleaning import Cleaning
 
 SlotId = tuple[str, str]

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
 from typing import Any
 
 from .. import __version__
 from ..core import wire
 from ..core.model import Failure, Outcome
 from ..core.plan import Cleanup, Registry, Slot
+from ..core.records import dataclass
 from .state import State, holds, life_of, live, ready, renew_at, slot_next, started
 
 

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-
 from .. import logs
 from ..core import wire
 from ..core.model import Failure, Outcome
 from ..core.plan import Plan, Slot
+from ..core.records import dataclass, field
 from .refresh import rfc3339
 
 EXIT_DONE, EXIT_FAILED = 0, 1

@@ -10,7 +10,6 @@ import os
 import threading
 from collections.abc import Callable, Iterator
 from contextvars import ContextVar
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
@@ -25,6 +24,7 @@ from ..core import partitions
 from ..core.durations import written
 from ..core.model import Failed, Reason, Secret
 from ..core.plan import Principal, Refresh, Role
+from ..core.records import dataclass
 from . import aws_errors
 from .assumed_roles import AssumedRoles, Keys
 from .aws_errors import Doing

@@ -5,12 +5,12 @@ from __future__ import annotations
 import os
 import threading
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
 
 from ..core import wire
 from ..core.model import Credential, Holding, Outcome
 from ..core.plan import Airflow, Connection, DockerConfig, Engine, Plan, Principal, Registry, Slot
+from ..core.records import dataclass, field
 from . import engine, registry
 from .clock import AwsClock
 from .refresh import Sink

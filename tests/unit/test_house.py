@@ -131,6 +131,12 @@ def test_core_does_no_io_and_asks_no_clock_and_no_dice() -> None:
     assert {target for target in imported("core.model") if target.startswith("os")} <= allowed
 
 
+def test_dataclasses_are_the_quick_ones() -> None:
+    """The standard library's cost a worker a quarter of its start; the stand-ins inherit from theirs, and may."""
+    slow = {name for name in MODULES if "dataclasses.dataclass" in imported(name) and wing(name) != "standins"}
+    assert slow == {"core.records"}  # for type checkers
+
+
 def test_daemon_and_job_stand_on_core_and_never_import_each_other() -> None:
     assert trespasses(of_wing("daemon"), "", "core", "logs", "lean") == {}
     assert trespasses(of_wing("job"), "", "core", "logs", "lean", "terminal") == {}

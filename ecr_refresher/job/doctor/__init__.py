@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 
 from ... import logs
 from ...core import wire
 from ...core.plan import Plan
+from ...core.records import dataclass
 from .. import own_registry, proxies, settings
 from ..clock import AwsClock
 from ..tools import RealTools

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from enum import StrEnum
 
 from ...core.model import Failure, Reason
+from ...core.records import dataclass
 
 
 class Verdict(StrEnum):

@@ -10,10 +10,11 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from ...core import aliases, wire
 from ...core.plan import Plan
+from ...core.records import dataclass
 from . import airflow, environment, shapes, yaml_file
 from .paths import Paths
 from .problems import Problems, SettingsError

@@ -7,7 +7,6 @@ well, so the schema takes those where their text would be taken.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from typing import Annotated, Any
 
 from pydantic import GetCoreSchemaHandler, GetJsonSchemaHandler, SerializationInfo
@@ -15,6 +14,7 @@ from pydantic_core import CoreSchema, core_schema
 
 from ...core import ecr_host
 from ...core.durations import written
+from ...core.records import dataclass
 from . import urls, values
 
 ANY_SCALAR = ["string", "number", "boolean"]

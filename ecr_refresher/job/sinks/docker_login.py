@@ -7,9 +7,10 @@ import stat
 import time
 from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 
 from ...core.model import Failed, Outcome, Reason, Secret, witness_of
+from ...core.records import dataclass, field
 from . import docker_memory
 from .atomic_file import Folder, Ownership, Snapshot, make_directories
 from .docker_document import Document

@@ -12,10 +12,10 @@ import hmac
 import json
 import math
 import os
-from dataclasses import dataclass
 from typing import Any
 
 from ...core.model import Failed, witness_of
+from ...core.records import dataclass
 from .atomic_file import Folder, Ownership
 
 VERSION = 1
