@@ -25,7 +25,7 @@ from ..core.durations import written
 from ..core.model import Failed, Reason, Secret
 from ..core.plan import Principal, Refresh, Role
 from ..core.records import dataclass
-from . import aws_errors
+from . import aws_errors, aws_models
 from .assumed_roles import AssumedRoles, Keys
 from .aws_errors import Doing
 from .clock import AwsClock
@@ -118,6 +118,7 @@ class _Profile:
     def _opened(self) -> Any:
         if self._session is None:
             session = botocore.session.Session(profile=self._name)
+            aws_models.read_quickly(session.get_component("data_loader"))
             # For the calls that botocore makes by itself, of a profile's role or a web identity's.
             session.set_default_client_config(botocore.config.Config(**_CALLS))
             session.get_component("response_parser_factory").set_parser_defaults(timestamp_parser=_moment)
