@@ -11,6 +11,8 @@ from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler
 from typing import TYPE_CHECKING, Any, Self
 
+from . import head
+
 if TYPE_CHECKING:
     from .serving import Listener
 
@@ -40,6 +42,24 @@ class Exchange(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
     disable_nagle_algorithm = True  # where head and body are two writes, with Nagle each answer would take 40 ms
     server: Listener
+    raw_requestline: bytes
+    headers: head.Headers  # type: ignore[assignment]  # http.server's are of the email package
+
+    def parse_request(self) -> bool:
+        """Read the head of a request; false where it was none, which has been answered."""
+        self.command = self.requestline = ""  # the latter is http.server's own, for log lines that nobody writes
+        self.request_version = self.protocol_version
+        try:
+            self.command, self.path, self.request_version = head.first_line(self.raw_requestline)
+            self.headers = head.headers(self.rfile)
+        except ValueError:
+            self.close_connection = True
+            self.send(Reply(400, b"no request of HTTP/1\n", "text/plain"))
+            return False
+        connection = self.headers.get("Connection", "").lower()
+        kept = "close" not in connection if self.request_version == "HTTP/1.1" else "keep-alive" in connection
+        self.close_connection = not kept
+        return self.headers.get("Expect", "").lower() != "100-continue" or self.handle_expect_100()
 
     def do_GET(self) -> None:
         self._pieces = self._read_pieces()
@@ -111,15 +131,17 @@ class Exchange(BaseHTTPRequestHandler):
         """Stay quiet."""
 
     def _send_head(self, reply: Reply, *, bounded: bool = True, then: bytes = b"") -> None:
-        self.send_response(reply.status)
+        lines = [
+            f"HTTP/1.1 {reply.status} {self.responses.get(reply.status, ('',))[0]}",
+            f"Server: {self.version_string()}",
+            f"Date: {self.date_time_string()}",
+        ]
         if reply.status not in (204, 304):
-            self.send_header("Content-Type", reply.content_type)
+            lines.append(f"Content-Type: {reply.content_type}")
             if bounded:
-                self.send_header("Content-Length", str(len(reply.body)))
-        for name, value in reply.headers.items():
-            self.send_header(name, value)
-        self._headers_buffer.append(b"\r\n" + then)  # type: ignore[attr-defined]
-        self.flush_headers()
+                lines.append(f"Content-Length: {len(reply.body)}")
+        lines += (f"{name}: {value}" for name, value in reply.headers.items())
+        self.wfile.write("\r\n".join(lines).encode("latin-1") + b"\r\n\r\n" + then)
 
     def _read_pieces(self) -> Iterator[bytes]:
         if "chunked" not in self.headers.get("Transfer-Encoding", "").lower():

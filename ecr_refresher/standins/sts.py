@@ -98,7 +98,7 @@ class Sts:
         return self._granted("AssumeRoleWithWebIdentity", arn, asked, "web identity")
 
     def _granted(self, action: str, arn: str, asked: Mapping[str, str], by: str) -> Reply:
-        key = "ASIA" + "".join(secrets.choice("ABCDEFGHIJKLMNOPQRSTUVWXYZ234567") for _ in range(16))
+        key = "ASIA" + secrets.token_hex(8).upper()
         session = RoleSession(
             arn, asked.get("RoleSessionName", ""), by, secrets.token_urlsafe(30), secrets.token_urlsafe(300)
         )

@@ -123,3 +123,33 @@ def test_nothing_is_said_on_the_terminal(
 def _ask_in_vain(url: str) -> None:
     with urllib3.PoolManager(retries=False) as pool, pytest.raises(urllib3.exceptions.HTTPError):
         pool.request("GET", url)
+
+
+@pytest.mark.parametrize(
+    ("request_head", "goes_on"),
+    [
+        (b"GET / HTTP/1.1\r\nHost: a\r\n\r\n", True),
+        (b"GET / HTTP/1.1\r\nConnection: close\r\n\r\n", False),
+        (b"GET / HTTP/1.0\r\n\r\n", False),
+        (b"GET / HTTP/1.0\r\nConnection: Keep-Alive\r\n\r\n", True),
+        (b"nonsense\r\n\r\n", False),
+        (b"GET / HTTP/1.1\r\nnonsense\r\n\r\n", False),
+    ],
+)
+def test_a_connection_is_kept_where_the_client_wants_that(echo: Echo, request_head: bytes, goes_on: bool) -> None:
+    with socket.create_connection((echo.host, echo.port), timeout=10) as client:
+        client.sendall(request_head)
+        status = client.recv(65536).split(b" ")[1]
+        assert status == (b"400" if b"nonsense" in request_head else b"200")
+        if goes_on:
+            client.sendall(b"GET / HTTP/1.1\r\nConnection: close\r\n\r\n")
+            assert client.recv(65536).startswith(b"HTTP/1.1 200")
+        assert client.recv(65536) == b""
+
+
+def test_a_client_that_asks_first_is_told_to_go_on(echo: Echo) -> None:
+    with socket.create_connection((echo.host, echo.port), timeout=10) as client:
+        client.sendall(b"PUT / HTTP/1.1\r\nExpect: 100-continue\r\nContent-Length: 4\r\nConnection: close\r\n\r\n")
+        assert client.recv(65536).startswith(b"HTTP/1.1 100 ")
+        client.sendall(b"body")
+        assert client.makefile("rb").read().endswith(b"\r\n\r\nbody")
