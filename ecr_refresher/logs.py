@@ -30,28 +30,34 @@ _SHAPES = re.compile(
 _PART_MAX = 20  # longer ones that mix cases and digits are no name between two slashes, but random
 _HEAD = 4  # characters; shorter secrets would tear holes into ordinary words
 # By their first characters, so that a line costs the same however many tokens, keys and passwords there are.
-_hidden: dict[str, tuple[str, ...]] = {}
+_hidden: dict[str, dict[str, None]] = {}
 _hiding = threading.Lock()
 
 
 def hide(secret: Secret) -> Secret:
     """Have this text masked wherever it turns up in a message of this process; gives the secret back."""
     text = secret.reveal()
-    head = text[:_HEAD]
-    with _hiding:
-        if len(head) == _HEAD and text not in _hidden.get(head, ()):
-            # Replaced, not changed: other threads may be reading the old one.
-            _hidden[head] = (*_hidden.get(head, ()), text)
+    if len(text) >= _HEAD:
+        with _hiding:
+            _hidden.setdefault(text[:_HEAD], {})[text] = None
     return secret
 
 
 def redact(text: str) -> str:
     """Mask what was hidden, and whatever has the shape of a token, a key or a login."""
-    heads = {text[start : start + _HEAD] for start in range(len(text) - _HEAD + 1)}
-    perhaps = [secret for head in heads & _hidden.keys() for secret in _hidden[head]]
+    # Other threads may hide more meanwhile: what is gone through is a copy, which CPython makes in one step.
+    perhaps = [secret for head in _heads_in(text) for secret in tuple(_hidden[head])]
     for secret in sorted(perhaps, key=len, reverse=True):  # one may be a part of another
         text = text.replace(secret, MASK)
     return _SHAPES.sub(_masked, text)
+
+
+def _heads_in(text: str) -> list[str]:
+    heads = tuple(_hidden)
+    if len(heads) < len(text):  # tokens begin alike, so there are few
+        return [head for head in heads if head in text]
+    windows = {text[start : start + _HEAD] for start in range(len(text) - _HEAD + 1)}
+    return [head for head in windows if head in _hidden]
 
 
 def _masked(found: re.Match[str]) -> str:

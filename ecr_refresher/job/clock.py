@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from email.utils import parsedate_to_datetime
+from functools import lru_cache
 
 from ..core import schedule
 
@@ -61,10 +62,18 @@ class AwsClock:
 
     def observe(self, sent_boot: float, date: str | None) -> None:
         """Take in the `Date` header of an answer of AWS that has just come to a request sent at `sent_boot`."""
-        try:
-            seconds = parsedate_to_datetime(date or "").timestamp()
-        except (ValueError, OverflowError):
+        seconds = _seconds(date or "")
+        if seconds is None:
             return
         answered = self.boot()
         known = self._wall() - answered if self._offset is None else self._offset
         self.adopt(schedule.clamp_offset(known, sent_boot, answered, seconds))
+
+
+@lru_cache(maxsize=4)
+def _seconds(date: str) -> float | None:
+    """Read a date of HTTP; all answers of one second bear the same."""
+    try:
+        return parsedate_to_datetime(date).timestamp()
+    except (ValueError, OverflowError):
+        return None

@@ -99,9 +99,14 @@ def test_no_random_bytes_in_base64_are_shown(seed: int, length: int, encode: Cal
     assert logs.redact(f"it was {text}.") == "it was ***."
 
 
-@given(st.text("abcdef012345", min_size=4), st.text("abcdef012345 ="), st.text("abcdef012345 ="))
-def test_a_hidden_text_is_masked_wherever_it_turns_up(secret: str, before: str, after: str) -> None:
+@given(
+    st.text("abcdef012345", min_size=4), st.text("abcdef012345 ="), st.text("abcdef012345 ="), st.sampled_from([0, 300])
+)
+def test_a_hidden_text_is_masked_wherever_it_turns_up(secret: str, before: str, after: str, others: int) -> None:
+    """However many others there are: they are looked for in two ways."""
     logs._hidden.clear()
+    for number in range(others):
+        logs.hide(Secret(f"{number:04} is another"))
     assert logs.hide(Secret(secret)) == Secret(secret)
     assert secret not in logs.redact(before + secret + after)
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, NoReturn
 
 from ...core.model import Failed, Reason
@@ -39,7 +39,7 @@ class Document:
 
     path: str
     _content: dict[str, Any] = field(repr=False)
-    # Entries of `auths` and their text, as last rendered; handed on to what is made of this document.
+    # Entries of `auths` and their text with its key, as last rendered; handed on to what is made of this document.
     _texts: dict[str, tuple[Any, str]] = field(default_factory=dict, repr=False, compare=False)
 
     @classmethod
@@ -113,8 +113,9 @@ class Document:
         """Of a thousand logins few are new in a write: the text of the others is there already."""
         for host, entry in auths.items():
             if host not in self._texts or self._texts[host][0] is not entry:
-                self._texts[host] = entry, _text_of(entry, "\n\t\t")
-        return _object_of({host: self._texts[host][1] for host in auths}, "\n\t")
+                text = _text_of(entry, "\n\t\t")
+                self._texts[host] = entry, f"{_quoted(host)}: {text}"
+        return _braced([self._texts[host][1] for host in auths], "\n\t")
 
     def _section(self, name: str) -> dict[str, Any]:
         section = self._content.get(name)
@@ -181,8 +182,11 @@ def _text_of(value: Any, line: str) -> str:
 
 
 def _object_of(texts: Mapping[str, str], line: str) -> str:
+    return _braced([f"{_quoted(key)}: {text}" for key, text in texts.items()], line)
+
+
+def _braced(items: Sequence[str], line: str) -> str:
     inner = line + "\t"
-    items = [f"{_quoted(key)}: {text}" for key, text in texts.items()]
     return f"{{{inner}{f',{inner}'.join(items)}{line}}}" if items else "{}"
 
 
