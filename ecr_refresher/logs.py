@@ -27,6 +27,8 @@ _SHAPES = re.compile(
     r"|(?<=://)[^/@\s]+(?=@)"  # user:password in a URL
     r"|(?P<run>[A-Za-z0-9+/_=-]{80,})"  # a token, in whichever base64; or a long path
 )
+_MARKS = ("eyJ", "AKIA", "ASIA", "Basic ", "Bearer ", "://")  # of the shapes above: without one of them, or a run …
+_RUN = 80  # … of so many characters there is none of them, which is quicker to tell
 _PART_MAX = 20  # longer ones that mix cases and digits are no name between two slashes, but random
 _HEAD = 4  # characters; shorter secrets would tear holes into ordinary words
 # By their first characters, so that a line costs the same however many tokens, keys and passwords there are.
@@ -49,6 +51,8 @@ def redact(text: str) -> str:
     perhaps = [secret for head in _heads_in(text) for secret in tuple(_hidden[head])]
     for secret in sorted(perhaps, key=len, reverse=True):  # one may be a part of another
         text = text.replace(secret, MASK)
+    if len(text) < _RUN and not any(mark in text for mark in _MARKS):
+        return text
     return _SHAPES.sub(_masked, text)
 
 

@@ -181,7 +181,7 @@ class RefreshPass:
         return await asyncio.shield(task)
 
     async def _fetch(self, principal: Principal) -> Credential | None:
-        began = time.monotonic()
+        began, key = time.monotonic(), principal.key
         self._fetches += 1
         try:
             if self.crew is not None:
@@ -190,21 +190,19 @@ class RefreshPass:
                 credential = await self._call("fetch", self.tools.fetch, principal)
         except Failed as error:
             took = round(time.monotonic() - began, 3)
-            self.tools.report(wire.Fetched(principal.key, took, failure=error.failure))
+            self.tools.report(wire.Fetched(key, took, failure=error.failure))
             logs.get().error(
                 "token_fetch_failed",
-                principal=principal.key,
+                principal=key,
                 duration_s=took,
                 reason=error.failure.reason,
                 error=error.failure.message,
             )
             return None
         took = round(time.monotonic() - began, 3)
-        self._lives[principal.key] = credential.life
-        self.tools.report(wire.Fetched(principal.key, took, credential.issued_at, credential.expires_at))
-        logs.get().info(
-            "token_fetched", principal=principal.key, expires_at=rfc3339(credential.expires_at), duration_s=took
-        )
+        self._lives[key] = credential.life
+        self.tools.report(wire.Fetched(key, took, credential.issued_at, credential.expires_at))
+        logs.get().info("token_fetched", principal=key, expires_at=rfc3339(credential.expires_at), duration_s=took)
         return credential
 
     async def _proved(self, registry: Registry, credential: Credential, holding: Holding) -> Credential:

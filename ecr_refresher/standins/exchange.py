@@ -5,9 +5,11 @@ from __future__ import annotations
 import contextlib
 import email.utils
 import json
+import math
 import socket
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import lru_cache
 from http.server import BaseHTTPRequestHandler
 from typing import TYPE_CHECKING, Any, Self
 
@@ -18,6 +20,11 @@ if TYPE_CHECKING:
 
 PIECE = 65536  # bytes moved at a time
 DRAIN_AT_MOST = 16 * 1024 * 1024  # bytes of an unwanted request body read to save the connection
+
+
+@lru_cache(maxsize=4)
+def _http_date(second: int) -> str:
+    return email.utils.formatdate(second, usegmt=True)
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,7 +128,7 @@ class Exchange(BaseHTTPRequestHandler):
         """Give the `Date` header by the stand-in's clock."""
         stand_in = self.server.stand_in
         at = stand_in.clock() + stand_in.date_offset_s if timestamp is None else timestamp
-        return email.utils.formatdate(at, usegmt=True)
+        return _http_date(math.floor(at))
 
     def version_string(self) -> str:
         """Name the server as what it is."""

@@ -48,10 +48,12 @@ def first_line(line: bytes) -> tuple[str, str, str]:
 
 def headers(lines: BufferedIOBase) -> Headers:
     """Read the headers and the empty line behind them. Raises ValueError for what is none, or too long."""
-    pairs: list[tuple[str, str]] = []
-    while line := lines.readline(LINE_MAX).rstrip(b"\r\n"):
-        name, colon, value = line.decode("latin-1").partition(":")
-        if not colon or len(line) > LINE_MAX - 2:
+    read: list[bytes] = []
+    while (line := lines.readline(LINE_MAX)) not in (b"\r\n", b"\n"):
+        if not line.endswith(b"\n"):
             raise ValueError("not a header")
-        pairs.append((name, value.strip()))
-    return Headers(pairs)
+        read.append(line)
+    fields = [line.partition(":") for line in b"".join(read).decode("latin-1").split("\n")[:-1]]
+    if not all(colon for _, colon, _ in fields):
+        raise ValueError("not a header")
+    return Headers([(name, value.strip()) for name, _, value in fields])

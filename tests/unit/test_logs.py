@@ -111,6 +111,12 @@ def test_a_hidden_text_is_masked_wherever_it_turns_up(secret: str, before: str, 
     assert secret not in logs.redact(before + secret + after)
 
 
+@given(st.lists(st.sampled_from([*logs._MARKS, "AKI", "Bas", JWT[3:], " ", ".", "@", "a1B2", "user:pass"]), max_size=9))
+def test_what_is_not_looked_at_closely_has_no_secret_s_shape(parts: list[str]) -> None:
+    text = "".join(parts)
+    assert logs.redact(text) == logs._SHAPES.sub(logs._masked, text)
+
+
 def test_a_hidden_text_inside_a_word_is_masked_too() -> None:
     logs.hide(Secret("hunter2!"))
     assert logs.redact("user=bob&password=hunter2!&x=1") == "user=bob&password=***&x=1"

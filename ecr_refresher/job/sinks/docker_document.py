@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, NoReturn
 
 from ...core.model import Failed, Reason
@@ -100,22 +100,24 @@ class Document:
     def render(self) -> bytes:
         """The text, indented like the docker command's. A lone half of a surrogate pair stays an escape."""
         try:
-            texts = {
-                key: self._auths_text(value) if key == "auths" and value else _text_of(value, "\n\t")
-                for key, value in self._content.items()
-            }
-            return (_object_of(texts, "\n") + "\n").encode("utf-8", errors="backslashreplace")
+            items = ((_quoted(key), ": ", *self._pieces(key, value)) for key, value in self._content.items())
+            return "".join((*_braced(items, "\n"), "\n")).encode("utf-8", errors="backslashreplace")
         except RecursionError:
             pass
         raise Failed(Reason.INVALID, f"{self.path}: nested too deeply; {_MEND}")
 
-    def _auths_text(self, auths: Mapping[str, Any]) -> str:
-        """Of a thousand logins few are new in a write: the text of the others is there already."""
-        for host, entry in auths.items():
+    def _pieces(self, key: str, value: Any) -> Iterable[str]:
+        """A section's text in pieces: a thousand logins are megabytes, which are put together once, not level by level.
+
+        Of them few are new in a write: the text of the others is there already.
+        """
+        if key != "auths" or not value:
+            return (_text_of(value, "\n\t"),)
+        for host, entry in value.items():
             if host not in self._texts or self._texts[host][0] is not entry:
                 text = _text_of(entry, "\n\t\t")
                 self._texts[host] = entry, f"{_quoted(host)}: {text}"
-        return _braced([self._texts[host][1] for host in auths], "\n\t")
+        return _braced((self._texts[host][1:] for host in value), "\n\t")
 
     def _section(self, name: str) -> dict[str, Any]:
         section = self._content.get(name)
@@ -182,12 +184,17 @@ def _text_of(value: Any, line: str) -> str:
 
 
 def _object_of(texts: Mapping[str, str], line: str) -> str:
-    return _braced([f"{_quoted(key)}: {text}" for key, text in texts.items()], line)
+    return "".join(_braced(((_quoted(key), ": ", text) for key, text in texts.items()), line))
 
 
-def _braced(items: Sequence[str], line: str) -> str:
-    inner = line + "\t"
-    return f"{{{inner}{f',{inner}'.join(items)}{line}}}" if items else "{}"
+def _braced(items: Iterable[Iterable[str]], line: str) -> Iterator[str]:
+    """The pieces of an object's text, of the pieces of its items."""
+    before = f"{{{line}\t"
+    for item in items:
+        yield before
+        yield from item
+        before = f",{line}\t"
+    yield f"{line}}}" if before[0] == "," else "{}"
 
 
 def _quoted(value: str | bool | None) -> str:
