@@ -51,6 +51,8 @@ def _initialiser(kind: type, fields: tuple[dataclasses.Field[Any], ...]) -> Call
     names = [each.name for each in fields]
     puts = [kind.__dict__[name].__set__ for name in names]  # of the slots: frozen ones take no other way
     count = len(names)
+    defaults = {each.name: each.default for each in fields if each.default is not dataclasses.MISSING}
+    factories = {each.name: each.default_factory for each in fields if each.default_factory is not dataclasses.MISSING}
 
     def initialise(self: Any, /, *given: Any, **named: Any) -> None:
         if len(given) > count:
@@ -58,22 +60,20 @@ def _initialiser(kind: type, fields: tuple[dataclasses.Field[Any], ...]) -> Call
         for put, value in zip(puts, given, strict=False):
             put(self, value)
         for place in range(len(given), count):
-            if names[place] in named:
-                puts[place](self, named.pop(names[place]))
+            name = names[place]
+            if name in named:
+                value = named.pop(name)
+            elif name in defaults:
+                value = defaults[name]
+            elif name in factories:
+                value = factories[name]()
             else:
-                puts[place](self, _default(kind, fields[place]))
+                raise TypeError(f"{kind.__qualname__}() needs {name!r}")
+            puts[place](self, value)
         if named:
             raise TypeError(f"{kind.__qualname__}() got {', '.join(map(repr, named))} in vain: unknown, or given twice")
 
     return initialise
-
-
-def _default(kind: type, missing: dataclasses.Field[Any]) -> Any:
-    if missing.default is not dataclasses.MISSING:
-        return missing.default
-    if missing.default_factory is not dataclasses.MISSING:
-        return missing.default_factory()
-    raise TypeError(f"{kind.__qualname__}() needs {missing.name!r}")
 
 
 def _shown(fields: tuple[dataclasses.Field[Any], ...]) -> Callable[..., str]:

@@ -13,7 +13,7 @@ from ..core.plan import Airflow, Connection, DockerConfig, Engine, Plan, Princip
 from ..core.records import dataclass, field
 from . import engine, registry
 from .clock import AwsClock
-from .refresh import Sink
+from .refresh import THREADS, Sink
 from .secrets import read_secret
 
 if TYPE_CHECKING:
@@ -119,7 +119,7 @@ class RealTools:
         from .sinks.docker_config import DockerConfigSink
 
         if docker.config_file not in self._dockers:
-            self._dockers[docker.config_file] = DockerConfigSink(docker, environ=os.environ)
+            self._dockers[docker.config_file] = DockerConfigSink(docker, environ=os.environ, threads=THREADS["docker"])
         return self._dockers[docker.config_file]
 
 

@@ -36,13 +36,14 @@ class Delivery:
 class DockerConfigSink:
     """One `config.json`. Its slots may be looked at and delivered from several threads, and by several processes."""
 
-    def __init__(self, docker: plan.DockerConfig, *, environ: Mapping[str, str]) -> None:
+    def __init__(self, docker: plan.DockerConfig, *, environ: Mapping[str, str], threads: int) -> None:
+        """`threads` is how many may deliver at the same time."""
         self._path = os.path.abspath(docker.config_file)
         self._engine = docker.engine.url if docker.engine and docker.engine_required else None
         self._owner = Ownership(docker.mode, docker.uid, docker.gid)
         self._environ = environ
         self._user = as_owner.other_user(docker.uid, docker.gid)
-        self._writes = Together(self._write_all)
+        self._writes = Together(self._write_all, threads)
         self._known: Known | None = None
         self._reading = threading.Lock()
         self._seen: dict[str, str] = {}  # by host: the file's witness when its entry was last known

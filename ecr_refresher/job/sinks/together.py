@@ -1,7 +1,8 @@
 """Requests of many threads, done in few acts: what comes while one act is under way waits, and shares the next.
 
 After each act comes a rest that is some times as long, so that acts which grow with what is there already (a file that
-is written anew for each batch) take no more than their share of the time, however fast requests come.
+is written anew for each batch) take no more than their share of the time, however fast requests come. The rest ends
+early when so many wait that no more can come.
 """
 
 from __future__ import annotations
@@ -39,12 +40,16 @@ class Together(Generic[T, R]):
     def __init__(
         self,
         act: Callable[[Sequence[T]], Sequence[R]],
+        most: int,
         *,
         monotonic: Callable[[], float] = time.monotonic,
-        sleep: Callable[[float], None] = time.sleep,
+        sleep: Callable[[float], object] | None = None,
     ) -> None:
+        """`most` is how many can wait at the same time: as many as there are threads for it."""
         self._act = act
-        self._monotonic, self._sleep = monotonic, sleep
+        self._most = most
+        self._enough = threading.Event()  # wait
+        self._monotonic, self._sleep = monotonic, sleep or self._enough.wait
         self._rests_until = -inf
         self._lock = threading.Lock()  # never held during an act
         self._acting = False
@@ -55,6 +60,8 @@ class Together(Generic[T, R]):
         mine = _Entry[T, R](request)
         with self._lock:
             self._waiting.append(mine)
+            if len(self._waiting) >= self._most:
+                self._enough.set()
             if not self._acting:
                 self._acting = True
                 self._call_next()
@@ -74,6 +81,7 @@ class Together(Generic[T, R]):
             self._sleep(rest)
         with self._lock:
             batch, self._waiting = self._waiting, []
+            self._enough.clear()
         began = self._monotonic()
         try:
             results = self._act([entry.request for entry in batch])

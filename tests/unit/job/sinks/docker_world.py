@@ -38,7 +38,8 @@ def auth_of(held: Credential) -> str:
 
 
 def sink(path: Path | str, *, environ: Mapping[str, str] | None = None, **settings: Any) -> DockerConfigSink:
-    return DockerConfigSink(DockerConfig(str(path), (), **settings), environ=os.environ if environ is None else environ)
+    environ = os.environ if environ is None else environ
+    return DockerConfigSink(DockerConfig(str(path), (), **settings), environ=environ, threads=8)
 
 
 def content(path: Path) -> Any:

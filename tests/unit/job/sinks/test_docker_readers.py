@@ -33,7 +33,7 @@ class Reader:
         assert self.sink().deliver(HOST, NEW).outcome is Outcome.WRITTEN
 
     def sink(self) -> DockerConfigSink:
-        return DockerConfigSink(self.docker, environ=self.environ)
+        return DockerConfigSink(self.docker, environ=self.environ, threads=8)
 
     def reads(self) -> Reading:
         return self.sink().readers(HOST)
