@@ -31,8 +31,10 @@ _MARKS = ("eyJ", "AKIA", "ASIA", "Basic ", "Bearer ", "://")  # of the shapes ab
 _RUN = 80  # … of so many characters there is none of them, which is quicker to tell
 _PART_MAX = 20  # longer ones that mix cases and digits are no name between two slashes, but random
 _HEAD = 4  # characters; shorter secrets would tear holes into ordinary words
+_LONG = 400  # characters; most lines are shorter, and then hold no token as a whole
 # By their first characters, so that a line costs the same however many tokens, keys and passwords there are.
 _hidden: dict[str, dict[str, None]] = {}
+_hidden_long: dict[str, dict[str, None]] = {}
 _hiding = threading.Lock()
 
 
@@ -41,14 +43,15 @@ def hide(secret: Secret) -> Secret:
     text = secret.reveal()
     if len(text) >= _HEAD:
         with _hiding:
-            _hidden.setdefault(text[:_HEAD], {})[text] = None
+            (_hidden_long if len(text) >= _LONG else _hidden).setdefault(text[:_HEAD], {})[text] = None
     return secret
 
 
 def redact(text: str) -> str:
     """Mask what was hidden, and whatever has the shape of a token, a key or a login."""
+    tables = (_hidden, _hidden_long) if len(text) >= _LONG else (_hidden,)
     # Other threads may hide more meanwhile: what is gone through is a copy, which CPython makes in one step.
-    perhaps = [secret for head in _heads_in(text) for secret in tuple(_hidden[head])]
+    perhaps = [secret for table in tables for head in _heads_in(text, table) for secret in tuple(table[head])]
     for secret in sorted(perhaps, key=len, reverse=True):  # one may be a part of another
         text = text.replace(secret, MASK)
     if len(text) < _RUN and not any(mark in text for mark in _MARKS):
@@ -56,12 +59,12 @@ def redact(text: str) -> str:
     return _SHAPES.sub(_masked, text)
 
 
-def _heads_in(text: str) -> list[str]:
-    heads = tuple(_hidden)
-    if len(heads) < len(text):  # tokens begin alike, so there are few
+def _heads_in(text: str, table: Mapping[str, object]) -> list[str]:
+    heads = tuple(table)
+    if len(heads) < len(text):  # secrets of one kind often begin alike
         return [head for head in heads if head in text]
     windows = {text[start : start + _HEAD] for start in range(len(text) - _HEAD + 1)}
-    return [head for head in windows if head in _hidden]
+    return [head for head in windows if head in table]
 
 
 def _masked(found: re.Match[str]) -> str:

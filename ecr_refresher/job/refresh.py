@@ -12,6 +12,7 @@ import time
 from collections.abc import Awaitable, Callable, Coroutine
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import nullcontext
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from .. import logs
@@ -334,6 +335,7 @@ def _own_unknown(why: Failure | None) -> Failed:
     return Failed(reason, f"the caller's own registry could not be found out; name it under 'registries'{because}")
 
 
+@lru_cache(maxsize=64)
 def rfc3339(moment: float) -> str:
     """AWS's time as people and machines write it: UTC, whole seconds, `Z`."""
     return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(moment))

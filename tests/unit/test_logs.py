@@ -31,6 +31,7 @@ TOKEN = base64.b64encode(bytes(range(256)) * 6).decode()
 def own_logging(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """What a test configures or hides is its own affair."""
     monkeypatch.setattr(logs, "_hidden", {})
+    monkeypatch.setattr(logs, "_hidden_long", {})
     with warnings.catch_warnings():
         yield
     structlog.reset_defaults()
@@ -105,6 +106,7 @@ def test_no_random_bytes_in_base64_are_shown(seed: int, length: int, encode: Cal
 def test_a_hidden_text_is_masked_wherever_it_turns_up(secret: str, before: str, after: str, others: int) -> None:
     """However many others there are: they are looked for in two ways."""
     logs._hidden.clear()
+    logs._hidden_long.clear()
     for number in range(others):
         logs.hide(Secret(f"{number:04} is another"))
     assert logs.hide(Secret(secret)) == Secret(secret)
@@ -115,6 +117,15 @@ def test_a_hidden_text_is_masked_wherever_it_turns_up(secret: str, before: str, 
 def test_what_is_not_looked_at_closely_has_no_secret_s_shape(parts: list[str]) -> None:
     text = "".join(parts)
     assert logs.redact(text) == logs._SHAPES.sub(logs._masked, text)
+
+
+@given(st.integers(logs._HEAD, logs._LONG + 20), st.integers(0, 300), st.integers(0, 300))
+def test_a_hidden_text_of_any_length_is_masked_in_a_line_of_any_length(length: int, before: int, after: int) -> None:
+    logs._hidden.clear()
+    logs._hidden_long.clear()
+    secret = "a b" + "c " * length
+    logs.hide(Secret(secret[:length]))
+    assert logs.redact("." * before + secret[:length] + "." * after) == "." * before + "***" + "." * after
 
 
 def test_a_hidden_text_inside_a_word_is_masked_too() -> None:
