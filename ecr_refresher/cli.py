@@ -182,14 +182,14 @@ def _in_the_foreground(name: str, work: Callable[[], tuple[int, str]]) -> int:
 
 
 def _collect_seldom() -> None:
-    """Have garbage cycles looked for after 50,000 new objects instead of 700, in a process that soon ends.
+    """Have garbage cycles looked for after 500,000 new objects instead of 700, in a process that soon ends.
 
-    While libraries are loaded nearly all new objects are there to stay, and each look at them was in vain: a twelfth
-    of a renewal's CPU.
+    While libraries are loaded nearly all new objects are there to stay, and each look at them was in vain: a tenth
+    of what a first start takes.
     """
     import gc
 
-    gc.set_threshold(50_000, 10, 10)
+    gc.set_threshold(500_000, 10, 10)
 
 
 def _fill_what_is_closed() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import gc
 import queue
 import select
 import threading
@@ -23,6 +24,7 @@ PAUSE_FIRST_S, PAUSE_MAX_S = 0.5, 30.0
 SAVE_WITHIN_S = 1.0  # after a use
 SAVE_AFTER = ENGINE_KEEPS // 4  # events, if they come thick: whoever reads must find the rest among the engine's
 TIMEOUT_S = 30
+GARBAGE = (700, 10, 10)  # Python's own thresholds: other workers look for garbage seldom, since they soon end
 
 Report = Callable[[wire.Line], None]
 
@@ -124,5 +126,6 @@ def serve(job: wire.Job, report: Report, pipe: int, end: Callable[[], None]) -> 
     if job.plan is None:
         raise ValueError("a listener needs a plan")
     logs.configure(job.plan.log.level, job.plan.log.format)
+    gc.set_threshold(*GARBAGE)
     end_with_reader(pipe, end)
     listen(job.plan.cleanup, AwsClock(job.clock_offset), report)
