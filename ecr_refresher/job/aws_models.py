@@ -28,10 +28,8 @@ class _Files(JSONFileLoader):
     def load_file(self, file_path: str) -> Any:
         """Give the content of the file of that path and `.json` or `.json.gz`; None if there is neither."""
         for suffix, unpack in ((".json", bytes), (".json.gz", gzip.decompress)):
-            try:
+            if os.path.isfile(file_path + suffix):
                 return json.loads(unpack(Path(file_path + suffix).read_bytes()))
-            except (FileNotFoundError, NotADirectoryError):
-                continue
         return None
 
 

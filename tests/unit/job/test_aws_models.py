@@ -68,6 +68,8 @@ def test_a_user_s_own_descriptions_are_found_as_well(tmp_path: Path, packed: boo
     name = "service-2.json.gz" if packed else "service-2.json"
     (folder / name).write_bytes(gzip.compress(text) if packed else text)
     (tmp_path / "a-file").touch()
+    if packed:
+        (folder / "service-2.json").mkdir()  # no file, and so passed over
     assert quick(str(tmp_path)).load_service_model("ours", "service-2") == {"metadata": {"mine": "é"}}
     assert create_loader(str(tmp_path)).load_service_model("ours", "service-2") == {"metadata": {"mine": "é"}}
 
