@@ -35,6 +35,7 @@ def _dataclass(*, slots: Literal[True], frozen: bool = False, eq: bool = True) -
             methods |= _compared(fields, frozen)
         if frozen:
             methods |= {"__setattr__": _refused("assign to"), "__delattr__": _refused("delete")}
+            methods["__reduce__"] = _copied(fields)  # other ways to copy and pickle would assign to the fields
         for name, method in methods.items():
             if name not in kind.__dict__:  # what the class says itself comes first
                 setattr(kind, name, method)
@@ -96,6 +97,15 @@ def _compared(fields: tuple[dataclasses.Field[Any], ...], frozen: bool) -> dict[
         return hash(values(self))
 
     return {"__eq__": is_equal, "__hash__": hashed if frozen else None}  # one that changes has no hash
+
+
+def _copied(fields: tuple[dataclasses.Field[Any], ...]) -> Callable[..., tuple[type, tuple[Any, ...]]]:
+    names = [each.name for each in fields]
+
+    def how(self: Any) -> tuple[type, tuple[Any, ...]]:
+        return type(self), tuple(getattr(self, name) for name in names)
+
+    return how
 
 
 def _refused(what: str) -> Callable[..., NoReturn]:

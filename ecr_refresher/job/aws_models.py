@@ -19,7 +19,7 @@ from botocore.loaders import JSONFileLoader
 def read_quickly(loader: Any) -> None:
     """Have this loader, a session's `data_loader`, read what it is asked for and no more. It must be unused yet."""
     loader.file_loader = _Files()  # which botocore.loaders.Loader takes as an argument as well
-    loader.list_available_services = lambda _type: _services(loader.search_paths)
+    loader.list_available_services = lambda type_name: _services(loader.search_paths)  # noqa: ARG005 - as botocore names it
 
 
 class _Files(JSONFileLoader):

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import copy
 import dataclasses
+import pickle
 import subprocess
 import sys
 from collections.abc import Callable
@@ -10,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from ecr_refresher.core import records
+from ecr_refresher.core import model, plan, records
 
 Maker = Callable[..., Any]
 
@@ -140,6 +142,9 @@ def test_they_are_made_and_shown_alike(kind: str, make: Callable[[Any], Any]) ->
         lambda kind: dataclasses.asdict(kind("a")),
         lambda kind: [each.name for each in dataclasses.fields(kind)],
         lambda kind: dataclasses.is_dataclass(kind("a")),
+        lambda kind: copy.copy(kind("a")),
+        lambda kind: copy.deepcopy(kind("a", note=[1])),
+        lambda kind: copy.deepcopy(kind("a")) == kind("a"),
         lambda kind: kind.__match_args__,
         lambda kind: kind.__slots__,
         lambda kind: kind.__doc__,
@@ -191,3 +196,10 @@ class Kind:
 """
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
     assert ("__init__" in done.stdout) is compiles
+
+
+def test_records_are_pickled_as_they_are_and_secrets_in_them_are_not() -> None:
+    principal = plan.Principal("ecr", "us-east-1", (plan.Role("arn"),))
+    assert pickle.loads(pickle.dumps(principal)) == principal
+    with pytest.raises(TypeError, match="not pickled"):
+        pickle.dumps(model.Credential("AWS", model.Secret("hush"), 1.0, 2.0))

@@ -50,6 +50,12 @@ def test_what_all_services_share_is_read_alike(name: str) -> None:
     assert quick().load_data_with_path(name) == create_loader().load_data_with_path(name)
 
 
+def test_all_services_are_listed() -> None:
+    theirs, ours = (loader.list_available_services(type_name="service-2") for loader in (create_loader(), quick()))
+    assert set(theirs) <= set(ours)
+    assert len(theirs) > 300
+
+
 def test_what_is_not_there_is_refused() -> None:
     with pytest.raises(UnknownServiceError):
         quick().load_service_model("no-such-service", "service-2")
