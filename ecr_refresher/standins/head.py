@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from io import BufferedIOBase
 from typing import overload
 
-LINE_MAX = 65536  # bytes, as http.client's
+LINE_MAX, LINES_MAX = 65536, 100  # bytes and headers, as http.client's
 
 
 class Headers:
@@ -50,7 +50,7 @@ def headers(lines: BufferedIOBase) -> Headers:
     """Read the headers and the empty line behind them. Raises ValueError for what is none, or too long."""
     read: list[bytes] = []
     while (line := lines.readline(LINE_MAX)) not in (b"\r\n", b"\n"):
-        if not line.endswith(b"\n"):
+        if not line.endswith(b"\n") or len(read) == LINES_MAX:
             raise ValueError("not a header")
         read.append(line)
     fields = [line.partition(":") for line in b"".join(read).decode("latin-1").split("\n")[:-1]]

@@ -95,7 +95,6 @@ def test_a_fleet_writes_each_renewal_few_times_and_every_client_is_ready(
 
 
 @pytest.mark.timeout(300)
-@pytest.mark.skipif(SOAK, reason="the soak is about many")
 def test_a_client_that_slept_between_look_and_write_does_no_lasting_harm(
     airflow: Airflow, plan: Plan, tokens: TokenBook
 ) -> None:

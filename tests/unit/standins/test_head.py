@@ -33,7 +33,9 @@ def test_what_stands_behind_the_head_is_left_to_read() -> None:
     assert stream.read() == b"body"
 
 
-@pytest.mark.parametrize("text", [b"no header\r\n\r\n", b"A: b\r\n", b"A: " + b"x" * head.LINE_MAX + b"\r\n\r\n"])
+@pytest.mark.parametrize(
+    "text", [b"no header\r\n\r\n", b"A: b\r\n", b"A: " + b"x" * head.LINE_MAX + b"\r\n\r\n", b"A: b\r\n" * 101]
+)
 def test_what_is_no_header_is_refused(text: bytes) -> None:
     with pytest.raises(ValueError, match="not a header"):
         head.headers(io.BufferedReader(io.BytesIO(text)))

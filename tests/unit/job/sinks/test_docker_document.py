@@ -49,6 +49,22 @@ def test_whatever_else_stands_in_the_file_keeps_its_meaning(
     assert exact(changed) == exact(json.dumps(expected).encode())
 
 
+@given(
+    st.lists(
+        st.dictionaries(st.sampled_from([HOST, "a.example", "b.example"]), st.sampled_from(["eA==", "eQ==", None]))
+    )
+)
+def test_many_changes_one_after_the_other_are_written_as_if_read_anew_before_each(
+    changes: list[dict[str, str | None]],
+) -> None:
+    """The texts of logins are kept from one write to the next: never that of one that has changed since."""
+    kept = anew = parsed({"auths": {HOST: {"auth": "b2xk", "email": "a@b.c"}, "else": {"auth": "eg=="}}})
+    for change in changes:
+        kept = kept.with_logins(change)
+        anew = Document.parse("/c.json", anew.with_logins(change).render())
+        assert kept.render() == anew.with_logins({}).render()
+
+
 @pytest.mark.parametrize("number", ["1e400", "123456789012345678901234567890", "1.10", "-0", "1E+2", "9" * 5000])
 def test_numbers_keep_every_digit(number: str) -> None:
     text = parsed(f'{{"n": [{number}]}}'.encode()).with_logins({HOST: "eA=="}).render()

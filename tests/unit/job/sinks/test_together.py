@@ -119,3 +119,4 @@ def test_a_rest_ends_when_so_many_wait_that_no_more_can_come() -> None:
         assert [future.result(20) for future in some] == [1, 2, 3, 4]
     assert batches == [1, 4]
     assert woken == [True]
+    assert not together._enough.is_set(), "the next rest is a whole one again"
