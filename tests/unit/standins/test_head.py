@@ -34,7 +34,13 @@ def test_what_stands_behind_the_head_is_left_to_read() -> None:
 
 
 @pytest.mark.parametrize(
-    "text", [b"no header\r\n\r\n", b"A: b\r\n", b"A: " + b"x" * head.LINE_MAX + b"\r\n\r\n", b"A: b\r\n" * 101]
+    "text",
+    [
+        b"no header\r\n\r\n",
+        b"A: b\r\n",
+        b"A: " + b"x" * head.LINE_MAX + b"\r\n\r\n",
+        b"A: b\r\n" * (head.LINES_MAX + 1) + b"\r\n",
+    ],
 )
 def test_what_is_no_header_is_refused(text: bytes) -> None:
     with pytest.raises(ValueError, match="not a header"):
