@@ -8,7 +8,7 @@ import time
 from dataclasses import dataclass
 
 from bench.world import RunningDaemon, World, say
-from ecr_refresher.daemon.state import RECHECK_S
+from ecr_refresher.daemon.machine.state import RECHECK_S
 
 
 @dataclass(frozen=True)

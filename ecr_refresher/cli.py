@@ -74,7 +74,7 @@ def _run(given: argparse.Namespace | plain_run.Given) -> int:
 
 def _once(given: argparse.Namespace) -> int:
     def once() -> tuple[int, str]:
-        from .job import once
+        from .job.commands import once
         from .terminal import Paint, Progress
 
         how = {"force": given.force, "dry_run": given.dry_run, "strict": given.strict}
@@ -103,7 +103,7 @@ def _status(given: argparse.Namespace) -> int:
 
 def _config(given: argparse.Namespace) -> int:
     def config() -> tuple[int, str]:
-        from .job import config
+        from .job.commands import config
 
         return (EXIT_DONE, config.schema()) if given.what == "schema" else config.show(_source(given))
 
@@ -112,7 +112,8 @@ def _config(given: argparse.Namespace) -> int:
 
 def _iam_policy(given: argparse.Namespace) -> int:
     def iam_policy() -> tuple[int, str]:
-        from .job import iam, iam_policy
+        from .job.aws import iam_policy
+        from .job.commands import iam_policy as iam
 
         wanted = iam_policy.Wanted(
             given.purpose,
@@ -127,8 +128,8 @@ def _iam_policy(given: argparse.Namespace) -> int:
 
 def _cleanup(given: argparse.Namespace) -> int:
     def cleanup() -> tuple[int, str]:
-        from .job import once
-        from .job.cleanup import command
+        from .job.commands import cleanup as command
+        from .job.commands import once
 
         status, text, document = command.run(_source(given), dry_run=given.dry_run)
         return status, once.dump(document) if given.json else text

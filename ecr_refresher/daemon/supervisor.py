@@ -14,12 +14,13 @@ from .. import __version__, logs
 from ..core import wire
 from ..core.model import witness_of
 from ..core.plan import Plan
-from . import events, spawn
-from .http import HttpServer
-from .pages import Pages
-from .state import next_boot, started
-from .step import initial, step
+from . import spawn
+from .machine import events
+from .machine.state import next_boot, started
+from .machine.step import initial, step
 from .systemd import Notifier
+from .web.http import HttpServer
+from .web.pages import Pages
 from .workers import READS_ALL, READS_MAX, Overflow, Worker, reap
 
 EXIT_FAILED = 1

@@ -21,13 +21,14 @@ from .. import logs
 from ..core import wire
 from ..core.model import Failure, witness_of
 from ..core.plan import Plan
-from . import own_registry, proxies
-from .clock import AwsClock, boot_time
-from .refresh import THREADS, RefreshPass, principals_expected
-from .tools import RealTools
+from .aws import own_registry
+from .aws.clock import AwsClock, boot_time
+from .net import proxies
+from .refresh.refresh_pass import THREADS, RefreshPass, principals_expected
+from .refresh.tools import RealTools
 
 if TYPE_CHECKING:
-    from .crew import Crew
+    from .aws.crew import Crew
 
 ALARM_GRACE_S = 5.0
 DATA_MAX = 2 << 30  # a pass over 1,000 registries with 250 roles and 2,000 slots takes 0.7 GiB, 0.5 of it stacks
@@ -46,7 +47,7 @@ def serve() -> int:
         return EXIT_ORPHANED
     job = wire.load_job(order)
     if job.kind == "listen":
-        from .cleanup import listener
+        from .cleanup.usage import listener
 
         pipe = os.dup(1)
         listener.serve(job, _reporter(job.id), pipe, end_orphaned)
@@ -140,7 +141,7 @@ def _load(source: wire.Load, report: Report) -> Plan | None:
 
 
 def _resolve(tools: RealTools) -> tuple[Plan, dict[str, str], Failure | None]:
-    from .sources import ecr
+    from .aws import ecr
 
     hosts, failure = own_registry.find_out(tools.plan, lambda principal: ecr.own_host(tools.aws(), principal))
     if failure is not None:
@@ -157,7 +158,7 @@ def _refresh(job: wire.Job, plan: Plan, tools: RealTools, unresolved: Failure | 
 
 def _crew(job: wire.Job, plan: Plan, tools: RealTools) -> Crew | None:
     """Children for a pass over very many principals; none where they would not be worth it, or can't be had."""
-    from . import crew
+    from .aws import crew
 
     children = crew.children_for(principals_expected(job, plan))
     if not children:
@@ -165,7 +166,7 @@ def _crew(job: wire.Job, plan: Plan, tools: RealTools) -> Crew | None:
     logs.get().debug("crew_made", children=children)
     # Children that shared a connection would read each other's answers, and so deliver another account's token.
     tools.close()
-    from . import aws  # noqa: F401 - loaded before they are forked, the pages of AWS's library are shared
+    from .aws import clients as aws  # noqa: F401 - loaded before they are forked, the pages of AWS's library are shared
 
     try:
         return crew.Crew(tools, plan.registries, children, fetches=THREADS["fetch"], proofs=THREADS["prove"])

@@ -6,7 +6,7 @@ import base64
 import json
 import os
 
-from ecr_refresher.job.crew import WORTH_IT
+from ecr_refresher.job.aws.crew import WORTH_IT
 from tests.aws.many import REGIONS, REGISTRIES, ROLES, platform
 from tests.aws.world import BASE_KEY, secrets_of
 from tests.testbed.secret_hunt import Outputs, Secrets

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from ecr_refresher.daemon import status_page
+from ecr_refresher.daemon.web import status_page
 from tests.browser.conftest import Serve
 from tests.browser.scenes import SCENES, world
 from tests.testbed.browser import Browser

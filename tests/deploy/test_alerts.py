@@ -13,8 +13,8 @@ from typing import Any
 import pytest
 import yaml
 
-from ecr_refresher.daemon import metrics
-from ecr_refresher.daemon.state import State
+from ecr_refresher.daemon.machine.state import State
+from ecr_refresher.daemon.web import metrics
 from tests.deploy.chart import only, render
 from tests.testbed import parts
 

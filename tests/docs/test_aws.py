@@ -12,8 +12,8 @@ from botocore import xform_name
 
 from ecr_refresher import options
 from ecr_refresher.core.wire import Load
-from ecr_refresher.job import iam
-from ecr_refresher.job.iam_policy import Wanted
+from ecr_refresher.job.aws.iam_policy import Wanted
+from ecr_refresher.job.commands import iam_policy as iam
 
 from .pages import Block, blocks, commands
 

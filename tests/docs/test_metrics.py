@@ -12,7 +12,7 @@ import pytest
 import yaml
 
 from ecr_refresher.core import wire
-from ecr_refresher.daemon import metrics
+from ecr_refresher.daemon.web import metrics
 from tests.testbed import parts
 from tests.unit.daemon.test_cleaning import SWEPT, Cleaner
 from tests.unit.daemon.world import World

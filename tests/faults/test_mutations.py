@@ -38,7 +38,7 @@ def edit(module: str, old: str, new: str) -> tuple[tuple[str, str, str], ...]:
 MUTATIONS = {
     "a file is written in place": Mutation(
         edit(
-            "job.sinks.atomic_file",
+            "job.files.atomic_file",
             "os.rename(temporary, name, src_dir_fd=self.fd, dst_dir_fd=self.fd)",
             "open(self.full(name), 'wb').write(content)",
         ),
@@ -46,26 +46,26 @@ MUTATIONS = {
         slow=True,
     ),
     "who wrote meanwhile is written over": Mutation(
-        edit("job.sinks.docker_login", "return folder.witness(place.name) == known.witness", "return True"),
+        edit("job.sinks.docker.login", "return folder.witness(place.name) == known.witness", "return True"),
         SINKS + "test_docker_config_races.py::test_a_writer_without_end_is_told",
     ),
     "a write takes no lock": Mutation(
-        edit("job.sinks.file_lock", "fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)", "pass"),
+        edit("job.files.lock", "fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)", "pass"),
         SINKS + "test_docker_config_races.py::test_a_lock_that_is_held_is_waited_for_and_then_told_with_its_holder",
     ),
     "links to somebody else's file are followed": Mutation(
-        edit("job.sinks.docker_login", "if place.linked and seen", "if False and seen"),
+        edit("job.sinks.docker.login", "if place.linked and seen", "if False and seen"),
         SINKS + "test_docker_config_faults.py::TestLinks::test_one_to_somebody_elses_file_is_refused",
         root=True,
     ),
     "root writes for another user as root": Mutation(
-        edit("job.sinks.as_owner", "        os.setresuid(user.uid, user.uid, user.uid)\n", "")
-        + edit("job.sinks.as_owner", '"PYTHONHOME"}', '"PYTHONHOME", "SABOTAGE_EDITS"}'),
+        edit("job.sinks.docker.as_owner", "        os.setresuid(user.uid, user.uid, user.uid)\n", "")
+        + edit("job.sinks.docker.as_owner", '"PYTHONHOME"}', '"PYTHONHOME", "SABOTAGE_EDITS"}'),
         SINKS + "test_docker_config_owner.py::test_his_dangling_link_to_where_he_may_not_write_is_refused",
         root=True,
     ),
     "a full disk is no failure": Mutation(
-        edit("job.sinks.file_errors", "if number in FULL:", "if number in ():"),
+        edit("job.files.errors", "if number in FULL:", "if number in ():"),
         SINKS + "test_docker_config_faults.py::test_a_full_disk_is_told_and_passes",
         root=True,
     ),
@@ -92,29 +92,29 @@ MUTATIONS = {
         slow=True,
     ),
     "an end waits for its worker for ever": Mutation(
-        edit("daemon.step", "now >= state.stop_by_boot", "False"),
+        edit("daemon.machine.step", "now >= state.stop_by_boot", "False"),
         DAEMON + "test_step.py::test_a_worker_that_can_t_be_killed_is_waited_for_no_longer_than_an_end_may_take",
     ),
     "liveness counts suspends": Mutation(
-        edit("daemon.pages", "self._mono = mono", "self._mono = now"),
+        edit("daemon.web.pages", "self._mono = mono", "self._mono = now"),
         DAEMON + "test_http.py::test_livez_is_200_after_a_suspend_and_503_when_the_loop_hangs",
     ),
     "a new settings file that is wrong ends the daemon": Mutation(
-        edit("daemon.bookings", "last_reload_ok=False), [said]", "last_reload_ok=False), [said, Exit(2)]"),
+        edit("daemon.machine.bookings", "last_reload_ok=False), [said]", "last_reload_ok=False), [said, Exit(2)]"),
         DAEMON + "test_supervisor.py::test_bad_new_settings_leave_the_old_ones_in_force",
     ),
     "a head may be of any length": Mutation(
-        edit("daemon.connection", "len(self._come) <= HEAD_MAX:", "len(self._come) <= 1 << 30:")
-        + edit("daemon.connection", "0 <= end <= HEAD_MAX", "0 <= end"),
+        edit("daemon.web.connection", "len(self._come) <= HEAD_MAX:", "len(self._come) <= 1 << 30:")
+        + edit("daemon.web.connection", "0 <= end <= HEAD_MAX", "0 <= end"),
         DAEMON + "test_http.py::test_a_whole_head_that_is_too_long_gets_no_answer",
     ),
     "who is late is not let go": Mutation(
-        edit("daemon.http", "if connection.ends_at <= now]", "if not connection]"),
+        edit("daemon.web.http", "if connection.ends_at <= now]", "if not connection]"),
         DAEMON + "test_http.py::test_a_client_that_is_too_slow_is_let_go",
         slow=True,
     ),
     "answers are made whether they are taken or not": Mutation(
-        edit("daemon.connection", "            self._send()\n", "            pass\n"),
+        edit("daemon.web.connection", "            self._send()\n", "            pass\n"),
         DAEMON + "test_http.py::test_requests_sent_in_one_go_are_answered_in_turn",
         slow=True,
     ),
@@ -124,7 +124,7 @@ MUTATIONS = {
         slow=True,
     ),
     "tokens are logged, and nothing is masked": Mutation(
-        edit("job.refresh", "repaired=repaired or None", "repaired=credential.secret.reveal()")
+        edit("job.refresh.refresh_pass", "repaired=repaired or None", "repaired=credential.secret.reveal()")
         + edit("logs", "        return redact(value)\n", "        return value\n"),
         FAULTS + "test_secrets.py::test_a_workers_arguments_and_environment_hold_no_more_than_the_user_has_set",
         reported=WHOLE_RUN,
@@ -141,7 +141,7 @@ MUTATIONS = {
     ),
     "tokens are reported to the supervisor": Mutation(
         edit(
-            "job.refresh",
+            "job.refresh.refresh_pass",
             'token = f"{self.job.id}.{self._fetches}.{slot.principal}"',
             "token = credential.secret.reveal()",
         ),
@@ -150,7 +150,7 @@ MUTATIONS = {
     ),
     "a registry's certificate is not looked at": Mutation(
         edit(
-            "job.registry",
+            "job.net.proof",
             "    return context",
             "    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE\n    return context",
         ),

@@ -12,7 +12,7 @@ import pytest
 from ecr_refresher.core.model import Credential, Failed, Failure, Holding, Secret
 from ecr_refresher.core.plan import Airflow as Planned
 from ecr_refresher.core.plan import Connection, SecretRef
-from ecr_refresher.job.sinks.airflow import AirflowSink
+from ecr_refresher.job.sinks.airflow.api import AirflowSink
 from tests.testbed.airflow import Airflow
 from tests.testbed.registry import HOST
 from tests.testbed.secret_hunt import Secrets

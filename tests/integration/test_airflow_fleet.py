@@ -15,7 +15,7 @@ from ecr_refresher.core.model import Reason
 from ecr_refresher.core.plan import Airflow as Planned
 from ecr_refresher.core.plan import Connection, Plan, Principal, Refresh, SecretRef
 from ecr_refresher.core.plan import Registry as PlannedRegistry
-from ecr_refresher.job.sinks import airflow_marker as marker
+from ecr_refresher.job.sinks.airflow import marker
 from ecr_refresher.standins.tokens import TokenBook
 from tests.integration.fleet import Fleet, reader, renewals
 from tests.testbed.airflow import Airflow

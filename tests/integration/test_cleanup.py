@@ -20,10 +20,10 @@ from ecr_refresher.core import plan, wire
 from ecr_refresher.core.cleanup_rules import ContainerRules, ImageRules
 from ecr_refresher.core.model import Failure, Reason
 from ecr_refresher.core.plan import Cleanup
+from ecr_refresher.job.aws.clock import AwsClock
 from ecr_refresher.job.cleanup.account import Account
 from ecr_refresher.job.cleanup.janitor import clean
-from ecr_refresher.job.cleanup.listener import Listener
-from ecr_refresher.job.clock import AwsClock
+from ecr_refresher.job.cleanup.usage.listener import Listener
 from tests.integration.conftest import available
 from tests.integration.docker_host import (
     Tasks,

@@ -7,8 +7,8 @@ from typing import Protocol
 
 from ecr_refresher.core import wire
 from ecr_refresher.core.plan import Plan
-from ecr_refresher.daemon import events, state, step
-from ecr_refresher.daemon.state import State
+from ecr_refresher.daemon.machine import events, state, step
+from ecr_refresher.daemon.machine.state import State
 
 from .worker import Worker
 from .world import EPOCH, World

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from ecr_refresher.daemon import metrics, view
-from ecr_refresher.daemon.state import State
+from ecr_refresher.daemon.machine.state import State
+from ecr_refresher.daemon.web import metrics, view
 
 from .world import SlotId
 

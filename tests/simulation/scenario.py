@@ -21,7 +21,7 @@ from ecr_refresher.core.plan import (
     SecretRef,
     Slot,
 )
-from ecr_refresher.job import refresh
+from ecr_refresher.job.refresh import refresh_pass as refresh
 
 from .clock import VirtualLoop
 from .host import Host

@@ -13,8 +13,9 @@ from ecr_refresher.core import decide, schedule, wire
 from ecr_refresher.core.decide import Need
 from ecr_refresher.core.model import Failure, Holding
 from ecr_refresher.core.plan import Refresh
-from ecr_refresher.daemon import bookings, state, step, view
-from ecr_refresher.daemon.state import State
+from ecr_refresher.daemon.machine import bookings, state, step
+from ecr_refresher.daemon.machine.state import State
+from ecr_refresher.daemon.web import view
 
 from .scenario import Broken, Scenario, small, wrong_password
 

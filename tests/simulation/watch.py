@@ -14,8 +14,9 @@ from math import inf
 from ecr_refresher.core import wire
 from ecr_refresher.core.model import Outcome
 from ecr_refresher.core.plan import Plan, Refresh, Slot
-from ecr_refresher.daemon import events, state, view
-from ecr_refresher.daemon.state import State
+from ecr_refresher.daemon.machine import events, state
+from ecr_refresher.daemon.machine.state import State
+from ecr_refresher.daemon.web import view
 
 from .host import Host, aws_time_error
 from .pages import check_pages

@@ -16,9 +16,9 @@ from typing import Any, Protocol, cast
 from ecr_refresher.core import wire
 from ecr_refresher.core.model import NOTHING, Credential, Failed, Holding, Outcome, Reason, Secret
 from ecr_refresher.core.plan import Engine, Plan, Principal, Registry, Slot
-from ecr_refresher.job.clock import AwsClock
-from ecr_refresher.job.refresh import RefreshPass, Sink
-from ecr_refresher.job.registry import Refused
+from ecr_refresher.job.aws.clock import AwsClock
+from ecr_refresher.job.net.proof import Refused
+from ecr_refresher.job.refresh.refresh_pass import RefreshPass, Sink
 
 from .clock import NEVER, Steps
 from .world import REFUSED, Entry, SlotId, Token, World

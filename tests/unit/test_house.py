@@ -112,9 +112,9 @@ def test_the_house_has_the_rooms_that_this_page_knows() -> None:
 def test_imports_are_read_wherever_they_stand() -> None:
     assert "job.worker" in inside("cli")  # within a function
     assert "core.model" in inside("core.wire")  # relative
-    assert "core.model" in inside("job.sources.ecr")  # from two floors up
-    assert "botocore" in outside("job.aws")
-    assert "" in inside("daemon.view")  # the version
+    assert "core.model" in inside("job.aws.ecr")  # from two floors up
+    assert "botocore" in outside("job.aws.clients")
+    assert "" in inside("daemon.web.view")  # the version
 
 
 def test_core_imports_nothing_above_it_and_nothing_from_outside() -> None:
@@ -180,7 +180,7 @@ def test_the_pure_parts_of_the_daemon_import_nothing_that_acts() -> None:
     for name in (f"daemon.{module}" for module in pure):
         tops = {target.split(".")[0] for target in imported(name)}
         assert not tops & acting, name
-        assert not inside(name) & {"daemon.supervisor", "daemon.http", "daemon.workers", "daemon.systemd", "logs"}, name
+        assert not inside(name) & {"daemon.supervisor", "daemon.web.http", "daemon.workers", "daemon.systemd", "logs"}, name
 
 
 def test_the_daemon_s_libraries_are_those_that_stay_resident() -> None:
@@ -258,4 +258,4 @@ def test_what_stays_resident_loads_no_sdk(name: str) -> None:
 
 
 def test_the_list_of_sdks_would_show_them() -> None:
-    assert {"botocore", "urllib3"} <= {name.split(".")[0] for name in loads("ecr_refresher.job.aws")}
+    assert {"botocore", "urllib3"} <= {name.split(".")[0] for name in loads("ecr_refresher.job.aws.clients")}

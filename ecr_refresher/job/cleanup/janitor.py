@@ -16,16 +16,16 @@ from ... import logs
 from ...core import wire
 from ...core.model import Failed, Failure, Reason
 from ...core.plan import Cleanup, Plan
-from .. import engine
-from ..clock import AwsClock
+from ..aws.clock import AwsClock
+from ..net import engine
 from . import disk, listing, policy, removal, wording
 from .account import Account, Gone, Stayed, Trouble, What
 from .disk import Disk
 from .downloads import Patience
-from .hearing import Hearing
-from .last_use import History
 from .policy import Container, Image, Kept, Layers, Registries, Usage
-from .state_file import StateFile
+from .usage.hearing import Hearing
+from .usage.last_use import History
+from .usage.state_file import StateFile
 
 if TYPE_CHECKING:
     from docker import APIClient

@@ -6,9 +6,9 @@ import contextlib
 from typing import TYPE_CHECKING
 
 from . import listing
-from .hearing import Hearing
 from .names import repository
 from .policy import Image
+from .usage.hearing import Hearing
 
 if TYPE_CHECKING:
     from docker import APIClient

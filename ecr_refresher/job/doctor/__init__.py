@@ -13,13 +13,22 @@ from ... import logs
 from ...core import wire
 from ...core.plan import Plan
 from ...core.records import dataclass
-from .. import own_registry, proxies, settings
-from ..clock import AwsClock
-from ..tools import RealTools
-from . import airflow_legs, aws_legs, backend_legs, docker_legs, reader_legs, registry_legs, report, routes
+from .. import settings
+from ..aws import own_registry
+from ..aws.clock import AwsClock
+from ..commands import check_table as report
+from ..net import proxies
+from ..refresh.tools import RealTools
 from .findings import Finding, Row, Verdict, exit_status, failed, of_failure, ok, warning
-from .legs import Leg, try_all
+from .legs import airflow as airflow_legs
+from .legs import aws as aws_legs
+from .legs import backends as backend_legs
+from .legs import docker as docker_legs
+from .legs import readers as reader_legs
+from .legs import registry as registry_legs
+from .legs import routes
 from .scene import OWN_REGISTRY, Scene
+from .trying import Leg, try_all
 
 EXIT_SETTINGS = 2
 
@@ -101,7 +110,7 @@ def _own_registry(tools: RealTools, *, reader: bool) -> tuple[Plan, Row]:
     if reader:
         found = Finding(Verdict.NOT_TRIED, "a reader needs no AWS credentials", "name the registry in the settings")
         return tools.plan, Row(*row, (found,))
-    from ..sources import ecr
+    from ..aws import ecr
 
     hosts, failure = own_registry.find_out(tools.plan, lambda principal: ecr.own_host(tools.aws(), principal))
     tools.plan = own_registry.known(tools.plan, hosts)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from ...core.model import Holding
 from ...core.plan import Connection, Refresh
-from ..sinks.airflow_entry import CONN_TYPE, LOGIN, Shape
+from ..sinks.airflow.entry import CONN_TYPE, LOGIN, Shape
 from . import holding
 from .findings import Finding, failed, warning
 

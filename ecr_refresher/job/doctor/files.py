@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from ..sinks.docker_readers import ANOTHER, NONE, OURS, UNREADABLE, Reading
-from ..sinks.file_examination import Examination
+from ..files.examination import Examination
+from ..sinks.docker.readers import ANOTHER, NONE, OURS, UNREADABLE, Reading
 from . import holding
 from .findings import Finding, failed, ok, warning
 

@@ -9,8 +9,8 @@ from ...core import schedule
 from ...core.model import Credential
 from ...core.plan import Plan, Principal, Registry
 from ...core.records import dataclass, field
-from ..tools import RealTools
-from .legs import Key
+from ..refresh.tools import RealTools
+from .trying import Key
 
 
 @dataclass(slots=True)

@@ -15,12 +15,13 @@ from dataclasses import replace
 from ...core import aliases, wire
 from ...core.plan import Plan
 from ...core.records import dataclass
-from . import airflow, environment, shapes, yaml_file
-from .paths import Paths
 from .problems import Problems, SettingsError
-from .resolve import resolve
+from .reading import environment, shapes, yaml_file
+from .reading.validation import validate
+from .resolving import airflow
+from .resolving.paths import Paths
+from .resolving.resolve import resolve
 from .schema import Settings
-from .validation import validate
 
 __all__ = ["Loaded", "SettingsError", "load", "read"]
 

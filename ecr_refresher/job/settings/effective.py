@@ -9,11 +9,12 @@ from typing import Any
 from pydantic import BaseModel
 
 from ...core import plan
-from . import Loaded, airflow
-from .environment import PREFIX
+from . import Loaded
 from .problems import Place
+from .reading.environment import PREFIX
+from .reading.yaml_text import dump, scalar
+from .resolving import airflow
 from .schema import DockerEntry, RegistryEntry
-from .yaml_text import dump, scalar
 
 _IN_FILE = "What has no remark stands in that file."
 _SECRETS = "Of secrets only the place is shown, where they are read from."

@@ -14,8 +14,8 @@ from pydantic import BaseModel
 from pydantic.json_schema import GenerateJsonSchema
 
 from . import schema
-from .kinds import NULL_SCHEMA
-from .shorter import any_of
+from .reading.kinds import NULL_SCHEMA
+from .reading.shorter import any_of
 
 
 class _Generator(GenerateJsonSchema):

@@ -12,8 +12,8 @@ from typing import Annotated, Any
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
 from ...core import plan
-from . import values
-from .kinds import (
+from .reading import values
+from .reading.kinds import (
     HOST_SCHEMA,
     HOSTS_SCHEMA,
     NAMES_SCHEMA,
@@ -47,7 +47,7 @@ from .kinds import (
     duration,
     one_of,
 )
-from .shorter import Keys, Or, OrOne
+from .reading.shorter import Keys, Or, OrOne
 
 CONNECTION_ID = r"[\w.-]{1,200}"  # as Airflow takes it
 

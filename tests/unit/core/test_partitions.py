@@ -10,8 +10,8 @@ from botocore.endpoint_provider import EndpointProvider
 
 from ecr_refresher.core import ecr_host, partitions
 from ecr_refresher.core.plan import Principal
-from ecr_refresher.job.aws import Aws
-from ecr_refresher.job.clock import AwsClock
+from ecr_refresher.job.aws.clients import Aws
+from ecr_refresher.job.aws.clock import AwsClock
 
 ACCOUNT = "123456789012"
 LOADER = botocore.loaders.create_loader()

@@ -7,8 +7,8 @@ import http.client
 import socket
 
 from ecr_refresher.core.plan import Server
-from ecr_refresher.daemon.http import HttpServer
-from ecr_refresher.daemon.pages import Pages
+from ecr_refresher.daemon.web.http import HttpServer
+from ecr_refresher.daemon.web.pages import Pages
 
 from .world import World
 

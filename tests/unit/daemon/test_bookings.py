@@ -10,7 +10,7 @@ import pytest
 from ecr_refresher.core import wire
 from ecr_refresher.core.model import Outcome, Reason
 from ecr_refresher.core.plan import Connection
-from ecr_refresher.daemon.state import RECHECK_S, ready
+from ecr_refresher.daemon.machine.state import RECHECK_S, ready
 
 from .world import AIRFLOW, BOOT, DOCKER, EPOCH, HOST, LIFE, PRINCIPAL, World, failure, plan
 

@@ -10,10 +10,10 @@ from prometheus_client.parser import text_string_to_metric_families
 from ecr_refresher.core import wire
 from ecr_refresher.core.model import Outcome, Reason
 from ecr_refresher.core.plan import Cleanup, Plan
-from ecr_refresher.daemon import metrics, view
-from ecr_refresher.daemon.cleaning import CLOCK_OFF_S, HEAR_WITHIN_S, LISTEN_FIRST_S, SWEEP_LIMIT_S
-from ecr_refresher.daemon.events import Exited, Kill, Say, Start
-from ecr_refresher.daemon.state import next_boot
+from ecr_refresher.daemon.machine.cleaning import CLOCK_OFF_S, HEAR_WITHIN_S, LISTEN_FIRST_S, SWEEP_LIMIT_S
+from ecr_refresher.daemon.machine.events import Exited, Kill, Say, Start
+from ecr_refresher.daemon.machine.state import next_boot
+from ecr_refresher.daemon.web import metrics, view
 
 from .world import HOST, LIFE, World, failure, plan
 

@@ -21,13 +21,13 @@ from prometheus_client.parser import text_string_to_metric_families as parse_tex
 
 from ecr_refresher.core import wire
 from ecr_refresher.core.plan import Server
-from ecr_refresher.daemon import connection, metrics
-from ecr_refresher.daemon import http as served
-from ecr_refresher.daemon.connection import Connection
-from ecr_refresher.daemon.http import HttpServer, Reception
-from ecr_refresher.daemon.listening import listen
-from ecr_refresher.daemon.pages import Answer, Pages
-from ecr_refresher.daemon.state import TURN_MAX_S
+from ecr_refresher.daemon.machine.state import TURN_MAX_S
+from ecr_refresher.daemon.web import connection, metrics
+from ecr_refresher.daemon.web import http as served
+from ecr_refresher.daemon.web.connection import Connection
+from ecr_refresher.daemon.web.http import HttpServer, Reception
+from ecr_refresher.daemon.web.listening import listen
+from ecr_refresher.daemon.web.pages import Answer, Pages
 from tests.testbed.certificates import CertificateAuthority
 from tests.testbed.processes import wait_until
 

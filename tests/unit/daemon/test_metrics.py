@@ -17,8 +17,8 @@ from prometheus_client.parser import text_string_to_metric_families as parse_tex
 from ecr_refresher import __version__
 from ecr_refresher.core import wire
 from ecr_refresher.core.model import Outcome, Reason
-from ecr_refresher.daemon import exposition, metrics
-from ecr_refresher.daemon.state import RECHECK_S
+from ecr_refresher.daemon.machine.state import RECHECK_S
+from ecr_refresher.daemon.web import exposition, metrics
 from tests.testbed.daemon import MEASURING
 
 from .world import AIRFLOW, DOCKER, EPOCH, HOST, LIFE, PRINCIPAL, World, failure
@@ -202,7 +202,7 @@ def test_the_text_is_byte_for_byte_what_prometheus_client_writes() -> None:
 
 
 def test_no_web_server_and_no_email_is_imported_with_this_version_of_prometheus_client() -> None:
-    program = "import sys; import ecr_refresher.daemon.metrics; print(*sys.modules)"
+    program = "import sys; import ecr_refresher.daemon.web.metrics; print(*sys.modules)"
     bare = {name: value for name, value in os.environ.items() if name not in MEASURING}
     done = subprocess.run([sys.executable, "-c", program], env=bare, capture_output=True, text=True, check=True)
     loaded = set(done.stdout.split())

@@ -7,7 +7,7 @@ import pytest
 from ecr_refresher.core import wire
 from ecr_refresher.core.model import Failure, Outcome, Reason
 from ecr_refresher.core.plan import Airflow, Connection, Plan, Principal, Registry, SecretRef
-from ecr_refresher.daemon import events, state, step
+from ecr_refresher.daemon.machine import events, state, step
 
 HOST = "123456789012.dkr.ecr.us-east-1.amazonaws.com"
 REFUSED = Failure(Reason.DENIED, "refuses the user; correct one of them", login_refused=True)

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from ecr_refresher.core import phrases, wire
 from ecr_refresher.core.model import Reason
 from ecr_refresher.core.plan import Server
-from ecr_refresher.daemon import status_page, view
+from ecr_refresher.daemon.web import status_page, view
 
 from .house import House
 from .test_cleaning import SWEPT, Cleaner

@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 from ecr_refresher.core import wire
 from ecr_refresher.core.model import Outcome, Reason
 from ecr_refresher.core.plan import Airflow, Connection, DockerConfig, Plan, Principal, Refresh, Registry, SecretRef
-from ecr_refresher.daemon.events import Adopt, Exit, Kill, Say, Start
-from ecr_refresher.daemon.state import (
+from ecr_refresher.daemon.machine.events import Adopt, Exit, Kill, Say, Start
+from ecr_refresher.daemon.machine.state import (
     RECHECK_S,
     REPAIR_EVERY_S,
     STOP_S,

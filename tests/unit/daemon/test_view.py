@@ -11,8 +11,8 @@ from ecr_refresher import __version__
 from ecr_refresher.core import wire
 from ecr_refresher.core.model import Reason
 from ecr_refresher.core.plan import Plan, Refresh, Slot
-from ecr_refresher.daemon import metrics, view
-from ecr_refresher.daemon.state import RECHECK_S
+from ecr_refresher.daemon.machine.state import RECHECK_S
+from ecr_refresher.daemon.web import metrics, view
 
 from .world import AIRFLOW, BOOT, CONFIG, DOCKER, EPOCH, HOST, LIFE, PRINCIPAL, World, failure, plan
 

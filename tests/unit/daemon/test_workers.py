@@ -18,7 +18,8 @@ import pytest
 
 from ecr_refresher.core import wire
 from ecr_refresher.core.plan import Airflow, Connection, Plan, Principal, Registry
-from ecr_refresher.daemon import events, spawn, supervisor, workers
+from ecr_refresher.daemon import spawn, supervisor, workers
+from ecr_refresher.daemon.machine import events
 from ecr_refresher.daemon.workers import Overflow, Worker
 from tests.testbed.processes import wait_until
 

@@ -22,9 +22,9 @@ from ecr_refresher.core.plan import (
     SecretRef,
     Slot,
 )
-from ecr_refresher.daemon import events
-from ecr_refresher.daemon.state import SlotId, SlotState, State, next_boot
-from ecr_refresher.daemon.step import initial, step
+from ecr_refresher.daemon.machine import events
+from ecr_refresher.daemon.machine.state import SlotId, SlotState, State, next_boot
+from ecr_refresher.daemon.machine.step import initial, step
 
 T = TypeVar("T")
 

@@ -7,7 +7,7 @@ import threading
 import pytest
 
 from ecr_refresher.core.model import Failed, Reason, Secret
-from ecr_refresher.job.assumed_roles import AssumedRoles, Keys
+from ecr_refresher.job.aws.assumed_roles import AssumedRoles, Keys
 
 
 class Sts:

@@ -11,9 +11,9 @@ import pytest
 
 from ecr_refresher.core.model import Failed, Failure, Reason
 from ecr_refresher.core.plan import Principal, Refresh, Role
-from ecr_refresher.job.aws import Aws
-from ecr_refresher.job.clock import AwsClock
-from ecr_refresher.job.sources import ecr as source
+from ecr_refresher.job.aws import ecr as source
+from ecr_refresher.job.aws.clients import Aws
+from ecr_refresher.job.aws.clock import AwsClock
 from ecr_refresher.standins.aws_faults import (
     AwsError,
     BadSignature,

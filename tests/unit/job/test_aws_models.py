@@ -13,7 +13,7 @@ import pytest
 from botocore.exceptions import DataNotFoundError, UnknownServiceError
 from botocore.loaders import Loader, create_loader
 
-from ecr_refresher.job import aws_models
+from ecr_refresher.job.aws import models as aws_models
 from tests.testbed.daemon import clean_environment
 
 CALLED = ("ecr", "ecr-public", "sts", "secretsmanager", "mwaa")  # by us

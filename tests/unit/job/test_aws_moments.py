@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from botocore.utils import parse_timestamp
 
-from ecr_refresher.job.aws import _moment
+from ecr_refresher.job.aws.clients import _moment
 
 
 @pytest.mark.parametrize(

@@ -20,11 +20,11 @@ from ecr_refresher import logs
 from ecr_refresher.core import wire
 from ecr_refresher.core.model import Outcome, Reason
 from ecr_refresher.core.plan import PRIVATE, PUBLIC, DockerConfig, Plan, Principal, Refresh, Registry
-from ecr_refresher.job.aws import Aws
-from ecr_refresher.job.clock import AwsClock, boot_time
-from ecr_refresher.job.refresh import RefreshPass
-from ecr_refresher.job.sources import ecr as source
-from ecr_refresher.job.tools import RealTools
+from ecr_refresher.job.aws import ecr as source
+from ecr_refresher.job.aws.clients import Aws
+from ecr_refresher.job.aws.clock import AwsClock, boot_time
+from ecr_refresher.job.refresh.refresh_pass import RefreshPass
+from ecr_refresher.job.refresh.tools import RealTools
 from ecr_refresher.standins.ecr import JSON_11, EcrStandIn
 from ecr_refresher.standins.script import HalfAnswer, Malformed
 from ecr_refresher.standins.tokens import TokenBook

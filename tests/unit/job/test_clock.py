@@ -7,7 +7,7 @@ from email.utils import formatdate
 
 import pytest
 
-from ecr_refresher.job.clock import AwsClock, boot_time
+from ecr_refresher.job.aws.clock import AwsClock, boot_time
 
 NOW = 1_800_000_000.0
 

@@ -14,7 +14,10 @@ from pathlib import Path
 import pytest
 
 from ecr_refresher.core.wire import Load
-from ecr_refresher.job import config, iam, iam_policy, settings
+from ecr_refresher.job import settings
+from ecr_refresher.job.aws import iam_policy
+from ecr_refresher.job.commands import config
+from ecr_refresher.job.commands import iam_policy as iam
 from ecr_refresher.job.settings import effective
 from tests.unit.job.settings_reader import HOST, PARTNER, SURROUNDINGS, error
 

@@ -20,11 +20,12 @@ from ecr_refresher import logs
 from ecr_refresher.core import wire
 from ecr_refresher.core.model import Credential, Failed, Reason, Secret
 from ecr_refresher.core.plan import DockerConfig, Plan, Principal, Registry, Role
-from ecr_refresher.job import crew, worker
-from ecr_refresher.job.clock import AwsClock
-from ecr_refresher.job.crew import Crew
-from ecr_refresher.job.registry import Refused
-from ecr_refresher.job.tools import RealTools
+from ecr_refresher.job import worker
+from ecr_refresher.job.aws import crew
+from ecr_refresher.job.aws.clock import AwsClock
+from ecr_refresher.job.aws.crew import Crew
+from ecr_refresher.job.net.proof import Refused
+from ecr_refresher.job.refresh.tools import RealTools
 from tests.testbed.processes import wait_until
 
 # A test runner of many processes has a thread of its own, which Python from 3.12 on warns of. No child needs it.

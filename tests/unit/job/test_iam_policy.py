@@ -9,8 +9,8 @@ import botocore.session
 import pytest
 
 from ecr_refresher.core import partitions
-from ecr_refresher.job import iam_policy
-from ecr_refresher.job.iam_policy import Wanted, document, of_settings, repository
+from ecr_refresher.job.aws import iam_policy
+from ecr_refresher.job.aws.iam_policy import Wanted, document, of_settings, repository
 from tests.unit.job.settings_reader import HOST, PARTNER, plan
 
 WEB = repository(f"{HOST}/web_scraper")

@@ -13,9 +13,11 @@ import pytest
 from ecr_refresher.core import wire
 from ecr_refresher.core.model import Failure, Outcome, Reason
 from ecr_refresher.core.plan import Airflow, Connection, DockerConfig, Plan, Principal, Registry
-from ecr_refresher.job import once, once_report, worker
-from ecr_refresher.job.account import Account
-from ecr_refresher.job.clock import boot_time
+from ecr_refresher.job import worker
+from ecr_refresher.job.aws.clock import boot_time
+from ecr_refresher.job.commands import once
+from ecr_refresher.job.commands import once_table as once_report
+from ecr_refresher.job.commands.pass_report import Account
 from ecr_refresher.terminal import Paint, Progress
 from tests.unit.test_terminal import Terminal
 

@@ -8,7 +8,7 @@ import pytest
 
 from ecr_refresher.core.model import Failed, Reason
 from ecr_refresher.core.plan import OWN, Airflow, Connection, DockerConfig, Plan, Principal, Registry
-from ecr_refresher.job import own_registry
+from ecr_refresher.job.aws import own_registry
 
 EAST, WEST = Principal("ecr", "us-east-1"), Principal("ecr", "us-west-2")
 HOST = "123456789012.dkr.ecr.us-east-1.amazonaws.com"

@@ -10,8 +10,8 @@ import pytest
 import urllib3
 from botocore.utils import get_environ_proxies
 
-from ecr_refresher.job.credential_sources import mend, tried
-from ecr_refresher.job.proxies import METADATA, keep_metadata_direct, pool_for
+from ecr_refresher.job.aws.credential_sources import mend, tried
+from ecr_refresher.job.net.proxies import METADATA, keep_metadata_direct, pool_for
 
 ADDRESSES = ("169.254.169.254", "169.254.170.2", "169.254.170.23", "[fd00:ec2::254]", "[fd00:ec2::23]")
 

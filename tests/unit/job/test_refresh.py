@@ -13,21 +13,11 @@ import structlog
 
 from ecr_refresher.core import wire
 from ecr_refresher.core.model import NOTHING, Credential, Failed, Failure, Holding, Outcome, Reason, Secret
-from ecr_refresher.core.plan import (
-    Airflow,
-    Connection,
-    DockerConfig,
-    Engine,
-    Plan,
-    Principal,
-    Refresh,
-    Registry,
-    Slot,
-)
-from ecr_refresher.job import refresh
-from ecr_refresher.job.clock import AwsClock
-from ecr_refresher.job.refresh import RefreshPass
-from ecr_refresher.job.registry import Refused
+from ecr_refresher.core.plan import Airflow, Connection, DockerConfig, Engine, Plan, Principal, Refresh, Registry, Slot
+from ecr_refresher.job.aws.clock import AwsClock
+from ecr_refresher.job.net.proof import Refused
+from ecr_refresher.job.refresh import refresh_pass as refresh
+from ecr_refresher.job.refresh.refresh_pass import RefreshPass
 
 T = TypeVar("T", bound=wire.Line)
 NOW, LIFE, H = 1_800_000_000.0, 43_200.0, 3600.0

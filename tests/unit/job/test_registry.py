@@ -16,8 +16,8 @@ import urllib3
 
 from ecr_refresher.core.model import Credential, Failed, Failure, Reason, Secret
 from ecr_refresher.core.plan import Principal, Registry
-from ecr_refresher.job import registry
-from ecr_refresher.job.registry import Refused
+from ecr_refresher.job.net import proof as registry
+from ecr_refresher.job.net.proof import Refused
 from tests.testbed.certificates import CertificateAuthority
 
 HOST = "123456789012.dkr.ecr.us-east-1.amazonaws.com"

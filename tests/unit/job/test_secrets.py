@@ -13,7 +13,7 @@ import structlog
 from ecr_refresher import logs
 from ecr_refresher.core.model import Failed, Reason, Secret
 from ecr_refresher.core.plan import SecretRef
-from ecr_refresher.job.secrets import FILE_MAX, read_secret
+from ecr_refresher.job.files.secrets import FILE_MAX, read_secret
 
 TEXT = "correct horse battery"
 

@@ -8,7 +8,7 @@ import pytest
 
 from ecr_refresher.core import wire
 from ecr_refresher.core.plan import Plan
-from ecr_refresher.job.settings import values
+from ecr_refresher.job.settings.reading import values
 from tests.unit.job.settings_reader import HOME, error, plan
 
 

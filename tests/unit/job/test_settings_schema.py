@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 from jsonschema import Draft202012Validator
 
-from ecr_refresher.job.settings import shapes, validation
 from ecr_refresher.job.settings.json_schema import json_schema
 from ecr_refresher.job.settings.problems import Problems
+from ecr_refresher.job.settings.reading import shapes, validation
 from ecr_refresher.job.settings.schema import Section, Settings
 from tests.unit.job.settings_reader import HOST, errors, load
 from tests.unit.job.settings_schema import faults, must_take

@@ -8,8 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ecr_refresher.core.durations import written
-from ecr_refresher.job.settings import urls, values
+from ecr_refresher.core.times import written
+from ecr_refresher.job.settings.reading import values
+from ecr_refresher.job.settings.resolving import urls
 
 
 @pytest.mark.parametrize(

@@ -15,9 +15,9 @@ from hypothesis import strategies as st
 from ecr_refresher import logs
 from ecr_refresher.core.model import Failed, Reason
 from ecr_refresher.core.plan import Principal
-from ecr_refresher.job.aws import Aws
-from ecr_refresher.job.clock import AwsClock
-from ecr_refresher.job.sources import ecr
+from ecr_refresher.job.aws import ecr
+from ecr_refresher.job.aws.clients import Aws
+from ecr_refresher.job.aws.clock import AwsClock
 from ecr_refresher.standins.aws_faults import Denied, Throttled
 from ecr_refresher.standins.ecr import EcrStandIn
 from ecr_refresher.standins.tokens import TokenBook

@@ -5,9 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 from ecr_refresher.core.plan import DockerConfig, Plan
-from ecr_refresher.job.clock import AwsClock
-from ecr_refresher.job.refresh import THREADS
-from ecr_refresher.job.tools import RealTools
+from ecr_refresher.job.aws.clock import AwsClock
+from ecr_refresher.job.refresh.refresh_pass import THREADS
+from ecr_refresher.job.refresh.tools import RealTools
 
 
 def test_a_file_s_sink_knows_how_many_may_bring_logins_at_the_same_time(tmp_path: Path) -> None:

@@ -20,7 +20,7 @@ from ecr_refresher import cli
 from ecr_refresher.core import wire
 from ecr_refresher.core.model import Outcome, Reason
 from ecr_refresher.core.plan import Server
-from ecr_refresher.daemon import connection
+from ecr_refresher.daemon.web import connection
 from ecr_refresher.status import client
 from tests.testbed.certificates import CertificateAuthority
 from tests.testbed.daemon import MEASURING

@@ -11,7 +11,7 @@ from typing import Any
 import requests
 from docker.errors import APIError, NotFound
 
-from ecr_refresher.job.clock import AwsClock
+from ecr_refresher.job.aws.clock import AwsClock
 
 
 def refused(status: int, text: str) -> APIError:

@@ -6,10 +6,10 @@ from collections import deque
 from dataclasses import dataclass, field, replace
 
 from ecr_refresher.job.cleanup import names
-from ecr_refresher.job.cleanup.events import Event, Gap, Index
-from ecr_refresher.job.cleanup.hearing import caught_up
-from ecr_refresher.job.cleanup.last_use import ENGINE_KEEPS, History
 from ecr_refresher.job.cleanup.policy import Container, Image
+from ecr_refresher.job.cleanup.usage.events import Event, Gap, Index
+from ecr_refresher.job.cleanup.usage.hearing import caught_up
+from ecr_refresher.job.cleanup.usage.last_use import ENGINE_KEEPS, History
 
 OURS = "123456789012.dkr.ecr.us-east-1.amazonaws.com"
 PARTNER = "210987654321.dkr.ecr.eu-west-1.amazonaws.com"

@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from ecr_refresher.job.cleanup.events import Event, Gap, Index, parse
-from ecr_refresher.job.cleanup.last_use import History
 from ecr_refresher.job.cleanup.policy import Container, Image
+from ecr_refresher.job.cleanup.usage.events import Event, Gap, Index, parse
+from ecr_refresher.job.cleanup.usage.last_use import History
 
 WEB, OLD, NEW, OTHER = "registry.example.com/web", "sha256:old", "sha256:new", "sha256:other"
 CREATE = Event(20.0, "container", "create", "c1", f"{WEB}:1")

@@ -7,10 +7,10 @@ from dataclasses import replace
 
 import pytest
 
-from ecr_refresher.job.cleanup import hearing as heard
-from ecr_refresher.job.cleanup.hearing import Hearing
-from ecr_refresher.job.cleanup.last_use import History
-from ecr_refresher.job.clock import AwsClock
+from ecr_refresher.job.aws.clock import AwsClock
+from ecr_refresher.job.cleanup.usage import hearing as heard
+from ecr_refresher.job.cleanup.usage.hearing import Hearing
+from ecr_refresher.job.cleanup.usage.last_use import History
 
 from .fake_engine import FakeEngine
 

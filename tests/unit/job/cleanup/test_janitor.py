@@ -12,12 +12,12 @@ from ecr_refresher.core import wire
 from ecr_refresher.core.cleanup_rules import ContainerRules, ImageRules
 from ecr_refresher.core.model import Reason
 from ecr_refresher.core.plan import Cleanup
+from ecr_refresher.job.aws.clock import AwsClock
 from ecr_refresher.job.cleanup.account import Account, Gone
 from ecr_refresher.job.cleanup.janitor import Janitor
-from ecr_refresher.job.cleanup.last_use import History, Seen
 from ecr_refresher.job.cleanup.policy import Registries
-from ecr_refresher.job.cleanup.state_file import StateFile
-from ecr_refresher.job.clock import AwsClock
+from ecr_refresher.job.cleanup.usage.last_use import History, Seen
+from ecr_refresher.job.cleanup.usage.state_file import StateFile
 
 from .fake_engine import FakeEngine, refused
 
@@ -85,7 +85,7 @@ class Cleaner:
 
     def __init__(self, engine: FakeEngine, directory: Path, monkeypatch: pytest.MonkeyPatch, **rules: Any) -> None:
         self.engine, self.lines = engine, list[wire.Line]()
-        monkeypatch.setattr("ecr_refresher.job.engine.client", lambda *_: engine)
+        monkeypatch.setattr("ecr_refresher.job.net.engine.client", lambda *_: engine)
         self.rules = Cleanup(
             state_file=str(directory / "uses.json"),
             containers=ContainerRules(exited_for=3600.0, **rules),

@@ -9,9 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ecr_refresher.core.model import Failed
-from ecr_refresher.job.cleanup import last_use
-from ecr_refresher.job.cleanup.last_use import ENGINE_KEEPS, IMAGES_MAX, History, Seen
-from ecr_refresher.job.cleanup.state_file import StateFile
+from ecr_refresher.job.cleanup.usage import last_use
+from ecr_refresher.job.cleanup.usage.last_use import ENGINE_KEEPS, IMAGES_MAX, History, Seen
+from ecr_refresher.job.cleanup.usage.state_file import StateFile
 
 KNOWN = History("engine", 100.0, {"a": Seen(10.0, 50.0), "b": Seen(20.0, 90.0)})
 

@@ -8,13 +8,14 @@ import pytest
 
 from ecr_refresher.core.model import Failure, Holding, Reason
 from ecr_refresher.core.plan import Airflow, Connection, Refresh, SecretsFile
-from ecr_refresher.job.doctor import connection, files, holding, reader_legs
-from ecr_refresher.job.doctor.aws_legs import skew
+from ecr_refresher.job.doctor import connection, files, holding
 from ecr_refresher.job.doctor.findings import Finding, Row, Verdict, exit_status, failed, of_failure, ok, softened
-from ecr_refresher.job.doctor.reader_legs import Read
-from ecr_refresher.job.sinks.airflow_entry import Shape, shape
-from ecr_refresher.job.sinks.docker_readers import ANOTHER, NONE, OURS, UNREADABLE, Reading
-from ecr_refresher.job.sinks.file_examination import Examination
+from ecr_refresher.job.doctor.legs import readers as reader_legs
+from ecr_refresher.job.doctor.legs.aws import skew
+from ecr_refresher.job.doctor.legs.readers import Read
+from ecr_refresher.job.files.examination import Examination
+from ecr_refresher.job.sinks.airflow.entry import Shape, shape
+from ecr_refresher.job.sinks.docker.readers import ANOTHER, NONE, OURS, UNREADABLE, Reading
 
 HOST = "123456789012.dkr.ecr.us-east-1.amazonaws.com"
 LIFE, NOW, RULES = 43_200.0, 1_800_000_000.0, Refresh()

@@ -9,9 +9,9 @@ from collections.abc import Callable, Sequence
 import pytest
 
 from ecr_refresher.core.model import Failed, Reason
-from ecr_refresher.job.doctor import report
+from ecr_refresher.job.commands import check_table as report
 from ecr_refresher.job.doctor.findings import Finding, Row, Verdict, failed, ok, warning
-from ecr_refresher.job.doctor.legs import Leg, try_all
+from ecr_refresher.job.doctor.trying import Leg, try_all
 
 
 def leg(name: str, act: Callable[[], Sequence[Finding]] = lambda: [ok("fine")], **more: object) -> Leg:

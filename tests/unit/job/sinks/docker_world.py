@@ -16,7 +16,7 @@ from typing import Any
 
 from ecr_refresher.core.model import Credential, Failed, Failure, Secret
 from ecr_refresher.core.plan import DockerConfig
-from ecr_refresher.job.sinks.docker_config import DockerConfigSink
+from ecr_refresher.job.sinks.docker.config_json import DockerConfigSink
 
 HOST = "123456789012.dkr.ecr.us-east-1.amazonaws.com"
 OTHER_HOST = "210987654321.dkr.ecr.eu-west-1.amazonaws.com"

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from ecr_refresher.core.model import Failure, Outcome, Reason
-from ecr_refresher.job.sinks import atomic_file
+from ecr_refresher.job.files import atomic_file
 
 from .docker_world import BOB, HOST, NOW, auth_of, content, credential, names_in, refusal, sink
 
@@ -93,7 +93,7 @@ def test_a_single_mounted_file_is_told_before_anything_is_written(tmp_path: Path
 def test_a_single_mounted_file_is_told_also_where_proc_does_not_tell(
     tmp_path: Path, mount: Mount, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("ecr_refresher.job.sinks.docker_login.is_mount", lambda _: False)
+    monkeypatch.setattr("ecr_refresher.job.sinks.docker.login.is_mount", lambda _: False)
     path = tmp_path / "config.json"
     path.write_text(OLD)
     mount("--bind", path, path)

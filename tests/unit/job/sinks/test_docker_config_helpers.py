@@ -13,7 +13,7 @@ import docker.auth
 import pytest
 
 from ecr_refresher.core.model import Holding, Outcome, Reason, witness_of
-from ecr_refresher.job.sinks import docker_helper
+from ecr_refresher.job.sinks.docker import helper as docker_helper
 
 from .docker_world import HOST, NOW, OTHER_HOST, auth_of, content, credential, refusal, sink
 

@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 
 from ecr_refresher.core.model import Outcome, Reason, witness_of
-from ecr_refresher.job.sinks import as_owner
-from ecr_refresher.job.sinks.docker_config import DockerConfigSink
+from ecr_refresher.job.sinks.docker import as_owner
+from ecr_refresher.job.sinks.docker.config_json import DockerConfigSink
 
 from .docker_world import BOB, HOST, NOW, OTHER_HOST, auth_of, content, credential, names_in, refusal, sink
 

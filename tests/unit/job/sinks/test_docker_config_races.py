@@ -11,7 +11,8 @@ from typing import Any
 import pytest
 
 from ecr_refresher.core.model import Failed, Outcome, Reason, witness_of
-from ecr_refresher.job.sinks import docker_login, file_lock
+from ecr_refresher.job.files import lock as file_lock
+from ecr_refresher.job.sinks.docker import login as docker_login
 from tests.testbed.processes import wait_until
 
 from .docker_world import HOST, NOW, OTHER_HOST, auth_of, content, credential, names_in, process, refusal, sink
@@ -215,7 +216,7 @@ def test_a_kill_between_memory_and_file_loses_no_knowledge_of_either(
 ) -> None:
     old, new = credential(), credential(issued_at=NOW + 60)
     sink(path).deliver(HOST, old)
-    monkeypatch.setattr("ecr_refresher.job.sinks.docker_login._keeping", _killed)
+    monkeypatch.setattr("ecr_refresher.job.sinks.docker.login._keeping", _killed)
     for _ in range(3):  # as often as it happens
         with pytest.raises(KeyboardInterrupt):
             sink(path).deliver(HOST, credential())
@@ -230,7 +231,7 @@ def _killed(*_: object) -> None:
 
 
 def test_a_writer_without_end_is_told(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("ecr_refresher.job.sinks.atomic_file.Folder.witness", lambda *_: "never the same")
+    monkeypatch.setattr("ecr_refresher.job.files.atomic_file.Folder.witness", lambda *_: "never the same")
     with pytest.raises(Failed) as caught:
         sink(path).deliver(HOST, credential())
     assert caught.value.failure.reason is Reason.TRANSIENT

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ecr_refresher.core.model import Failed, Reason
-from ecr_refresher.job.sinks.docker_document import Document
+from ecr_refresher.job.sinks.docker.document import Document
 
 from .docker_world import HOST, OTHER_HOST, refusal
 

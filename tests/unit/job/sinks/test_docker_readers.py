@@ -14,10 +14,10 @@ import pytest
 
 from ecr_refresher.core.model import Credential, Outcome, Secret
 from ecr_refresher.core.plan import DockerConfig
-from ecr_refresher.job.sinks import file_examination
-from ecr_refresher.job.sinks.docker_config import DockerConfigSink
-from ecr_refresher.job.sinks.docker_document import Document
-from ecr_refresher.job.sinks.docker_readers import ANOTHER, NONE, OURS, UNREADABLE, Reading
+from ecr_refresher.job.files import examination as file_examination
+from ecr_refresher.job.sinks.docker.config_json import DockerConfigSink
+from ecr_refresher.job.sinks.docker.document import Document
+from ecr_refresher.job.sinks.docker.readers import ANOTHER, NONE, OURS, UNREADABLE, Reading
 
 HOST = "123456789012.dkr.ecr.us-east-1.amazonaws.com"
 NEW = Credential("AWS", Secret("the-token-of-this-test"), 1_800_000_000.0, 1_800_043_200.0)

@@ -16,8 +16,8 @@ from hypothesis import strategies as st
 
 from ecr_refresher.core.model import NOTHING, Credential, Failed, Holding, Outcome, Reason, Secret
 from ecr_refresher.core.plan import Connection, SecretsFile
-from ecr_refresher.job.sinks import secrets_document as document
-from ecr_refresher.job.sinks.secrets_file import SecretsFileSink
+from ecr_refresher.job.sinks.airflow import secrets_document as document
+from ecr_refresher.job.sinks.airflow.secrets_file import SecretsFileSink
 from tests.testbed.secret_hunt import Secrets
 
 HOST = "123456789012.dkr.ecr.us-east-1.amazonaws.com"

@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from ecr_refresher.job.sinks.together import REST, REST_MAX_S, Together
+from ecr_refresher.job.sinks.docker.together import REST, REST_MAX_S, Together
 from tests.testbed.processes import wait_until
 
 

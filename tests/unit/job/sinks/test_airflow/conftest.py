@@ -10,7 +10,7 @@ import pytest
 
 from ecr_refresher.core.model import Credential, Failed, Failure, Holding, Reason, Secret
 from ecr_refresher.core.plan import Airflow, Connection, SecretRef
-from ecr_refresher.job.sinks.airflow import AirflowSink
+from ecr_refresher.job.sinks.airflow.api import AirflowSink
 from ecr_refresher.standins.airflow import AirflowStandIn
 from ecr_refresher.standins.exchange import Exchange, Reply
 from ecr_refresher.standins.serving import StandIn

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from ecr_refresher.core.model import Reason
-from ecr_refresher.job.sinks.airflow_answers import Answer, failure
+from ecr_refresher.job.sinks.airflow.answers import Answer, failure
 
 SENT = ("connection_id", "password", "description")
 

@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ecr_refresher.core.model import NOTHING, Outcome
-from ecr_refresher.job.sinks.airflow_answers import Answer
-from ecr_refresher.job.sinks.airflow_crowd import PROMPT_S, SPREAD_MAX_S, Crowd, pause
+from ecr_refresher.job.sinks.airflow.answers import Answer
+from ecr_refresher.job.sinks.airflow.crowd import PROMPT_S, SPREAD_MAX_S, Crowd, pause
 from ecr_refresher.standins.airflow import AirflowStandIn
 from ecr_refresher.standins.exchange import Reply
 

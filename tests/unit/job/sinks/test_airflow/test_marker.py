@@ -6,7 +6,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from ecr_refresher.job.sinks import airflow_marker as marker
+from ecr_refresher.job.sinks.airflow import marker
 
 HOST, OTHER = "123456789012.dkr.ecr.us-east-1.amazonaws.com", "public.ecr.aws"
 UNTIL = 1_795_385_645.0

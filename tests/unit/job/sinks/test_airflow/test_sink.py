@@ -7,7 +7,7 @@ import dataclasses
 import pytest
 
 from ecr_refresher.core.model import NOTHING, Holding, Outcome, Reason
-from ecr_refresher.job.sinks import airflow_marker as marker
+from ecr_refresher.job.sinks.airflow import marker
 from ecr_refresher.standins.airflow import AirflowStandIn
 from ecr_refresher.standins.airflow_connections import Connection as Stored
 

@@ -12,7 +12,7 @@ import pytest
 
 from ecr_refresher.core.model import Holding, Reason
 from ecr_refresher.core.plan import SecretRef
-from ecr_refresher.job.sinks.airflow_transport import Transport
+from ecr_refresher.job.sinks.airflow.transport import Transport
 from ecr_refresher.standins.airflow import AirflowStandIn
 from ecr_refresher.standins.airflow_faults import LOGIN_PAGE
 from ecr_refresher.standins.exchange import Reply

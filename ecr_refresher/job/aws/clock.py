@@ -1,0 +1,79 @@
+"""The clock of a pass: the boot clock plus what is known of AWS's time."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from email.utils import parsedate_to_datetime
+from functools import lru_cache
+
+from ...core import schedule
+
+
+def boot_time() -> float:
+    """Seconds since boot, suspends included; the same for all processes of the machine."""
+    return time.clock_gettime(time.CLOCK_BOOTTIME)
+
+
+class AwsClock:
+    """Tells AWS's time: by the wall clock until an answer of AWS has said better."""
+
+    def __init__(
+        self,
+        offset: float | None = None,
+        *,
+        boot: Callable[[], float] = boot_time,
+        wall: Callable[[], float] = time.time,
+        on_change: Callable[[float, float], None] | None = None,
+    ) -> None:
+        self.boot = boot
+        self._wall = wall
+        self._offset = offset
+        self._on_change = on_change
+
+    def now(self) -> float:
+        return self._wall() if self._offset is None else self.boot() + self._offset
+
+    @property
+    def skew(self) -> float:
+        """By how many seconds the wall clock is ahead of AWS's; 0 until an answer has told."""
+        return 0.0 if self._offset is None else self._wall() - self.now()
+
+    @property
+    def offset(self) -> float | None:
+        """AWS's time minus the boot clock; None until an answer has told."""
+        return self._offset
+
+    def adopt(self, offset: float) -> None:
+        """Take over what another process of this machine has measured."""
+        if offset != self._offset:
+            self._offset = offset
+            if self._on_change is not None:
+                self._on_change(offset, self.skew)
+
+    def keep_quiet(self) -> None:
+        """Tell of no more changes."""
+        self._on_change = None
+
+    @property
+    def measured(self) -> bool:
+        """Whether an answer of AWS has told the time."""
+        return self._offset is not None
+
+    def observe(self, sent_boot: float, date: str | None) -> None:
+        """Take in the `Date` header of an answer of AWS that has just come to a request sent at `sent_boot`."""
+        seconds = _seconds(date or "")
+        if seconds is None:
+            return
+        answered = self.boot()
+        known = self._wall() - answered if self._offset is None else self._offset
+        self.adopt(schedule.clamp_offset(known, sent_boot, answered, seconds))
+
+
+@lru_cache(maxsize=4)
+def _seconds(date: str) -> float | None:
+    """Read a date of HTTP; all answers of one second bear the same."""
+    try:
+        return parsedate_to_datetime(date).timestamp()
+    except (ValueError, OverflowError):
+        return None

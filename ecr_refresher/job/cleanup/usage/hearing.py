@@ -1,0 +1,174 @@
+"""Keeps the history of uses up to date with one engine: catches up with what it has kept, then hears every event."""
+
+from __future__ import annotations
+
+import queue
+from collections.abc import Iterable
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from ...aws.clock import AwsClock
+from .. import listing, names
+from ..policy import Image
+from . import events
+from .events import Event, Gap, Index, Stream
+from .last_use import History
+
+if TYPE_CHECKING:
+    from docker import APIClient
+
+
+CATCH_UP_S = 5.0
+AHEAD_S = 10.0  # an engine's clock that was further ahead was wrong; newer engines share an answer, which may be late
+
+
+def caught_up(history: History, index: Index, gap: Gap, event: Event, heard_until: float, at: float) -> History:
+    """Take in an event that the engine has kept, if it was not heard before; `at` is when it was, on our clock."""
+    if event.at > heard_until and event.is_use:
+        history = history.used(gap.meant_by(event, index, history) & history.images.keys(), at)
+    return history.heard(event.at)
+
+
+def pulls_of(heard: Iterable[Event], index: Index) -> dict[str, str]:
+    """Images that came from a registry, or went there, as far as their names still tell: image -> repository."""
+    found = {}
+    for event in heard:
+        if event.action in ("pull", "push") and len(index.exact(event.image)) == 1:
+            (image,) = index.exact(event.image)
+            found[image] = names.repository(event.image)
+    return found
+
+
+class Hearing:
+    """One connection's hearing; `history` is what is known at this moment.
+
+    `held` tells that `history` is up to date, or was until the engine itself closed the stream. Errors of the engine
+    are raised as its client's: use it within `engine.told`.
+    """
+
+    def __init__(self, api: APIClient, clock: AwsClock, history: History | None, *, held: bool = False) -> None:
+        self._api, self._clock = api, clock
+        asked = clock.now()
+        self.engine = listing.info(api)
+        self.skew = self.engine.time - asked  # if at all too much, by what the answer took: so catch_up misses nothing
+        now = clock.now()
+        late, oldest, count = events.kept(api, self.engine.time)
+        self._stream = Stream(api, self.engine.time)
+        try:
+            self.images, self.containers = listing.images(api), listing.containers(api)
+        except BaseException:
+            self._stream.close()
+            raise
+        self.index = Index.of(self.images, self.containers)
+        known = history or History(self.engine.id)
+        if known.heard_until > self.engine.time + AHEAD_S:  # it was, then: what has been kept since can't be told
+            known = replace(known.used(known.images, now), heard_until=0.0)
+        heard_until = known.heard_until if known.engine == self.engine.id else 0.0
+        self.history = known.resumed(self.engine.id, oldest, count, now, self.skew, held=held)
+        self.history = self.history.met(self.index.ids, now)
+        same = known if known.engine == self.engine.id else History(self.engine.id)
+        gap = Gap(same, late, whole=same.missed_none(oldest, count, held=held))
+        for event in late:
+            self.history = caught_up(self.history, self.index, gap, event, heard_until, min(now, event.at - self.skew))
+        self.history = self.history.pulled(pulls_of(late, self.index))
+        self.still_used()
+
+    def __enter__(self) -> Hearing:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stream.close()
+
+    def remembered(self) -> History:
+        """What is to outlive this connection."""
+        return replace(self.history, containers=dict(self.index.containers))
+
+    def known(self) -> list[Image]:
+        """The images that were there at the beginning and still are, with what is remembered of each."""
+        uses = self.history.images
+        return [
+            replace(image, last_used_at=uses[image.id].used_at, heard=uses[image.id].pulled)
+            for image in self.images
+            if image.id in self.index.ids
+        ]
+
+    def still_used(self) -> None:
+        """What containers run of is in use at this moment; an engine that breaks down tells nobody of their end."""
+        self.history = self.history.used(self.index.in_use() & self.index.ids.keys(), self._clock.now())
+
+    def used(self, image_id: str, at: float) -> None:
+        """One image was used then, as an engine's answer tells."""
+        if image_id in self.index.ids:
+            self.history = self.history.used((image_id,), min(at, self._clock.now()))
+
+    def wait(self, timeout_s: float | None) -> bool:
+        """Take in the next event. False at the end of the stream; raises queue.Empty if none comes in time."""
+        event = self._stream.next(timeout_s)
+        if event is None:
+            return False
+        self._take(event)
+        return True
+
+    def drain(self) -> None:
+        """Take in all that has been said so far. Raises ConnectionError if the stream has ended."""
+        try:
+            while self.wait(0):
+                pass
+        except queue.Empty:
+            return
+        raise ConnectionError("the engine's events have ended")
+
+    def catch_up(self) -> None:
+        """Take in all that has happened until this very moment: the stream may be behind by some milliseconds.
+
+        The engine is asked for the newest event that it has, and the stream is heard until that has come. Raises
+        ConnectionError if it does not come.
+        """
+        self.drain()
+        since = self.history.heard_until
+        newest = events.newest(self._api, since, max(since, self._clock.now() + self.skew))
+        while newest is not None and self.history.heard_until < newest:
+            try:
+                going_on = self.wait(CATCH_UP_S)
+            except queue.Empty:
+                going_on = False
+            if not going_on:
+                raise ConnectionError("the engine's events have ended")
+
+    def _take(self, event: Event) -> None:
+        now = self._clock.now()
+        if event.kind == "image":
+            self._look_at(event)
+        meant = self.index.meant_by(event, self.history)
+        if event.action == "create":
+            if len(meant) != 1:
+                meant = self._made_of(event.id) or meant
+            if len(meant) == 1:
+                (self.index.containers[event.id],) = meant
+        self.index.heard(event)
+        if event.is_use:
+            self.history = self.history.used(meant & self.index.ids.keys(), now)
+        self.history = self.history.pulled(pulls_of((event,), self.index)).heard(event.at)
+
+    def _made_of(self, container: str) -> frozenset[str]:
+        """Its image, by the engine's own word; none if it is gone already."""
+        from docker.errors import APIError
+
+        try:
+            return frozenset({str(self._api.inspect_container(container)["Image"])})
+        except (APIError, KeyError):
+            return frozenset()
+
+    def _look_at(self, event: Event) -> None:
+        """Names have come or gone: ask which this image has now."""
+        from docker.errors import APIError
+
+        if event.action != "delete":
+            try:
+                image = listing.image(listing.inspect_image(self._api, event.id))
+            except APIError:  # gone meanwhile; its 'delete' is on the way
+                return
+            self.index.put(image.id, image.names)
+            self.history = self.history.named(image.id, image.names, self._clock.now())
+        else:
+            self.index.drop(event.id)

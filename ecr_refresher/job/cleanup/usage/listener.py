@@ -1,0 +1,131 @@
+"""The child that lives as long as the daemon: it hears the engine's events and writes down last uses, nothing else."""
+
+from __future__ import annotations
+
+import contextlib
+import gc
+import queue
+import select
+import threading
+import time
+from collections.abc import Callable
+
+from .... import logs
+from ....core import wire
+from ....core.model import Failed, Failure, Reason
+from ....core.plan import Cleanup
+from ...aws.clock import AwsClock
+from ...net import engine
+from .hearing import Hearing
+from .last_use import ENGINE_KEEPS, History
+from .state_file import StateFile
+
+PAUSE_FIRST_S, PAUSE_MAX_S = 0.5, 30.0
+SAVE_WITHIN_S = 1.0  # after a use
+SAVE_AFTER = ENGINE_KEEPS // 4  # events, if they come thick: whoever reads must find the rest among the engine's
+TIMEOUT_S = 30
+GARBAGE = (700, 10, 10)  # Python's own thresholds: other workers look for garbage seldom, since they soon end
+
+Report = Callable[[wire.Line], None]
+
+
+def listen(rules: Cleanup, clock: AwsClock, report: Report, pause: Callable[[float], None] = time.sleep) -> None:
+    """Hear events until killed; an engine that is gone is tried again, for ever."""
+    listener, tries = Listener(rules, clock, report), 0
+    while True:
+        failure = listener.hear()
+        tries = 0 if listener.heard else tries + 1
+        report(wire.Hindered("events", failure))
+        logs.get().warning("events_ended", reason=failure.reason, error=failure.message)
+        pause(min(PAUSE_MAX_S, PAUSE_FIRST_S * 2.0 ** min(tries, 10)))
+
+
+def end_with_reader(descriptor: int, end: Callable[[], None]) -> None:
+    """Have `end` called once nobody reads a pipe any more: the supervisor is gone."""
+    poll = select.poll()
+    poll.register(descriptor, 0)  # an error of a pipe is told without asking
+
+    def wait() -> None:
+        poll.poll()
+        end()
+
+    threading.Thread(target=wait, name="orphan", daemon=True).start()
+
+
+class Listener:
+    """What it knows outlives each connection."""
+
+    def __init__(self, rules: Cleanup, clock: AwsClock, report: Report) -> None:
+        self._rules, self._clock, self._report = rules, clock, report
+        self._history: History | None = None
+        self._held = False
+        self._trouble = ""
+        self.heard = False  # the last connection stood
+
+    def hear(self) -> Failure:
+        """Connect and hear, until the engine ends it; gives why."""
+        self.heard = False
+        try:
+            with (
+                engine.told(self._rules.engine, TIMEOUT_S),
+                contextlib.closing(engine.client(self._rules.engine, TIMEOUT_S)) as api,
+            ):
+                known = self._history or self._from_file()
+                with Hearing(api, self._clock, known, held=self._held) as hearing:
+                    self._held = False
+                    self._hear(hearing)
+                    self._history, self._held = hearing.remembered(), True
+            return Failure(Reason.TRANSIENT, f"the engine at {self._rules.engine.url} has ended its events")
+        except Failed as failed:
+            return failed.failure
+
+    def _hear(self, hearing: Hearing) -> None:
+        self._save(hearing)
+        self._report(wire.Listening())
+        logs.get().info("events_heard", images=len(hearing.index.ids))
+        self.heard = True
+        hearing.images.clear()  # the index has all that is needed
+        hearing.containers.clear()
+        unsaved, save_by = 0, 0.0
+        while True:
+            before = hearing.history
+            try:
+                ended = not hearing.wait(max(0.0, save_by - time.monotonic()) if unsaved else None)
+            except queue.Empty:
+                ended = False
+            if hearing.history is not before:
+                save_by = save_by if unsaved else time.monotonic() + SAVE_WITHIN_S
+                unsaved += 1
+            if unsaved and (ended or unsaved >= SAVE_AFTER or time.monotonic() >= save_by):
+                self._save(hearing)
+                unsaved = 0
+            if ended:
+                hearing.still_used()
+                return
+
+    def _from_file(self) -> History | None:
+        try:
+            return StateFile(self._rules.state_file).load()[0]
+        except Failed:
+            return None  # told when it is written
+
+    def _save(self, hearing: Hearing) -> None:
+        try:
+            hearing.history = StateFile(self._rules.state_file).save(hearing.remembered(), hearing.index.ids.keys())
+        except Failed as failed:
+            if failed.failure.message != self._trouble:  # once, not at every use
+                self._report(wire.Hindered("state_file", failed.failure))
+                logs.get().error("state_file_failed", reason=failed.failure.reason, error=failed.failure.message)
+            self._trouble = failed.failure.message
+        else:
+            self._trouble = ""
+
+
+def serve(job: wire.Job, report: Report, pipe: int, end: Callable[[], None]) -> None:
+    """Do the job of a listener; `pipe` leads to the supervisor."""
+    if job.plan is None:
+        raise ValueError("a listener needs a plan")
+    logs.configure(job.plan.log.level, job.plan.log.format)
+    gc.set_threshold(*GARBAGE)
+    end_with_reader(pipe, end)
+    listen(job.plan.cleanup, AwsClock(job.clock_offset), report)

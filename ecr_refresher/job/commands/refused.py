@@ -1,0 +1,14 @@
+"""How settings that are refused are told on standard error: each error on a line of its own."""
+
+from __future__ import annotations
+
+from ... import logs
+from ..settings import SettingsError
+
+EXIT_SETTINGS = 2
+
+
+def tell(error: SettingsError) -> int:
+    """Print every error; gives the exit status that goes with it."""
+    logs.tell_settings_errors(error.errors)
+    return EXIT_SETTINGS

@@ -1,0 +1,127 @@
+"""AWS: whose the base credentials are, the roles that are taken on with them, the tokens, and the clock."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import replace
+from functools import partial
+
+from ....core import partitions
+from ....core.model import Failed, Reason
+from ....core.phrases import span
+from ....core.plan import Principal
+from ...aws.errors import Doing
+from ...refresh.refresh_pass import rfc3339
+from ..findings import Finding, Verdict, failed, of_failure, ok, warning
+from ..scene import Scene, token_key
+from ..trying import Key, Leg
+from .routes import api_key
+
+SKEW_WARNED_S = 60.0
+SKEW_REFUSED_S = 300.0  # AWS refuses signatures that are further off
+_ARN = re.compile(r"arn:aws[\w-]*:[\w-]+::\d{12}:[\w+=,.@/-]{1,300}")
+
+
+def legs(scene: Scene) -> Iterator[Leg]:
+    """Credentials, then roles, then tokens; the clock in the end, by the answers that came."""
+    made: dict[Key, Leg] = {}
+    for principal in scene.principals:
+        required = scene.is_required(principal)
+        credentials = _credentials(scene, principal)
+        made.setdefault(credentials.key, credentials)
+        stands_on = [credentials.key]
+        if principal.roles:
+            role = replace(_role(scene, principal), after=tuple(stands_on), required=required)
+            made.setdefault(role.key, role)
+            stands_on.append(role.key)
+        made[token_key(principal)] = Leg(
+            *token_key(principal),
+            f"asked {_service(principal)} in {principal.region} for a token",
+            partial(_token, scene, principal),
+            after=(*stands_on, api_key(principal)),
+            required=required,
+        )
+    yield from made.values()
+    yield Leg("clock", "AWS", "held this machine's clock against AWS's", partial(_clock, scene), waits_for=tuple(made))
+
+
+def _credentials(scene: Scene, principal: Principal) -> Leg:
+    partition = partitions.of_region(principal.region)
+    where = f" in {partition.id}" if partition and partition.id != "aws" else ""
+    whose = f"profile {principal.profile}" if principal.profile else "base identity"
+    base = replace(principal, roles=())
+    return Leg(
+        "credentials", whose + where, f"asked STS whose the AWS credentials are ({whose})", partial(_who, scene, base)
+    )
+
+
+def _who(scene: Scene, base: Principal) -> list[Finding]:
+    """Name the identity. A network that lets only ECR through does not let STS answer: that is no failure yet."""
+    aws = scene.tools.aws()
+    doing = Doing("looking for AWS credentials", base.region, "sts:GetCallerIdentity on *", base.profile)
+    source = aws.call(doing, lambda: aws.source(base.profile))
+    try:
+        return [ok(f"{_identity(scene, base)} ({_SOURCES.get(source, source)})")]
+    except Failed as error:
+        if error.failure.reason in (Reason.DENIED, Reason.MISSING):
+            raise
+        found = of_failure(error.failure)
+        return [warning(f"credentials are there ({_SOURCES.get(source, source)}); {found.text}", found.mend or "")]
+
+
+def _role(scene: Scene, principal: Principal) -> Leg:
+    chain = " then ".join(role.arn for role in principal.roles)
+    subject = principal.roles[-1].arn + (f" ({principal.region})" if not partitions.of_region(principal.region) else "")
+    return Leg("role", subject, f"took on {chain}", lambda: [ok(f"acts as {_identity(scene, principal)}")])
+
+
+def _identity(scene: Scene, principal: Principal) -> str:
+    aws = scene.tools.aws()
+    doing = Doing("asking STS whose credentials these are", principal.region, "sts:GetCallerIdentity on *")
+    with aws.client(principal, "sts") as sts:
+        answer = aws.call(doing, sts.get_caller_identity)
+    arn = str(answer.get("Arn", ""))
+    return arn if _ARN.fullmatch(arn) else "an identity whose ARN makes no sense"
+
+
+def _token(scene: Scene, principal: Principal) -> list[Finding]:
+    credential = scene.tools.fetch(principal)
+    scene.credentials[principal.key] = credential
+    left = span(credential.expires_at - scene.tools.clock.now())
+    return [ok(f"good until {rfc3339(credential.expires_at)} (for {left})")]
+
+
+def _clock(scene: Scene) -> list[Finding]:
+    if not scene.tools.clock.measured:
+        return [Finding(Verdict.NOT_TRIED, "no answer of AWS has told the time")]
+    return [skew(scene.tools.clock.skew)]
+
+
+def skew(seconds: float) -> Finding:
+    """Judge by how many seconds the wall clock is ahead of AWS's."""
+    off = f"{span(abs(seconds))} {'ahead of' if seconds > 0 else 'behind'} AWS's"
+    mend = "set it right (chronyc tracking, timedatectl)"
+    if abs(seconds) >= SKEW_REFUSED_S:
+        return failed(f"this machine's clock is {off}, and AWS refuses signatures that are 5 min off", mend)
+    if abs(seconds) >= SKEW_WARNED_S:
+        return warning(f"this machine's clock is {off}", mend)
+    return ok("less than a minute apart")
+
+
+def _service(principal: Principal) -> str:
+    return "ECR" if principal.service == "ecr" else "ECR Public"
+
+
+_SOURCES = {
+    None: "no source",
+    "env": "from the environment",
+    "shared-credentials-file": "from the shared credentials file",
+    "config-file": "from AWS's config file",
+    "assume-role": "by a profile's role",
+    "assume-role-with-web-identity": "by web identity",
+    "sso": "by SSO",
+    "container-role": "from the container's role",
+    "iam-role": "from the instance's role",
+    "custom-process": "by credential_process",
+}

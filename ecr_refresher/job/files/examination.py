@@ -1,0 +1,69 @@
+"""What the operating system says of a place for a file, to whoever asks; nothing is written."""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections.abc import Sequence
+from contextlib import suppress
+
+from ...core.records import dataclass
+from .errors import told
+
+
+@dataclass(frozen=True, slots=True)
+class Examination:
+    """One place. What is told of the folder is told of the nearest one above where it is not there yet."""
+
+    path: str
+    folder: str
+    folder_is_there: bool
+    writable: bool  # the folder, to the user `by`
+    by: int
+    read_only: bool  # its file system
+    full: bool
+    mounted: bool  # the file itself is a mount point
+    blocked: Sequence[str] = ()  # which of our own files there may not be written: another user of us has made them
+    mode: int | None = None  # of the file; None where there is none
+    uid: int | None = None
+    gid: int | None = None
+
+
+def examine(config_file: str, ours: Sequence[str] = ()) -> Examination:
+    """Examine the place of a file, for the user that we are; `ours` are our other files there. Raises Failed."""
+    folder = wanted = os.path.dirname(config_file)
+    while not os.path.isdir(folder) and folder != os.path.dirname(folder):
+        folder = os.path.dirname(folder)
+    seen = None
+    with told(config_file):
+        disk = os.statvfs(folder)
+        with suppress(FileNotFoundError, PermissionError):
+            seen = os.stat(config_file)
+    room = disk.f_bfree if os.geteuid() == 0 else disk.f_bavail
+    read_only = bool(disk.f_flag & os.ST_RDONLY)
+    return Examination(
+        path=config_file,
+        folder=folder,
+        folder_is_there=folder == wanted,
+        writable=read_only or os.access(folder, os.W_OK | os.X_OK, effective_ids=True),
+        by=os.geteuid(),
+        read_only=read_only,
+        full=bool(disk.f_blocks and room == 0) or bool(disk.f_files and not disk.f_favail),
+        mounted=is_mount(config_file),
+        blocked=[name for name in ours if _is_closed(os.path.join(wanted, name))],
+        mode=None if seen is None else stat.S_IMODE(seen.st_mode),
+        uid=None if seen is None else seen.st_uid,
+        gid=None if seen is None else seen.st_gid,
+    )
+
+
+def _is_closed(path: str) -> bool:
+    return os.path.exists(path) and not os.access(path, os.W_OK, effective_ids=True)
+
+
+def is_mount(path: str) -> bool:
+    """Whether the file itself is a mount point (proc_pid_mountinfo(5): fifth word, blanks as octal escapes)."""
+    escaped = path.replace("\\", "\\134").replace(" ", "\\040").replace("\t", "\\011").replace("\n", "\\012")
+    with suppress(OSError), open("/proc/self/mountinfo", encoding="utf-8", errors="surrogateescape") as mounts:
+        return any(line.split(" ", 5)[4] == escaped for line in mounts)
+    return False

@@ -1,0 +1,154 @@
+"""The real tools of a pass: botocore, urllib3, the engine's client, and the two sinks, each bound to its slot."""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Protocol
+
+from ...core import wire
+from ...core.model import Credential, Holding, Outcome
+from ...core.plan import Airflow, Connection, DockerConfig, Engine, Plan, Principal, Registry, Slot
+from ...core.records import dataclass, field
+from ..aws.clock import AwsClock
+from ..files.secrets import read_secret
+from ..net import engine
+from ..net import proof as registry
+from .refresh_pass import THREADS, Sink
+
+if TYPE_CHECKING:
+    from ..aws.clients import Aws
+    from ..sinks.docker.config_json import DockerConfigSink
+
+
+class Connections(Protocol):
+    """All connections of one Airflow, by whatever way."""
+
+    def look(self, connection: Connection, host: str) -> Holding: ...
+    def deliver(
+        self, connection: Connection, host: str, credential: Credential, *, still_wanted: Callable[[Holding], bool]
+    ) -> Outcome: ...
+
+
+@dataclass(slots=True)
+class RealTools:
+    """What a pass acts with. One session for each profile, one login at each Airflow, one sink for each file."""
+
+    plan: Plan
+    clock: AwsClock
+    report: Callable[[wire.Line], None]
+    longest_pause_s: float = 0.0  # how long one call may wait, to spare a server that many come to at once
+    _aws: Aws | None = None
+    _airflows: dict[str, Connections] = field(default_factory=dict)
+    _dockers: dict[str, DockerConfigSink] = field(default_factory=dict)
+    _lock: threading.Lock = field(default_factory=threading.Lock)
+    _aws_lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def fetch(self, principal: Principal) -> Credential:
+        from ..aws import ecr
+
+        return ecr.fetch(self.aws(), self.clock, principal)
+
+    def aws(self) -> Aws:
+        """Sessions and clients; botocore is loaded by the first pass that fetches, not by one that only looks."""
+        with self._aws_lock:
+            if self._aws is None:
+                from ..aws.clients import Aws
+
+                self._aws = Aws(self.clock, self.plan.refresh)
+            return self._aws
+
+    def close(self) -> None:
+        """Close the connections to AWS and forget them; those to a server that hangs end with the process."""
+        with self._aws_lock:
+            if self._aws is not None:
+                self._aws.close()
+            self._aws = None
+
+    def prove(self, tried: Registry, credential: Credential) -> None:
+        registry.prove(tried, credential)
+
+    def probe(self, tried: Registry, credential: Credential) -> None:
+        registry.probe(tried, credential)
+
+    def engine_login(self, tried: Engine, host: str, credential: Credential) -> None:
+        engine.login(tried, host, credential)
+
+    def sink(self, slot: Slot, wanted: Registry) -> Sink:
+        if slot.kind == "docker":
+            docker = next(docker for docker in self.plan.dockers if docker.sink == slot.sink)
+            return _DockerSlot(self, docker, wanted.host)
+        for airflow in self.plan.airflows:
+            for connection in airflow.connections:
+                if airflow.sink(connection) == slot.sink:
+                    return _AirflowSlot(self, airflow, connection, wanted.host)
+        raise LookupError(slot.sink)
+
+    def airflow(self, airflow: Airflow) -> Connections:
+        """The one client for this Airflow; the first to ask loads the library, which takes a while."""
+        with self._lock:
+            if airflow.name not in self._airflows:
+                self._airflows[airflow.name] = self._open(airflow)
+            return self._airflows[airflow.name]
+
+    def _open(self, airflow: Airflow) -> Connections:
+        if airflow.secrets_file is not None:
+            from ..sinks.airflow.secrets_file import SecretsFileSink
+
+            return SecretsFileSink(airflow.secrets_file)
+        if airflow.secrets_manager is not None:
+            from ..aws.calls import AwsCalls
+            from ..sinks.airflow.secrets_manager import SecretsManagerSink
+
+            manager = airflow.secrets_manager
+            return SecretsManagerSink(manager, AwsCalls(self.aws, "secretsmanager", manager.region, manager.role_arn))
+        from ..sinks.airflow.api import AirflowSink
+
+        if airflow.mwaa is not None:
+            from ..aws.calls import AwsCalls
+
+            calls = AwsCalls(self.aws, "mwaa", airflow.mwaa.region, airflow.mwaa.role_arn)
+            return AirflowSink(
+                airflow,
+                read_secret=read_secret,
+                invoke=lambda doing, request: calls(doing, "invoke_rest_api", request),
+            )  # AWS itself sees to it that no more requests come than are good for it
+        return AirflowSink(airflow, read_secret=read_secret, longest_pause_s=self.longest_pause_s)
+
+    def docker(self, docker: DockerConfig) -> DockerConfigSink:
+        from ..sinks.docker.config_json import DockerConfigSink
+
+        if docker.config_file not in self._dockers:
+            self._dockers[docker.config_file] = DockerConfigSink(docker, environ=os.environ, threads=THREADS["docker"])
+        return self._dockers[docker.config_file]
+
+
+class _DockerSlot:
+    """One registry's entry in one `config.json`."""
+
+    def __init__(self, tools: RealTools, docker: DockerConfig, host: str) -> None:
+        self._sink = tools.docker(docker)
+        self._clock = tools.clock
+        self._host = host
+
+    def look(self) -> Holding:
+        return self._sink.look(self._host, self._clock.now())
+
+    def deliver(self, credential: Credential, _wanted: Callable[[Holding], bool]) -> tuple[Outcome, str | None]:
+        delivery = self._sink.deliver(self._host, credential)
+        return delivery.outcome, delivery.witness
+
+
+class _AirflowSlot:
+    """One Airflow connection. The client is made in the slot's own thread: others need not wait for its library."""
+
+    def __init__(self, tools: RealTools, airflow: Airflow, connection: Connection, host: str) -> None:
+        self._tools, self._airflow, self._connection, self._host = tools, airflow, connection, host
+
+    def look(self) -> Holding:
+        return self._tools.airflow(self._airflow).look(self._connection, self._host)
+
+    def deliver(self, credential: Credential, wanted: Callable[[Holding], bool]) -> tuple[Outcome, str | None]:
+        sink = self._tools.airflow(self._airflow)
+        return sink.deliver(self._connection, self._host, credential, still_wanted=wanted), None

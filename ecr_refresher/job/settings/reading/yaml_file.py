@@ -1,0 +1,172 @@
+"""A YAML file as a tree of mappings, lists and texts. Every scalar is read as it was written: `0600` stays `0600`.
+
+Built on PyYAML's events and not on its loaders: those turn `50000:0` into 3000000, take duplicate keys silently, and
+follow nesting on the C stack until it ends.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Iterator
+from typing import Any, TypeAlias
+
+import yaml
+
+from ..problems import Place, Problems, SettingsError
+
+Tree: TypeAlias = "str | list[Tree] | dict[str, Tree] | None"
+
+SIZE_MAX = 1 << 20
+DEPTH_MAX = 20
+NODES_MAX = 100_000  # a plan of 1,000 slots has about 5,000; aliases of aliases have any number
+
+_NULLS = ("", "~", "null", "Null", "NULL")
+_LOADER: Any = getattr(yaml, "CBaseLoader", yaml.BaseLoader)  # 20 times as fast, where PyYAML was built with it
+
+
+def read(path: str, problems: Problems) -> dict[str, Tree]:
+    """Read the settings file. Raises SettingsError where it is no YAML mapping; lesser errors go to `problems`."""
+    text = _text(path)
+    try:
+        tree = _Builder(yaml.parse(text, Loader=_LOADER), problems).document()
+    except yaml.MarkedYAMLError as error:
+        if "nesting depth" in (error.problem or ""):  # libyaml has a bound of its own since PyYAML 6.0.4
+            raise _refused(path, _too_deep(error.problem_mark)) from None
+        raise _refused(path, f"is no YAML{_where(error)}{_why(error)}; correct it there") from None
+    except yaml.YAMLError:
+        raise _refused(path, "has a character that YAML does not allow; remove it") from None
+    except _Unreadable as error:
+        raise _refused(path, str(error)) from None
+    if tree is None:
+        # A file that is being rewritten is empty for a moment; that must not pass for `all defaults`.
+        raise _refused(path, "is empty; write {} if no settings are meant")
+    if not isinstance(tree, dict):
+        raise _refused(path, "is no mapping; write `key: value` lines, e.g. `registries: [...]`")
+    return tree
+
+
+def _text(path: str) -> str:
+    try:
+        with open(path, "rb") as file:
+            raw = file.read(SIZE_MAX + 1)
+    except FileNotFoundError:
+        raise _refused(
+            path, "the settings file is not there; create it, or correct --config or ECR_REFRESHER_CONFIG"
+        ) from None
+    except (OSError, ValueError) as error:  # ValueError: a null byte in the name
+        why = getattr(error, "strerror", None) or "the name is no file's"
+        raise _refused(path, f"the settings file can't be read: {why}; mend that, or name another") from None
+    if len(raw) > SIZE_MAX:
+        raise _refused(path, f"is larger than {SIZE_MAX} bytes; is it the settings file?")
+    try:
+        return raw.decode("utf-8-sig")
+    except UnicodeDecodeError:
+        raise _refused(path, "is no UTF-8 text; save it as UTF-8") from None
+
+
+def _refused(path: str, what: str) -> SettingsError:
+    return SettingsError((f"{path}: {what}",))
+
+
+def _where(error: yaml.MarkedYAMLError) -> str:
+    mark = error.problem_mark or error.context_mark
+    return f" at line {mark.line + 1}, column {mark.column + 1}" if mark else ""
+
+
+def _why(error: yaml.MarkedYAMLError) -> str:
+    """PyYAML's own words, but for those that quote the file: a secret may stand there."""
+    words = error.problem or ""
+    return f" ({words})" if words and not {"'", '"'} & set(words.replace("':'", "")) else ""
+
+
+class _Unreadable(Exception):
+    """The file is YAML of a kind that is not read."""
+
+
+class _Builder:
+    """Builds one document's tree; recursion ends at `DEPTH_MAX`, growth by aliases at `NODES_MAX`."""
+
+    def __init__(self, events: Iterator[Any], problems: Problems) -> None:
+        self._events = events
+        self._problems = problems
+        self._anchors: dict[str, tuple[Tree, int, int]] = {}
+        self._nodes = 0
+
+    def document(self) -> Tree:
+        next(self._events)  # the stream's start
+        if isinstance(next(self._events), yaml.StreamEndEvent):
+            return None
+        tree = self._value(next(self._events), ())
+        next(self._events)  # the document's end
+        if not isinstance(next(self._events), yaml.StreamEndEvent):
+            raise _Unreadable("has more than one document; keep one, without '---' in between")
+        return tree
+
+    def _value(self, event: Any, place: Place) -> Tree:
+        if len(place) > DEPTH_MAX:
+            raise _Unreadable(_too_deep(event.start_mark))
+        if isinstance(event, yaml.AliasEvent):
+            return self._alias(event, place)
+        before = self._nodes
+        self._count(1)
+        tree: Tree
+        if isinstance(event, yaml.ScalarEvent):
+            plain = not event.style  # libyaml says '' where PyYAML itself says None
+            tree = None if plain and event.value in _NULLS else event.value
+        elif isinstance(event, yaml.SequenceStartEvent):
+            tree = self._list(place)
+        else:
+            tree = self._mapping(place)
+        if event.anchor is not None:
+            self._anchors[event.anchor] = (tree, self._nodes - before, _depth(tree))
+        return tree
+
+    def _alias(self, event: yaml.AliasEvent, place: Place) -> Tree:
+        if event.anchor not in self._anchors:
+            raise _Unreadable(f"has an alias without its anchor at line {_line(event)}; define it further up")
+        tree, size, depth = self._anchors[event.anchor]
+        if len(place) + depth > DEPTH_MAX:
+            raise _Unreadable(f"is nested more than {DEPTH_MAX} deep at line {_line(event)}, by an alias; flatten it")
+        self._count(size)
+        return copy.deepcopy(tree)
+
+    def _count(self, nodes: int) -> None:
+        self._nodes += nodes
+        if self._nodes > NODES_MAX:
+            raise _Unreadable(f"comes to more than {NODES_MAX} values; its aliases multiply")
+
+    def _list(self, place: Place) -> list[Tree]:
+        items: list[Tree] = []
+        while not isinstance(event := next(self._events), yaml.SequenceEndEvent):
+            items.append(self._value(event, (*place, len(items))))
+        return items
+
+    def _mapping(self, place: Place) -> dict[str, Tree]:
+        tree: dict[str, Tree] = {}
+        lines: dict[str, int] = {}
+        while not isinstance(event := next(self._events), yaml.MappingEndEvent):
+            key = event.value if isinstance(event, yaml.ScalarEvent) else None
+            if key is None:
+                raise _Unreadable(f"has a key that is no text at line {_line(event)}; write `key: value`")
+            if key == "<<":
+                raise _Unreadable(f"has a merge key (<<) at line {_line(event)}; write the keys out")
+            value = self._value(next(self._events), (*place, key))
+            if key in lines:
+                both = f"at lines {lines[key]} and {_line(event)}"
+                self._problems.error((*place, key), f"stands there twice, {both}; remove one")
+            else:
+                tree[key], lines[key] = value, _line(event)
+        return tree
+
+
+def _too_deep(mark: Any) -> str:
+    return f"is nested more than {DEPTH_MAX} deep at line {mark.line + 1}; flatten it"
+
+
+def _depth(tree: Tree) -> int:
+    below = tree.values() if isinstance(tree, dict) else tree if isinstance(tree, list) else ()
+    return 1 + max(map(_depth, below), default=0)
+
+
+def _line(event: Any) -> int:
+    return int(event.start_mark.line) + 1

@@ -1,0 +1,90 @@
+"""The fields of a connection that are ours, in whatever way it is kept: what a pull needs, and the marker. Pure."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from ....core.model import NOTHING, Credential, Holding
+from ....core.records import dataclass
+from . import marker
+
+CONN_TYPE, LOGIN = "docker", "AWS"
+
+
+@dataclass(frozen=True, slots=True)
+class Shape:
+    """What can be told of a connection without its secrets. `until` is what its marker says for the host asked for."""
+
+    conn_type: str | None
+    host: str | None
+    login: str | None
+    password: bool  # as far as is shown
+    port: str | None
+    reauth: bool | None  # an extra of the Docker provider; None where it is not set
+    until: float | None
+
+
+def shape(found: Mapping[str, Any], host: str) -> Shape:
+    """The shape of a connection, as an API or a backend's file has it."""
+
+    def text(key: str) -> str | None:
+        value = found.get(key)
+        return None if value is None else str(value)[:300]
+
+    reauth = _extra(found).get("reauth")
+    return Shape(
+        text("conn_type"),
+        text("host"),
+        text("login"),
+        bool(found.get("password", True)),
+        text("port"),
+        reauth if isinstance(reauth, bool) else None,
+        marker.read(found["description"] if isinstance(found.get("description"), str) else None, host),
+    )
+
+
+def _extra(found: Mapping[str, Any]) -> Mapping[str, Any]:
+    extra = found.get("extra_dejson") or found.get("extra")
+    try:
+        extra = json.loads(extra) if isinstance(extra, str) else extra
+    except (ValueError, RecursionError):
+        return {}
+    return extra if isinstance(extra, dict) else {}
+
+
+def fields(host: str, credential: Credential, description: str | None) -> dict[str, str]:
+    """What is written; `description` is the one that is there. The password is in it, unmasked."""
+    return {
+        "conn_type": CONN_TYPE,
+        "host": host,  # bare: what docker-py looks logins up by
+        "login": credential.username,
+        "password": credential.secret.reveal(),
+        "description": marker.write(description, host, credential.expires_at),
+    }
+
+
+def usable(found: Mapping[str, Any], host: str) -> bool:
+    """Tell whether a pull could use it. Airflow 3 shows that there is a password, as stars; Airflow 2 never does."""
+    right = (found.get("conn_type"), found.get("host"), found.get("login")) == (CONN_TYPE, host, LOGIN)
+    return right and bool(found.get("password", True))
+
+
+def holding(found: Mapping[str, Any] | None, host: str) -> Holding:
+    """What a kept connection holds, its password included."""
+    if found is None or not found.get("password") or not usable(found, host):
+        return NOTHING
+    description = found.get("description")
+    return Holding(marker.read(description if isinstance(description, str) else None, host))
+
+
+def renewed(found: Mapping[str, Any] | None, host: str, credential: Credential) -> dict[str, Any]:
+    """The kept connection with our fields renewed, and all others as they are.
+
+    Ours stand in front: of two names for one field (`password`, `pass`) the amazon provider's backend takes the first.
+    """
+    kept = dict(found or {})
+    description = kept.pop("description", None)
+    ours = fields(host, credential, description if isinstance(description, str) else None)
+    return ours | {key: value for key, value in kept.items() if key not in ours}
