@@ -25,7 +25,7 @@ _PASS = """
 import sys
 from ecr_refresher.core import wire
 {before}
-from ecr_refresher.job.clock import boot_time
+from ecr_refresher.boot_clock import boot_time
 from ecr_refresher.job.worker import execute
 load = wire.Load(sys.argv[1], "error", None)
 status = execute(wire.Job(1, boot_time() + 60, load=load, force=True), lambda line: None)

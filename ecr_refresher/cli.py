@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import os
 import sys
+from typing import TYPE_CHECKING
 
-TYPE_CHECKING = False  # as typing's own, without its import: `status` is a container's health check, once a minute
+from .core.exits import EXIT_DONE, EXIT_FAILED
+
 if TYPE_CHECKING:
     import argparse
     from collections.abc import Callable, Sequence
 
-    from . import plain_run
     from .core import wire
 
-EXIT_DONE, EXIT_FAILED, EXIT_USAGE = 0, 1, 2
 WORKER = "worker"  # not for people: what the supervisor starts
 
 
@@ -34,11 +34,6 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _do(words: list[str]) -> int:
-    from . import plain_run
-
-    plain = plain_run.parse(words)
-    if plain is not None:
-        return _run(plain)
     from . import options
 
     given = options.parse(words)
@@ -46,7 +41,6 @@ def _do(words: list[str]) -> int:
 
 
 def _worker() -> int:
-    _collect_seldom()
     from . import logs
     from .job import worker
 
@@ -58,7 +52,7 @@ def _worker() -> int:
         return _end(EXIT_FAILED)
 
 
-def _run(given: argparse.Namespace | plain_run.Given) -> int:
+def _run(given: argparse.Namespace) -> int:
     import signal
 
     from .daemon import spawn
@@ -66,10 +60,9 @@ def _run(given: argparse.Namespace | plain_run.Given) -> int:
     signal.pthread_sigmask(signal.SIG_BLOCK, spawn.HELD_BACK)
     # -P: the directory that the daemon happens to be started in is no place to import from.
     worker = [sys.executable, "-P", "-m", "ecr_refresher", WORKER]
-    first = spawn.start_early(worker, os.environ)
     from .daemon import supervisor
 
-    return supervisor.run(_source(given), worker, os.environ, first)
+    return supervisor.run(_source(given), worker, os.environ)
 
 
 def _once(given: argparse.Namespace) -> int:
@@ -155,7 +148,7 @@ _COMMANDS = {
 }
 
 
-def _source(given: argparse.Namespace | plain_run.Given) -> wire.Load:
+def _source(given: argparse.Namespace) -> wire.Load:
     """Where the settings come from, for the commands that read them."""
     from .core import wire
 
@@ -166,7 +159,6 @@ def _in_the_foreground(name: str, work: Callable[[], tuple[int, str]]) -> int:
     """Do what a worker does, but here; print its result, and end with its status."""
     import signal
 
-    _collect_seldom()
     from . import logs
 
     logs.silence_libraries()
@@ -180,17 +172,6 @@ def _in_the_foreground(name: str, work: Callable[[], tuple[int, str]]) -> int:
     if text:
         print(text, flush=True)  # noqa: T201 - standard output is for the command's result
     return _end(status)
-
-
-def _collect_seldom() -> None:
-    """Have garbage cycles looked for after 500,000 new objects instead of 700, in a process that soon ends.
-
-    While libraries are loaded nearly all new objects are there to stay, and each look at them was in vain: a tenth
-    of what a first start takes.
-    """
-    import gc
-
-    gc.set_threshold(500_000, 10, 10)
 
 
 def _fill_what_is_closed() -> None:

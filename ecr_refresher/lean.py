@@ -5,8 +5,8 @@ from __future__ import annotations
 import importlib
 import importlib.util
 import sys
+from typing import TYPE_CHECKING
 
-TYPE_CHECKING = False  # as typing's own, without its import
 if TYPE_CHECKING:
     from types import ModuleType
 

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import argparse
 import re
+from typing import TYPE_CHECKING
 
 from . import __version__
-from .plain_run import FORMATS, LEVELS
 
 PROG = "ecr-refresher"
+LEVELS = ("debug", "info", "warning", "error")
+FORMATS = ("json", "console")
 
-TYPE_CHECKING = False  # as typing's own, without its import: see cli
 if TYPE_CHECKING:
     from collections.abc import Sequence
 

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import os
+from typing import TYPE_CHECKING
 
-TYPE_CHECKING = False  # as typing's own, without its import: a container's health check comes by here
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from typing import TextIO

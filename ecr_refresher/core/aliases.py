@@ -5,7 +5,7 @@ ECR takes the same token under each name, so an alias costs an entry in a file, 
 
 from __future__ import annotations
 
-from dataclasses import replace
+from msgspec.structs import replace
 
 from . import ecr_host
 from .plan import DockerConfig, Plan, Registry

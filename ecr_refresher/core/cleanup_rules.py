@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from .records import dataclass
+from msgspec import Struct
 
 
-@dataclass(frozen=True, slots=True)
-class ContainerRules:
+class ContainerRules(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
     """Ended containers. A label is `key` or `key=value`."""
 
     enabled: bool = True
@@ -16,8 +15,7 @@ class ContainerRules:
     only_labels: tuple[str, ...] = ()  # all of them must be there
 
 
-@dataclass(frozen=True, slots=True)
-class ImageRules:
+class ImageRules(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
     """Unused images, while a mark is exceeded. Shares are of the disk that holds the engine's data."""
 
     enabled: bool = True

@@ -5,11 +5,11 @@ Daemon, job and simulation ask the same two questions of the same page.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from enum import StrEnum
 
 from .model import Credential, Holding
 from .plan import Refresh
-from .records import dataclass
 from .schedule import DEFAULT_LIFE_S
 
 BELIEVABLE_GRACE_S = 600.0

@@ -6,11 +6,10 @@ Source: AWS's endpoint pages and the partitions in botocore's endpoint data.
 from __future__ import annotations
 
 import re
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 from . import partitions
 from .partitions import Partition
-from .records import dataclass
 
 PUBLIC_HOSTS = ("public.ecr.aws", "ecr-public.aws.com")
 PUBLIC_REGION = "us-east-1"  # the only region in which ECR Public hands out tokens

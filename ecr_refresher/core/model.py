@@ -6,10 +6,11 @@ Durations are seconds as `float`, and their names end in `_s` or are `life`.
 
 from __future__ import annotations
 
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import TYPE_CHECKING, NoReturn
 
-from .records import dataclass, field
+from msgspec import Struct
 
 if TYPE_CHECKING:
     import os
@@ -75,21 +76,29 @@ class Secret:
         raise TypeError("a secret is not pickled or copied")
 
 
-@dataclass(frozen=True, slots=True)
-class Failure:
-    """Why one attempt failed: a reason for machines, a message for people (redacted, with the mend)."""
+class Failure(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
+    """Why one attempt failed: a reason for machines; for people what happened to what, and the fix. No secrets."""
 
     reason: Reason
     message: str
+    fix: str = ""  # what the user does about it, as an imperative
     login_refused: bool = False  # tried often, this may lock the account: see schedule.retry_pause
+
+    def __str__(self) -> str:
+        return f"{self.message}. {self.fix}" if self.fix else self.message
 
 
 class Failed(Exception):
-    """Raised where an attempt ends; carries the `Failure` to whoever reports it."""
+    """Ends an attempt, and carries the `Failure` to the caller that reports it."""
 
-    def __init__(self, reason: Reason, message: str, *, login_refused: bool = False) -> None:
+    def __init__(self, reason: Reason, message: str, fix: str = "", *, login_refused: bool = False) -> None:
         super().__init__(message)
-        self.failure = Failure(reason, message, login_refused)
+        self.failure = Failure(reason, message, fix, login_refused)
+
+    @classmethod
+    def of(cls, failure: Failure) -> Failed:
+        """Raise again what another attempt has met."""
+        return cls(failure.reason, failure.message, failure.fix, login_refused=failure.login_refused)
 
 
 @dataclass(frozen=True, slots=True, eq=False)

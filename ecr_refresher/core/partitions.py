@@ -6,8 +6,7 @@ Source: AWS's endpoint pages and botocore's `partitions.json`; a test holds this
 from __future__ import annotations
 
 import re
-
-from .records import dataclass
+from dataclasses import dataclass
 
 # AWS has FIPS names of registries here only (botocore's `fips-dkr-…` endpoints).
 FIPS_REGIONS = ("us-east-1", "us-east-2", "us-west-1", "us-west-2", "us-gov-east-1", "us-gov-west-1")

@@ -6,8 +6,8 @@ A slot is one entry of the document's `slots`; `now` and moments are seconds sin
 from __future__ import annotations
 
 from datetime import datetime
+from typing import TYPE_CHECKING
 
-TYPE_CHECKING = False  # as typing's own, without its import: a container's health check comes by here
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from typing import Any

@@ -4,25 +4,26 @@ from __future__ import annotations
 
 import zlib
 from collections.abc import Iterator
+from functools import cached_property
 from typing import Literal
 
+from msgspec import Struct, field
+
 from .cleanup_rules import ContainerRules, ImageRules
-from .records import dataclass, field
 
 PRIVATE, PUBLIC = "ecr", "ecr-public"
+SinkKind = Literal["airflow", "docker"]
 OWN = "default"  # the name of the caller's own registry, until its host is known
 
 
-@dataclass(frozen=True, slots=True)
-class SecretRef:
+class SecretRef(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
     """Where a secret is to be read afresh at each pass: a file's path or an environment variable's name."""
 
     kind: Literal["file", "env"]
     where: str
 
 
-@dataclass(frozen=True, slots=True)
-class Role:
+class Role(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
     """One role to take on; the external id and the session's name go along."""
 
     arn: str
@@ -30,8 +31,7 @@ class Role:
     session_name: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Principal:
+class Principal(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
     """Whose rights a token carries, and where it is asked for: one fetch serves all its registries.
 
     Equal principals share their tokens, so whatever makes a difference to AWS or to the way there is a field.
@@ -64,8 +64,7 @@ class Principal:
                 yield f"{name}={value}"
 
 
-@dataclass(frozen=True, slots=True)
-class Registry:
+class Registry(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
     """One ECR registry. `host` is empty while the caller's own registry has not been found out."""
 
     name: str
@@ -79,8 +78,7 @@ class Registry:
     alias_of: str | None = None  # the name of the registry that this is only another name of
 
 
-@dataclass(frozen=True, slots=True)
-class Connection:
+class Connection(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
     """One Airflow connection that must hold the login of one registry."""
 
     id: str
@@ -90,16 +88,14 @@ class Connection:
     required: bool = True
 
 
-@dataclass(frozen=True, slots=True)
-class Header:
+class Header(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
     """A header that a proxy before Airflow wants with each request."""
 
     name: str
     value: SecretRef
 
 
-@dataclass(frozen=True, slots=True)
-class Mwaa:
+class Mwaa(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
     """Amazon's managed Airflow: an environment instead of a URL, AWS's rights instead of a login."""
 
     environment: str
@@ -107,16 +103,14 @@ class Mwaa:
     role_arn: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class SecretsFile:
+class SecretsFile(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
     """A file that Airflow's LocalFilesystemBackend reads connections from."""
 
     path: str
     mode: int = 0o600
 
 
-@dataclass(frozen=True, slots=True)
-class SecretsManager:
+class SecretsManager(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
     """AWS Secrets Manager, as the amazon provider's backend reads connections: secrets `PREFIX/<connection id>`."""
 
     prefix: str
@@ -124,8 +118,7 @@ class SecretsManager:
     role_arn: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Airflow:
+class Airflow(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
     """One Airflow and the connections there: by its API at `url`, or by one of the other ways in."""
 
     name: str
@@ -140,8 +133,12 @@ class Airflow:
     secrets_file: SecretsFile | None = None
     secrets_manager: SecretsManager | None = None
 
+    @property
+    def group(self) -> str:
+        return f"airflow/{self.name}"
+
     def sink(self, connection: Connection) -> str:
-        return f"airflow/{self.name}/{connection.id}"
+        return f"{self.group}/{connection.id}"
 
     @property
     def target(self) -> str:
@@ -161,8 +158,7 @@ class Airflow:
         return frozenset(ref.where for ref in refs if ref is not None and ref.kind == "file")
 
 
-@dataclass(frozen=True, slots=True)
-class Engine:
+class Engine(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
     """A Docker engine that proves logins."""
 
     url: str
@@ -171,8 +167,7 @@ class Engine:
     tls_key: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Cleanup:
+class Cleanup(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
     """Which engine is kept free of old containers and images, by which rules, and how often."""
 
     enabled: bool = False  # in the daemon; by hand it can always be done
@@ -186,8 +181,7 @@ class Cleanup:
     build_cache_max: int | None = None  # bytes; None leaves it alone
 
 
-@dataclass(frozen=True, slots=True)
-class DockerConfig:
+class DockerConfig(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
     """One `config.json`, the registries that belong into it, and how it must be owned."""
 
     config_file: str
@@ -204,8 +198,7 @@ class DockerConfig:
         return f"docker/{self.config_file}"
 
 
-@dataclass(frozen=True, slots=True)
-class Refresh:
+class Refresh(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
     """When to renew and retry; durations in seconds, fractions of a token's life."""
 
     at_fraction: float = 0.667
@@ -218,8 +211,7 @@ class Refresh:
     prove: bool = True
 
 
-@dataclass(frozen=True, slots=True)
-class Server:
+class Server(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
     """Where probes and scrapes are answered."""
 
     host: str = "127.0.0.1"
@@ -228,20 +220,19 @@ class Server:
     tls_key: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Log:
+class Log(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
     """What is logged, and for whom."""
 
     level: str = "info"
     format: str = "json"
 
 
-@dataclass(frozen=True, slots=True)
-class Slot:
+class Slot(Struct, frozen=True):
     """One (sink, registry): the unit of everything."""
 
     sink: str
-    kind: Literal["airflow", "docker"]
+    kind: SinkKind
+    group: str  # whose slots share a login and a server: one Airflow, one file
     target: str  # what people know it by: where the Airflow is, or the file's path
     registry: str
     principal: str  # the key of whose token belongs here
@@ -252,8 +243,7 @@ class Slot:
         return self.sink, self.registry
 
 
-@dataclass(frozen=True, slots=True)
-class Plan:
+class Plan(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True, dict=True):
     """All that the daemon has to do."""
 
     registries: tuple[Registry, ...]
@@ -273,31 +263,23 @@ class Plan:
         """True while the caller's own registry is wanted, and its host has not been found out."""
         return any(not registry.host for registry in self.registries)
 
+    @cached_property
     def slots(self) -> tuple[Slot, ...]:
         """Every slot, files first: they need no network and serve the host itself."""
         by_name = {registry.name: registry for registry in self.registries}
+
+        def slot(sink: str, kind: SinkKind, group: str, target: str, name: str, required: bool) -> Slot:
+            registry = by_name[name]
+            return Slot(sink, kind, group, target, name, registry.principal.key, required and registry.required)
+
         files = [
-            Slot(
-                docker.sink,
-                "docker",
-                docker.config_file,
-                name,
-                by_name[name].principal.key,
-                docker.required and by_name[name].required,
-            )
+            slot(docker.sink, "docker", docker.sink, docker.config_file, name, docker.required)
             for docker in self.dockers
             for name in docker.registries
         ]
         connections = [
-            Slot(
-                airflow.sink(connection),
-                "airflow",
-                airflow.target,
-                connection.registry,
-                by_name[connection.registry].principal.key,
-                connection.required and by_name[connection.registry].required,
-            )
+            slot(airflow.sink(one), "airflow", airflow.group, airflow.target, one.registry, one.required)
             for airflow in self.airflows
-            for connection in airflow.connections
+            for one in airflow.connections
         ]
-        return tuple(files + connections)
+        return (*files, *connections)

@@ -1,6 +1,8 @@
-"""Durations as the settings write them."""
+"""Moments and durations as texts: RFC 3339 for machines, `90s` or `5m` as the settings write them."""
 
 from __future__ import annotations
+
+import time
 
 UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}  # in seconds
 
@@ -11,3 +13,8 @@ def written(duration_s: float) -> str:
         if duration_s >= UNITS[unit] and duration_s % UNITS[unit] == 0:
             return f"{duration_s / UNITS[unit]:.0f}{unit}"
     return f"{duration_s * 1000:.3f}".rstrip("0").rstrip(".") + "ms"
+
+
+def rfc3339(moment: float) -> str:
+    """A moment, in seconds since the epoch, as UTC in whole seconds: `2026-11-22T10:00:00Z`."""
+    return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(moment))

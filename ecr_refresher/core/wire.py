@@ -5,19 +5,19 @@ Lines are streamed as things happen, so that a killed worker loses nothing that 
 
 from __future__ import annotations
 
-import json
-from typing import Any, Literal
+import re
+from typing import Literal
 
-from . import codec
+import msgspec
+from msgspec import Struct, field
+
 from .model import Failure, Outcome
 from .plan import Plan
-from .records import dataclass, field
 
 LINE_MAX = 1 << 20  # a plan of 1,000 slots is 0.2 MB; anything longer is a worker gone mad
 
 
-@dataclass(frozen=True, slots=True)
-class Load:
+class Load(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
     """Read the settings anew; these are what the command line said."""
 
     config: str | None = None
@@ -25,8 +25,7 @@ class Load:
     log_format: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Order:
+class Order(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
     """One slot to be seen to."""
 
     sink: str
@@ -35,8 +34,7 @@ class Order:
     due: bool = False  # its planned renewal has come: what was expected there is no longer good enough
 
 
-@dataclass(frozen=True, slots=True)
-class Job:
+class Job(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
     """One pass; or one cleanup; or the order to listen to the engine's events until killed."""
 
     id: int
@@ -54,8 +52,11 @@ class Job:
     heard: bool = False  # for a cleanup: the listener has heard the engine all along
 
 
-@dataclass(frozen=True, slots=True)
-class Planned:
+class _Line(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True, tag=str.lower):
+    """One thing that a worker reports."""
+
+
+class Planned(_Line, frozen=True):
     """The settings are good, and this is what they come to."""
 
     plan: Plan
@@ -63,23 +64,20 @@ class Planned:
     own_hosts: dict[str, str] = field(default_factory=dict)
 
 
-@dataclass(frozen=True, slots=True)
-class Refused:
+class Refused(_Line, frozen=True):
     """The settings are wrong; every error, each with its path."""
 
     errors: tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Clock:
+class Clock(_Line, frozen=True):
     """AWS's `Date` was seen: its time minus the boot clock, and how far the wall clock is off."""
 
     offset: float
     skew: float
 
 
-@dataclass(frozen=True, slots=True)
-class Looked:
+class Looked(_Line, frozen=True):
     """What a slot holds, and whether that is good enough."""
 
     sink: str
@@ -91,8 +89,7 @@ class Looked:
     witness: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Fetched:
+class Fetched(_Line, frozen=True):
     """One call for a token: its life, or why there is none."""
 
     principal: str
@@ -102,8 +99,7 @@ class Fetched:
     failure: Failure | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Proved:
+class Proved(_Line, frozen=True):
     """A token was tried: at the registry, by the engine, or with the probe image."""
 
     registry: str
@@ -111,8 +107,7 @@ class Proved:
     failure: Failure | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Delivered:
+class Delivered(_Line, frozen=True):
     """What came of one slot."""
 
     sink: str
@@ -127,13 +122,11 @@ class Delivered:
     failure: Failure | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Listening:
+class Listening(_Line, frozen=True):
     """The engine's events are heard from now on, until `Hindered` says otherwise."""
 
 
-@dataclass(frozen=True, slots=True)
-class Removed:
+class Removed(_Line, frozen=True):
     """A cleanup has removed something, or would have."""
 
     what: str  # container, image, build_cache
@@ -142,8 +135,7 @@ class Removed:
     dry_run: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Hindered:
+class Hindered(_Line, frozen=True):
     """A cleanup, or the listener, could not do something; it is tried again in the next."""
 
     what: str  # container, image, build_cache, engine, disk, state_file, events
@@ -151,8 +143,7 @@ class Hindered:
     name: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Swept:
+class Swept(_Line, frozen=True):
     """What a cleanup has left; sizes in bytes."""
 
     ended: bool  # it came to its end, whatever single things may have hindered it
@@ -166,42 +157,50 @@ class Swept:
     dry_run: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Done:
+class Done(_Line, frozen=True):
     """The pass came to its end; without this line it did not."""
 
 
-_LINES = (Planned, Refused, Clock, Looked, Fetched, Proved, Delivered, Listening, Removed, Hindered, Swept, Done)
 Line = Planned | Refused | Clock | Looked | Fetched | Proved | Delivered | Listening | Removed | Hindered | Swept | Done
-_KINDS: dict[str, type[Line]] = {kind.__name__.lower(): kind for kind in _LINES}
+
+
+class _Report(Struct, frozen=True, forbid_unknown_fields=True):
+    """A line on its way, with the id of the job that it is about."""
+
+    job: int
+    line: Line
+
+
+_job_reader = msgspec.json.Decoder(Job)
+_report_reader = msgspec.json.Decoder(_Report)
 
 
 def dump_job(job: Job) -> bytes:
-    return json.dumps(codec.encode(job)).encode()
+    return msgspec.json.encode(job)
 
 
 def load_job(text: bytes) -> Job:
-    """Read a job; raises ValueError."""
-    return codec.decode(Job, _parse(text))
+    """Read a job. Raises ValueError."""
+    try:
+        return _job_reader.decode(text)
+    except (msgspec.MsgspecError, RecursionError) as error:
+        raise _garbled("job", error) from None
 
 
 def dump_line(job_id: int, line: Line) -> bytes:
-    return json.dumps({"job": job_id, type(line).__name__.lower(): codec.encode(line)}).encode() + b"\n"
+    return msgspec.json.encode(_Report(job_id, line)) + b"\n"
 
 
 def load_line(text: bytes) -> tuple[int, Line]:
-    """Read a report line: the job's id and the line; raises ValueError on anything else."""
-    raw = _parse(text)
-    if not isinstance(raw, dict) or len(raw) != 2 or type(raw.get("job")) is not int:
-        raise ValueError("not a report line")
-    (kind,) = raw.keys() - {"job"}
-    if kind not in _KINDS:
-        raise ValueError("a report line of unknown kind")
-    return raw["job"], codec.decode(_KINDS[kind], raw[kind])
-
-
-def _parse(text: bytes) -> Any:
+    """Read a report line: the job's id and the line. Raises ValueError, which quotes nothing of the text."""
     try:
-        return json.loads(text)
-    except RecursionError:
-        raise ValueError("nested too deeply") from None
+        report = _report_reader.decode(text)
+    except (msgspec.MsgspecError, RecursionError) as error:
+        raise _garbled("report line", error) from None
+    return report.job, report.line
+
+
+def _garbled(what: str, error: Exception) -> ValueError:
+    """Name the place and quote nothing: some of msgspec's messages show the value."""
+    place = re.search(r" - at `([$\w.\[\]…]*)`$", str(error))
+    return ValueError(f"not a {what}: {type(error).__name__}{f' at {place[1]}' if place else ''}")

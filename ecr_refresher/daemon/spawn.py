@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import os
 import signal
+from typing import TYPE_CHECKING
 
-TYPE_CHECKING = False  # as typing's own, without its import
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 

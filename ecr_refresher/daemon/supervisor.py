@@ -11,7 +11,9 @@ import time
 from collections.abc import Mapping, Sequence
 
 from .. import __version__, logs
+from ..boot_clock import boot_time
 from ..core import wire
+from ..core.exits import EXIT_FAILED
 from ..core.model import witness_of
 from ..core.plan import Plan
 from . import spawn
@@ -23,18 +25,12 @@ from .web.http import HttpServer
 from .web.pages import Pages
 from .workers import READS_ALL, READS_MAX, Overflow, Worker, reap
 
-EXIT_FAILED = 1
 _ASKED = {
     signal.SIGTERM: events.Asked("stop"),
     signal.SIGINT: events.Asked("stop"),
     signal.SIGHUP: events.Asked("reload"),
     signal.SIGUSR1: events.Asked("refresh"),
 }
-
-
-def boot_time() -> float:
-    """Seconds since boot, suspends included: nobody can step this clock."""
-    return time.clock_gettime(time.CLOCK_BOOTTIME)
 
 
 def run(

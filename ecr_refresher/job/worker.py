@@ -18,11 +18,13 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, NoReturn
 
 from .. import logs
+from ..boot_clock import boot_time
 from ..core import wire
+from ..core.exits import EXIT_DONE, EXIT_USAGE
 from ..core.model import Failure, witness_of
 from ..core.plan import Plan
 from .aws import own_registry
-from .aws.clock import AwsClock, boot_time
+from .aws.clock import AwsClock
 from .net import proxies
 from .refresh.refresh_pass import THREADS, RefreshPass, principals_expected
 from .refresh.tools import RealTools
@@ -35,7 +37,7 @@ DATA_MAX = 2 << 30  # a pass over 1,000 registries with 250 roles and 2,000 slot
 STACK_MAX = 4 << 20
 PAUSE_SHARE = 1 / 5  # of the time that a pass has, for the one pause that spares a busy Airflow
 CLEANUP_GRACE_S = 90.0  # before a cleanup's limit nothing new is begun: one removal may take a minute
-EXIT_DONE, EXIT_SETTINGS, EXIT_ORPHANED = 0, 2, 3
+EXIT_ORPHANED = 3
 Report = Callable[[wire.Line], None]
 
 
@@ -89,7 +91,7 @@ def execute(job: wire.Job, report: Report) -> int:
     if job.load is not None:
         plan = _load(job.load, report)
         if plan is None:
-            return EXIT_SETTINGS
+            return EXIT_USAGE
     if plan is None:
         raise ValueError("a job needs a plan, or the order to load one")
     logs.configure(plan.log.level, plan.log.format)

@@ -7,8 +7,8 @@ has one its `server` section. What is wrong in them is the daemon's to say.
 from __future__ import annotations
 
 import os
+from typing import TYPE_CHECKING
 
-TYPE_CHECKING = False  # as typing's own, without its import: see cli
 if TYPE_CHECKING:
     import ssl
     from collections.abc import Mapping

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import socket
+from typing import TYPE_CHECKING
 
-TYPE_CHECKING = False  # as typing's own, without its import: see cli
 if TYPE_CHECKING:
     from .address import Address
 

@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import sys
+from typing import TYPE_CHECKING
 
+from ..core.exits import EXIT_DONE, EXIT_FAILED, EXIT_USAGE
 from ..terminal import Paint
 from . import address, client
 
-TYPE_CHECKING = False  # as typing's own, without its import: see cli
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from typing import Any
-
-EXIT_DONE, EXIT_FAILED, EXIT_USAGE = 0, 1, 2
 
 
 def run(

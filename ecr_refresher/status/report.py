@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from ..core import phrases
 from ..terminal import columns
 
-TYPE_CHECKING = False  # as typing's own, without its import: see cli
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
     from typing import Any

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from msgspec import structs
+
 from ecr_refresher.core import wire
 from ecr_refresher.core.model import Failure, Outcome, Reason
 from ecr_refresher.core.plan import Airflow, Connection, DockerConfig, Plan, Principal, Registry
@@ -45,7 +47,7 @@ def world(scene: str, sinks: int) -> World:
     if scene == "healthy":
         return world.finish(*(world.fresh(slot) for slot in world.state.slots if slot[0].startswith("airflow/")))
     connections = [slot for slot in world.state.slots if slot[0].startswith("airflow/")]
-    refused = replace(DENIED, login_refused=True)
+    refused = structs.replace(DENIED, login_refused=True)
     world.finish(*(_failed(slot, refused) for slot in connections[::20]))
     lost = connections[1::20] or list(world.state.slots)
     missing = Failure(Reason.MISSING, "the connection is not there, and 'create: false' forbids to make it; create it")

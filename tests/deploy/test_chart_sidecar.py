@@ -171,7 +171,7 @@ def test_the_sidecar_s_environment_is_accepted_and_does_the_docker_login_only(na
     environ = {each["name"]: each["value"] for each in ours(EXAMPLE_PODS[name])["env"]}
     plan, warnings = settings_reader.load(None, environ, euid=50000)
     assert warnings == ()
-    assert [slot.sink for slot in plan.slots()] == [f"docker/{CONFIG}"]
+    assert [slot.sink for slot in plan.slots] == [f"docker/{CONFIG}"]
     assert [registry.host for registry in plan.registries] == [HOST]
 
 
@@ -199,7 +199,7 @@ def test_publishing_from_a_sidecar_is_opt_in_by_settings_of_one_s_own(tmp_path: 
         }
         settings = {"registries": [HOST], "airflow": settings_reader.airflow(url="https://airflow.example.com")}
         plan, _ = settings_reader.load(settings, environ)
-        assert [slot.sink for slot in plan.slots()] == [f"docker/{CONFIG}", "airflow/default/docker_default"]
+        assert [slot.sink for slot in plan.slots] == [f"docker/{CONFIG}", "airflow/default/docker_default"]
 
 
 def test_the_reader_of_settings_would_refuse_a_wrong_environment() -> None:

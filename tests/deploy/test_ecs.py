@@ -90,7 +90,7 @@ def test_both_write_the_file_that_airflow_s_docker_client_reads(task: dict[str, 
     mounts = {mount["containerPath"]: mount for mount in worker["mountPoints"]}
     for name in ("docker-login", "ecr-refresher"):
         plan, warnings = plan_of(found[name])
-        assert [slot.sink for slot in plan.slots()] == ["docker//docker/config.json"]
+        assert [slot.sink for slot in plan.slots] == ["docker//docker/config.json"]
         assert warnings == ()
         (mount,) = found[name]["mountPoints"]
         assert mount["containerPath"] == "/docker"

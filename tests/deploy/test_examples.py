@@ -85,7 +85,7 @@ def test_airflow_finds_every_dag_and_no_error(flavour: Flavour, tmp_path: Path) 
 def test_the_real_parser_takes_every_settings_file(file: Path) -> None:
     plan, warnings = settings_reader.load(file.read_bytes(), euid=0)
     assert warnings == ()
-    sinks = {slot.sink.partition("/")[0] for slot in plan.slots()}
+    sinks = {slot.sink.partition("/")[0] for slot in plan.slots}
     assert (
         sinks
         == {
@@ -134,7 +134,7 @@ def test_the_composition_s_airflow_reads_what_the_sidecar_writes() -> None:
     assert "./settings:/etc/ecr-refresher:ro" in ours["volumes"]
     plan, warnings = settings_reader.load((COMPOSE / "settings" / "settings.yaml").read_bytes(), euid=50000)
     assert [warning for warning in warnings if "http" not in warning] == []
-    assert [slot.sink for slot in plan.slots()] == [
+    assert [slot.sink for slot in plan.slots] == [
         "docker//home/airflow/.docker/config.json",
         "airflow/default/docker_default",
     ]

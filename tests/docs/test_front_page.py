@@ -19,7 +19,7 @@ OF_FRONT = [block for block in blocks() if block.page == "README.md"]
 def test_the_settings_file_does_what_the_text_says() -> None:
     (shown,) = (block.text for block in OF_FRONT if block.language == "yaml")
     plan, warnings = settings_reader.load(shown)
-    assert [slot.sink for slot in plan.slots()] == [
+    assert [slot.sink for slot in plan.slots] == [
         "docker//home/airflow/.docker/config.json",
         "docker//home/airflow/.docker/config.json",
         "airflow/default/docker_default",
@@ -32,7 +32,7 @@ def test_the_environment_does_what_the_text_says() -> None:
     (shown,) = (block.text for block in OF_FRONT if environment.PREFIX in block.text)
     environ = dict(re.findall(r"^export (\w+)=(.*)$", shown, re.MULTILINE))
     plan, warnings = settings_reader.load(None, environ)
-    assert [slot.sink for slot in plan.slots()] == [
+    assert [slot.sink for slot in plan.slots] == [
         "docker//home/airflow/.docker/config.json",
         "airflow/default/docker_default",
     ]

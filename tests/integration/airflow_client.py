@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import dataclasses
 import secrets
 import time
 from typing import Any
 
 import pytest
+from msgspec import structs
 
 from ecr_refresher.core.model import Credential, Failed, Failure, Holding, Secret
 from ecr_refresher.core.plan import Airflow as Planned
@@ -27,7 +27,7 @@ class Client:
     def __init__(self, airflow: Airflow, *, user: str = "oper", **changes: Any) -> None:
         self.secrets = {PASSWORD.where: airflow.passwords[user]}
         planned = Planned("prod", airflow.url, (DOCKER,), username=user, password=PASSWORD)
-        self.planned = dataclasses.replace(planned, **changes)
+        self.planned = structs.replace(planned, **changes)
         self.sink = AirflowSink(self.planned, read_secret=self.read)
 
     def read(self, ref: SecretRef) -> Secret:

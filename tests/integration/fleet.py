@@ -13,11 +13,12 @@ import time
 from collections.abc import Callable
 from typing import Any
 
+from ecr_refresher.boot_clock import boot_time
 from ecr_refresher.core import wire
 from ecr_refresher.core.model import Credential, Failure, Holding, Outcome, Secret
 from ecr_refresher.core.plan import Plan, Principal, Registry, Slot
 from ecr_refresher.daemon.machine import events, state, step
-from ecr_refresher.job.aws.clock import AwsClock, boot_time
+from ecr_refresher.job.aws.clock import AwsClock
 from ecr_refresher.job.refresh.refresh_pass import RefreshPass, Sink
 from ecr_refresher.job.refresh.tools import RealTools
 from ecr_refresher.job.worker import PAUSE_SHARE

@@ -9,6 +9,7 @@ import urllib.request
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
+from msgspec import structs
 
 from ecr_refresher.core.model import NOTHING, Holding, Outcome, Reason
 from ecr_refresher.core.plan import Connection, Header
@@ -58,7 +59,7 @@ def test_the_users_own_fields_stay(airflow: Airflow, secrets_seen: Secrets) -> N
 def test_rights_are_found_out_and_nothing_is_changed(airflow: Airflow, secrets_seen: Secrets) -> None:
     airflow.create_connection("docker_default", host=HOST, password=secrets_seen.add("an-old-password"), **OWN)
     before = airflow.db_connection("docker_default")
-    gone = dataclasses.replace(DOCKER, id="gone")
+    gone = structs.replace(DOCKER, id="gone")
     for connection in (DOCKER, gone):
         client = Client(airflow)
         assert client.sink.version() == ".".join(airflow.flavour.version.split(".")[:2])

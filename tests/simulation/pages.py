@@ -27,7 +27,7 @@ def check_pages(
         for family in metrics.families(known, now)
         for sample in family.samples
     }
-    for slot in known.plan.slots() if known.plan else ():
+    for slot in known.plan.slots if known.plan else ():
         label = (("registry", slot.registry), ("sink", slot.sink))
         held = until.get(slot.id, 0.0)
         failed = sum(

@@ -8,6 +8,7 @@ from math import inf
 from typing import Any
 
 import pytest
+from msgspec import structs
 
 from ecr_refresher.core import decide, schedule, wire
 from ecr_refresher.core.decide import Need
@@ -45,7 +46,7 @@ def retries_without_pause(patch: Patch) -> None:
 
 def lockout_ignored(patch: Patch) -> None:
     def pause(why: Failure, *rest: Any) -> float:
-        return paused(replace(why, login_refused=False), *rest)
+        return paused(structs.replace(why, login_refused=False), *rest)
 
     patch.setattr(schedule, "retry_pause", pause)
 

@@ -78,7 +78,7 @@ class Watch:
 
     def enter(self, host: Host, plan: Plan) -> None:
         self.hosts[host.name] = host
-        for slot in plan.slots():
+        for slot in plan.slots:
             place = f"airflow/{slot.sink.split('/')[1]}" if slot.kind == "airflow" else f"file/{slot.target}"
             names = [f"ecr/{slot.principal}", f"registry/{slot.registry}", place, host.name, f"settings/{host.name}"]
             parts = [self.world.part(name) for name in names]
@@ -343,7 +343,7 @@ class Watch:
         aws_now = known.aws_time(now)
         good = known.plan is not None and not known.stopping
         if known.plan is not None:
-            required = [slot for slot in known.plan.slots() if slot.required]
+            required = [slot for slot in known.plan.slots if slot.required]
             good = good and all(told.until.get(slot.id, 0.0) > aws_now for slot in required)
         if state.ready(known, now) != good:
             self.fail(f"(e) {host.name}: readyz says {not good}")
@@ -379,7 +379,7 @@ class Watch:
                 continue
             longest = max(rules.retry_max, 60.0)
             longest = max(1.0, min(longest, left / 4)) if left > 0 else longest
-            principal = next(slot.principal for slot in after.plan.slots() if slot.id == slot_id) if after.plan else ""
+            principal = next(slot.principal for slot in after.plan.slots if slot.id == slot_id) if after.plan else ""
             waits = now_known.retry_boot >= (after.principals[principal].retry_boot or inf) - 1e-3  # since its fetch
             shortest = 1.0 if left > 0 else rules.retry_first
             longest = max(longest, self._held_back(before, slot_id) - boot)

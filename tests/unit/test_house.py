@@ -180,7 +180,13 @@ def test_the_pure_parts_of_the_daemon_import_nothing_that_acts() -> None:
     for name in (f"daemon.{module}" for module in pure):
         tops = {target.split(".")[0] for target in imported(name)}
         assert not tops & acting, name
-        assert not inside(name) & {"daemon.supervisor", "daemon.web.http", "daemon.workers", "daemon.systemd", "logs"}, name
+        assert not inside(name) & {
+            "daemon.supervisor",
+            "daemon.web.http",
+            "daemon.workers",
+            "daemon.systemd",
+            "logs",
+        }, name
 
 
 def test_the_daemon_s_libraries_are_those_that_stay_resident() -> None:

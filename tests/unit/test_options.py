@@ -7,10 +7,8 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
-from ecr_refresher import options, plain_run
+from ecr_refresher import options
 from tests.testbed import parts
 
 SCREEN = (80, 40)  # columns and lines
@@ -76,37 +74,3 @@ def test_bash_completes_commands_options_words_and_files(tmp_path: Path, capsys:
     assert completed("ecr-refresher run --log-format j", script, tmp_path) == {"json"}
     assert completed("ecr-refresher iam-policy pu", script, tmp_path) == {"pull", "push"}
     assert completed("ecr-refresher run --config sett", script, tmp_path) == {"settings.yaml"}
-
-
-WORDS = ["run", "once", "--config", "--config=a.yaml", "--config=", "--conf", "--log-level", "--log-level=debug"]
-WORDS += ["--log-level=loud", "--log-format", "json", "xml", "a.yaml", "-", "--", "-x", "", "--help", "--force", "a=b"]
-SOME_WORDS = st.lists(st.sampled_from(WORDS), max_size=6)
-
-
-@given(SOME_WORDS | SOME_WORDS.map(lambda words: ["run", *words]))
-def test_run_as_it_is_mostly_written_is_read_as_argparse_reads_it(words: list[str]) -> None:
-    plain = plain_run.parse(words)
-    if plain is not None:
-        read = options.parse(words)
-        assert (plain.command, plain.config, plain.log_level, plain.log_format) == (
-            read.command,
-            read.config,
-            read.log_level,
-            read.log_format,
-        )
-
-
-@pytest.mark.parametrize(
-    ("words", "config", "log_level"),
-    [
-        (["run"], None, None),
-        (["run", "--config", "a.yaml"], "a.yaml", None),
-        (["run", "--log-level=debug", "--config=a.yaml", "--log-format", "console"], "a.yaml", "debug"),
-    ],
-)
-def test_run_as_it_is_mostly_written_needs_no_argparse(
-    words: list[str], config: str | None, log_level: str | None
-) -> None:
-    plain = plain_run.parse(words)
-    assert plain is not None
-    assert (plain.config, plain.log_level) == (config, log_level)

@@ -41,7 +41,7 @@ def book(state: State, job: int, line: wire.Line, now: float) -> Stepped:
 def _planned(state: State, line: wire.Planned, now: float) -> Stepped:
     plan, first, running = line.plan, state.plan is None, state.running
     reloaded = False
-    slots = {slot.id: state.slots.get(slot.id, SlotState(look_boot=now)) for slot in plan.slots()}
+    slots = {slot.id: state.slots.get(slot.id, SlotState(look_boot=now)) for slot in plan.slots}
     fresh = frozenset(slots) if first else frozenset(slots.keys() - state.slots.keys())
     said: list[Action] = [Adopt(plan, first)] if plan != state.plan else []
     if running is not None:
@@ -55,7 +55,7 @@ def _planned(state: State, line: wire.Planned, now: float) -> Stepped:
         plan=plan,
         slots=slots,
         tallies={slot_id: state.tallies.get(slot_id, Tally()) for slot_id in slots},
-        principals={slot.principal: state.principals.get(slot.principal, PrincipalState()) for slot in plan.slots()},
+        principals={slot.principal: state.principals.get(slot.principal, PrincipalState()) for slot in plan.slots},
         running=running,
         own_hosts={**state.own_hosts, **line.own_hosts},
         load_tries=0,
@@ -176,7 +176,7 @@ def _proved(state: State, line: wire.Proved) -> State:
 
 
 def _lives_of(state: State, principal: str, aws_now: float) -> list[float]:
-    slots = state.plan.slots() if state.plan else ()
+    slots = state.plan.slots if state.plan else ()
     mine = (state.slots[slot.id].held_until for slot in slots if slot.principal == principal)
     return [until - aws_now for until in mine if until is not None]
 

@@ -7,14 +7,13 @@ It stands beside the passes: neither ever waits for the other. What is due, and 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from math import inf
 from typing import TYPE_CHECKING
 
 from ...core import wire
 from ...core.model import Failure, Reason
 from ...core.plan import Cleanup
-from ...core.records import dataclass, field
 from ...core.validity import valid_hosts
 from .events import Action, Kill, Say, Start
 

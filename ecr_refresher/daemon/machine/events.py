@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from ...core import wire
 from ...core.plan import Plan
-from ...core.records import dataclass, field
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,13 +8,13 @@ Liveness alone is measured on the monotonic clock (`mono`): a loop that sleeps w
 from __future__ import annotations
 
 import zlib
+from dataclasses import dataclass, field
 from math import inf
 from typing import Literal
 
 from ...core import schedule, wire
 from ...core.model import Failure, Outcome, Reason
 from ...core.plan import Plan, Refresh, Slot
-from ...core.records import dataclass, field
 from .cleaning import Cleaning
 
 SlotId = tuple[str, str]
@@ -185,7 +185,7 @@ def due_orders(state: State, now: float) -> tuple[wire.Order, ...]:
     """
     if state.plan is None:
         return ()
-    slots = state.plan.slots()
+    slots = state.plan.slots
     if not any(slot_next_boot(state, slot) <= now for slot in slots):
         return ()
     due = {slot.id for slot in slots if slot_next_boot(state, slot) <= now + _ahead_s(state, slot, now)}
@@ -218,7 +218,7 @@ def deadline_boot(state: State) -> float:
     elif state.plan is None:
         moments = [state.load_boot]
     else:
-        moments = [slot_next_boot(state, slot) for slot in state.plan.slots()]
+        moments = [slot_next_boot(state, slot) for slot in state.plan.slots]
     if state.stop_by_boot is not None:
         moments.append(state.stop_by_boot)
     else:
@@ -252,7 +252,7 @@ def ready(state: State, now: float) -> bool:
     """Every required slot holds an unexpired credential, and nobody has asked us to stop."""
     if state.plan is None or state.stopping:
         return False
-    return all(holds(state, slot, now) for slot in state.plan.slots() if slot.required)
+    return all(holds(state, slot, now) for slot in state.plan.slots if slot.required)
 
 
 def live(state: State, mono: float) -> bool:
@@ -266,5 +266,5 @@ def started(state: State, now: float) -> bool:
         return True
     if state.plan is None:
         return False
-    files = [slot for slot in state.plan.slots() if slot.kind == "docker" and slot.required]
+    files = [slot for slot in state.plan.slots if slot.kind == "docker" and slot.required]
     return bool(files) and all(holds(state, slot, now) for slot in files)

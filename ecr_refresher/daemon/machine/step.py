@@ -94,7 +94,7 @@ def _seen_files(state: State, files: dict[str, str], now: float) -> State:
             for slot in _slots_of_airflow(state.plan, airflow.name) if airflow.secret_paths & changed else ():
                 if slots[slot.id].retry_boot is not None:
                     slots[slot.id] = replace(slots[slot.id], retry_boot=now)
-    for slot in state.plan.slots():
+    for slot in state.plan.slots:
         known = slots[slot.id]
         seen = files.get(slot.target)
         if slot.kind == "docker" and known.witness is not None and seen is not None and seen != known.witness:
@@ -105,7 +105,7 @@ def _seen_files(state: State, files: dict[str, str], now: float) -> State:
 
 
 def _slots_of_airflow(plan: Plan, name: str) -> list[Slot]:
-    return [slot for slot in plan.slots() if slot.kind == "airflow" and slot.sink.split("/")[1] == name]
+    return [slot for slot in plan.slots if slot.kind == "airflow" and slot.sink.split("/")[1] == name]
 
 
 def _next_job(state: State, now: float) -> tuple[State, wire.Job | None]:
@@ -162,7 +162,7 @@ def _left_open(state: State, slot_id: SlotId, running: Pass, how: str, now: floa
     """A slot that got no last word: it waits with its principal where that failed, else the fault is ours."""
     if running.done and running.refused:
         return state  # there was no pass, and nothing is known to be wrong with the slot
-    owners = {slot.id: slot.principal for slot in state.plan.slots()} if state.plan else {}
+    owners = {slot.id: slot.principal for slot in state.plan.slots} if state.plan else {}
     principal = state.principals[owners[slot_id]]
     if running.done and principal.failure is not None:
         known, retry_boot = state.slots[slot_id], principal.retry_boot

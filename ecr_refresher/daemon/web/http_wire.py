@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from ...core.records import dataclass
+from dataclasses import dataclass
+
 from .pages import Answer
 
 _REASONS = {

@@ -83,7 +83,7 @@ def _of_slots(state: State, now: float) -> Iterable[Metric]:
     is_ready = Gauge(f"{p}sink_ready", "1 while the slot holds an unexpired credential.", labels=label)
     repaired = Counter(f"{p}drift_repaired", "Repairs of what somebody else removed or spoiled.", labels=label)
     distinct = Counter(f"{p}distinct_tokens", "Different tokens pushed into Airflow.", labels=["sink"])
-    for slot in state.plan.slots() if state.plan else ():
+    for slot in state.plan.slots if state.plan else ():
         names = [slot.registry, slot.sink]
         known, tally = state.slots[slot.id], state.tallies[slot.id]
         failed = dict(tally.failures)

@@ -7,9 +7,9 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
-from ...core.records import dataclass
 from ..machine.state import State, next_boot
 from . import metrics, status_page, view
 

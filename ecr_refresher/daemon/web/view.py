@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import time
+from dataclasses import dataclass
 from typing import Any
 
 from ... import __version__
-from ...core import wire
+from ...core import times, wire
 from ...core.model import Failure, Outcome
 from ...core.plan import Cleanup, Registry, Slot
-from ...core.records import dataclass
 from ..machine.state import State, holds, life_of, live, ready, renew_at, slot_next, started
 
 
@@ -53,8 +52,8 @@ def status(state: State, now: float, mono: float) -> dict[str, Any]:
     of = slots_by_registry(state)
     return {
         "version": __version__,
-        "now": rfc3339(state.aws_time(now)),
-        "started_at": rfc3339(state.aws_time(state.started_boot)),
+        "now": _moment(state.aws_time(now)),
+        "started_at": _moment(state.aws_time(state.started_boot)),
         "ready": ready(state, now),
         "live": live(state, mono),
         "clock_skew_seconds": None if state.skew is None else round(state.skew, 3) + 0.0,  # no minus zero
@@ -88,15 +87,13 @@ def token_renewal(state: State, its: list[Slot]) -> float | None:
     return min((moment for moment in planned if moment is not None), default=None)
 
 
-def rfc3339(moment: float | None) -> str | None:
+def _moment(moment: float | None) -> str | None:
     """A moment as text; None and 0 are not known."""
-    if not moment or not abs(moment) < 2**37:
-        return None
-    return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(moment))
+    return times.rfc3339(moment) if moment and abs(moment) < 2**37 else None
 
 
 def _slots(state: State) -> tuple[Slot, ...]:
-    return state.plan.slots() if state.plan else ()
+    return state.plan.slots if state.plan else ()
 
 
 def _why_not(state: State, slot: Slot) -> str:
@@ -113,9 +110,9 @@ def _registry(state: State, registry: Registry, its: list[Slot]) -> dict[str, An
     return {
         "name": registry.name,
         "host": registry.host or None,
-        "expires_at": rfc3339(token_expiry(state, registry, its)),
-        "renew_at": rfc3339(token_renewal(state, its)),
-        "last_success_at": rfc3339(principal.last_success_at) if principal else None,
+        "expires_at": _moment(token_expiry(state, registry, its)),
+        "renew_at": _moment(token_renewal(state, its)),
+        "last_success_at": _moment(principal.last_success_at) if principal else None,
         "last_error": _error(principal.failure, principal.failed_at) if principal else None,
     }
 
@@ -130,14 +127,14 @@ def _slot(state: State, slot: Slot, now: float) -> dict[str, Any]:
         "target": slot.target,
         "registry": slot.registry,
         "required": slot.required,
-        "issued_at": rfc3339(known.held_until - life_of(state, slot)) if known.held_until else None,
-        "held_until": rfc3339(known.held_until),
-        "renew_at": rfc3339(renew_at(state, slot)),
+        "issued_at": _moment(known.held_until - life_of(state, slot)) if known.held_until else None,
+        "held_until": _moment(known.held_until),
+        "renew_at": _moment(renew_at(state, slot)),
         "outcome": None if outcome is None else str(outcome),
-        "delivered_at": rfc3339(known.delivered_at),
+        "delivered_at": _moment(known.delivered_at),
         "last_error": _error(known.failure, known.failed_at),
         "next": next_step,
-        "next_at": rfc3339(state.aws_time(max(now, next_boot))),
+        "next_at": _moment(state.aws_time(max(now, next_boot))),
     }
 
 
@@ -152,8 +149,8 @@ def _cleanup(state: State, now: float) -> dict[str, Any]:
         "engine": rules.engine.url,
         "dry_run": rules.dry_run,
         "listening": cleaning.hears,
-        "last_run_at": rfc3339(last.at),
-        "last_success_at": rfc3339(cleaning.last_success_at),
+        "last_run_at": _moment(last.at),
+        "last_success_at": _moment(cleaning.last_success_at),
         "duration_seconds": swept.duration_s if last.at else None,
         "removed": {what: last.removed.get(what, 0) for what in ("container", "image")} | {"bytes": last.freed},
         "removed_total": {what: cleaning.removed.get(what, 0) for what in ("container", "image")}
@@ -165,11 +162,11 @@ def _cleanup(state: State, now: float) -> dict[str, Any]:
         "protected": {why: count for why, count in swept.protected.items() if count},
         "mark_exceeded": swept.short,
         "last_error": _error(cleaning.failure, cleaning.failed_at),
-        "next_at": rfc3339(state.aws_time(max(now, next_boot))),
+        "next_at": _moment(state.aws_time(max(now, next_boot))),
     }
 
 
 def _error(failure: Failure | None, at: float | None) -> dict[str, Any] | None:
     if failure is None:
         return None
-    return {"reason": str(failure.reason), "message": failure.message, "at": rfc3339(at)}
+    return {"reason": str(failure.reason), "message": failure.message, "at": _moment(at)}

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Hashable
+from dataclasses import dataclass, field
 
 from ...core.model import Failed, Failure, Secret
-from ...core.records import dataclass, field
 
 SPARE_S = 300.0  # keys are good until so long before their end
 

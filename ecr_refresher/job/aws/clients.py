@@ -10,6 +10,7 @@ import os
 import threading
 from collections.abc import Callable, Iterator
 from contextvars import ContextVar
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
@@ -23,7 +24,6 @@ from ... import __version__, logs
 from ...core import partitions
 from ...core.model import Failed, Reason, Secret
 from ...core.plan import Principal, Refresh, Role
-from ...core.records import dataclass
 from ...core.times import written
 from . import errors as aws_errors
 from . import models as aws_models

@@ -7,12 +7,8 @@ from collections.abc import Callable
 from email.utils import parsedate_to_datetime
 from functools import lru_cache
 
+from ...boot_clock import boot_time
 from ...core import schedule
-
-
-def boot_time() -> float:
-    """Seconds since boot, suspends included; the same for all processes of the machine."""
-    return time.clock_gettime(time.CLOCK_BOOTTIME)
 
 
 class AwsClock:

@@ -6,6 +6,7 @@ AWS's own messages are not passed on: they may quote the request. What is taken 
 from __future__ import annotations
 
 import re
+from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -13,7 +14,6 @@ import botocore.exceptions as boto
 
 from ...core import partitions
 from ...core.model import Failed, Reason
-from ...core.records import dataclass
 from . import credential_sources
 
 SKEW_TOLERATED_S = 240.0  # AWS refuses signatures that are five minutes off

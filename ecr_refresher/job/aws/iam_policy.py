@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from typing import Any, Literal
 
 from ...core import ecr_host, partitions
 from ...core.plan import PRIVATE, PUBLIC, Plan
-from ...core.records import dataclass
 
 Purpose = Literal["pull", "push"]
 

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass, field
 from typing import Literal
 
 from ...core.model import Failure
-from ...core.records import dataclass, field
 from .policy import Usage
 
 What = Literal["container", "image", "build_cache", "engine", "disk", "state_file", "events"]

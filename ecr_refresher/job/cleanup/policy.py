@@ -7,12 +7,11 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from fnmatch import fnmatchcase
 
 from ...core.cleanup_rules import ContainerRules, ImageRules
-from ...core.records import dataclass, field
 from . import names
 
 ENDED = ("exited", "dead", "created")  # 'created': never started

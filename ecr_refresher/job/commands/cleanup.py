@@ -5,20 +5,21 @@ from __future__ import annotations
 from dataclasses import asdict
 from typing import Any
 
+from ...boot_clock import boot_time
 from ...core import wire
+from ...core.exits import EXIT_DONE, EXIT_FAILED, EXIT_USAGE
 from ...core.plan import Cleanup
+from ...core.times import rfc3339
 from ...core.validity import valid_hosts
 from ...terminal import columns
-from ..aws.clock import AwsClock, boot_time
+from ..aws.clock import AwsClock
 from ..cleanup import wording
 from ..cleanup.account import Account, Gone, Stayed
 from ..cleanup.janitor import clean
 from ..cleanup.policy import Usage
-from ..refresh.refresh_pass import rfc3339
-from ..worker import EXIT_DONE, EXIT_SETTINGS, execute
+from ..worker import execute
 from .pass_report import Account as Looks
 
-EXIT_FAILED = 1
 LOOK_LIMIT_S = 60.0
 LIMIT_S = 3600.0  # by hand one waits
 FATAL = ("engine", "disk", "state_file")  # a thing that could not be removed is told, and is no failure
@@ -29,7 +30,7 @@ def run(load: wire.Load, *, dry_run: bool) -> tuple[int, str, dict[str, Any]]:
     looks = Looks(dry_run=True)
     job = wire.Job(1, boot_time() + LOOK_LIMIT_S, load=load, dry_run=True)
     if execute(job, looks.take) != EXIT_DONE or looks.plan is None:
-        return EXIT_SETTINGS, "", {"error": "the settings are wrong; see standard error"}
+        return EXIT_USAGE, "", {"error": "the settings are wrong; see standard error"}
     clock = AwsClock(looks.offset)
     held = {slot_id: finding.until for slot_id, finding in looks.findings.items()}
     valid = valid_hosts(looks.plan, held, clock.now())

@@ -10,12 +10,12 @@ from dataclasses import replace
 from typing import TypeVar
 
 from ...core import wire
+from ...core.exits import EXIT_USAGE
 from .. import settings
 from ..aws.iam_policy import Wanted, document, of_settings, repository, role
 from . import refused
 
 Read = TypeVar("Read")
-EXIT_USAGE = 2
 
 
 def policy(source: wire.Load, wanted: Wanted, repositories: Sequence[str], roles: Sequence[str]) -> tuple[int, str]:

@@ -6,10 +6,12 @@ import json
 from typing import Any
 
 from ... import logs
+from ...boot_clock import boot_time
 from ...core import wire
+from ...core.exits import EXIT_DONE, EXIT_USAGE
 from ...terminal import Paint, Progress
-from ..aws.clock import AwsClock, boot_time
-from ..worker import EXIT_DONE, EXIT_SETTINGS, execute
+from ..aws.clock import AwsClock
+from ..worker import execute
 from . import once_table as once_report
 from .pass_report import Account
 
@@ -30,7 +32,7 @@ def run(
     with logs.lines_above(progress.clear):
         progress.show(account.progress())
         if execute(job, take) != EXIT_DONE:
-            return EXIT_SETTINGS, "", {"error": "the settings are wrong; see standard error"}
+            return EXIT_USAGE, "", {"error": "the settings are wrong; see standard error"}
     now = AwsClock(account.offset).now()
     status, warnings = account.verdict(now, strict=strict)
     table = once_report.table(account, warnings, now, paint)

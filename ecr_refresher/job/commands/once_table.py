@@ -7,8 +7,8 @@ from typing import Any
 from ...core import phrases
 from ...core.model import Failure, Outcome
 from ...core.plan import Slot
+from ...core.times import rfc3339
 from ...terminal import Paint, columns
-from ..refresh.refresh_pass import rfc3339
 from .pass_report import FRESH, WOULD_WRITE, Account
 
 NAMED_MAX = 3  # sinks that failed alike
@@ -17,7 +17,7 @@ _GOOD = {FRESH, *Outcome} - {Outcome.FAILED}
 
 def document(account: Account, status: int, warnings: list[str]) -> dict[str, Any]:
     slots = []
-    for slot in account.plan.slots() if account.plan else ():
+    for slot in account.plan.slots if account.plan else ():
         finding, failure = account.findings[slot.id], account.failure_of(slot)
         error = None if failure is None else {"reason": str(failure.reason), "message": failure.message}
         slots.append(
@@ -35,7 +35,7 @@ def document(account: Account, status: int, warnings: list[str]) -> dict[str, An
 
 def table(account: Account, warnings: list[str], now: float, paint: Paint) -> str:
     """A row for each slot, then each failure once with all that failed so, then warnings."""
-    slots = account.plan.slots() if account.plan else ()
+    slots = account.plan.slots if account.plan else ()
     several = len({slot.registry for slot in slots}) > 1
     head = ("SINK", "OUTCOME", "HELD UNTIL", *(["REGISTRY"] if several else []))
     rows = [(*_row(account, slot, now, paint), *([slot.registry] if several else [])) for slot in slots]

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass, field
+
 from ... import logs
 from ...core import wire
+from ...core.exits import EXIT_DONE, EXIT_FAILED
 from ...core.model import Failure, Outcome
 from ...core.plan import Plan, Slot
-from ...core.records import dataclass, field
-from ..refresh.refresh_pass import rfc3339
+from ...core.times import rfc3339
 
-EXIT_DONE, EXIT_FAILED = 0, 1
 GOOD_FOR_S = 1800.0  # a failure is not worth failing for while what is held lives this much longer
 UNKNOWN, FRESH, WOULD_WRITE = "unknown", "fresh", "would write"
 
@@ -42,7 +43,7 @@ class Account:
         match line:
             case wire.Planned():
                 self.plan = line.plan
-                self.findings = {slot.id: Finding() for slot in line.plan.slots()}
+                self.findings = {slot.id: Finding() for slot in line.plan.slots}
             case wire.Refused():
                 logs.tell_settings_errors(line.errors)
             case wire.Clock():
@@ -83,7 +84,7 @@ class Account:
         """The exit status, and warnings for what failed but does no harm yet."""
         warnings: list[str] = []
         status = EXIT_DONE
-        for slot in self.plan.slots() if self.plan else ():
+        for slot in self.plan.slots if self.plan else ():
             failure, until = self.failure_of(slot), self.findings[slot.id].until
             if failure is None:
                 continue

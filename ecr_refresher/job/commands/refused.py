@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from ... import logs
+from ...core.exits import EXIT_USAGE
 from ..settings import SettingsError
-
-EXIT_SETTINGS = 2
 
 
 def tell(error: SettingsError) -> int:
     """Print every error; gives the exit status that goes with it."""
     logs.tell_settings_errors(error.errors)
-    return EXIT_SETTINGS
+    return EXIT_USAGE

@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
 from ... import logs
 from ...core import wire
+from ...core.exits import EXIT_USAGE
 from ...core.plan import Plan
-from ...core.records import dataclass
 from .. import settings
 from ..aws import own_registry
 from ..aws.clock import AwsClock
@@ -29,8 +30,6 @@ from .legs import registry as registry_legs
 from .legs import routes
 from .scene import OWN_REGISTRY, Scene
 from .trying import Leg, try_all
-
-EXIT_SETTINGS = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +52,7 @@ def run(load: wire.Load, *, reader: bool = False) -> Checked:
     logs.configure("error", "json")  # what is found goes into the table
     plan, row = _settings(load, reader=reader)
     if plan is None:
-        return Checked(EXIT_SETTINGS, [row])
+        return Checked(EXIT_USAGE, [row])
     tools = RealTools(plan, AwsClock(), report=lambda _: None)
     rows = [row]
     if plan.unresolved:

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from ...core.model import Failure, Reason
-from ...core.records import dataclass
 
 
 class Verdict(StrEnum):

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 from ...core import schedule
 from ...core.model import Credential
 from ...core.plan import Plan, Principal, Registry
-from ...core.records import dataclass, field
 from ..refresh.tools import RealTools
 from .trying import Key
 

@@ -6,10 +6,10 @@ import asyncio
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 
 from ... import logs
 from ...core.model import Failed, Failure, Reason
-from ...core.records import dataclass
 from .findings import Finding, Row, Verdict, of_failure, softened
 
 LIMIT_S = 15.0

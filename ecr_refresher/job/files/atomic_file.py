@@ -11,10 +11,10 @@ import errno
 import os
 import stat
 from collections.abc import Callable
+from dataclasses import dataclass, field
 from types import TracebackType
 
 from ...core.model import Failed, Reason, witness_of
-from ...core.records import dataclass, field
 from .errors import told
 
 FILE_MAX = 16 * 1024 * 1024

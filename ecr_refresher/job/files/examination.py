@@ -6,8 +6,8 @@ import os
 import stat
 from collections.abc import Sequence
 from contextlib import suppress
+from dataclasses import dataclass
 
-from ...core.records import dataclass
 from .errors import told
 
 

@@ -6,13 +6,13 @@ import os
 import re
 import ssl
 import threading
+from dataclasses import dataclass
 from functools import cache
 
 import urllib3
 
 from ...core.model import Credential, Failed, Failure, Reason
 from ...core.plan import Registry
-from ...core.records import dataclass
 from .proxies import pool_for
 
 PROOF_S = 3.0

@@ -12,7 +12,6 @@ import time
 from collections.abc import Awaitable, Callable, Coroutine
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import nullcontext
-from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from ... import logs
@@ -20,6 +19,7 @@ from ...core import decide, schedule, wire
 from ...core.decide import Expectation, Need
 from ...core.model import Credential, Failed, Failure, Holding, Outcome, Reason
 from ...core.plan import Engine, Plan, Principal, Registry, Slot
+from ...core.times import rfc3339
 from ..aws.clock import AwsClock
 from ..net.proof import Refused, as_failure
 
@@ -60,7 +60,7 @@ class Tools(Protocol):
 
 def ordered(job: wire.Job, plan: Plan) -> list[tuple[Slot, wire.Order]]:
     """The slots that are to be seen to, and what is known of each."""
-    slots = {slot.id: slot for slot in plan.slots()}
+    slots = {slot.id: slot for slot in plan.slots}
     orders = {(order.sink, order.registry): order for order in job.orders or ()}
     if job.orders is None or job.load is not None:  # a new plan may have slots that the old one had not
         orders = {slot_id: orders.get(slot_id, wire.Order(*slot_id)) for slot_id in slots}
@@ -312,7 +312,7 @@ class RefreshPass:
 
     def _failed(self, slot: Slot, failure: Failure, began: float) -> None:
         took = round(time.monotonic() - began, 3)
-        shown = Failure(failure.reason, logs.redact(failure.message), failure.login_refused)
+        shown = Failure(failure.reason, logs.redact(failure.message), logs.redact(failure.fix), failure.login_refused)
         self.tools.report(wire.Delivered(*slot.id, Outcome.FAILED, took, failure=shown))
         logs.get().error(
             "delivery_failed",
@@ -333,9 +333,3 @@ def _own_unknown(why: Failure | None) -> Failed:
     reason = why.reason if why else Reason.MISSING
     because = f" ({why.message})" if why else ""
     return Failed(reason, f"the caller's own registry could not be found out; name it under 'registries'{because}")
-
-
-@lru_cache(maxsize=64)
-def rfc3339(moment: float) -> str:
-    """AWS's time as people and machines write it: UTC, whole seconds, `Z`."""
-    return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(moment))

@@ -5,12 +5,12 @@ from __future__ import annotations
 import os
 import threading
 from collections.abc import Callable
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
 
 from ...core import wire
 from ...core.model import Credential, Holding, Outcome
 from ...core.plan import Airflow, Connection, DockerConfig, Engine, Plan, Principal, Registry, Slot
-from ...core.records import dataclass, field
 from ..aws.clock import AwsClock
 from ..files.secrets import read_secret
 from ..net import engine

@@ -10,11 +10,12 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import dataclass
+
+from msgspec import structs
 
 from ...core import aliases, wire
 from ...core.plan import Plan
-from ...core.records import dataclass
 from .problems import Problems, SettingsError
 from .reading import environment, shapes, yaml_file
 from .reading.validation import validate
@@ -56,7 +57,7 @@ def read(source: wire.Load, environ: Mapping[str, str], *, euid: int | None = No
     if problems.errors:
         raise SettingsError(problems.errors)
     named = {name for entry in settings.airflow for name in airflow.variables(entry)}
-    plan = replace(aliases.spell_out(plan), settings_file=file)
+    plan = structs.replace(aliases.spell_out(plan), settings_file=file)
     return Loaded(plan, (*problems.warnings, *environment.unknown(environ, named)), settings, paths, problems)
 
 

@@ -28,7 +28,7 @@ PLAN = Plan(
 
 
 def test_files_come_before_connections_since_they_serve_the_host_itself() -> None:
-    assert [slot.sink for slot in PLAN.slots()] == [
+    assert [slot.sink for slot in PLAN.slots] == [
         "docker//root/.docker/config.json",
         "docker//root/.docker/config.json",
         "docker//b",
@@ -38,7 +38,7 @@ def test_files_come_before_connections_since_they_serve_the_host_itself() -> Non
 
 
 def test_a_slot_is_required_if_all_of_its_own_are() -> None:
-    required = {slot.id: slot.required for slot in PLAN.slots()}
+    required = {slot.id: slot.required for slot in PLAN.slots}
     assert required == {
         ("docker//root/.docker/config.json", "own"): True,
         ("docker//root/.docker/config.json", "partner"): False,
@@ -49,11 +49,11 @@ def test_a_slot_is_required_if_all_of_its_own_are() -> None:
 
 
 def test_a_slot_knows_whose_token_belongs_there_and_what_people_call_it() -> None:
-    partner = next(slot for slot in PLAN.slots() if slot.sink == "airflow/prod/docker_partner")
+    partner = next(slot for slot in PLAN.slots if slot.sink == "airflow/prod/docker_partner")
     assert partner.principal == "ecr/eu-west-1/arn:aws:iam::210987654321:role/pull external_id_1=#c4e0a61f"
     assert partner.target == "https://airflow.example.com"
-    assert PLAN.slots()[0].target == "/root/.docker/config.json"
-    assert PLAN.slots()[0].principal == "ecr/us-east-1"
+    assert PLAN.slots[0].target == "/root/.docker/config.json"
+    assert PLAN.slots[0].principal == "ecr/us-east-1"
 
 
 def test_a_plan_is_unresolved_while_a_registry_has_no_host() -> None:

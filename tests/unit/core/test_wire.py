@@ -16,7 +16,7 @@ from ecr_refresher.core.model import Failure, Outcome, Reason
 texts = st.text(max_size=12)
 seconds = st.floats(allow_nan=False, allow_infinity=False)
 maybe_text, maybe_seconds = st.none() | texts, st.none() | seconds
-failures = st.builds(Failure, st.sampled_from(Reason), texts, st.booleans())
+failures = st.builds(Failure, st.sampled_from(Reason), texts, texts, st.booleans())
 secret_refs = st.none() | st.builds(plan.SecretRef, st.sampled_from(["file", "env"]), texts)
 maybe = st.none() | st.booleans()
 
@@ -182,20 +182,21 @@ def test_any_bytes_are_a_line_or_a_value_error(text: bytes) -> None:
         "[]",
         "{}",
         '{"job": 1}',
-        '{"done": {}}',
-        '{"job": "1", "done": {}}',
-        '{"job": null, "done": {}}',
-        '{"job": true, "done": {}}',
-        '{"job": 1, "done": {}, "more": {}}',
-        '{"job": 1, "gone": {}}',
-        '{"job": 1, "Done": {}}',
-        '{"job": 1, "done": []}',
-        '{"job": 1, "done": {"a": 1}}',
-        '{"job": 1, "clock": {"offset": NaN, "skew": 0}}',
-        '{"job": 1, "clock": {"offset": 0, "skew": 1e999}}',
-        '{"job": 1, "delivered": {"sink": "s", "registry": "r", "outcome": "wonderful"}}',
-        '{"job": 1, "looked": {"sink": "s"}}',
-        '{"job": 1, "done": {}} trailing',
+        '{"line": {"type": "done"}}',
+        '{"job": "1", "line": {"type": "done"}}',
+        '{"job": null, "line": {"type": "done"}}',
+        '{"job": true, "line": {"type": "done"}}',
+        '{"job": 1, "line": {"type": "done"}, "more": {}}',
+        '{"job": 1, "line": {"type": "gone"}}',
+        '{"job": 1, "line": {"type": "Done"}}',
+        '{"job": 1, "line": {}}',
+        '{"job": 1, "line": []}',
+        '{"job": 1, "line": {"type": "done", "a": 1}}',
+        '{"job": 1, "line": {"type": "clock", "offset": NaN, "skew": 0}}',
+        '{"job": 1, "line": {"type": "clock", "offset": 0, "skew": 1e999}}',
+        '{"job": 1, "line": {"type": "delivered", "sink": "s", "registry": "r", "outcome": "wonderful"}}',
+        '{"job": 1, "line": {"type": "looked", "sink": "s"}}',
+        '{"job": 1, "line": {"type": "done"}} trailing',
     ],
 )
 def test_what_is_no_report_line_is_refused(text: str) -> None:
@@ -205,14 +206,14 @@ def test_what_is_no_report_line_is_refused(text: str) -> None:
 
 @pytest.mark.parametrize("load", [wire.load_line, wire.load_job])
 def test_a_text_nested_without_end_is_refused_like_any_other(load: Any) -> None:
-    with pytest.raises(ValueError, match="nested"):
+    with pytest.raises(ValueError, match="not a"):
         load(b"[" * (wire.LINE_MAX - 1))
 
 
 def test_a_refused_line_does_not_show_what_it_held() -> None:
     held = "QVdTOmV5SnB"
-    raw = {"job": 1, "fetched": {"principal": held, "duration_s": held}}
-    with pytest.raises(ValueError, match="duration_s: expected a number") as caught:
+    raw = {"job": 1, "line": {"type": "fetched", "principal": held, "duration_s": held}}
+    with pytest.raises(ValueError, match=r"duration_s$") as caught:
         wire.load_line(json.dumps(raw).encode())
     assert held not in str(caught.value)
 

@@ -78,7 +78,7 @@ def say(job: dict[str, Any], kind: str, **fields: Any) -> None:
 
 
 def line_of(job: dict[str, Any], kind: str, **fields: Any) -> bytes:
-    return json.dumps({"job": job["id"], kind: fields}).encode() + b"\n"
+    return json.dumps({"job": job["id"], "line": {"type": kind, **fields}}).encode() + b"\n"
 
 
 def log(event: str, **fields: Any) -> None:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from math import inf
 
 import pytest
+from msgspec import structs
 
 from ecr_refresher.core import wire
 from ecr_refresher.core.model import Outcome, Reason
@@ -139,7 +139,9 @@ def test_the_clock_of_aws_is_taken_over() -> None:
 def test_slots_that_a_new_plan_keeps_keep_what_is_known_of_them() -> None:
     world = World().served()
     before = world.slot(AIRFLOW), world.state.tallies[AIRFLOW], world.state.principals[PRINCIPAL]
-    two = replace(plan().airflows[0], connections=(Connection("docker_default", HOST), Connection("second", HOST)))
-    world.ask("reload").turn().say(wire.Planned(replace(plan(docker=False), airflows=(two,))))
+    two = structs.replace(
+        plan().airflows[0], connections=(Connection("docker_default", HOST), Connection("second", HOST))
+    )
+    world.ask("reload").turn().say(wire.Planned(structs.replace(plan(docker=False), airflows=(two,))))
     assert before == (world.slot(AIRFLOW), world.state.tallies[AIRFLOW], world.state.principals[PRINCIPAL])
     assert set(world.state.slots) == set(world.state.tallies) == {AIRFLOW, ("airflow/default/second", HOST)}

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
+from msgspec import structs
 from prometheus_client.parser import text_string_to_metric_families
 
 from ecr_refresher.core import wire
@@ -22,7 +23,7 @@ SWEPT = wire.Swept(True, 1.5, 80, 100, 70, 12, {"in_use": 3, "too_young": 0}, sh
 
 
 def cleaned(**rules: Any) -> Plan:
-    return replace(plan(), cleanup=Cleanup(enabled=True, every=EVERY_S, **rules))
+    return structs.replace(plan(), cleanup=Cleanup(enabled=True, every=EVERY_S, **rules))
 
 
 def jobs(world: World, kind: str) -> list[wire.Job]:
@@ -117,7 +118,7 @@ def test_a_cleanup_delays_no_pass_and_no_pass_a_cleanup() -> None:
     world.gone(sweep)
     assert world.state.running is not None
     world.state = replace(
-        world.state, running=replace(world.state.running, job=replace(world.state.running.job, ends_at=1e12))
+        world.state, running=replace(world.state.running, job=structs.replace(world.state.running.job, ends_at=1e12))
     )
     assert world.sweep()
 
@@ -222,7 +223,9 @@ def test_counters_stand_at_0_from_the_first_plan_with_a_cleanup() -> None:
 def test_a_dry_run_counts_nothing_as_removed() -> None:
     world = Cleaner(cleaned(dry_run=True)).hears()
     job = world.sweep()
-    world.say(wire.Removed("image", "web:1", 500, dry_run=True), replace(SWEPT, dry_run=True), wire.Done(), job=job.id)
+    world.say(
+        wire.Removed("image", "web:1", 500, dry_run=True), structs.replace(SWEPT, dry_run=True), wire.Done(), job=job.id
+    )
     world.gone(job)
     status = view.status(world.state, world.boot, world.mono)["cleanup"]
     assert (status["dry_run"], status["removed"]["image"], status["removed_total"]["image"]) == (True, 1, 0)
@@ -234,7 +237,7 @@ def test_an_engine_that_is_gone_is_told_until_it_is_back() -> None:
     status = view.status(world.state, world.boot, world.mono)["cleanup"]
     assert (status["listening"], status["last_error"]["reason"]) == (False, "transient")
     job = world.sweep()
-    world.say(replace(SWEPT, ended=False), wire.Done(), job=job.id)
+    world.say(structs.replace(SWEPT, ended=False), wire.Done(), job=job.id)
     world.gone(job)
     status = view.status(world.state, world.boot, world.mono)["cleanup"]
     assert (status["last_success_at"], status["last_error"]["message"]) == (None, "there is no engine")

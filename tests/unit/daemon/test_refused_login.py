@@ -27,7 +27,7 @@ def test_no_more_than_twelve_tries_an_hour(connections: int, seed: int) -> None:
             if isinstance(action, events.Start):
                 tries += 1  # one login for all slots of a pass: see AirflowSink
                 lines: list[wire.Line] = [wire.Planned(plan)] if action.job.load is not None else []
-                orders = action.job.orders or tuple(wire.Order(*slot.id) for slot in plan.slots())
+                orders = action.job.orders or tuple(wire.Order(*slot.id) for slot in plan.slots)
                 lines += [wire.Delivered(o.sink, o.registry, Outcome.FAILED, failure=REFUSED) for o in orders]
                 for line in [*lines, wire.Done()]:
                     known, _ = step.step(known, events.Reported(action.job.id, line), now)

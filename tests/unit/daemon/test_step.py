@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from itertools import pairwise
 from math import inf
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec import structs
 
 from ecr_refresher.core import wire
 from ecr_refresher.core.model import Outcome, Reason
@@ -376,8 +376,8 @@ def test_a_changed_password_file_hurries_only_the_airflow_whose_it_is() -> None:
 
 
 def test_after_a_refused_login_no_slot_of_that_airflow_tries_again_before_its_time() -> None:
-    airflow = replace(plan().airflows[0], connections=tuple(Connection(name, HOST) for name in "abc"))
-    world = World().served(replace(plan(), airflows=(airflow,)))
+    airflow = structs.replace(plan().airflows[0], connections=tuple(Connection(name, HOST) for name in "abc"))
+    world = World().served(structs.replace(plan(), airflows=(airflow,)))
     world.wait(RECHECK_S).turn()
     refused = ("airflow/default/a", HOST)
     others = [("airflow/default/b", HOST), ("airflow/default/c", HOST)]
@@ -586,8 +586,8 @@ def test_while_something_lives_its_retry_comes_before_a_quarter_of_that_is_gone(
 
 
 def test_slots_of_one_airflow_are_tried_again_together() -> None:
-    airflow = replace(plan().airflows[0], connections=tuple(Connection(name, HOST) for name in "abc"))
-    world = World().served(replace(plan(docker=False), airflows=(airflow,)))
+    airflow = structs.replace(plan().airflows[0], connections=tuple(Connection(name, HOST) for name in "abc"))
+    world = World().served(structs.replace(plan(docker=False), airflows=(airflow,)))
     world.wait(RECHECK_S).turn()
     world.finish(*(world.failed(slot_id) for slot_id in world.state.slots))
     assert len({known.retry_boot for known in world.state.slots.values()}) == 1
@@ -609,7 +609,7 @@ def test_the_limit_of_a_pass_is_a_quarter_of_the_shortest_life_left() -> None:
 
 # --- the own registry ------------------------------------------------------------------------------------------------
 def test_the_own_registry_takes_its_place_once_it_is_found_out() -> None:
-    unknown = replace(
+    unknown = structs.replace(
         plan(airflow=False),
         registries=(Registry("own", "", Principal("ecr", "us-east-1")),),
         dockers=(DockerConfig(CONFIG, ("own",)),),
@@ -628,7 +628,7 @@ def test_the_own_registry_takes_its_place_once_it_is_found_out() -> None:
 
 
 def test_an_own_registry_that_is_not_known_yet_is_asked_for_again() -> None:
-    unknown = replace(
+    unknown = structs.replace(
         plan(airflow=False),
         registries=(Registry("own", "", Principal("ecr", "us-east-1")),),
         dockers=(DockerConfig(CONFIG, ("own",)),),

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import json
-from dataclasses import replace
 
 import pytest
+from msgspec import structs
 
 from ecr_refresher import __version__
 from ecr_refresher.core import wire
@@ -108,7 +108,7 @@ def test_a_fetch_that_failed_is_the_registry_s_last_error() -> None:
 
 
 def test_a_registry_whose_own_host_is_not_known_yet_has_none() -> None:
-    unknown = replace(plan(), registries=(replace(plan().registries[0], host=""),))
+    unknown = structs.replace(plan(), registries=(structs.replace(plan().registries[0], host=""),))
     assert view.status(World().loaded(unknown).state, 1000.0, 1000.0)["registries"][0]["host"] is None
 
 
@@ -126,7 +126,7 @@ def test_the_next_step_is_never_in_the_past() -> None:
     world = World().served()
     world.wait(2 * LIFE)
     assert {slot["next_at"] for slot in view.status(world.state, world.boot, world.mono)["slots"]} == {
-        view.rfc3339(world.aws)
+        view._moment(world.aws)
     }
 
 
@@ -135,20 +135,20 @@ def test_the_next_step_is_never_in_the_past() -> None:
     [(0.0, None), (None, None), (1_800_000_000.9, "2027-01-15T08:00:00Z"), (1e300, None), (float("inf"), None)],
 )
 def test_times_are_rfc_3339_in_utc(moment: float | None, text: str | None) -> None:
-    assert view.rfc3339(moment) == text
+    assert view._moment(moment) == text
 
 
 def test_a_token_that_was_fetched_but_not_delivered_yet_counts_for_the_registry() -> None:
     world = World().served(life=100.0)
     world.ask("refresh").turn().say(world.fetched(LIFE))
-    assert view.token_expiry(world.state, plan().registries[0], list(plan().slots())) == EPOCH + LIFE
+    assert view.token_expiry(world.state, plan().registries[0], list(plan().slots)) == EPOCH + LIFE
 
 
 def test_what_is_told_of_a_thousand_registries_grows_as_they_do(monkeypatch: pytest.MonkeyPatch) -> None:
     """A page that grew with their square held up the probes of a daemon of a thousand for fourteen seconds."""
-    many = tuple(replace(plan().registries[0], name=f"r{number}", host=f"r{number}") for number in range(100))
-    docker = replace(plan().dockers[0], registries=tuple(registry.name for registry in many))
-    state = World().loaded(replace(plan(), registries=many, dockers=(docker,), airflows=())).state
+    many = tuple(structs.replace(plan().registries[0], name=f"r{number}", host=f"r{number}") for number in range(100))
+    docker = structs.replace(plan().dockers[0], registries=tuple(registry.name for registry in many))
+    state = World().loaded(structs.replace(plan(), registries=many, dockers=(docker,), airflows=())).state
     asked, slots = [0], Plan.slots
 
     def counted(of: Plan) -> tuple[Slot, ...]:

@@ -69,7 +69,7 @@ def test_all_that_a_dead_worker_has_left_is_read_however_much_its_pipe_holds(
         import fcntl, os
         fcntl.fcntl(1, fcntl.F_SETPIPE_SZ, 1 << 20)  # as it is where pages have 64 KiB
         for number in range(6000):
-            os.write(1, b'{"job": 7, "done": {}}' + b" " * 100 + bytes([10]))
+            os.write(1, b'{"job": 7, "line": {"type": "done"}}' + b" " * 100 + bytes([10]))
         """)
     os.waitpid(worker.pid, 0)
     told: list[events.Event] = []
@@ -95,9 +95,9 @@ def test_it_gets_its_job_and_its_lines_are_read_as_they_come(start: Start) -> No
         SAY
         + """
 job = sys.stdin.read()
-say('{"job": 7, "clock": {"offset": 1.5, "skew": 0}}\\n{"job": 7, "do')
+say('{"job": 7, "line": {"type": "clock", "offset": 1.5, "skew": 0}}\\n{"job": 7, "li')
 sys.stdin.close()
-say('ne": {}}\\n')
+say('ne": {"type": "done"}}\\n')
 """
     )
     assert lines_of(worker) == [(7, wire.Clock(1.5, 0.0)), (7, wire.Done())]
@@ -109,7 +109,7 @@ def test_a_job_larger_than_any_pipe_arrives_whole_before_anybody_reads(start: St
     job = wire.Job(7, 1e12, plan=plan)
     size = len(wire.dump_job(job))
     assert size > 1_000_000
-    worker = start(SAY + """say('{"job": %d, "done": {}}\\n' % len(sys.stdin.buffer.read()))""", job)
+    worker = start(SAY + """say('{"job": %d, "line": {"type": "done"}}\\n' % len(sys.stdin.buffer.read()))""", job)
     assert lines_of(worker) == [(size, wire.Done())]
 
 
@@ -119,7 +119,7 @@ def test_a_read_never_waits(start: Start) -> None:
 
 
 def test_last_words_are_read_before_the_end_is_told(start: Start) -> None:
-    worker = start(SAY + """say('{"job": 7, "done": {}}\\n')""")
+    worker = start(SAY + """say('{"job": 7, "line": {"type": "done"}}\\n')""")
     os.waitid(os.P_PID, worker.pid, os.WEXITED | os.WNOWAIT)
     lines = worker.read()
     assert next(lines) == (7, wire.Done())
@@ -147,7 +147,9 @@ def test_garbage_is_a_value_error(start: Start, text: str) -> None:
 
 
 def test_lines_before_garbage_in_the_same_breath_count(start: Start) -> None:
-    worker = start(SAY + """say('{"job": 7, "done": {}}\\nhello\\n{"job": 7, "done": {}}\\n')""")
+    worker = start(
+        SAY + """say('{"job": 7, "line": {"type": "done"}}\\nhello\\n{"job": 7, "line": {"type": "done"}}\\n')"""
+    )
     arrives(worker)
     lines = worker.read()
     assert next(lines) == (7, wire.Done())
@@ -163,7 +165,7 @@ def test_a_line_without_end_is_an_overflow(start: Start) -> None:
 
 def test_lines_without_end_are_an_overflow(start: Start, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(workers, "TOTAL_MAX", 200_000)
-    worker = start(SAY + """while True: say('{"job": 7, "done": {}}\\n' * 1000)""")
+    worker = start(SAY + """while True: say('{"job": 7, "line": {"type": "done"}}\\n' * 1000)""")
     with pytest.raises(Overflow):
         lines_of(worker)
 
@@ -174,7 +176,7 @@ def test_a_flood_is_taken_in_portions(start: Start) -> None:
         + """
 import fcntl
 fcntl.fcntl(1, fcntl.F_SETPIPE_SZ, 1 << 20)  # so that there is more of it than is taken, however slow it comes
-while True: say('{"job": 7, "done": {}}\\n' * 1000)
+while True: say('{"job": 7, "line": {"type": "done"}}\\n' * 1000)
 """
     )
 
@@ -191,7 +193,7 @@ def test_it_leads_its_own_process_group_and_has_the_environment_it_was_given(sta
         + """
 given = {"A": "b", "LC_CTYPE": "C.UTF-8", "MALLOC_ARENA_MAX": "2"}
 same = os.getpgrp() == os.getpid() and dict(os.environ) == given
-say('{"job": %d, "done": {}}\\n' % same)
+say('{"job": %d, "line": {"type": "done"}}\\n' % same)
 """,
         A="b",
         LC_CTYPE="C.UTF-8",
@@ -208,7 +210,7 @@ def names(numbers):
         try: yield os.readlink(f"/proc/self/fd/{number}")
         except OSError: pass
 ours = set(names([0, 1]))
-say('{"job": %d, "done": {}}\\n' % len(ours & set(names(range(3, 1000)))))
+say('{"job": %d, "line": {"type": "done"}}\\n' % len(ours & set(names(range(3, 1000)))))
 """
     )
     assert lines_of(worker) == [(0, wire.Done())]

@@ -6,8 +6,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import replace
 from typing import Any, TypeVar
+
+from msgspec import structs
 
 from ecr_refresher.core import wire
 from ecr_refresher.core.model import Failure, Outcome, Reason
@@ -142,7 +143,7 @@ class World:
 
     def plan_slot(self, slot_id: SlotId) -> Slot:
         assert self.state.plan is not None
-        return next(slot for slot in self.state.plan.slots() if slot.id == slot_id)
+        return next(slot for slot in self.state.plan.slots if slot.id == slot_id)
 
     # --- whole passes ------------------------------------------------------------------------------------------------
     def loaded(self, of: Plan | None = None) -> World:
@@ -167,7 +168,7 @@ class World:
         token = f"{self.state.jobs}.1.{PRINCIPAL}"
         witness = self.files.get(CONFIG) if slot_id[0].startswith("docker/") else None
         line = wire.Delivered(*slot_id, Outcome.WRITTEN, 0.5, self.aws + life, life, token, witness=witness)
-        return replace(line, **changed)
+        return structs.replace(line, **changed)
 
     def failed(self, slot_id: SlotId, reason: Reason = Reason.TRANSIENT, **more: Any) -> wire.Delivered:
         failure = Failure(reason, "it did not work; mend it", **more)

@@ -17,12 +17,13 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from ecr_refresher import logs
+from ecr_refresher.boot_clock import boot_time
 from ecr_refresher.core import wire
 from ecr_refresher.core.model import Outcome, Reason
 from ecr_refresher.core.plan import PRIVATE, PUBLIC, DockerConfig, Plan, Principal, Refresh, Registry
 from ecr_refresher.job.aws import ecr as source
 from ecr_refresher.job.aws.clients import Aws
-from ecr_refresher.job.aws.clock import AwsClock, boot_time
+from ecr_refresher.job.aws.clock import AwsClock
 from ecr_refresher.job.refresh.refresh_pass import RefreshPass
 from ecr_refresher.job.refresh.tools import RealTools
 from ecr_refresher.standins.ecr import JSON_11, EcrStandIn

@@ -7,7 +7,8 @@ from email.utils import formatdate
 
 import pytest
 
-from ecr_refresher.job.aws.clock import AwsClock, boot_time
+from ecr_refresher.boot_clock import boot_time
+from ecr_refresher.job.aws.clock import AwsClock
 
 NOW = 1_800_000_000.0
 

@@ -9,12 +9,12 @@ import signal
 import time
 from collections import Counter
 from collections.abc import Callable, Coroutine
-from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, TypeVar
 
 import pytest
+from msgspec import structs
 
 from ecr_refresher import logs
 from ecr_refresher.core import wire
@@ -105,7 +105,7 @@ def test_each_principal_is_fetched_by_a_child_and_all_that_share_a_role_by_the_s
 def test_chains_that_all_begin_with_one_hub_are_shared_out() -> None:
     hub = Role("arn:aws:iam::123456789012:role/hub")
     many = [registry(number) for number in range(500)]
-    chains = [replace(one.principal, roles=(hub, *one.principal.roles)) for one in many]
+    chains = [structs.replace(one.principal, roles=(hub, *one.principal.roles)) for one in many]
     for principals in ([one.principal for one in many], chains):
         shares = Counter(crew._whose(principal) % 2 for principal in principals)
         assert shares.keys() == {0, 1}

@@ -5,16 +5,16 @@ from __future__ import annotations
 import io
 import json
 import re
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from msgspec import structs
 
+from ecr_refresher.boot_clock import boot_time
 from ecr_refresher.core import wire
 from ecr_refresher.core.model import Failure, Outcome, Reason
 from ecr_refresher.core.plan import Airflow, Connection, DockerConfig, Plan, Principal, Registry
 from ecr_refresher.job import worker
-from ecr_refresher.job.aws.clock import boot_time
 from ecr_refresher.job.commands import once
 from ecr_refresher.job.commands import once_table as once_report
 from ecr_refresher.job.commands.pass_report import Account
@@ -68,7 +68,7 @@ def test_all_written_is_0() -> None:
 @pytest.mark.parametrize("outcome", [Outcome.UNCHANGED, Outcome.SKIPPED])
 @pytest.mark.parametrize("strict", [False, True])
 def test_all_there_already_is_0(outcome: Outcome, strict: bool) -> None:
-    fresh = [replace(written(slot_id), outcome=outcome) for slot_id in (DOCKER, AIRFLOW)]
+    fresh = [structs.replace(written(slot_id), outcome=outcome) for slot_id in (DOCKER, AIRFLOW)]
     assert verdict(*fresh, strict=strict) == 0
 
 
@@ -102,7 +102,7 @@ def test_a_token_that_was_not_to_be_had_fails_the_slots_that_waited_for_it() -> 
     fetch = wire.Fetched(PRINCIPAL, 0.1, failure=DENIED)
     assert verdict(looked(DOCKER), looked(AIRFLOW, 10 * H, needed=False), fetch) == 1
     account_ = account(looked(DOCKER), looked(AIRFLOW, 10 * H, needed=False), fetch)
-    failures = {slot.id: account_.failure_of(slot) for slot in plan().slots()}
+    failures = {slot.id: account_.failure_of(slot) for slot in plan().slots}
     assert failures == {DOCKER: DENIED, AIRFLOW: None}
 
 
@@ -148,8 +148,8 @@ def test_the_table_has_colours_on_a_terminal_and_is_as_even_as_without() -> None
 
 def test_the_table_names_registries_where_there_are_several() -> None:
     partner = Registry("partner", "210987654321.dkr.ecr.eu-west-1.amazonaws.com", Principal("ecr", "eu-west-1"))
-    two = replace(plan(), registries=(*plan().registries, partner), airflows=())
-    two = replace(two, dockers=(DockerConfig("/config.json", (HOST, "partner")),))
+    two = structs.replace(plan(), registries=(*plan().registries, partner), airflows=())
+    two = structs.replace(two, dockers=(DockerConfig("/config.json", (HOST, "partner")),))
     told = account(written(DOCKER), written(("docker//config.json", "partner")), of=two)
     assert table(told) == [
         "SINK                 OUTCOME  HELD UNTIL                     REGISTRY",
@@ -160,7 +160,7 @@ def test_the_table_names_registries_where_there_are_several() -> None:
 
 def test_a_failure_of_many_is_told_once() -> None:
     connections = tuple(Connection(f"team_{number}", HOST) for number in range(5))
-    many = replace(plan(), airflows=(Airflow("default", "https://airflow", connections),), dockers=())
+    many = structs.replace(plan(), airflows=(Airflow("default", "https://airflow", connections),), dockers=())
     told = account(*(failed((f"airflow/default/team_{number}", HOST)) for number in range(5)), of=many)
     names = ", ".join(f"airflow/default/team_{number}" for number in range(3))
     assert table(told)[6:] == [f"denied: the password is wrong; correct it ({names} and 2 more)"]
@@ -240,7 +240,7 @@ def test_wrong_settings_are_status_2_every_error_is_reported_and_once_prints_the
     settings.write_text("registries: [not-a-host]\nserver: {listen: nowhere}\n")
     refused: list[wire.Line] = []
     load = wire.Load(str(settings))
-    assert worker.execute(wire.Job(1, boot_time() + 60, load=load), refused.append) == worker.EXIT_SETTINGS == 2
+    assert worker.execute(wire.Job(1, boot_time() + 60, load=load), refused.append) == worker.EXIT_USAGE == 2
     (line,) = refused
     assert isinstance(line, wire.Refused)
     assert len(line.errors) == 2

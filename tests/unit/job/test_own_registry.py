@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import pytest
+from msgspec.structs import replace
 
 from ecr_refresher.core.model import Failed, Reason
 from ecr_refresher.core.plan import OWN, Airflow, Connection, DockerConfig, Plan, Principal, Registry
@@ -63,7 +62,7 @@ def test_the_host_takes_its_place_everywhere_and_is_the_name_as_well() -> None:
     assert plan.registries == (Registry(HOST, HOST, EAST), OTHER)
     assert [connection.registry for connection in plan.airflows[0].connections] == [HOST, "other"]
     assert plan.dockers[0].registries == (HOST, "other")
-    assert {slot.registry for slot in plan.slots()} == {HOST, "other"}
+    assert {slot.registry for slot in plan.slots} == {HOST, "other"}
 
 
 def test_a_name_that_the_settings_give_it_stays() -> None:

@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 
 import pytest
 import structlog
+from msgspec import structs
 
 from ecr_refresher.core import wire
 from ecr_refresher.core.model import NOTHING, Credential, Failed, Failure, Holding, Outcome, Reason, Secret
@@ -249,7 +250,7 @@ def test_one_token_serves_all_slots_of_a_principal(world: World) -> None:
 
 
 def test_two_registries_of_one_principal_share_the_token_and_are_proved_each(world: World) -> None:
-    two = replace(
+    two = structs.replace(
         plan(),
         registries=(Registry("own", HOST, OWN), Registry("partner", PARTNER, OWN)),
         dockers=(DockerConfig("/config.json", ("own", "partner")),),
@@ -274,7 +275,7 @@ def test_a_failed_fetch_leaves_its_slots_without_a_last_word(world: World) -> No
 
 def test_one_principal_s_failure_is_not_another_s(world: World) -> None:
     other = Principal("ecr", "eu-west-1")
-    two = replace(
+    two = structs.replace(
         plan(),
         registries=(Registry("own", HOST, OWN), Registry("partner", PARTNER, other)),
         dockers=(DockerConfig("/config.json", ("own", "partner")),),
@@ -461,7 +462,7 @@ def test_a_dry_run_looks_and_changes_nothing(world: World) -> None:
 
 
 def test_an_own_registry_that_could_not_be_found_out_says_why(world: World) -> None:
-    unknown = replace(plan(), registries=(Registry("own", "", OWN),))
+    unknown = structs.replace(plan(), registries=(Registry("own", "", OWN),))
     world.run(unknown, unresolved=Failure(Reason.DENIED, "AWS does not know the access key"))
     failure = world.failure()
     assert failure.reason is Reason.DENIED
@@ -483,7 +484,7 @@ def test_a_sink_that_hangs_delays_no_other_slot(world: World) -> None:
 
 def test_an_airflow_of_which_all_connections_hang_delays_no_other_server(world: World) -> None:
     many = plan(connections=refresh.THREADS_PER_SERVER + 4)
-    for slot in many.slots():
+    for slot in many.slots:
         if slot.kind == "airflow":
             world.sink_of(slot.id).looking = lambda: world.released.wait(60)
     world.run(many, ends_at=refresh.MARGIN_S + 2.0)

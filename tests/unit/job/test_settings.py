@@ -257,7 +257,7 @@ def test_a_secret_file_that_is_not_there_is_no_error_of_the_settings() -> None:
 
 def test_two_airflows_may_have_connections_of_the_same_id() -> None:
     found = plan({"airflow": [airflow(name="a"), airflow(name="b", url="https://airflow.example.com/b")]})
-    assert [slot.sink for slot in found.slots()] == ["airflow/a/docker_default", "airflow/b/docker_default"]
+    assert [slot.sink for slot in found.slots] == ["airflow/a/docker_default", "airflow/b/docker_default"]
 
 
 @pytest.mark.parametrize("url", ["http://localhost:8080", "http://127.0.0.1:8080", "http://[::1]:8080"])

@@ -7,9 +7,9 @@ import queue
 import threading
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
-from ....core.records import dataclass, field
 from .. import names
 from ..policy import ENDED, Container, Image
 from .last_use import History

@@ -10,10 +10,9 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Iterable, Mapping
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
-from ....core.records import dataclass, field
 from ..names import repository
 
 VERSION = 1

@@ -7,12 +7,14 @@ from collections.abc import Iterator
 from dataclasses import replace
 from functools import partial
 
+from msgspec import structs
+
 from ....core import partitions
 from ....core.model import Failed, Reason
 from ....core.phrases import span
 from ....core.plan import Principal
+from ....core.times import rfc3339
 from ...aws.errors import Doing
-from ...refresh.refresh_pass import rfc3339
 from ..findings import Finding, Verdict, failed, of_failure, ok, warning
 from ..scene import Scene, token_key
 from ..trying import Key, Leg
@@ -50,7 +52,7 @@ def _credentials(scene: Scene, principal: Principal) -> Leg:
     partition = partitions.of_region(principal.region)
     where = f" in {partition.id}" if partition and partition.id != "aws" else ""
     whose = f"profile {principal.profile}" if principal.profile else "base identity"
-    base = replace(principal, roles=())
+    base = structs.replace(principal, roles=())
     return Leg(
         "credentials", whose + where, f"asked STS whose the AWS credentials are ({whose})", partial(_who, scene, base)
     )

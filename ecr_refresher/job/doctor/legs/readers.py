@@ -7,12 +7,12 @@ import os
 import shutil
 import subprocess
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
 from ....core.model import Failed, Holding, Reason
 from ....core.plan import Airflow, Connection, Refresh
-from ....core.records import dataclass
 from ...sinks.airflow import entry as airflow_entry
 from ...sinks.airflow.entry import Shape
 from .. import holding

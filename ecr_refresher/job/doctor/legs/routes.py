@@ -6,9 +6,10 @@ import os
 import socket
 import ssl
 from collections.abc import Iterator
-from dataclasses import replace
 from functools import partial
 from urllib.parse import urlsplit
+
+from msgspec.structs import replace
 
 from ....core.model import Failed, Reason
 from ....core.plan import Principal

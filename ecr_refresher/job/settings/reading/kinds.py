@@ -7,13 +7,13 @@ well, so the schema takes those where their text would be taken.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from typing import Annotated, Any
 
 from pydantic import GetCoreSchemaHandler, GetJsonSchemaHandler, SerializationInfo
 from pydantic_core import CoreSchema, core_schema
 
 from ....core import ecr_host
-from ....core.records import dataclass
 from ....core.times import written
 from ..resolving import urls
 from . import values

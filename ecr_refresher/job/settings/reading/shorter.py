@@ -6,12 +6,11 @@ Each class here is an annotation that changes a key's JSON Schema, and nothing e
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from pydantic import GetJsonSchemaHandler
 from pydantic_core import CoreSchema
-
-from ....core.records import dataclass
 
 
 @dataclass(frozen=True, slots=True, eq=False)

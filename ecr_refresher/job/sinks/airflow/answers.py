@@ -7,10 +7,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection
+from dataclasses import dataclass, field
 from typing import Any
 
 from ....core.model import Failed, Reason
-from ....core.records import dataclass, field
 
 RIGHTS = "can_read, can_create and can_edit on Connections (with the SimpleAuthManager: the role op)"
 

@@ -5,12 +5,12 @@ from __future__ import annotations
 import random
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote
 
 from ....core.model import NOTHING, Credential, Failed, Holding, Outcome, Reason, Secret
 from ....core.plan import Airflow, Connection, SecretRef
-from ....core.records import dataclass
 from . import entry, marker
 from .answers import failure
 from .crowd import Crowd

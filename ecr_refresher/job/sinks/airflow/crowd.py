@@ -8,9 +8,8 @@ database connections, and asks for one more in its event loop, for each request 
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import TypeVar
-
-from ....core.records import dataclass
 
 T = TypeVar("T")
 

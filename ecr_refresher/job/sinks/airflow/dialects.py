@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
 from ....core.model import Failed, Reason, Secret
-from ....core.records import dataclass
 from .answers import Answer, failure
 
 PASSWORD_MAX = 3679  # characters; encrypted they fill the VARCHAR(5000) of Airflow before 2.8 (TEXT since)

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from ....core.model import NOTHING, Credential, Holding
-from ....core.records import dataclass
 from . import marker
 
 CONN_TYPE, LOGIN = "docker", "AWS"

@@ -5,12 +5,12 @@ from __future__ import annotations
 import base64
 import threading
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 from .... import logs
 from ....core.model import Failed, Failure, Reason, Secret
 from ....core.plan import Airflow, SecretRef
-from ....core.records import dataclass
 from ...files.secrets import describe
 from . import dialects as airflow_dialects
 from .answers import RIGHTS, Answer, failure

@@ -7,10 +7,10 @@ import os
 import stat
 import threading
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 from ....core import plan
 from ....core.model import Credential, Failed, Holding, Outcome, Reason, Secret
-from ....core.records import dataclass
 from ...files import examination as file_examination
 from ...files.atomic_file import Folder, Ownership, Snapshot
 from ...files.examination import Examination

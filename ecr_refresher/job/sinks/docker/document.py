@@ -9,10 +9,10 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
 from typing import Any, NoReturn
 
 from ....core.model import Failed, Reason
-from ....core.records import dataclass, field
 
 # The parts of an entry that are a login; an identity token would win over `auth`.
 LOGIN_KEYS = frozenset({"auth", "username", "password", "identitytoken", "registrytoken"})

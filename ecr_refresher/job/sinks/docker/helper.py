@@ -13,10 +13,10 @@ import pwd
 import shutil
 import subprocess
 from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 from ....core.model import Failed, Reason, Secret
-from ....core.records import dataclass, field
 
 ECR_LOGIN = "ecr-login"  # fetches by itself whenever it is asked; its `store` says 'not implemented'
 PREFIX = "docker-credential-"

@@ -7,10 +7,9 @@ import stat
 import time
 from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 
 from ....core.model import Failed, Outcome, Reason, Secret, witness_of
-from ....core.records import dataclass, field
 from ...files.atomic_file import Folder, Ownership, Snapshot, make_directories
 from ...files.errors import mounted, told
 from ...files.examination import is_mount

@@ -12,11 +12,11 @@ import hmac
 import json
 import math
 import os
+from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
 from ....core.model import Failed, witness_of
-from ....core.records import dataclass
 from ...files.atomic_file import Folder, Ownership
 
 VERSION = 1

@@ -5,9 +5,9 @@ from __future__ import annotations
 import base64
 import os
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 
 from ....core.model import Failed, Secret
-from ....core.records import dataclass
 from ...files.atomic_file import Folder
 from . import login as docker_login
 from . import memory as docker_memory

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 
 import pytest
+from msgspec import structs
 
 from ecr_refresher.core.model import Failure, Holding, Reason
 from ecr_refresher.core.plan import Airflow, Connection, Refresh, SecretsFile
@@ -123,7 +124,7 @@ def test_reauth_true_and_an_empty_port_are_fine() -> None:
 
 def test_a_connection_that_is_not_there_is_a_failure_only_if_none_may_be_created() -> None:
     (may,) = connection.judged(None, DOCKER, HOST, NOW, LIFE, RULES)
-    (may_not,) = connection.judged(None, dataclasses.replace(DOCKER, create=False), HOST, NOW, LIFE, RULES)
+    (may_not,) = connection.judged(None, structs.replace(DOCKER, create=False), HOST, NOW, LIFE, RULES)
     assert (may.verdict, may_not.verdict) == (Verdict.WARNING, Verdict.FAILED)
 
 

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
+from msgspec import structs
 
 from ecr_refresher.core.model import Credential, Failed, Failure, Holding, Reason, Secret
 from ecr_refresher.core.plan import Airflow, Connection, SecretRef
@@ -45,7 +45,7 @@ class World:
 
     def sink(self, *, read_timeout_s: float = 10.0, **changes: Any) -> AirflowSink:
         sink = AirflowSink(
-            dataclasses.replace(self.airflow, **changes),
+            structs.replace(self.airflow, **changes),
             read_secret=self._read_secret,
             monotonic=lambda: self.now,
             sleep=self.pauses.append,

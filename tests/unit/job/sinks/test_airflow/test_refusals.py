@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import dataclasses
-
 import pytest
+from msgspec import structs
 
 from ecr_refresher.core.model import Outcome, Reason
 from ecr_refresher.standins.airflow import AirflowStandIn
@@ -43,7 +42,7 @@ def test_a_422_that_echoes_the_password_leaks_nothing(airflow: AirflowStandIn, w
 
 
 def test_a_422_names_the_field(airflow: AirflowStandIn, world: World) -> None:
-    connection = dataclasses.replace(DOCKER_DEFAULT, id="no blanks allowed")
+    connection = structs.replace(DOCKER_DEFAULT, id="no blanks allowed")
     world.failure(
         lambda: world.sink().deliver(connection, HOST, credential(), still_wanted=wanted),
         Reason.INVALID,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 
 import pytest
+from msgspec import structs
 
 from ecr_refresher.core.model import NOTHING, Holding, Outcome, Reason
 from ecr_refresher.job.sinks.airflow import marker
@@ -74,7 +75,7 @@ def test_a_port_of_the_users_own_is_no_reason_to_write_again_and_again(airflow: 
 
 def test_an_id_is_quoted_in_the_path(airflow: AirflowStandIn, world: World) -> None:
     airflow.connections["a%2Fb"] = dataclasses.replace(HELD, connection_id="a%2Fb")
-    assert world.sink().look(dataclasses.replace(DOCKER_DEFAULT, id="a%2Fb"), HOST) == Holding(UNTIL)
+    assert world.sink().look(structs.replace(DOCKER_DEFAULT, id="a%2Fb"), HOST) == Holding(UNTIL)
 
 
 # --- deliver -----------------------------------------------------------------------------------------------------
@@ -119,7 +120,7 @@ def test_a_spoiled_connection_is_repaired(airflow: AirflowStandIn, world: World)
 
 
 def test_team_name_goes_only_where_the_connection_is_created(airflow: AirflowStandIn, world: World) -> None:
-    connection = dataclasses.replace(DOCKER_DEFAULT, team_name="data")
+    connection = structs.replace(DOCKER_DEFAULT, team_name="data")
     sink = world.sink()
     sink.deliver(connection, HOST, credential(), still_wanted=wanted)
     assert airflow.connections["docker_default"].team_name == "data"
@@ -129,7 +130,7 @@ def test_team_name_goes_only_where_the_connection_is_created(airflow: AirflowSta
 
 
 def test_create_false_creates_nothing_and_says_how_to_mend_it(airflow: AirflowStandIn, world: World) -> None:
-    connection = dataclasses.replace(DOCKER_DEFAULT, create=False)
+    connection = structs.replace(DOCKER_DEFAULT, create=False)
     sink = world.sink()
     for act in (
         lambda: sink.look(connection, HOST),  # told before a token is fetched for it in vain
