@@ -83,6 +83,7 @@ class Failure(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=Tru
     message: str
     fix: str = ""  # what the user does about it, as an imperative
     login_refused: bool = False  # tried often, this may lock the account: see schedule.retry_pause
+    retry_after_s: float | None = None  # how long the server asks to be left alone
 
     def __str__(self) -> str:
         return f"{self.message}. {self.fix}" if self.fix else self.message
@@ -91,14 +92,28 @@ class Failure(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=Tru
 class Failed(Exception):
     """Ends an attempt, and carries the `Failure` to the caller that reports it."""
 
-    def __init__(self, reason: Reason, message: str, fix: str = "", *, login_refused: bool = False) -> None:
+    def __init__(
+        self,
+        reason: Reason,
+        message: str,
+        fix: str = "",
+        *,
+        login_refused: bool = False,
+        retry_after_s: float | None = None,
+    ) -> None:
         super().__init__(message)
-        self.failure = Failure(reason, message, fix, login_refused)
+        self.failure = Failure(reason, message, fix, login_refused, retry_after_s)
 
     @classmethod
     def of(cls, failure: Failure) -> Failed:
         """Raise again what another attempt has met."""
-        return cls(failure.reason, failure.message, failure.fix, login_refused=failure.login_refused)
+        return cls(
+            failure.reason,
+            failure.message,
+            failure.fix,
+            login_refused=failure.login_refused,
+            retry_after_s=failure.retry_after_s,
+        )
 
 
 @dataclass(frozen=True, slots=True, eq=False)

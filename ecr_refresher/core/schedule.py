@@ -12,6 +12,7 @@ DEFAULT_LIFE_S = 12 * 3600.0  # what ECR grants today; only stands in until a to
 DENIED_FIRST_S = 60.0
 REFUSED_LOGIN_S = 300.0  # 12 tries an hour: an account must not be locked by us
 PAUSE_MIN_S = 1.0
+RETRY_AFTER_MAX_S = 3600.0  # a server that asks for more is asked again after this
 PASS_MIN_S = 5.0  # a worker needs a second to load its libraries: no pass gets less than this
 
 # A draw is `roll ** (1 / SKEW)`: most daemons draw late, few early. The gap between the first and the second of
@@ -33,13 +34,17 @@ def retry_pause(failure: Failure, tries: int, left_s: float, rules: Refresh, rol
     """The pause before the next try, after `tries` failures in a row (1 after the first).
 
     `left_s` is the life left in what the slot holds, 0 or less when there is none. A refused login is the one
-    thing that life left does not hurry: trying faster mends nothing, and may lock the account.
+    thing that life left does not hurry: faster tries fix nothing, and may lock the account. Where the server said
+    `Retry-After`, the pause is that, and on top of it the usual spread: many clients may have got the same answer.
     """
     if failure.login_refused:
         return REFUSED_LOGIN_S * (1.0 + 0.1 * roll)
     first = max(rules.retry_first, DENIED_FIRST_S) if failure.reason is Reason.DENIED else rules.retry_first
     longest = max(first, min(max(rules.retry_max, first), first * 2.0 ** min(tries, 32)))
-    return hurried(first + (longest - first) * roll, left_s)
+    spread = (longest - first) * roll
+    if failure.retry_after_s is not None:
+        first = min(max(failure.retry_after_s, 0.0), RETRY_AFTER_MAX_S)
+    return hurried(first + spread, left_s)
 
 
 def hurried(pause_s: float, left_s: float) -> float:

@@ -14,6 +14,8 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import nullcontext
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
+from msgspec.structs import replace
+
 from ... import logs
 from ...core import decide, schedule, wire
 from ...core.decide import Expectation, Need
@@ -312,7 +314,7 @@ class RefreshPass:
 
     def _failed(self, slot: Slot, failure: Failure, began: float) -> None:
         took = round(time.monotonic() - began, 3)
-        shown = Failure(failure.reason, logs.redact(failure.message), logs.redact(failure.fix), failure.login_refused)
+        shown = replace(failure, message=logs.redact(failure.message), fix=logs.redact(failure.fix))
         self.tools.report(wire.Delivered(*slot.id, Outcome.FAILED, took, failure=shown))
         logs.get().error(
             "delivery_failed",

@@ -106,6 +106,19 @@ def test_a_refused_login_is_tried_at_most_twelve_times_an_hour_whatever_hurries(
     assert pause <= 330
 
 
+@given(tries, st.floats(0, 3600), rolls)
+def test_a_pause_is_at_least_what_retry_after_says_and_spread_as_usual(n: int, after: float, roll: float) -> None:
+    told = Failure(Reason.THROTTLED, "429", retry_after_s=after)
+    spread = schedule.retry_pause(transient, n, 0, RULES, roll) - RULES.retry_first
+    assert schedule.retry_pause(told, n, 0, RULES, roll) == pytest.approx(max(after + spread, schedule.PAUSE_MIN_S))
+
+
+def test_retry_after_neither_outlasts_a_quarter_of_the_life_left_nor_an_hour() -> None:
+    told = Failure(Reason.THROTTLED, "429", retry_after_s=86_400.0)
+    assert schedule.retry_pause(told, 1, 400, RULES, 0.5) == 100
+    assert schedule.retry_pause(told, 1, 0, RULES, 0.0) == schedule.RETRY_AFTER_MAX_S
+
+
 def test_a_first_pause_above_the_longest_is_the_pause() -> None:
     assert schedule.retry_pause(transient, 3, 0, Refresh(retry_first=30, retry_max=10), 0.7) == 30
 
