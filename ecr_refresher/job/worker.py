@@ -15,7 +15,7 @@ import signal
 import threading
 import time
 from collections.abc import Callable
-from typing import TYPE_CHECKING, NoReturn
+from typing import NoReturn
 
 from .. import logs
 from ..boot_clock import boot_time
@@ -26,11 +26,8 @@ from ..core.plan import Plan
 from .aws import own_registry
 from .aws.clock import AwsClock
 from .net import proxies
-from .refresh.refresh_pass import THREADS, RefreshPass, principals_expected
+from .refresh.refresh_pass import RefreshPass
 from .refresh.tools import RealTools
-
-if TYPE_CHECKING:
-    from .aws.crew import Crew
 
 ALARM_GRACE_S = 5.0
 DATA_MAX = 2 << 30  # a pass over 1,000 registries with 250 roles and 2,000 slots takes 0.7 GiB, 0.5 of it stacks
@@ -154,27 +151,8 @@ def _resolve(tools: RealTools) -> tuple[Plan, dict[str, str], Failure | None]:
 
 def _refresh(job: wire.Job, plan: Plan, tools: RealTools, unresolved: Failure | None) -> None:
     began = time.monotonic()
-    asyncio.run(RefreshPass(job, plan, tools, unresolved, _crew(job, plan, tools)).run())
+    asyncio.run(RefreshPass(job, plan, tools, unresolved).run())
     logs.get().info("pass_finished", duration_s=round(time.monotonic() - began, 3))
-
-
-def _crew(job: wire.Job, plan: Plan, tools: RealTools) -> Crew | None:
-    """Children for a pass over very many principals; none where they would not be worth it, or can't be had."""
-    from .aws import crew
-
-    children = crew.children_for(principals_expected(job, plan))
-    if not children:
-        return None
-    logs.get().debug("crew_made", children=children)
-    # Children that shared a connection would read each other's answers, and so deliver another account's token.
-    tools.close()
-    from .aws import clients as aws  # noqa: F401 - loaded before they are forked, the pages of AWS's library are shared
-
-    try:
-        return crew.Crew(tools, plan.registries, children, fetches=THREADS["fetch"], proofs=THREADS["prove"])
-    except OSError as error:
-        logs.get().warning("no_crew", error=f"all is done by one process: {error.strerror}")
-        return None
 
 
 def _settings_witness(plan: Plan) -> str | None:

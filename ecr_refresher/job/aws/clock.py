@@ -47,10 +47,6 @@ class AwsClock:
             if self._on_change is not None:
                 self._on_change(offset, self.skew)
 
-    def keep_quiet(self) -> None:
-        """Tell of no more changes."""
-        self._on_change = None
-
     @property
     def measured(self) -> bool:
         """Whether an answer of AWS has told the time."""

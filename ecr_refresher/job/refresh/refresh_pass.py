@@ -11,8 +11,7 @@ import asyncio
 import time
 from collections.abc import Awaitable, Callable, Coroutine
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import nullcontext
-from typing import TYPE_CHECKING, Any, Protocol, TypeVar
+from typing import Any, Protocol, TypeVar
 
 from msgspec.structs import replace
 
@@ -24,9 +23,6 @@ from ...core.plan import Engine, Plan, Principal, Registry, Slot
 from ...core.times import rfc3339
 from ..aws.clock import AwsClock
 from ..net.proof import Refused, as_failure
-
-if TYPE_CHECKING:
-    from ..aws.crew import Crew
 
 T = TypeVar("T")
 
@@ -69,25 +65,14 @@ def ordered(job: wire.Job, plan: Plan) -> list[tuple[Slot, wire.Order]]:
     return [(slots[slot_id], order) for slot_id, order in orders.items() if slot_id in slots]
 
 
-def principals_expected(job: wire.Job, plan: Plan) -> int:
-    """How many tokens the pass may have to fetch, as far as can be told before it looks."""
-    if job.dry_run:
-        return 0
-    wanted = ordered(job, plan)
-    return len({slot.principal for slot, known in wanted if job.force or known.due or known.expected_until is None})
-
-
 class RefreshPass:
-    """One pass over what a job orders; `crew` fetches and proves for it, if there is one."""
+    """One pass over what a job orders."""
 
-    def __init__(
-        self, job: wire.Job, plan: Plan, tools: Tools, unresolved: Failure | None = None, crew: Crew | None = None
-    ) -> None:
+    def __init__(self, job: wire.Job, plan: Plan, tools: Tools, unresolved: Failure | None = None) -> None:
         self.job = job
         self.unresolved = unresolved  # why the caller's own registry is not known
         self.plan = plan
         self.tools = tools
-        self.crew = crew
         self.rules = plan.refresh
         self._registries = {registry.name: registry for registry in plan.registries}
         self._pools: dict[str, ThreadPoolExecutor] = {}
@@ -97,8 +82,7 @@ class RefreshPass:
 
     async def run(self) -> None:
         """See to every slot that is ordered; ends when each has its last word. Raises nothing of theirs."""
-        async with self.crew or nullcontext():
-            await asyncio.gather(*(self._guarded(slot, order) for slot, order in ordered(self.job, self.plan)))
+        await asyncio.gather(*(self._guarded(slot, order) for slot, order in ordered(self.job, self.plan)))
         for pool in self._pools.values():
             pool.shutdown(wait=False, cancel_futures=True)
 
@@ -187,10 +171,7 @@ class RefreshPass:
         began, key = time.monotonic(), principal.key
         self._fetches += 1
         try:
-            if self.crew is not None:
-                credential = await self._in_time(self.crew.fetch(principal))
-            else:
-                credential = await self._call("fetch", self.tools.fetch, principal)
+            credential = await self._call("fetch", self.tools.fetch, principal)
         except Failed as error:
             took = round(time.monotonic() - began, 3)
             self.tools.report(wire.Fetched(key, took, failure=error.failure))
@@ -225,12 +206,7 @@ class RefreshPass:
 
     async def _prove(self, registry: Registry, credential: Credential) -> bool:
         """False only where the registry itself refuses the token."""
-        proof: Awaitable[None]
-        if self.crew is not None:
-            proof = self._in_time(self.crew.prove(registry, credential), PROOF_LIMIT_S)
-        else:
-            proof = self._tried("prove", self.tools.prove, registry, credential)
-        return not await self._proof(registry, "registry", proof)
+        return not await self._proof(registry, "registry", self._tried("prove", self.tools.prove, registry, credential))
 
     async def _probe(self, registry: Registry, credential: Credential) -> None:
         await self._proof(registry, "probe_image", self._tried("prove", self.tools.probe, registry, credential))

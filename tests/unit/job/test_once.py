@@ -12,6 +12,7 @@ from msgspec import structs
 
 from ecr_refresher.boot_clock import boot_time
 from ecr_refresher.core import wire
+from ecr_refresher.core.exits import EXIT_USAGE
 from ecr_refresher.core.model import Failure, Outcome, Reason
 from ecr_refresher.core.plan import Airflow, Connection, DockerConfig, Plan, Principal, Registry
 from ecr_refresher.job import worker
@@ -240,7 +241,7 @@ def test_wrong_settings_are_status_2_every_error_is_reported_and_once_prints_the
     settings.write_text("registries: [not-a-host]\nserver: {listen: nowhere}\n")
     refused: list[wire.Line] = []
     load = wire.Load(str(settings))
-    assert worker.execute(wire.Job(1, boot_time() + 60, load=load), refused.append) == worker.EXIT_USAGE == 2
+    assert worker.execute(wire.Job(1, boot_time() + 60, load=load), refused.append) == EXIT_USAGE == 2
     (line,) = refused
     assert isinstance(line, wire.Refused)
     assert len(line.errors) == 2

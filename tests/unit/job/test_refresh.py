@@ -123,12 +123,11 @@ class World:
         of: Plan | None = None,
         *orders: wire.Order,
         unresolved: Failure | None = None,
-        crew: Any = None,
         **job: Any,
     ) -> World:
         of = of or plan()
         given = wire.Job(7, job.pop("ends_at", 60.0), plan=of, orders=orders or None, **job)
-        asyncio.run(RefreshPass(given, of, self, unresolved, crew).run())
+        asyncio.run(RefreshPass(given, of, self, unresolved).run())
         return self
 
     def said(self, kind: type[T]) -> list[T]:
@@ -530,71 +529,3 @@ def test_the_first_to_be_served_does_not_wait_for_the_last(world: World) -> None
     world.sink_of(AIRFLOW).delivering = lambda: first_is_served.wait(20)
     world.run()
     assert [line.sink for line in world.said(wire.Delivered)] == [DOCKER[0], AIRFLOW[0]]
-
-
-# --- a crew ----------------------------------------------------------------------------------------------------------
-class FakeCrew:
-    """Fetches and proves in place of the tools, and tells whether it was there at the time."""
-
-    def __init__(self, world: World) -> None:
-        self.world, self.there = world, False
-        self.proving: Callable[[], object] = lambda: None
-
-    async def __aenter__(self) -> FakeCrew:
-        self.there = True
-        return self
-
-    async def __aexit__(self, *_: object) -> None:
-        self.there = False
-
-    async def fetch(self, principal: Principal) -> Credential:
-        assert self.there
-        self.world.done.append("crew's fetch")
-        self.world.fetching()
-        return Credential("AWS", Secret(SECRET), NOW, NOW + LIFE)
-
-    async def prove(self, registry: Registry, credential: Credential) -> None:
-        assert self.there
-        self.world.done.append("crew's proof")
-        self.proving()
-
-
-def test_a_crew_fetches_and_proves_and_all_else_is_as_ever(world: World) -> None:
-    crew = FakeCrew(world)
-    world.run(plan(engine=True, probe=True), crew=crew)
-    assert world.done[:2] == ["crew's fetch", "crew's proof"]
-    assert sorted(world.done[2:]) == ["delivered", "delivered", f"engine {HOST}", "probe"]
-    assert world.delivered(DOCKER).outcome is Outcome.WRITTEN
-    assert not crew.there
-
-
-def test_what_fails_at_a_crew_is_a_failed_fetch(world: World) -> None:
-    world.fetching = fails(Reason.THROTTLED)
-    world.run(crew=FakeCrew(world))
-    assert [line.failure.reason for line in world.said(wire.Fetched) if line.failure] == [Reason.THROTTLED]
-    assert world.said(wire.Delivered) == []
-
-
-def test_a_token_that_the_registry_refuses_to_a_crew_is_fetched_once_more(world: World) -> None:
-    crew = FakeCrew(world)
-    crew.proving = raises(Refused())
-    world.hold(DUE, DOCKER, AIRFLOW).run(crew=crew)
-    assert world.done.count("crew's fetch") == 2
-    assert world.failure(DOCKER).reason is Reason.INVALID
-
-
-@pytest.mark.parametrize(
-    ("order", "job", "expected"),
-    [
-        (wire.Order(*DOCKER), {}, 1),
-        (wire.Order(*DOCKER, expected_until=NOW + LIFE), {}, 0),
-        (wire.Order(*DOCKER, expected_until=NOW + LIFE, due=True), {}, 1),
-        (wire.Order(*DOCKER, expected_until=NOW + LIFE), {"force": True}, 1),
-        (wire.Order(*DOCKER), {"dry_run": True}, 0),
-    ],
-)
-def test_tokens_are_expected_for_what_is_due_or_not_known_and_not_for_a_mere_look(
-    order: wire.Order, job: dict[str, bool], expected: int
-) -> None:
-    of = plan()
-    assert refresh.principals_expected(wire.Job(1, 60.0, plan=of, orders=(order,), **job), of) == expected  # type: ignore[arg-type]
