@@ -120,6 +120,7 @@ class Delivered(_Line, frozen=True):
     repaired: bool = False  # somebody had removed or spoiled what was there
     witness: str | None = None
     failure: Failure | None = None
+    attempted: bool = True  # False: the fetch for this slot failed, so there was nothing to deliver
 
 
 class Listening(_Line, frozen=True):

@@ -187,9 +187,10 @@ def _delivered(state: State, line: wire.Delivered, now: float) -> State:
     if known is None or tally is None:
         return state
     if line.outcome is Outcome.FAILED:
-        return failed(
-            state, slot_id, line.failure or Failure(Reason.INTERNAL, "no reason was given"), now, line.duration_s
-        )
+        failure = line.failure or Failure(Reason.INTERNAL, "no reason was given")
+        if not line.attempted:
+            return not_fetched(state, slot_id, failure, now)
+        return failed(state, slot_id, failure, now, line.duration_s)
     written = line.outcome is Outcome.WRITTEN
     distinct = written and line.token != known.token
     tally = replace(
@@ -224,6 +225,22 @@ def _delivered(state: State, line: wire.Delivered, now: float) -> State:
             state, slots={**slots, **{other: replace(slots[other], witness=line.witness) for other in same}}
         )
     return with_slot(state, slot_id, replace(known, witness=line.witness or known.witness))
+
+
+def not_fetched(state: State, slot_id: SlotId, failure: Failure, now: float) -> State:
+    """Book a failed fetch as the slot's failure; all slots of the principal are tried again together."""
+    known, aws_now = state.slots[slot_id], state.aws_time(now)
+    slot = next((slot for slot in state.plan.slots if slot.id == slot_id), None) if state.plan else None
+    principal = state.principals.get(slot.principal if slot else "", PrincipalState())
+    left, tries = (known.held_until or 0.0) - aws_now, max(principal.tries, 1)
+    if principal.retry_boot is None:
+        pause = schedule.retry_pause(failure, tries, left, state.rules, draw(state, slot and slot.principal, tries))
+    else:  # drawn when the fetch failed; this slot may have less life left than those that were known then
+        pause = schedule.hurried(principal.retry_boot - now, left)
+    known = replace(
+        known, tries=tries, outcome=Outcome.FAILED, failure=failure, failed_at=aws_now, retry_boot=now + pause
+    )
+    return with_slot(state, slot_id, known)
 
 
 def failed(state: State, slot_id: SlotId, failure: Failure, now: float, duration_s: float = 0.0) -> State:

@@ -165,18 +165,7 @@ def _left_open(state: State, slot_id: SlotId, running: Pass, how: str, now: floa
     owners = {slot.id: slot.principal for slot in state.plan.slots} if state.plan else {}
     principal = state.principals[owners[slot_id]]
     if running.done and principal.failure is not None:
-        known, retry_boot = state.slots[slot_id], principal.retry_boot
-        if retry_boot is not None:  # planned by what was known then: this slot may not have been looked at yet
-            left = (known.held_until or 0.0) - state.aws_time(now)
-            retry_boot = now + schedule.hurried(retry_boot - now, left)
-        known = replace(
-            known,
-            failure=principal.failure,
-            failed_at=principal.failed_at,
-            retry_boot=retry_boot,
-            tries=principal.tries,
-        )
-        return bookings.with_slot(state, slot_id, known)
+        return bookings.not_fetched(state, slot_id, principal.failure, now)
     why = "was killed: it took too long" if running.killed else f"ended early ({how})"
     return bookings.failed(state, slot_id, Failure(Reason.INTERNAL, f"the pass {why}"), now)
 

@@ -517,6 +517,18 @@ def test_slots_wait_with_their_principal_where_no_token_was_to_be_had() -> None:
     assert set(ordered(world.until_start())) == {DOCKER, AIRFLOW}
 
 
+def test_a_failed_fetch_is_the_failure_of_each_slot_that_waited_for_it_and_no_delivery() -> None:
+    world = World().loaded()
+    denied = failure(Reason.DENIED, "the identity may not do this")
+    lines = [wire.Delivered(*slot_id, Outcome.FAILED, failure=denied, attempted=False) for slot_id in (DOCKER, AIRFLOW)]
+    world.finish(wire.Fetched(PRINCIPAL, 0.1, failure=denied), *lines)
+    for slot_id in (DOCKER, AIRFLOW):
+        assert world.slot(slot_id).failure == denied
+        assert (world.state.tallies[slot_id].attempts, world.state.tallies[slot_id].failures) == (0, ())
+    assert world.slot(DOCKER).retry_boot == world.slot(AIRFLOW).retry_boot
+    assert set(ordered(world.until_start())) == {DOCKER, AIRFLOW}
+
+
 def test_lines_of_a_worker_that_was_written_off_are_passed_over() -> None:
     world = World().served()
     before = world.state
