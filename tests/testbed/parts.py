@@ -26,6 +26,9 @@ PROMTOOL = Path("/usr/bin/promtool")
 COMPOSE = Path("/usr/bin/docker-compose")
 DEBOOTSTRAP = Path("/usr/sbin/debootstrap")
 CHROMIUM = Path("/usr/bin/chromium")
+ETCD = Path("/usr/bin/etcd")
+# Outside the repository: it takes four minutes to build, and every clone can use it.
+API_SERVER = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "ecr-refresher" / "kube-apiserver-1.20.2"
 
 
 class Missing(Exception):
@@ -65,6 +68,12 @@ def missing_prometheus() -> str | None:
 def missing_browser() -> str | None:
     """Why no Chromium can be started, or None."""
     return None if CHROMIUM.exists() else f"browser: {CHROMIUM} not there; run `make prepare` as root on Debian"
+
+
+def missing_kubernetes() -> str | None:
+    """Why no Kubernetes API server can be started, or None."""
+    absent = [str(path) for path in (ETCD, API_SERVER) if not path.exists()]
+    return f"kubernetes: {', '.join(absent)} not there; run `make prepare` as root on Debian" if absent else None
 
 
 def missing_registry() -> str | None:

@@ -22,7 +22,7 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
 
-from tests.testbed import parts, prepare_helm, prepare_images
+from tests.testbed import parts, prepare_helm, prepare_images, prepare_kubernetes
 from tests.testbed.airflow_flavours import EVERY, Flavour
 
 POLICY = Path("/usr/sbin/policy-rc.d")
@@ -39,6 +39,7 @@ PACKAGES = {
     "chromium": parts.CHROMIUM,
     "fonts-dejavu-core": Path("/usr/share/fonts/truetype/dejavu/DejaVuSans.ttf"),
     "ca-certificates": Path("/etc/ssl/certs/ca-certificates.crt"),
+    **prepare_kubernetes.PACKAGES,
 }
 
 
@@ -51,6 +52,7 @@ def main() -> int:
         wanted[f"helm {each.version}"] = partial(prepare_helm.helm, each, run)
     wanted["base of the image"] = partial(root_file_system, prepare_images.PYTHON)
     wanted["systemd"] = partial(root_file_system, prepare_images.SYSTEMD)
+    wanted["kubernetes"] = kubernetes
     wanted["wheels"] = partial(prepare_images.wheels, run)
     with (
         one_at_a_time(parts.TESTBED / "prepare.lock"),
@@ -157,6 +159,13 @@ def root_file_system(wanted: prepare_images.RootFileSystem) -> str:
     if not wanted.archive.exists():
         engine_and_registry()
     return prepare_images.root_file_system(wanted, run)
+
+
+def kubernetes() -> str:
+    """Build the API server as soon as its packages are there."""
+    if parts.missing_kubernetes():
+        engine_and_registry()
+    return prepare_kubernetes.api_server(run)
 
 
 def engine_and_registry() -> str:

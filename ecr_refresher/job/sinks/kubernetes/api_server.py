@@ -1,0 +1,231 @@
+"""One Kubernetes API server, through the official client: who asks, how long it may take, and what its errors mean.
+
+Bodies of answers are never shown: a 422 may quote the secret that was sent.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import urllib3
+from kubernetes import client, config
+from kubernetes.client.exceptions import ApiException
+from kubernetes.config.config_exception import ConfigException
+
+from ....core.model import Failed, Reason
+from ...net.proxies import proxy_for
+
+if TYPE_CHECKING:
+    from kubernetes.client import V1Secret, V1ServiceAccount
+
+T = TypeVar("T")
+
+TIMEOUTS_S = (3.05, 10.0)  # to connect, and to wait for an answer
+CONNECTIONS = 16
+PAGE = 500  # namespaces in one answer
+PAGES_MAX = 20
+MERGE = "application/merge-patch+json"
+CONFLICT, NOT_FOUND = 409, 404
+
+
+class ApiServer:
+    """Calls of one API server as one identity; thread-safe. The identity's token is read anew for each pass."""
+
+    def __init__(self, kubeconfig: str | None) -> None:
+        """Find the server and the identity. Raises Failed."""
+        settings = client.Configuration()
+        settings.retries = urllib3.Retry(total=False)  # the schedule is the only retry layer
+        settings.connection_pool_maxsize = CONNECTIONS
+        self._find(kubeconfig, settings)
+        settings.proxy = proxy_for(settings.host)
+        settings.no_proxy = None
+        self.who = f"the Kubernetes API server {settings.host}"
+        api = client.ApiClient(settings)
+        self._core, self._access = client.CoreV1Api(api), client.AuthorizationV1Api(api)
+        self._api = api
+
+    @staticmethod
+    def _find(kubeconfig: str | None, settings: client.Configuration) -> None:
+        """The pod's own ServiceAccount, else the usual kubeconfig; or the one that is named. Raises Failed."""
+        where = kubeconfig or "the pod's ServiceAccount"
+        try:
+            if kubeconfig is None and os.environ.get("KUBERNETES_SERVICE_HOST"):
+                config.load_incluster_config(client_configuration=settings)
+            else:
+                where = kubeconfig or os.environ.get("KUBECONFIG") or "~/.kube/config"
+                config.load_kube_config(kubeconfig, client_configuration=settings, persist_config=False)
+        except ConfigException:
+            problem = Failed(
+                Reason.MISSING,
+                f"{where} names no Kubernetes API server, or no identity",
+                "Mount a ServiceAccount's token (automountServiceAccountToken), or name a kubeconfig that works",
+            )
+        except OSError as error:
+            problem = Failed(
+                Reason.MISSING, f"{where}: {error.strerror or type(error).__name__}", "Make the file readable"
+            )
+        except Exception as error:  # noqa: BLE001 - parsers and exec plugins raise what they like, and may quote
+            problem = Failed(
+                Reason.INVALID,
+                f"{where} is not a kubeconfig that can be used ({type(error).__name__})",
+                "Try it with `kubectl --kubeconfig … auth can-i list secrets`",
+            )
+        else:
+            return
+        raise problem
+
+    # --- secrets -----------------------------------------------------------------------------------------------------
+    def secret(self, namespace: str, name: str) -> V1Secret | None:
+        """The secret; None if there is none. Raises Failed."""
+        return self._found(
+            f"get secrets/{name} in namespace {namespace}", self._core.read_namespaced_secret, name, namespace
+        )
+
+    def patch_secret(self, namespace: str, name: str, body: Mapping[str, Any]) -> bool:
+        """Patch it; False if it has changed since it was read, or has gone. Raises Failed."""
+        return self._written(
+            f"patch secrets/{name} in namespace {namespace}",
+            self._core.patch_namespaced_secret,
+            name,
+            namespace,
+            body,
+            _content_type=MERGE,
+        )
+
+    def create_secret(self, namespace: str, name: str, body: Mapping[str, Any]) -> bool:
+        """Create it; False if it exists by now. Raises Failed."""
+        what = f"create secrets in namespace {namespace}"
+        with self._explained(f"{what} ({name})", NOT_FOUND):
+            try:
+                self._core.create_namespaced_secret(namespace, body, _request_timeout=TIMEOUTS_S)
+            except ApiException as error:
+                if error.status == CONFLICT:
+                    return False
+                raise
+        return True
+
+    # --- ServiceAccounts ---------------------------------------------------------------------------------------------
+    def service_account(self, namespace: str, name: str) -> V1ServiceAccount | None:
+        """The ServiceAccount; None if there is none. Raises Failed."""
+        what = f"get serviceaccounts/{name} in namespace {namespace}"
+        return self._found(what, self._core.read_namespaced_service_account, name, namespace)
+
+    def patch_service_account(self, namespace: str, name: str, body: Mapping[str, Any]) -> bool:
+        """Patch it; False if it has changed since it was read, or has gone. Raises Failed."""
+        what = f"patch serviceaccounts/{name} in namespace {namespace}"
+        patch = self._core.patch_namespaced_service_account
+        return self._written(what, patch, name, namespace, body, _content_type=MERGE)
+
+    # --- namespaces and rights ---------------------------------------------------------------------------------------
+    def namespaces(self, selector: str) -> tuple[str, ...]:
+        """The names of the namespaces that match a label selector and are not being deleted. Raises Failed."""
+        found: list[str] = []
+        more: str | None = None
+        for _ in range(PAGES_MAX):
+            with self._explained("list namespaces"):
+                page = self._core.list_namespace(
+                    label_selector=selector,
+                    limit=PAGE,
+                    _request_timeout=TIMEOUTS_S,
+                    **({"_continue": more} if more else {}),
+                )
+            found += [one.metadata.name for one in page.items if one.metadata.deletion_timestamp is None]
+            more = page.metadata._continue if page.metadata else None
+            if not more:
+                break
+        return tuple(sorted(found))
+
+    def may(self, verb: str, resource: str, namespace: str | None, name: str | None = None) -> bool:
+        """Whether the identity may do this, by the API server's own judgement. Raises Failed."""
+        attributes = {"verb": verb, "resource": resource, "namespace": namespace, "name": name}
+        review = {"spec": {"resourceAttributes": {key: value for key, value in attributes.items() if value}}}
+        with self._explained("create selfsubjectaccessreviews"):
+            answer = self._access.create_self_subject_access_review(review, _request_timeout=TIMEOUTS_S)
+        return bool(answer.status and answer.status.allowed)
+
+    def version(self) -> str:
+        """The server's version, e.g. `v1.33.1`. Raises Failed."""
+        with self._explained("get /version"):
+            return str(client.VersionApi(self._api).get_code(_request_timeout=TIMEOUTS_S).git_version)
+
+    def _found(self, what: str, get: Callable[..., T], *where: str) -> T | None:
+        with self._explained(what):
+            try:
+                return get(*where, _request_timeout=TIMEOUTS_S)
+            except ApiException as error:
+                if error.status == NOT_FOUND:
+                    return None
+                raise
+
+    def _written(self, what: str, write: Callable[..., Any], *where: Any, **how: Any) -> bool:
+        with self._explained(what):
+            try:
+                write(*where, _request_timeout=TIMEOUTS_S, **how)
+            except ApiException as error:
+                if error.status in (CONFLICT, NOT_FOUND):
+                    return False
+                raise
+        return True
+
+    @contextmanager
+    def _explained(self, what: str, *missing: int) -> Iterator[None]:
+        """Raise what goes wrong as Failed; the client's own error, which holds the answer's body, is not attached."""
+        try:
+            yield
+        except ApiException as error:
+            failed = self._refused(what, error.status or 0, _retry_after_s(error.headers), gone=error.status in missing)
+        except urllib3.exceptions.SSLError:
+            failed = Failed(
+                Reason.INVALID, f"{self.who}: its certificate is not trusted", "Correct the CA in the kubeconfig"
+            )
+        except (urllib3.exceptions.HTTPError, OSError) as error:
+            failed = Failed(
+                Reason.TRANSIENT,
+                f"{self.who} did not answer: {what} ({type(error).__name__})",
+                "Check the network path to it: NetworkPolicies, HTTPS_PROXY and NO_PROXY",
+            )
+        except Exception as error:  # noqa: BLE001 - an answer that the client can't read; its text may quote the secret
+            failed = Failed(
+                Reason.INVALID, f"{self.who} gave an answer that makes no sense: {what} ({type(error).__name__})",
+                "See whether it is a Kubernetes API server",
+            )  # fmt: skip
+        else:
+            return
+        raise failed
+
+    def _refused(self, what: str, status: int, retry_after_s: float | None, *, gone: bool) -> Failed:
+        if gone:
+            namespace = what.rpartition("namespace ")[2].partition(" ")[0]
+            return Failed(
+                Reason.MISSING, f"{self.who} has no namespace {namespace}", "Create it, or take it out of the settings"
+            )
+        if status == 401:
+            return Failed(
+                Reason.DENIED, f"{self.who} does not accept the identity (401)",
+                "Renew the token of the kubeconfig, or mount the ServiceAccount's token afresh",
+            )  # fmt: skip
+        if status == 403:
+            return Failed(Reason.DENIED, f"{self.who} forbids: {what} (403)", f"Grant it by a Role: {what}")
+        if status == 429:
+            fix = "Nothing to do: it is tried again after the pause that the server asks for"
+            return Failed(
+                Reason.THROTTLED, f"{self.who} asks for fewer requests (429)", fix, retry_after_s=retry_after_s
+            )
+        if status >= 500:
+            fix = "See the API server's own log"
+            return Failed(Reason.TRANSIENT, f"{self.who} answered {status}: {what}", fix, retry_after_s=retry_after_s)
+        if status == 422:
+            fix = "See whether the secret is immutable; delete it then, and it is made anew"
+            return Failed(Reason.INVALID, f"{self.who} does not accept the change (422): {what}", fix)
+        return Failed(
+            Reason.INVALID, f"{self.who} answered {status}: {what}", "See an admission webhook, or the audit log"
+        )
+
+
+def _retry_after_s(headers: Any) -> float | None:
+    value = str((headers or {}).get("Retry-After") or "")
+    return float(value) if re.fullmatch(r"\d{1,5}", value) else None

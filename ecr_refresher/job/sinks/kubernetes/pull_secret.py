@@ -1,0 +1,188 @@
+"""One pull secret as a place for credentials: created where missing, updated in place, never deleted.
+
+In place matters: a kubelet from 1.35 on trusts a cached image for a rotated secret only while the secret keeps its UID
+(KEP-2535).
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import Future
+from dataclasses import dataclass, field
+
+from .... import logs
+from ....core.model import Credential, Failed, Holding, Outcome, Reason
+from . import document
+from .api_server import ApiServer
+from .document import Content
+
+ROUNDS = 6  # how often others may change the secret between our look and our write
+LOOK_HOLDS_S = 1.0  # after that, or after the look's own duration if that was longer, we look again before a write
+WAIT_S = 20.0
+
+
+class Connecting:
+    """The one client for an API server; the first thread makes it, the others wait for that."""
+
+    def __init__(self, kubeconfig: str | None) -> None:
+        self._kubeconfig = kubeconfig
+        self._lock = threading.Lock()  # held for no call: making a client may run a kubeconfig's exec plugin
+        self._made: Future[ApiServer] | None = None
+
+    def api(self) -> ApiServer:
+        """The client. Raises Failed."""
+        with self._lock:
+            first = self._made is None
+            made = self._made = self._made or Future()
+        if first:
+            try:
+                made.set_result(ApiServer(self._kubeconfig))
+            except BaseException as error:
+                made.set_exception(error)
+                raise
+        try:
+            return made.result(timeout=WAIT_S)
+        except TimeoutError:
+            raise Failed(
+                Reason.TRANSIENT, f"the identity of {self._kubeconfig} was not found within {WAIT_S:.0f} s",
+                "See whether the exec plugin of the kubeconfig hangs",
+            ) from None  # fmt: skip
+
+
+@dataclass(slots=True, eq=False)
+class _Delivery:
+    """One login on its way into the secret."""
+
+    host: str
+    credential: Credential
+    still_wanted: Callable[[Holding], bool]
+    outcome: Future[Outcome] = field(default_factory=Future)
+
+
+class PullSecret:
+    """One secret in one namespace; its registries may be looked at and delivered from several threads."""
+
+    def __init__(
+        self,
+        connecting: Connecting,
+        namespace: str,
+        name: str,
+        service_accounts: tuple[str, ...] = (),
+        monotonic: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._connecting = connecting
+        self._namespace, self._name, self._service_accounts = namespace, name, service_accounts
+        self._monotonic = monotonic
+        self._seen: tuple[Content | None, float] | None = None  # what the last look found, and until when that counts
+        self._lock = threading.Lock()  # for the two fields below; held for no call
+        self._waiting: list[_Delivery] = []
+        self._writes = False
+
+    def look(self, host: str) -> Holding:
+        """Tell until when the secret holds a login for this registry, as its annotation records it. Raises Failed."""
+        return document.holding(self._look(), host)
+
+    def deliver(self, host: str, credential: Credential, still_wanted: Callable[[Holding], bool]) -> Outcome:
+        """Write the credential: `written`; or `skipped` where the secret holds something good by now. Raises Failed.
+
+        Registries of one secret that are delivered at the same time share one write, so they never conflict.
+        """
+        mine = _Delivery(host, credential, still_wanted)
+        with self._lock:
+            self._waiting.append(mine)
+            leads, self._writes = not self._writes, True
+        while leads:
+            with self._lock:
+                batch, self._waiting = self._waiting, []
+                leads = self._writes = bool(batch)
+            if batch:
+                self._deliver(batch)
+        try:
+            return mine.outcome.result(timeout=WAIT_S)
+        except TimeoutError:
+            raise Failed(
+                Reason.TRANSIENT, f"{self._path}: other registries of it are still being written", "It is tried again"
+            ) from None
+
+    def _deliver(self, batch: Sequence[_Delivery]) -> None:
+        """Deliver all of them, and give each its outcome or its error."""
+        try:
+            written = self._write_all(batch)
+        except BaseException as error:  # noqa: BLE001 - whatever it is, all of them wait for it
+            for one in batch:
+                one.outcome.set_exception(Failed.of(error.failure) if isinstance(error, Failed) else error)
+            return
+        for one in batch:
+            one.outcome.set_result(Outcome.WRITTEN if one in written else Outcome.SKIPPED)
+
+    def _write_all(self, batch: Sequence[_Delivery]) -> Sequence[_Delivery]:
+        """Write those that are still wanted, in one change of the secret; gives them. Raises Failed."""
+        for attempt in range(ROUNDS):
+            content, wanted = None, list(batch)
+            if attempt or self._seen is None or self._monotonic() > self._seen[1]:
+                content = self._look()
+                wanted = [one for one in batch if one.still_wanted(document.holding(content, one.host))]
+            else:
+                content = self._seen[0]
+            self._seen = None
+            if not wanted or self._write(content, {one.host: one.credential for one in wanted}):
+                return wanted
+        raise Failed(
+            Reason.TRANSIENT,
+            f"{self._path} is changed by somebody else all the time",
+            "Find out by whom (the audit log, or its managedFields), and stop the other writer",
+        )
+
+    def attach(self) -> None:
+        """Name the secret in the imagePullSecrets of the ServiceAccounts; other entries stay. Raises Failed."""
+        for name in self._service_accounts:
+            if not self._attached(name):
+                what = f"there is no ServiceAccount {name} in namespace {self._namespace}"
+                logs.get().warning("service_account_missing", sink=self._path, error=what,
+                                   fix="Create it, or take it out of service_accounts")  # fmt: skip
+
+    def _attached(self, account: str) -> bool:
+        api = self._connecting.api()
+        for _ in range(ROUNDS):
+            found = api.service_account(self._namespace, account)
+            if found is None:
+                return False
+            named = [entry.name for entry in found.image_pull_secrets or ()]
+            if self._name in named:
+                return True
+            # An atomic list: it is written whole, and only if nobody changed it since (409 otherwise).
+            wanted = [{"name": name} for name in (*named, self._name)]
+            body = {"metadata": {"resourceVersion": found.metadata.resource_version}, "imagePullSecrets": wanted}
+            if api.patch_service_account(self._namespace, account, body):
+                return True
+        raise Failed(
+            Reason.TRANSIENT, f"the ServiceAccount {account} in namespace {self._namespace} is changed all the time",
+            "Find out by whom, and stop the other writer",
+        )  # fmt: skip
+
+    def _look(self) -> Content | None:
+        began = self._monotonic()
+        found = self._connecting.api().secret(self._namespace, self._name)
+        ended = self._monotonic()
+        content = None
+        if found is not None:
+            content = document.read(found.type, found.metadata.resource_version, found.metadata.annotations, found.data)
+            if found.type != document.TYPE:
+                raise Failed(
+                    Reason.INVALID, f"{self._path} is of type {found.type}, which is not a pull secret",
+                    f"Name another secret, or delete that one: its type must be {document.TYPE}",
+                )  # fmt: skip
+        self._seen = content, ended + max(LOOK_HOLDS_S, ended - began)
+        return content
+
+    def _write(self, content: Content | None, logins: Mapping[str, Credential]) -> bool:
+        api = self._connecting.api()
+        if content is None:
+            return api.create_secret(self._namespace, self._name, document.new(self._name, logins))
+        return api.patch_secret(self._namespace, self._name, document.patch(content, logins))
+
+    @property
+    def _path(self) -> str:
+        return f"kubernetes/{self._namespace}/{self._name}"
