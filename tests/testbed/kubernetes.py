@@ -14,6 +14,7 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 
 from tests.testbed import parts
+from tests.testbed.certificates import CertificateAuthority
 from tests.testbed.processes import Process, Record, free_port, wait_until
 
 ADMIN = "admintoken"
@@ -27,6 +28,9 @@ class ApiServer:
         self.port = free_port()
         self.log_file = directory / "kube-apiserver.log"
         self._etcd, self._server = Process(record, "etcd"), Process(record, "kube-apiserver")
+        authority = CertificateAuthority(directory / "certificates")
+        self.ca_file = authority.ca_file
+        self._certificate = authority.issue("localhost", "127.0.0.1")
         key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
         self._key = directory / "accounts.key"
         self._key.write_bytes(
@@ -43,25 +47,23 @@ class ApiServer:
     def url(self) -> str:
         return f"https://localhost:{self.port}"
 
-    @property
-    def ca_file(self) -> Path:
-        return self.directory / "certificates" / "apiserver.crt"
-
     def start(self) -> None:
         """Return once it answers."""
         etcd = f"http://127.0.0.1:{self._client_port}"
         if not self._etcd.running:
             peer = f"http://127.0.0.1:{self._peer_port}"
-            words = ["--data-dir", str(self.directory / "etcd"), "--listen-client-urls", etcd, "--advertise-client-urls", etcd,
+            words = ["--data-dir", str(self.directory / "etcd"),
+                     "--listen-client-urls", etcd, "--advertise-client-urls", etcd,
                      "--listen-peer-urls", peer, "--initial-advertise-peer-urls", peer,
                      "--initial-cluster", f"default={peer}", "--unsafe-no-fsync"]  # fmt: skip
             self._etcd.start([parts.ETCD, *words], log=self.directory / "etcd.log", env={})
         words = ["--etcd-servers", etcd, "--secure-port", str(self.port), "--bind-address", "127.0.0.1",
-                 "--cert-dir", str(self.directory / "certificates"),
+                 "--tls-cert-file", self._certificate[0], "--tls-private-key-file", self._certificate[1],
                  "--service-account-key-file", str(self._key), "--service-account-signing-key-file", str(self._key),
                  "--service-account-issuer", "https://kubernetes.default.svc",
                  "--token-auth-file", str(self._tokens), "--authorization-mode", "RBAC",
-                 "--service-cluster-ip-range", "10.0.0.0/24", "--disable-admission-plugins", "ServiceAccount"]  # fmt: skip
+                 "--service-cluster-ip-range", "10.0.0.0/24",
+                 "--disable-admission-plugins", "ServiceAccount"]  # fmt: skip
         self._server.start([parts.API_SERVER, *words], log=self.log_file, env={})
         wait_until(lambda: self.answers() or not self._server.running, 60, "an answer of the API server", 0.2)
         assert self._server.running, self.log_file.read_text()[-2000:]
@@ -84,7 +86,7 @@ class ApiServer:
         self, method: str, path: str, body: Any = None, token: str = ADMIN, content_type: str = "application/json"
     ) -> tuple[int, Any]:
         """One request as the tests' own client: status and JSON (or text)."""
-        context = ssl.create_default_context(cafile=str(self.ca_file)) if self.ca_file.exists() else None
+        context = ssl.create_default_context(cafile=str(self.ca_file))
         request = urllib.request.Request(f"{self.url}{path}", method=method)
         request.add_header("Authorization", f"Bearer {token}")
         if body is not None:

@@ -28,7 +28,8 @@ DEBOOTSTRAP = Path("/usr/sbin/debootstrap")
 CHROMIUM = Path("/usr/bin/chromium")
 ETCD = Path("/usr/bin/etcd")
 # Outside the repository: it takes four minutes to build, and every clone can use it.
-API_SERVER = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "ecr-refresher" / "kube-apiserver-1.20.2"
+CACHE = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "ecr-refresher-testbed"
+API_SERVER = CACHE / "kube-apiserver-1.20.2"
 
 
 class Missing(Exception):

@@ -98,11 +98,11 @@ def _generate_openapi(generator: Path, tree: Path, env: dict[str, str]) -> None:
         for package in packages
     ]
     command = [generator, "--go-header-file", "hack/boilerplate/boilerplate.generatego.txt",
-               "--output-file-base", "zz_generated.openapi", "--output-package", "k8s.io/kubernetes/pkg/generated/openapi",
+               "--output-file-base", "zz_generated.openapi",
+               "--output-package", "k8s.io/kubernetes/pkg/generated/openapi",
                "-r", tree / "report", "-i", ",".join(names)]  # fmt: skip
     done = subprocess.run(list(map(str, command)), cwd=tree, env=env, capture_output=True, text=True, check=False)
     made = tree / "pkg/generated/openapi/zz_generated.openapi.go"
     if done.returncode or not made.exists():
         raise parts.Missing(f"openapi-gen ended with {done.returncode}: {done.stderr[-300:]}")
     made.write_text(made.read_text().replace("k8s.io/kubernetes/vendor/", ""))
-

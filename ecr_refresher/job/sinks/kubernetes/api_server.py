@@ -9,20 +9,18 @@ import os
 import re
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import Any
 
+import kubernetes.config
 import urllib3
-from kubernetes import client, config
+from kubernetes import client
 from kubernetes.client.exceptions import ApiException
 from kubernetes.config.config_exception import ConfigException
 
 from ....core.model import Failed, Reason
 from ...net.proxies import proxy_for
-
-if TYPE_CHECKING:
-    from kubernetes.client import V1Secret, V1ServiceAccount
-
-T = TypeVar("T")
+from . import document
+from .document import Content
 
 TIMEOUTS_S = (3.05, 10.0)  # to connect, and to wait for an answer
 CONNECTIONS = 16
@@ -45,13 +43,15 @@ class ApiServer:
         settings.no_proxy = None
         self.who = f"the Kubernetes API server {settings.host}"
         api = client.ApiClient(settings)
-        self._core, self._access = client.CoreV1Api(api), client.AuthorizationV1Api(api)
+        self._core: Any = client.CoreV1Api(api)  # bodies are plain dictionaries, which its types do not know
+        self._access: Any = client.AuthorizationV1Api(api)
         self._api = api
 
     @staticmethod
     def _find(kubeconfig: str | None, settings: client.Configuration) -> None:
         """The pod's own ServiceAccount, else the usual kubeconfig; or the one that is named. Raises Failed."""
         where = kubeconfig or "the pod's ServiceAccount"
+        config: Any = kubernetes.config  # its functions have no types
         try:
             if kubeconfig is None and os.environ.get("KUBERNETES_SERVICE_HOST"):
                 config.load_incluster_config(client_configuration=settings)
@@ -79,11 +79,13 @@ class ApiServer:
         raise problem
 
     # --- secrets -----------------------------------------------------------------------------------------------------
-    def secret(self, namespace: str, name: str) -> V1Secret | None:
+    def secret(self, namespace: str, name: str) -> Content | None:
         """The secret; None if there is none. Raises Failed."""
-        return self._found(
-            f"get secrets/{name} in namespace {namespace}", self._core.read_namespaced_secret, name, namespace
-        )
+        what = f"get secrets/{name} in namespace {namespace}"
+        found = self._found(what, self._core.read_namespaced_secret, name, namespace)
+        if found is None:
+            return None
+        return document.read(found.type or "", found.metadata.resource_version, found.metadata.annotations, found.data)
 
     def patch_secret(self, namespace: str, name: str, body: Mapping[str, Any]) -> bool:
         """Patch it; False if it has changed since it was read, or has gone. Raises Failed."""
@@ -109,16 +111,20 @@ class ApiServer:
         return True
 
     # --- ServiceAccounts ---------------------------------------------------------------------------------------------
-    def service_account(self, namespace: str, name: str) -> V1ServiceAccount | None:
-        """The ServiceAccount; None if there is none. Raises Failed."""
-        what = f"get serviceaccounts/{name} in namespace {namespace}"
-        return self._found(what, self._core.read_namespaced_service_account, name, namespace)
+    def pull_secrets(self, namespace: str, account: str) -> tuple[str, list[str]] | None:
+        """The ServiceAccount's resourceVersion and imagePullSecrets; None if there is no such one. Raises Failed."""
+        what = f"get serviceaccounts/{account} in namespace {namespace}"
+        found = self._found(what, self._core.read_namespaced_service_account, account, namespace)
+        if found is None:
+            return None
+        return found.metadata.resource_version, [entry.name for entry in found.image_pull_secrets or ()]
 
-    def patch_service_account(self, namespace: str, name: str, body: Mapping[str, Any]) -> bool:
-        """Patch it; False if it has changed since it was read, or has gone. Raises Failed."""
-        what = f"patch serviceaccounts/{name} in namespace {namespace}"
+    def set_pull_secrets(self, namespace: str, account: str, version: str, names: list[str]) -> bool:
+        """Write the whole list, which is atomic; False if the account has changed since it was read. Raises Failed."""
+        body = {"metadata": {"resourceVersion": version}, "imagePullSecrets": [{"name": name} for name in names]}
+        what = f"patch serviceaccounts/{account} in namespace {namespace}"
         patch = self._core.patch_namespaced_service_account
-        return self._written(what, patch, name, namespace, body, _content_type=MERGE)
+        return self._written(what, patch, account, namespace, body, _content_type=MERGE)
 
     # --- namespaces and rights ---------------------------------------------------------------------------------------
     def namespaces(self, selector: str) -> tuple[str, ...]:
@@ -126,12 +132,10 @@ class ApiServer:
         found: list[str] = []
         more: str | None = None
         for _ in range(PAGES_MAX):
+            next_page = {"_continue": more} if more else {}
             with self._explained("list namespaces"):
                 page = self._core.list_namespace(
-                    label_selector=selector,
-                    limit=PAGE,
-                    _request_timeout=TIMEOUTS_S,
-                    **({"_continue": more} if more else {}),
+                    label_selector=selector, limit=PAGE, _request_timeout=TIMEOUTS_S, **next_page
                 )
             found += [one.metadata.name for one in page.items if one.metadata.deletion_timestamp is None]
             more = page.metadata._continue if page.metadata else None
@@ -152,7 +156,7 @@ class ApiServer:
         with self._explained("get /version"):
             return str(client.VersionApi(self._api).get_code(_request_timeout=TIMEOUTS_S).git_version)
 
-    def _found(self, what: str, get: Callable[..., T], *where: str) -> T | None:
+    def _found(self, what: str, get: Callable[..., Any], *where: str) -> Any:
         with self._explained(what):
             try:
                 return get(*where, _request_timeout=TIMEOUTS_S)

@@ -46,9 +46,10 @@ class Connecting:
             return made.result(timeout=WAIT_S)
         except TimeoutError:
             raise Failed(
-                Reason.TRANSIENT, f"the identity of {self._kubeconfig} was not found within {WAIT_S:.0f} s",
+                Reason.TRANSIENT,
+                f"the identity of {self._kubeconfig} was not found within {WAIT_S:.0f} s",
                 "See whether the exec plugin of the kubeconfig hangs",
-            ) from None  # fmt: skip
+            ) from None
 
 
 @dataclass(slots=True, eq=False)
@@ -139,41 +140,38 @@ class PullSecret:
         """Name the secret in the imagePullSecrets of the ServiceAccounts; other entries stay. Raises Failed."""
         for name in self._service_accounts:
             if not self._attached(name):
-                what = f"there is no ServiceAccount {name} in namespace {self._namespace}"
-                logs.get().warning("service_account_missing", sink=self._path, error=what,
-                                   fix="Create it, or take it out of service_accounts")  # fmt: skip
+                logs.get().warning(
+                    "service_account_missing",
+                    sink=self._path,
+                    error=f"there is no ServiceAccount {name} in namespace {self._namespace}",
+                    fix="Create it, or take it out of service_accounts",
+                )
 
     def _attached(self, account: str) -> bool:
         api = self._connecting.api()
         for _ in range(ROUNDS):
-            found = api.service_account(self._namespace, account)
+            found = api.pull_secrets(self._namespace, account)
             if found is None:
                 return False
-            named = [entry.name for entry in found.image_pull_secrets or ()]
-            if self._name in named:
-                return True
-            # An atomic list: it is written whole, and only if nobody changed it since (409 otherwise).
-            wanted = [{"name": name} for name in (*named, self._name)]
-            body = {"metadata": {"resourceVersion": found.metadata.resource_version}, "imagePullSecrets": wanted}
-            if api.patch_service_account(self._namespace, account, body):
+            version, named = found
+            if self._name in named or api.set_pull_secrets(self._namespace, account, version, [*named, self._name]):
                 return True
         raise Failed(
-            Reason.TRANSIENT, f"the ServiceAccount {account} in namespace {self._namespace} is changed all the time",
+            Reason.TRANSIENT,
+            f"the ServiceAccount {account} in namespace {self._namespace} is changed all the time",
             "Find out by whom, and stop the other writer",
-        )  # fmt: skip
+        )
 
     def _look(self) -> Content | None:
         began = self._monotonic()
-        found = self._connecting.api().secret(self._namespace, self._name)
+        content = self._connecting.api().secret(self._namespace, self._name)
         ended = self._monotonic()
-        content = None
-        if found is not None:
-            content = document.read(found.type, found.metadata.resource_version, found.metadata.annotations, found.data)
-            if found.type != document.TYPE:
-                raise Failed(
-                    Reason.INVALID, f"{self._path} is of type {found.type}, which is not a pull secret",
-                    f"Name another secret, or delete that one: its type must be {document.TYPE}",
-                )  # fmt: skip
+        if content is not None and content.type != document.TYPE:
+            raise Failed(
+                Reason.INVALID,
+                f"{self._path} is of type {content.type}, which is not a pull secret",
+                f"Name another secret, or delete that one: its type must be {document.TYPE}",
+            )
         self._seen = content, ended + max(LOOK_HOLDS_S, ended - began)
         return content
 
