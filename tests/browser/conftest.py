@@ -32,7 +32,7 @@ def serve() -> Iterator[Serve]:
 
         def begin(world: World) -> tuple[House, str]:
             house = House(world, Server(port=0))
-            stack.callback(house.server.stop)
+            stack.callback(house.stop)
             return house, f"http://127.0.0.1:{house.server.port}/"
 
         yield begin

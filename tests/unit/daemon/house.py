@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import http.client
 import socket
+import threading
+from collections.abc import Coroutine
 
 from ecr_refresher.core.plan import Server
-from ecr_refresher.daemon.web.http import HttpServer
 from ecr_refresher.daemon.web.pages import Pages
+from ecr_refresher.daemon.web.server import WebServer
 
 from .world import World
 
@@ -16,13 +19,37 @@ PATIENCE_S = 20.0  # no answer within this is none
 
 
 class House:
-    """A world, the pages on it, and a server that answers from them."""
+    """A world, the pages on it, and a server that answers from them in a loop of its own."""
 
-    def __init__(self, world: World, settings: Server) -> None:
+    def __init__(self, world: World, settings: Server, pages: Pages | None = None) -> None:
         self.world = world
-        self.pages = Pages(world.state, lambda: world.boot, lambda: world.mono)
-        self.server = HttpServer(self.pages, settings)
-        self.server.start()
+        self.pages = pages or Pages(world.state, lambda: world.boot, lambda: world.mono)
+        self.server = WebServer(self.pages, settings)
+        self._loop = asyncio.new_event_loop()
+        self._thread = threading.Thread(target=self._loop.run_forever, daemon=True)
+        self._thread.start()
+        try:
+            self._await(self.server.start())
+        except BaseException:
+            self.stop()
+            raise
+
+    def _await(self, work: Coroutine[object, object, None]) -> None:
+        asyncio.run_coroutine_threadsafe(work, self._loop).result(PATIENCE_S)
+
+    def __enter__(self) -> House:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.stop()
+
+    def stop(self) -> None:
+        """Stop the server, then its loop."""
+        if self._thread.is_alive():
+            self._await(self.server.stop())
+            self._loop.call_soon_threadsafe(self._loop.stop)
+            self._thread.join(PATIENCE_S)
+            self._loop.close()
 
     def publish(self) -> None:
         self.pages.publish(self.world.state)

@@ -202,7 +202,7 @@ def test_the_policy_lets_nothing_run_but_this_very_script_and_style() -> None:
     try:
         answer = house.ask("/")
     finally:
-        house.server.stop()
+        house.stop()
     assert answer.getheader("Content-Type") == "text/html; charset=utf-8"
     text = str(answer.text)  # type: ignore[attr-defined]
     policy = dict(part.split(" ", 1) for part in str(answer.getheader("Content-Security-Policy")).split("; "))

@@ -42,7 +42,7 @@ def _bare_environment(monkeypatch: pytest.MonkeyPatch) -> None:
 def house() -> Iterator[House]:
     house = House(World().served(), Server(port=0))
     yield house
-    house.server.stop()
+    house.stop()
 
 
 def url(house: House) -> str:
@@ -96,7 +96,7 @@ def test_what_is_wrong_with_a_registry_is_told_once(capsys: Said) -> None:
     try:
         assert cli.main(["status", "--url", url(house)]) == 1
     finally:
-        house.server.stop()
+        house.stop()
     lines = capsys.readouterr().out.splitlines()
     assert lines[3:5] == [f"{HOST}: no token yet", "  denied, just now: no right; grant it"]
     assert len(lines) == 7
@@ -112,7 +112,7 @@ def test_the_last_cleanup_is_told_where_there_is_one(capsys: Said) -> None:
     try:
         cli.main(["status", "--url", url(house)])
     finally:
-        house.server.stop()
+        house.stop()
     lines = capsys.readouterr().out.splitlines()
     assert lines[-3] == ""
     assert re.fullmatch(r"cleanup: .*removed 1 containers and 1 images, the disk is 80 % full.*", lines[-2])
@@ -125,7 +125,7 @@ def test_what_is_not_required_is_marked(capsys: Said) -> None:
         assert cli.main(["status", "--url", url(house)]) == 1
         assert "airflow/default/docker_default (not required)  not looked at yet" in capsys.readouterr().out
     finally:
-        house.server.stop()
+        house.stop()
 
 
 def test_json_is_the_daemon_s_own_document(house: House, capsys: Said) -> None:
@@ -220,7 +220,7 @@ def secured(tmp_path: Path) -> Iterator[tuple[House, CertificateAuthority, Path]
         json.dumps({"server": {"listen": f":{house.server.port}", "tls_cert": certificate, "tls_key": key}})
     )
     yield house, authority, settings
-    house.server.stop()
+    house.stop()
 
 
 def test_with_tls_in_the_settings_its_own_certificate_is_trusted_and_no_other(
