@@ -13,12 +13,12 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from ecr_refresher.standins.airflow import AirflowStandIn
-from ecr_refresher.standins.ecr import EcrStandIn
-from ecr_refresher.standins.registry_front import RegistryFront
 from ecr_refresher.standins.tokens import TokenBook
 from tests.testbed.daemon import PRODUCT, clean_environment
 from tests.testbed.registry import HOST
+from tests.testbed.standins.airflow import AirflowStandIn
+from tests.testbed.standins.ecr import EcrStandIn
+from tests.testbed.standins.registry_front import RegistryFront
 
 SHOWN = 25
 _PASS = """

@@ -15,7 +15,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from ecr_refresher.standins.ecr import EcrStandIn
 from ecr_refresher.standins.tokens import TokenBook
 from tests.testbed import parts
 from tests.testbed.airflow import Airflow
@@ -27,6 +26,7 @@ from tests.testbed.measuring import Ended, Watched
 from tests.testbed.processes import Record, free_port
 from tests.testbed.registry import HOST, Registry
 from tests.testbed.secret_hunt import Secrets
+from tests.testbed.standins.ecr import EcrStandIn
 
 CONNECTION = "docker_default"
 

@@ -1,5 +1,4 @@
-"""Scriptable stand-ins on loopback: Amazon ECR, a registry's front and Airflow's API.
+"""What the demo runs on: small servers that stand in for Amazon ECR, a registry and Airflow's API.
 
-For the demo and the tests. They need the standard library only and know nothing of the product itself, so that they
-can't share its mistakes.
+Nothing of the product lives here, so that a stand-in can't share its mistakes. Faults for tests are in tests/testbed.
 """

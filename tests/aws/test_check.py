@@ -9,10 +9,10 @@ from typing import Any
 
 import pytest
 
-from ecr_refresher.standins.aws_faults import Denied
-from ecr_refresher.standins.sts import TrustedRole
 from tests.aws.world import BASE_KEY, HOST, NO_KEYS, PARTNER, PULL, Metadata, World
 from tests.testbed.daemon import Finished
+from tests.testbed.standins.aws_faults import Denied
+from tests.testbed.standins.sts import TrustedRole
 
 
 def check(world: World, settings: dict[str, Any], *words: str, **env: str) -> Finished:

@@ -7,11 +7,11 @@ from typing import Any
 
 import pytest
 
-from ecr_refresher.standins.sts import TrustedRole
 from tests.aws.world import BASE_KEY, HOST, HUB, NO_KEYS, PARTNER, PULL, Metadata, World
 from tests.testbed.daemon import Finished
 from tests.testbed.moto import Moto
 from tests.testbed.secret_hunt import Secrets
+from tests.testbed.standins.sts import TrustedRole
 
 
 def error_of(done: Finished) -> dict[str, Any]:

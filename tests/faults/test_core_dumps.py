@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from ecr_refresher.standins.script import Delay
 from tests.faults.conftest import World, children
 from tests.testbed.processes import wait_until
+from tests.testbed.standins.script import Delay
 
 
 def core_limits(pid: int) -> list[str]:

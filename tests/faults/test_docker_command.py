@@ -13,11 +13,11 @@ from typing import Any
 
 import pytest
 
-from ecr_refresher.standins.registry_front import RegistryFront
 from tests.faults.conftest import HOST, SOAK, World, children, rounds
 from tests.testbed import parts
 from tests.testbed.daemon import Daemon
 from tests.testbed.processes import wait_until
+from tests.testbed.standins.registry_front import RegistryFront
 
 OTHERS = ("210987654321.dkr.ecr.us-east-1.amazonaws.com", "345678901234.dkr.ecr.us-east-1.amazonaws.com")
 HIS_LOGIN = {"auth": "Ym9iOmhpcw=="}

@@ -13,9 +13,9 @@ from pathlib import Path
 
 import pytest
 
-from ecr_refresher.standins.script import Delay
 from tests.faults.conftest import World, children
 from tests.testbed.processes import wait_until
+from tests.testbed.standins.script import Delay
 
 STUCK_S = 30.0
 STEPS: dict[str, Callable[[World], None]] = {

@@ -15,11 +15,11 @@ from signal import SIGHUP, SIGKILL, SIGUSR1
 
 import pytest
 
-from ecr_refresher.standins.aws_faults import Denied, ServerError, Throttled
-from ecr_refresher.standins.script import Cut, HalfAnswer
 from tests.faults.conftest import SOAK, World, children, resident_mb
 from tests.testbed.daemon import Daemon
 from tests.testbed.processes import wait_until
+from tests.testbed.standins.aws_faults import Denied, ServerError, Throttled
+from tests.testbed.standins.script import Cut, HalfAnswer
 
 REGIONS = [f"{area}-{number}" for area in ("us-east", "us-west", "eu-west", "ap-southeast") for number in (1, 2, 3)]
 ACCOUNTS = ("123456789012", "210987654321")

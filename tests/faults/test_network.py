@@ -13,17 +13,17 @@ from typing import Any
 
 import pytest
 
-from ecr_refresher.standins.airflow import AirflowStandIn
 from ecr_refresher.standins.airflow_connections import Connection
-from ecr_refresher.standins.ecr import EcrStandIn
-from ecr_refresher.standins.registry_front import RegistryFront
-from ecr_refresher.standins.script import Cut, Endless, HalfAnswer, WireFault
 from tests.faults.conftest import CONNECTION, HOST, PASSWORD, World, children
 from tests.testbed.certificates import CertificateAuthority
 from tests.testbed.daemon import Daemon
 from tests.testbed.processes import wait_until
 from tests.testbed.sabotage import sabotaged
 from tests.testbed.secret_hunt import Secrets
+from tests.testbed.standins.airflow import AirflowStandIn
+from tests.testbed.standins.ecr import EcrStandIn
+from tests.testbed.standins.registry_front import RegistryFront
+from tests.testbed.standins.script import Cut, Endless, HalfAnswer, WireFault
 
 NAME = "localhost"
 StandIns = tuple[EcrStandIn, RegistryFront, AirflowStandIn]

@@ -9,11 +9,11 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from ecr_refresher.standins.aws_faults import Answer, AwsError, Denied, Throttled
-from ecr_refresher.standins.sts import TrustedRole
 from tests.integration.check_world import BASE_KEY, TRUST, UNPRIVILEGED, World, keys, mount, unmount
 from tests.integration.settings import CONNECTION
 from tests.testbed.registry import HOST, REPOSITORY
+from tests.testbed.standins.aws_faults import Answer, AwsError, Denied, Throttled
+from tests.testbed.standins.sts import TrustedRole
 
 HUB = "arn:aws:iam::123456789012:role/hub"
 PULL = "arn:aws:iam::123456789012:role/ecr-pull"

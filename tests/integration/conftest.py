@@ -9,7 +9,6 @@ from typing import TypeVar
 
 import pytest
 
-from ecr_refresher.standins.ecr import EcrStandIn
 from ecr_refresher.standins.tokens import TokenBook
 from tests.testbed import parts
 from tests.testbed.airflow import Airflow
@@ -19,6 +18,7 @@ from tests.testbed.machine import Machine
 from tests.testbed.processes import Record
 from tests.testbed.registry import HOST, Registry
 from tests.testbed.secret_hunt import Secrets
+from tests.testbed.standins.ecr import EcrStandIn
 
 T = TypeVar("T")
 

@@ -13,8 +13,6 @@ from msgspec import structs
 
 from ecr_refresher.core.model import NOTHING, Holding, Outcome, Reason
 from ecr_refresher.core.plan import Connection, Header
-from ecr_refresher.standins.exchange import Exchange, Reply
-from ecr_refresher.standins.serving import StandIn
 from tests.integration.airflow_client import DOCKER, HEADER, PASSWORD, TOKEN, Client, by_token, token
 from tests.integration.conftest import Airflows
 from tests.testbed.airflow import Airflow
@@ -22,6 +20,7 @@ from tests.testbed.airflow_flavours import AIRFLOW_2, EVERY, FAB, MAIN, SIMPLE, 
 from tests.testbed.processes import wait_until
 from tests.testbed.registry import HOST
 from tests.testbed.secret_hunt import Secrets
+from tests.testbed.standins.serving import Exchange, Reply, StandIn
 
 pytestmark = pytest.mark.real("airflow")
 OWN = {"description": "pulls for the data team\nask Ada", "port": 5000, "schema": "own", "extra": '{"reauth": false}'}

@@ -10,7 +10,6 @@ from typing import Any
 
 import pytest
 
-from ecr_refresher.standins.ecr import EcrStandIn
 from tests.integration.conftest import Airflows
 from tests.testbed import parts
 from tests.testbed.airflow import Airflow
@@ -18,6 +17,7 @@ from tests.testbed.airflow_flavours import AIRFLOW_2, SIMPLE, Flavour, on
 from tests.testbed.aws_services import MwaaStandIn, SecretsManagerStandIn
 from tests.testbed.daemon import Finished, Product
 from tests.testbed.registry import HOST
+from tests.testbed.standins.ecr import EcrStandIn
 
 pytestmark = pytest.mark.real("airflow")
 SINK = "airflow/default/docker_default"

@@ -8,13 +8,13 @@ from typing import Any
 
 import pytest
 
-from ecr_refresher.standins.aws_faults import Answer, Denied, EcrFault, encoded
-from ecr_refresher.standins.ecr import EcrStandIn
 from tests.integration.settings import CONNECTION, config_file, story, to_airflow
 from tests.testbed.airflow import Airflow
 from tests.testbed.daemon import Product
 from tests.testbed.registry import HOST, Registry
 from tests.testbed.secret_hunt import Secrets
+from tests.testbed.standins.aws_faults import Answer, Denied, EcrFault, encoded
+from tests.testbed.standins.ecr import EcrStandIn
 
 
 @pytest.mark.parametrize(

@@ -10,12 +10,12 @@ import pytest
 
 from bench import idle, renewal
 from bench.world import World
-from ecr_refresher.standins.ecr import EcrStandIn
 from tests.integration.settings import story
 from tests.testbed.airflow import Airflow
 from tests.testbed.daemon import clean_environment
 from tests.testbed.engine import Engine
 from tests.testbed.registry import Registry
+from tests.testbed.standins.ecr import EcrStandIn
 
 pytestmark = [pytest.mark.real("airflow, engine, registry"), pytest.mark.xdist_group("beside")]
 

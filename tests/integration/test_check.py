@@ -7,13 +7,13 @@ from typing import Any
 
 import pytest
 
-from ecr_refresher.standins.ecr import EcrStandIn
 from tests.integration.settings import CONNECTION, config_file, story
 from tests.testbed.airflow import Airflow
 from tests.testbed.aws_services import MwaaStandIn, SecretsManagerStandIn
 from tests.testbed.daemon import Finished, Product
 from tests.testbed.engine import Engine
 from tests.testbed.registry import HOST, Registry
+from tests.testbed.standins.ecr import EcrStandIn
 
 pytestmark = [pytest.mark.real("airflow, engine, registry"), pytest.mark.xdist_group("beside")]
 

@@ -10,8 +10,6 @@ from pathlib import Path
 
 import pytest
 
-from ecr_refresher.standins.ecr import EcrStandIn
-from ecr_refresher.standins.script import Delay
 from ecr_refresher.standins.tokens import TokenBook
 from tests.integration.conftest import available
 from tests.integration.settings import CONNECTION, password_in
@@ -24,6 +22,8 @@ from tests.testbed.prepare_images import PYTHON
 from tests.testbed.processes import free_port, wait_until
 from tests.testbed.registry import HOST, Registry
 from tests.testbed.secret_hunt import Outputs, Secrets
+from tests.testbed.standins.ecr import EcrStandIn
+from tests.testbed.standins.script import Delay
 
 pytestmark = [
     pytest.mark.real("airflow, engine, registry"),

@@ -7,11 +7,11 @@ from typing import Any
 
 import pytest
 
-from ecr_refresher.standins.ecr import EcrStandIn
 from tests.integration.settings import AIRFLOW_SINK, CONNECTION, story
 from tests.testbed.airflow import Airflow
 from tests.testbed.daemon import Product
 from tests.testbed.registry import HOST, Registry
+from tests.testbed.standins.ecr import EcrStandIn
 
 pytestmark = pytest.mark.real("airflow, registry")
 MARKER = f"[ecr-refresher: {HOST} until "

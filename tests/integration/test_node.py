@@ -6,13 +6,13 @@ from pathlib import Path
 
 import pytest
 
-from ecr_refresher.standins.ecr import EcrStandIn
 from tests.deploy.chart import only, render
 from tests.integration.settings import password_in
 from tests.testbed.daemon import Product
 from tests.testbed.engine import Engine
 from tests.testbed.processes import wait_until
 from tests.testbed.registry import HOST, Registry
+from tests.testbed.standins.ecr import EcrStandIn
 
 pytestmark = pytest.mark.real("helm, engine, registry")
 

@@ -7,8 +7,6 @@ import time
 from pathlib import Path
 from signal import SIGUSR1
 
-from ecr_refresher.standins.aws_faults import ServerError
-from ecr_refresher.standins.ecr import EcrStandIn
 from tests.integration.settings import AIRFLOW_SINK, CONNECTION, config_file, password_in, story
 from tests.testbed.airflow import Airflow
 from tests.testbed.cutting_proxy import CuttingProxy
@@ -16,6 +14,8 @@ from tests.testbed.daemon import Daemon, Product
 from tests.testbed.engine import Engine
 from tests.testbed.processes import wait_until
 from tests.testbed.registry import HOST, Registry
+from tests.testbed.standins.aws_faults import ServerError
+from tests.testbed.standins.ecr import EcrStandIn
 
 FAST = {"retry_first": "1s", "retry_max": "4s"}
 

@@ -7,13 +7,13 @@ from signal import SIGUSR1
 
 import pytest
 
-from ecr_refresher.standins.aws_faults import ServerError
-from ecr_refresher.standins.ecr import EcrStandIn
 from tests.integration.settings import AIRFLOW_SINK, CONNECTION, config_file, story
 from tests.testbed.airflow import Airflow
 from tests.testbed.daemon import Product
 from tests.testbed.processes import wait_until
 from tests.testbed.registry import Registry
+from tests.testbed.standins.aws_faults import ServerError
+from tests.testbed.standins.ecr import EcrStandIn
 
 pytestmark = pytest.mark.real("airflow, registry")
 LIFE_S = 12 * 3600

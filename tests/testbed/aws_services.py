@@ -13,9 +13,8 @@ from urllib.parse import unquote
 import botocore.session
 from botocore.validate import ParamValidator
 
-from ecr_refresher.standins.exchange import Exchange, Reply
-from ecr_refresher.standins.serving import StandIn
 from tests.testbed.airflow import Airflow
+from tests.testbed.standins.serving import Exchange, Reply, StandIn
 
 
 class ModelledService(StandIn):

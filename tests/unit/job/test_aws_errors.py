@@ -14,7 +14,10 @@ from ecr_refresher.core.plan import Principal, Refresh, Role
 from ecr_refresher.job.aws import ecr as source
 from ecr_refresher.job.aws.clients import Aws
 from ecr_refresher.job.aws.clock import AwsClock
-from ecr_refresher.standins.aws_faults import (
+from ecr_refresher.standins.tokens import TokenBook
+from tests.testbed.certificates import CertificateAuthority
+from tests.testbed.processes import free_port
+from tests.testbed.standins.aws_faults import (
     AwsError,
     BadSignature,
     CredentialsExpired,
@@ -23,12 +26,9 @@ from ecr_refresher.standins.aws_faults import (
     Throttled,
     UnknownKey,
 )
-from ecr_refresher.standins.ecr import EcrStandIn
-from ecr_refresher.standins.script import Cut, Malformed
-from ecr_refresher.standins.sts import TrustedRole
-from ecr_refresher.standins.tokens import TokenBook
-from tests.testbed.certificates import CertificateAuthority
-from tests.testbed.processes import free_port
+from tests.testbed.standins.ecr import EcrStandIn
+from tests.testbed.standins.script import Cut, Malformed
+from tests.testbed.standins.sts import TrustedRole
 
 ROLE = "arn:aws:iam::210987654321:role/ecr-pull"
 ENV = ("AWS_PROFILE", "AWS_DEFAULT_PROFILE", "AWS_REGION", "AWS_DEFAULT_REGION", "AWS_CA_BUNDLE", "HTTP_PROXY")

@@ -6,9 +6,9 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from ecr_refresher.standins.ecr import EcrStandIn
-from ecr_refresher.standins.serving import StandIn
 from ecr_refresher.standins.tokens import TokenBook
+from tests.testbed.standins.ecr import EcrStandIn
+from tests.testbed.standins.serving import StandIn
 
 
 class Clock:

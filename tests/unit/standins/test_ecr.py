@@ -14,7 +14,8 @@ import urllib3
 from botocore.client import Config
 from botocore.exceptions import ClientError, ConnectionClosedError, ReadTimeoutError
 
-from ecr_refresher.standins.aws_faults import (
+from ecr_refresher.standins.tokens import TokenBook
+from tests.testbed.standins.aws_faults import (
     Answer,
     AwsError,
     BadSignature,
@@ -25,10 +26,9 @@ from ecr_refresher.standins.aws_faults import (
     UnknownKey,
     encoded,
 )
-from ecr_refresher.standins.ecr import EcrStandIn
-from ecr_refresher.standins.script import Cut, Delay, HalfAnswer, Malformed
-from ecr_refresher.standins.sts import TrustedRole
-from ecr_refresher.standins.tokens import TokenBook
+from tests.testbed.standins.ecr import EcrStandIn
+from tests.testbed.standins.script import Cut, Delay, HalfAnswer, Malformed
+from tests.testbed.standins.sts import TrustedRole
 
 from .conftest import Clock
 

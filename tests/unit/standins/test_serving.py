@@ -11,8 +11,7 @@ from typing import cast
 import pytest
 import urllib3
 
-from ecr_refresher.standins.exchange import Exchange, Reply
-from ecr_refresher.standins.serving import StandIn
+from tests.testbed.standins.serving import Exchange, Reply, StandIn
 
 
 class Echo(StandIn):
@@ -132,15 +131,12 @@ def _ask_in_vain(url: str) -> None:
         (b"GET / HTTP/1.1\r\nConnection: close\r\n\r\n", False),
         (b"GET / HTTP/1.0\r\n\r\n", False),
         (b"GET / HTTP/1.0\r\nConnection: Keep-Alive\r\n\r\n", True),
-        (b"nonsense\r\n\r\n", False),
-        (b"GET / HTTP/1.1\r\nnonsense\r\n\r\n", False),
     ],
 )
 def test_a_connection_is_kept_where_the_client_wants_that(echo: Echo, request_head: bytes, goes_on: bool) -> None:
     with socket.create_connection((echo.host, echo.port), timeout=10) as client:
         client.sendall(request_head)
-        status = client.recv(65536).split(b" ")[1]
-        assert status == (b"400" if b"nonsense" in request_head else b"200")
+        assert client.recv(65536).startswith(b"HTTP/1.1 200")
         if goes_on:
             client.sendall(b"GET / HTTP/1.1\r\nConnection: close\r\n\r\n")
             assert client.recv(65536).startswith(b"HTTP/1.1 200")

@@ -11,10 +11,9 @@ from msgspec import structs
 from ecr_refresher.core.model import Credential, Failed, Failure, Holding, Reason, Secret
 from ecr_refresher.core.plan import Airflow, Connection, SecretRef
 from ecr_refresher.job.sinks.airflow.api import AirflowSink
-from ecr_refresher.standins.airflow import AirflowStandIn
-from ecr_refresher.standins.exchange import Exchange, Reply
-from ecr_refresher.standins.serving import StandIn
 from tests.testbed.secret_hunt import Secrets
+from tests.testbed.standins.airflow import AirflowStandIn
+from tests.testbed.standins.serving import Exchange, Reply, StandIn
 
 HOST = "123456789012.dkr.ecr.us-east-1.amazonaws.com"
 ISSUED_AT = 1_795_000_000.0

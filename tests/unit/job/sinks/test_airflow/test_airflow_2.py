@@ -12,8 +12,7 @@ import pytest
 
 from ecr_refresher.core.model import NOTHING, Failed, Holding, Outcome, Reason
 from ecr_refresher.core.plan import Connection
-from ecr_refresher.standins.exchange import Exchange, Reply
-from ecr_refresher.standins.serving import StandIn
+from tests.testbed.standins.serving import Exchange, Reply, StandIn
 
 from .conftest import DOCKER_DEFAULT, HOST, PASSWORD, PASSWORD_FILE, USER, WRONG_PASSWORD, World, credential, wanted
 

@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 from ecr_refresher.core.model import NOTHING, Outcome
 from ecr_refresher.job.sinks.airflow.answers import Answer
 from ecr_refresher.job.sinks.airflow.crowd import PROMPT_S, SPREAD_MAX_S, Crowd, pause
-from ecr_refresher.standins.airflow import AirflowStandIn
-from ecr_refresher.standins.exchange import Reply
+from tests.testbed.standins.airflow import AirflowStandIn
+from tests.testbed.standins.serving import Reply
 
 from .conftest import DOCKER_DEFAULT, HOST, Scripted, World, credential
 

@@ -8,9 +8,9 @@ import pytest
 
 from ecr_refresher.core.model import Failed, Holding, Outcome, Reason, Secret
 from ecr_refresher.core.plan import Connection
-from ecr_refresher.standins.airflow import AirflowStandIn
 from ecr_refresher.standins.airflow_connections import Connection as Stored
-from ecr_refresher.standins.script import Delay, Malformed
+from tests.testbed.standins.airflow import AirflowStandIn
+from tests.testbed.standins.script import Delay, Malformed
 
 from .conftest import (
     DOCKER_DEFAULT,

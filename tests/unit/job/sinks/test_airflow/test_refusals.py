@@ -6,10 +6,10 @@ import pytest
 from msgspec import structs
 
 from ecr_refresher.core.model import Outcome, Reason
-from ecr_refresher.standins.airflow import AirflowStandIn
 from ecr_refresher.standins.airflow_connections import Connection as Stored
-from ecr_refresher.standins.airflow_faults import Unprocessable
-from ecr_refresher.standins.script import Malformed
+from tests.testbed.standins.airflow import AirflowStandIn
+from tests.testbed.standins.airflow_faults import Unprocessable
+from tests.testbed.standins.script import Malformed
 
 from .conftest import DOCKER_DEFAULT, ECR_TOKEN, HOST, PASSWORD, USER, World, credential, wanted
 

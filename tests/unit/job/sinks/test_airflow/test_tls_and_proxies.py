@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 
 from ecr_refresher.core.model import Holding, Outcome, Reason
-from ecr_refresher.standins.airflow import AirflowStandIn
-from ecr_refresher.standins.exchange import Reply
 from tests.testbed.certificates import CertificateAuthority
+from tests.testbed.standins.airflow import AirflowStandIn
+from tests.testbed.standins.serving import Reply
 
 from .conftest import DOCKER_DEFAULT, HOST, PASSWORD, USER, Scripted, World, credential, wanted
 

@@ -13,10 +13,10 @@ import pytest
 from ecr_refresher.core.model import Holding, Reason
 from ecr_refresher.core.plan import SecretRef
 from ecr_refresher.job.sinks.airflow.transport import Transport
-from ecr_refresher.standins.airflow import AirflowStandIn
-from ecr_refresher.standins.airflow_faults import LOGIN_PAGE
-from ecr_refresher.standins.exchange import Reply
-from ecr_refresher.standins.script import Cut, HalfAnswer, Malformed
+from tests.testbed.standins.airflow import AirflowStandIn
+from tests.testbed.standins.airflow_faults import LOGIN_PAGE
+from tests.testbed.standins.script import Cut, HalfAnswer, Malformed
+from tests.testbed.standins.serving import Reply
 
 from .conftest import DOCKER_DEFAULT, ECR_TOKEN, HOST, PASSWORD, Scripted, World, credential, wanted
 

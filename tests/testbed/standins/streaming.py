@@ -7,7 +7,7 @@ import json
 from collections.abc import Iterator
 from urllib.parse import urlsplit
 
-from .exchange import PIECE, Exchange, Reply
+from .serving import PIECE, Exchange, Reply
 
 TIMEOUT_S = 300.0  # a registry may take its time to put a large layer together
 

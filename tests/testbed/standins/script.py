@@ -10,7 +10,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
-from .exchange import Exchange, Reply
+from ecr_refresher.standins import server
+from ecr_refresher.standins.server import Reply
+
+from .serving import Exchange
 
 F = TypeVar("F")
 
@@ -53,8 +56,9 @@ class Endless:
 WireFault = Delay | Cut | HalfAnswer | Malformed | Endless
 
 
-def before(exchange: Exchange, fault: object) -> bool:
-    """Do what a wire fault does before the request takes effect; true if the request is finished with that."""
+def before(exchange: server.Exchange, fault: object) -> bool:
+    """Do what a wire fault does before the request takes effect. Return true if that finishes the request."""
+    assert isinstance(exchange, Exchange)
     match fault:
         case Delay(seconds):
             exchange.server.stand_in.pause(seconds)
@@ -67,8 +71,9 @@ def before(exchange: Exchange, fault: object) -> bool:
     return False
 
 
-def after(exchange: Exchange, fault: object, reply: Reply) -> None:
+def after(exchange: server.Exchange, fault: object, reply: Reply) -> None:
     """Send the answer, as whole as the fault leaves it."""
+    assert isinstance(exchange, Exchange)
     match fault:
         case Cut():
             exchange.cut()

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from xml.sax.saxutils import escape
 
 from .aws_faults import AwsError
-from .exchange import Reply
+from .serving import Reply
 
 XMLNS = "https://sts.amazonaws.com/doc/2011-06-15/"
 ANYBODY = "*"
