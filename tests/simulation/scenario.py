@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import random
-import time
 import warnings
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
 from unittest import mock
@@ -19,11 +17,9 @@ from ecr_refresher.core.plan import (
     Refresh,
     Registry,
     SecretRef,
-    Slot,
 )
-from ecr_refresher.job.refresh import refresh_pass as refresh
+from ecr_refresher.job.refresh import last_words
 
-from .clock import VirtualLoop
 from .host import Host
 from .watch import Watch
 from .worker import task_factory
@@ -88,27 +84,6 @@ class Silence:
         pass
 
     error = warning = info
-
-
-class Ticking:
-    """Stands in for the pass's `time`."""
-
-    strftime, gmtime = staticmethod(time.strftime), staticmethod(time.gmtime)
-
-    def __init__(self, loop: VirtualLoop) -> None:
-        self.monotonic = loop.time
-
-
-def remembered(slots: Callable[[Plan], tuple[Slot, ...]]) -> Callable[[Plan], tuple[Slot, ...]]:
-    """The same answer for the same plan, found out once: a third of a run would go into it."""
-    known: dict[int, tuple[Plan, tuple[Slot, ...]]] = {}
-
-    def remembering(plan: Plan) -> tuple[Slot, ...]:
-        if id(plan) not in known:
-            known[id(plan)] = (plan, slots(plan))
-        return known[id(plan)][1]
-
-    return remembering
 
 
 class Scenario:
@@ -327,9 +302,7 @@ class Scenario:
         loop.call_soon(self._ask_for_pages)
         self._schedule_end()
         with (
-            mock.patch.object(refresh, "logs", Silence()),
-            mock.patch.object(refresh, "time", Ticking(loop)),
-            mock.patch.object(Plan, "slots", remembered(Plan.slots)),
+            mock.patch.object(last_words, "logs", Silence()),
             warnings.catch_warnings(),
         ):
             loop.run_forever()

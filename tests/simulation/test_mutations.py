@@ -137,10 +137,6 @@ def hung_passes_not_killed(patch: Patch) -> None:
     patch.setattr(schedule, "pass_limit", lambda _rules, _lives: 1e7)
 
 
-def forgets_slots_left_open(patch: Patch) -> None:
-    patch.setattr(step, "_left_open", lambda known, *_: replace(known))
-
-
 MUTATIONS: list[Callable[[Patch], None]] = [
     quarter_rule_off,
     retries_never,
@@ -162,7 +158,6 @@ MUTATIONS: list[Callable[[Patch], None]] = [
     wall_clock_believed,
     lines_of_any_worker_believed,
     hung_passes_not_killed,
-    forgets_slots_left_open,
 ]
 
 

@@ -312,7 +312,9 @@ class Watch:
             if self._count("look", host.name, *slot_id) > 20 + self.tries + 40 * renewals + 4 * self._asks(host.name):
                 self.fail(f"(d) {host.name} looks at {slot_id} all the time")
             return
-        told.written[slot_id] = told.written.get(slot_id, 0) + (line.outcome in (Outcome.WRITTEN, Outcome.FAILED))
+        told.written[slot_id] = told.written.get(slot_id, 0) + (
+            line.attempted and line.outcome in (Outcome.WRITTEN, Outcome.FAILED)
+        )
         told.skipped[slot_id] = told.skipped.get(slot_id, 0) + (line.outcome is Outcome.SKIPPED)
         told.repaired[slot_id] = told.repaired.get(slot_id, 0) + line.repaired
         if line.repaired:

@@ -8,14 +8,14 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
 
-from ...core import wire
+from ...core import budgets, wire
 from ...core.model import Credential, Holding, Outcome
 from ...core.plan import Airflow, Connection, DockerConfig, Engine, Plan, Principal, Registry, Slot
 from ..aws.clock import AwsClock
 from ..files.secrets import read_secret
 from ..net import engine
 from ..net import proof as registry
-from .refresh_pass import THREADS, Sink
+from .refresh_pass import Sink
 
 if TYPE_CHECKING:
     from ..aws.clients import Aws
@@ -120,7 +120,7 @@ class RealTools:
         from ..sinks.docker.config_json import DockerConfigSink
 
         if docker.config_file not in self._dockers:
-            self._dockers[docker.config_file] = DockerConfigSink(docker, environ=os.environ, threads=THREADS["docker"])
+            self._dockers[docker.config_file] = DockerConfigSink(docker, environ=os.environ, threads=budgets.PER_FILE)
         return self._dockers[docker.config_file]
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
+from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from typing import Any, TypeVar
@@ -12,12 +13,12 @@ import pytest
 import structlog
 from msgspec import structs
 
-from ecr_refresher.core import wire
+from ecr_refresher.boot_clock import boot_time
+from ecr_refresher.core import budgets, wire
 from ecr_refresher.core.model import NOTHING, Credential, Failed, Failure, Holding, Outcome, Reason, Secret
 from ecr_refresher.core.plan import Airflow, Connection, DockerConfig, Engine, Plan, Principal, Refresh, Registry, Slot
 from ecr_refresher.job.aws.clock import AwsClock
 from ecr_refresher.job.net.proof import Refused
-from ecr_refresher.job.refresh import refresh_pass as refresh
 from ecr_refresher.job.refresh.refresh_pass import RefreshPass
 
 T = TypeVar("T", bound=wire.Line)
@@ -161,7 +162,7 @@ def fails(reason: Reason = Reason.TRANSIENT, message: str = "it did not work") -
     return fail
 
 
-def raises(error: Exception) -> Callable[..., None]:
+def raises(error: BaseException) -> Callable[..., None]:
     def fail(*_: object) -> None:
         raise error
 
@@ -263,13 +264,35 @@ def test_the_token_s_name_tells_tokens_apart_and_nothing_of_them(world: World) -
     assert {line.token for line in world.said(wire.Delivered)} == {"7.1.ecr/us-east-1"}
 
 
-def test_a_failed_fetch_leaves_its_slots_without_a_last_word(world: World) -> None:
-    world.fetching = fails(Reason.THROTTLED, "AWS asks for fewer requests")
-    world.run()
-    assert world.said(wire.Delivered) == []
+def test_one_token_has_one_name_however_many_are_fetched_meanwhile(world: World) -> None:
+    other = Principal("ecr", "eu-west-1")
+    two = structs.replace(
+        plan(),
+        registries=(Registry("own", HOST, OWN), Registry("partner", PARTNER, other)),
+        dockers=(DockerConfig("/config.json", ("own",)), DockerConfig("/other.json", ("partner",))),
+    )
+    both_fetched = threading.Barrier(2)
+    world.fetching = lambda: both_fetched.wait(20)
+    world.sink_of(AIRFLOW).delivering = lambda: world.released.wait(0.2)
+    world.run(two)
+    names = {line.token for line in world.said(wire.Delivered) if line.registry == "own"}
+    assert len(names) == 1
+
+
+def test_a_failed_fetch_fails_every_slot_that_waited_for_it(world: World) -> None:
+    throttled = Failure(Reason.THROTTLED, "AWS asks for fewer requests", "Ask less often", retry_after_s=9.0)
+    world.fetching = raises(Failed.of(throttled))
+    world.hold(FRESH, ("airflow/default/c1", "own")).run(plan(connections=2))
     (fetched,) = world.said(wire.Fetched)
-    assert fetched.failure == Failure(Reason.THROTTLED, "AWS asks for fewer requests")
-    assert world.done == ["fetch"]
+    assert fetched.failure == throttled
+    assert [world.failure(slot_id) for slot_id in (DOCKER, AIRFLOW)] == [throttled, throttled]
+    assert [world.delivered(slot_id).attempted for slot_id in (DOCKER, AIRFLOW)] == [False, False]
+    assert world.delivered(("airflow/default/c1", "own")).outcome is Outcome.SKIPPED
+
+
+def test_a_delivery_that_failed_was_attempted(world: World) -> None:
+    world.sink_of(AIRFLOW).delivering = fails(Reason.DENIED)
+    assert world.run().delivered(AIRFLOW).attempted
 
 
 def test_one_principal_s_failure_is_not_another_s(world: World) -> None:
@@ -349,7 +372,7 @@ def test_any_other_finding_only_warns(world: World, trouble: Callable[..., None]
 def test_a_registry_that_does_not_answer_does_not_hold_up_the_token(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(refresh, "PROOF_LIMIT_S", 0.05)
+    monkeypatch.setattr(budgets, "PROOF_S", 0.05)
     world.proving = lambda _: world.released.wait(60)
     world.run()
     assert world.delivered().outcome is Outcome.WRITTEN
@@ -462,10 +485,11 @@ def test_a_dry_run_looks_and_changes_nothing(world: World) -> None:
 
 def test_an_own_registry_that_could_not_be_found_out_says_why(world: World) -> None:
     unknown = structs.replace(plan(), registries=(Registry("own", "", OWN),))
-    world.run(unknown, unresolved=Failure(Reason.DENIED, "AWS does not know the access key"))
+    world.run(unknown, unresolved=Failure(Reason.DENIED, "AWS does not know the access key", "Give another key"))
     failure = world.failure()
     assert failure.reason is Reason.DENIED
-    assert "name it under 'registries' (AWS does not know the access key)" in failure.message
+    assert failure.message.endswith("is not known (AWS does not know the access key)")
+    assert failure.fix == "Name the registry under 'registries', or: Give another key"
     assert world.done == ["delivered", "delivered"]
 
 
@@ -473,24 +497,51 @@ def test_an_own_registry_that_could_not_be_found_out_says_why(world: World) -> N
 def test_a_sink_that_hangs_delays_no_other_slot(world: World) -> None:
     world.sink_of(AIRFLOW).delivering = lambda: world.released.wait(60)
     # Of the pass's time only a moment is left: who has not answered by then has failed, all others are served.
-    world.run(ends_at=refresh.MARGIN_S + 2.0)
+    world.run(ends_at=budgets.MARGIN_S + 2.0)
     assert world.delivered(DOCKER).outcome is Outcome.WRITTEN
-    assert world.failure(AIRFLOW) == Failure(Reason.TRANSIENT, "no answer within the time that this pass has")
+    failure = world.failure(AIRFLOW)
+    assert (failure.reason, failure.message) == (Reason.TRANSIENT, "no answer within 2 s")
+    assert failure.fix
     delivered = [line.sink for line in world.said(wire.Delivered)]
     assert delivered == [DOCKER[0], AIRFLOW[0]]
     world.released.set()
 
 
 def test_an_airflow_of_which_all_connections_hang_delays_no_other_server(world: World) -> None:
-    many = plan(connections=refresh.THREADS_PER_SERVER + 4)
+    many = plan(connections=budgets.PER_SERVER + 4)
     for slot in many.slots:
         if slot.kind == "airflow":
             world.sink_of(slot.id).looking = lambda: world.released.wait(60)
-    world.run(many, ends_at=refresh.MARGIN_S + 2.0)
+    began = boot_time()
+    world.clock = AwsClock(NOW, boot=lambda: boot_time() - began)
+    world.run(many, ends_at=budgets.MARGIN_S + 2.0)
     assert world.said(wire.Delivered)[0].sink == DOCKER[0]
     assert world.delivered(DOCKER).outcome is Outcome.WRITTEN
-    assert sum(line.outcome is Outcome.FAILED for line in world.said(wire.Delivered)) == refresh.THREADS_PER_SERVER + 4
-    world.released.set()
+    why = Counter(line.failure.message for line in world.said(wire.Delivered) if line.failure)
+    assert why == {"no answer within 2 s": budgets.PER_SERVER, "the pass ended before its turn": 4}
+    assert {line.failure.reason for line in world.said(wire.Delivered) if line.failure} == {Reason.TRANSIENT}
+
+
+def test_the_wait_for_a_turn_does_not_count_against_a_call(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each call takes most of what a call may take; all of them together take far more."""
+    monkeypatch.setattr(budgets, "CALL_S", 1.0)
+    monkeypatch.setattr(budgets, "PER_SERVER", 1)
+    many = plan(connections=5)
+    for slot in many.slots:
+        world.sink_of(slot.id).delivering = lambda: world.released.wait(0.4)
+    world.run(many)
+    assert {line.outcome for line in world.said(wire.Delivered)} == {Outcome.WRITTEN}
+
+
+def test_a_server_that_lets_one_call_hang_is_asked_again_for_the_next_slot(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(budgets, "CALL_S", 0.5)
+    monkeypatch.setattr(budgets, "PER_SERVER", 1)
+    world.sink_of(AIRFLOW).looking = lambda: world.released.wait(60)
+    world.run(plan(connections=2))
+    assert world.failure(AIRFLOW).message.startswith("no answer within")
+    assert world.delivered(("airflow/default/c1", "own")).outcome is Outcome.WRITTEN
 
 
 def test_a_fault_of_ours_in_one_slot_is_told_by_type_and_place_without_its_values(world: World) -> None:
@@ -507,6 +558,60 @@ def test_a_fault_of_ours_in_the_fetch_is_every_slot_s_and_tells_no_values(world:
     world.fetching = raises(RuntimeError(SECRET))
     world.run()
     assert {world.failure(slot_id).reason for slot_id in (DOCKER, AIRFLOW)} == {Reason.INTERNAL}
+    assert [line.failure.reason for line in world.said(wire.Fetched) if line.failure] == [Reason.INTERNAL]
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        MemoryError(),
+        SystemExit(1),
+        KeyboardInterrupt(),
+        StopIteration(SECRET),
+        RecursionError(SECRET),
+        asyncio.CancelledError(),
+        TimeoutError(SECRET),
+        OSError(5, SECRET),
+        BaseException(SECRET),
+    ],
+    ids=lambda error: type(error).__name__,
+)
+@pytest.mark.parametrize("act", ["looking", "delivering"])
+def test_whatever_a_sink_raises_is_its_own_slot_s_failure(world: World, error: BaseException, act: str) -> None:
+    setattr(world.sink_of(AIRFLOW), act, raises(error))
+    world.run(plan(connections=2))
+    failure = world.failure(AIRFLOW)
+    assert failure.reason is (Reason.TRANSIENT if isinstance(error, MemoryError) else Reason.INTERNAL)
+    assert failure.fix
+    assert world.delivered(DOCKER).outcome is Outcome.WRITTEN
+    assert world.delivered(("airflow/default/c1", "own")).outcome is Outcome.WRITTEN
+
+
+def test_a_sink_that_eats_memory_fails_alone(world: World) -> None:
+    """The real MemoryError of an allocation that no machine has."""
+    world.sink_of(DOCKER).looking = lambda: bytearray(1 << 60)
+    world.run()
+    assert world.failure(DOCKER) == Failure(
+        Reason.TRANSIENT, "the memory limit is reached", "Raise the memory limit of the container"
+    )
+    assert world.delivered(AIRFLOW).outcome is Outcome.WRITTEN
+
+
+@pytest.mark.parametrize("life", [1.0, 60.0, 99 * 365 * 86400.0, float("inf"), -5.0])
+def test_a_record_that_lies_about_its_life_speaks_for_its_own_slot_alone(world: World, life: float) -> None:
+    """Issued one second before it ends, or good for a century: the others' renewal goes by what tokens really live."""
+    world.hold(Holding(NOW + 11 * H, own_record=True, life=life), DOCKER).hold(DUE, AIRFLOW)
+    world.run(plan(), wire.Order(*DOCKER), wire.Order(*AIRFLOW), lives={OWN.key: LIFE})
+    assert world.delivered(AIRFLOW).outcome is Outcome.WRITTEN
+    assert {line.life for line in world.said(wire.Delivered)} == {LIFE}
+
+
+@pytest.mark.parametrize("life", [1.0, 99 * 365 * 86400.0])
+def test_a_lie_about_its_life_is_not_believed_of_others_even_where_no_token_has_been_seen_yet(
+    world: World, life: float
+) -> None:
+    world.hold(Holding(NOW + 11 * H, own_record=True, life=life), DOCKER).hold(DUE, AIRFLOW).run()
+    assert world.delivered(AIRFLOW).outcome is Outcome.WRITTEN
 
 
 def test_a_message_with_something_secret_in_it_is_masked(world: World) -> None:

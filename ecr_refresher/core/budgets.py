@@ -1,0 +1,24 @@
+"""Limits in seconds and bytes for what a job does and for what it takes in. One place, so that they fit each other."""
+
+from __future__ import annotations
+
+# Seconds
+CALL_S = 25.0  # one call of a pass, from its start; the libraries' own timeouts are shorter
+PROOF_S = 10.0  # one proof of a token: it only warns, so it may not hold up a delivery for long
+MARGIN_S = 0.5  # the last calls of a pass end this much before the pass, so that their failures are still reported
+ALARM_GRACE_S = 4.0  # past its limit a process is ended by its alarm
+LEG_S = 15.0  # one leg of `check`
+CHECK_S = 240.0  # the whole of `check`
+CLEANUP_S = 3600.0  # `cleanup` by hand
+CLEANUP_GRACE_S = 90.0  # a cleanup begins nothing new this close to its limit: one removal may take a minute
+
+# Calls at a time
+FETCHES, PROOFS, PER_SERVER, PER_FILE = 32, 16, 8, 128
+LEGS = 32
+
+# Bytes
+STACK = 1 << 20  # of each thread; all of them count as data of the process
+DATA_MAX = 1 << 30  # of a process without a cgroup's limit: a pass over 1,000 registries takes less
+DATA_MIN = 128 << 20  # no process gets by with less
+BESIDE = 48 << 20  # of a cgroup's limit, for the supervisor and the kernel's buffers
+STRAY_LINE, STRAY_ALL = 1000, 65536  # what libraries and children print, into the log

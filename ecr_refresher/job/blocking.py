@@ -1,0 +1,95 @@
+"""Blocking calls of a pass or a check: in threads, a few at a time for each server, each with its own deadline.
+
+The threads are daemons: one that waits for a server that hangs never holds up the end of the process.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Callable
+from concurrent.futures import Executor, Future
+from typing import Any, TypeVar
+
+from .. import logs
+from ..core.model import Failed, Failure, Reason
+
+T = TypeVar("T")
+
+
+class BlockingCalls:
+    """Runs blocking calls until `left`, the seconds that all of them still have, is used up."""
+
+    def __init__(self, left: Callable[[], float]) -> None:
+        self._left = left
+        self._free: dict[str, asyncio.Semaphore] = {}
+        self._threads = _DaemonThreads()
+
+    async def run(self, server: str, at_once: int, limit_s: float, function: Callable[..., T], *args: object) -> T:
+        """Call `function` once fewer than `at_once` calls to this server run; wait `limit_s` for its answer.
+
+        The wait for its turn does not count. Raises Failed when time is up, and whatever the function raises.
+        """
+        free = self._free.setdefault(server, asyncio.Semaphore(at_once))
+        try:
+            async with asyncio.timeout(self._left()):
+                await free.acquire()
+        except TimeoutError:
+            raise _too_late() from None
+        try:
+            return await self._in_time(min(limit_s, self._left()), function, *args)
+        finally:  # after a timeout as well: a server that lets one call hang may answer the next
+            free.release()
+
+    async def _in_time(self, limit_s: float, function: Callable[..., T], *args: object) -> T:
+        if limit_s <= 0:
+            raise _too_late()
+        deadline = asyncio.timeout(limit_s)
+        try:
+            async with deadline:
+                return await asyncio.get_running_loop().run_in_executor(self._threads, function, *args)
+        except TimeoutError:
+            if not deadline.expired():
+                raise
+            raise Failed(
+                Reason.TRANSIENT, f"no answer within {limit_s:.0f} s", "Find out what hangs; it is tried again"
+            ) from None
+
+
+def _too_late() -> Failed:
+    return Failed(
+        Reason.TRANSIENT,
+        "the pass ended before its turn",
+        "Find out what is slow, or raise refresh.deadline; it is tried again",
+    )
+
+
+def failure_of(error: BaseException) -> Failure:
+    """What an exception comes to in a report: a fault of ours by its type and place, never by its values."""
+    if isinstance(error, Failed):
+        return error.failure
+    if isinstance(error, MemoryError):
+        return Failure(Reason.TRANSIENT, "the memory limit is reached", "Raise the memory limit of the container")
+    message, _, fix = logs.place_of(error).partition("; ")
+    return Failure(Reason.INTERNAL, message, fix)
+
+
+class _DaemonThreads(Executor):
+    """A thread for each call. The library's own pools are joined when the interpreter ends, hung threads too."""
+
+    def submit(self, function: Callable[..., T], /, *args: Any, **kwargs: Any) -> Future[T]:
+        future: Future[T] = Future()
+        threading.Thread(target=_work, args=(future, lambda: function(*args, **kwargs)), daemon=True).start()
+        return future
+
+
+def _work(future: Future[T], function: Callable[[], T]) -> None:
+    if not future.set_running_or_notify_cancel():
+        return
+    try:
+        result = function()
+    except BaseException as error:  # noqa: BLE001 - a library that calls sys.exit() ends its call, not the pass
+        passable = isinstance(error, Exception) and not isinstance(error, StopIteration)
+        future.set_exception(error if passable else Failed.of(failure_of(error)))
+    else:
+        future.set_result(result)
