@@ -1,4 +1,4 @@
-"""The demo: the real daemon against stand-ins of ECR, a registry and Airflow, with tokens that live a minute."""
+"""The demo: the real daemon against stand-ins for ECR, a registry and Airflow, with tokens that live a minute."""
 
 from __future__ import annotations
 
@@ -10,23 +10,27 @@ import signal
 import socket
 import subprocess
 import tempfile
+import threading
 import time
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import IO, Any
+from typing import Any, NoReturn
 
 from .airflow import AirflowStandIn
 from .ecr import EcrStandIn
 from .registry_front import RegistryFront
-from .tokens import TokenBook
+from .tokens import USERNAME, TokenBook
 
 HOST = "123456789012.dkr.ecr.us-east-1.amazonaws.com"
 CONNECTION = "docker_default"
 LIFE_S = 60.0
 LIFE_MIN_S = 8.0
-STOP_S = 15.0
-_SHOWN = {
-    "ready": "ready: every slot holds a token that is good",
+LOOK_EVERY_S = 0.1
+STOP_S = 15.0  # a daemon takes 10 s at most
+PASSED_ON = ("PATH", "LANG", "PYTHONPATH", "TZ", "COVERAGE_PROCESS_START", "COVERAGE_PROCESS_CONFIG")
+SHOWN = {
+    "ready": "ready: every slot holds a valid token",
     "not_ready": "NOT READY",
     "token_fetch_failed": "no token",
     "delivery_failed": "delivery failed",
@@ -34,20 +38,16 @@ _SHOWN = {
 
 
 @dataclass(slots=True)
-class Scene:
-    """The stand-ins and the daemon's directory; knows what each place really holds."""
+class Slots:
+    """What the Airflow connection and the `config.json` really hold, and which tokens they held so far."""
 
-    directory: Path
+    config_file: Path
     book: TokenBook
     airflow: AirflowStandIn
-    held: dict[str, list[str]] = field(default_factory=dict)
-
-    @property
-    def config_file(self) -> Path:
-        return self.directory / "docker" / "config.json"
+    seen: dict[str, list[str]] = field(default_factory=dict)
 
     def passwords(self) -> dict[str, str | None]:
-        """Read what each place holds now, as their readers would."""
+        """Read what each slot holds now, as its readers do."""
         connection = self.airflow.connections.get(CONNECTION)
         try:
             auth = json.loads(self.config_file.read_text())["auths"][HOST]["auth"]
@@ -60,102 +60,104 @@ class Scene:
         }
 
     def look(self) -> None:
-        """Note each token that is seen somewhere for the first time."""
-        for place, password in self.passwords().items():
-            seen = self.held.setdefault(place, [])
+        """Note the tokens that a slot holds for the first time."""
+        for slot, password in self.passwords().items():
+            seen = self.seen.setdefault(slot, [])
             if password is not None and password not in seen:
                 seen.append(password)
 
     def summary(self) -> tuple[bool, list[str]]:
-        """Whether every place got at least one renewal and holds a good token now; with a line for each."""
+        """Say whether every slot was renewed and holds a valid token now, with a line for each slot."""
         self.look()
         lines, good = [], True
-        for place, password in self.passwords().items():
-            verdict = "nothing" if password is None else self.book.check("AWS", password)
-            renewals = max(0, len(self.held[place]) - 1)
+        for slot, password in self.passwords().items():
+            verdict = "nothing" if password is None else self.book.check(USERNAME, password)
+            renewals = max(0, len(self.seen[slot]) - 1)
             good = good and verdict == "ok" and renewals > 0
-            lines.append(f"  {place}: {renewals} renewal(s); the registry says of its token now: {verdict}")
+            lines.append(f"  {slot}: {renewals} renewal(s); the registry's verdict on its token: {verdict}")
         return good, lines
 
 
 def run(command: list[str], duration_s: float | None) -> int:
-    """Run the demo until Ctrl-C or for a time; exit status 0 only if renewals were delivered everywhere.
+    """Run the demo until Ctrl-C, SIGTERM or for a time. Return 0 only if renewals were delivered everywhere.
 
-    `command` starts ecr-refresher; `duration_s` in seconds, None for ever.
+    `command` starts ecr-refresher; `duration_s` is in seconds, None for ever.
     """
     life_s = LIFE_S if duration_s is None else min(LIFE_S, max(LIFE_MIN_S, duration_s * 2 / 3))
     book = TokenBook(life_s)
     password = secrets.token_urlsafe(12)
+    signal.signal(signal.SIGTERM, _interrupt)
     with (
         tempfile.TemporaryDirectory(prefix="ecr-refresher-demo-") as directory,
         EcrStandIn(book) as ecr,
         RegistryFront(book) as registry,
         AirflowStandIn("ecr-refresher", password) as airflow,
     ):
-        scene = Scene(Path(directory), book, airflow)
+        home = Path(directory)
+        slots = Slots(home / "docker" / "config.json", book, airflow)
         address = f"127.0.0.1:{_free_port()}"
-        settings = _write_settings(scene, airflow.url, registry.url, password, address)
-        _say(f"tokens live {life_s:.0f} s; all is in {directory}, which goes when the demo ends")
+        settings = _write_settings(home, slots.config_file, airflow.url, registry.url, password, address)
+        _say(f"tokens live {life_s:.0f} s; every file is in {directory}, which the demo removes at its end")
         _say(f"look at http://{address}/ (the page for people) and http://{address}/metrics")
         began = time.monotonic()
         daemon = subprocess.Popen(
             [*command, "run", "--config", str(settings), "--log-format", "json"],
-            env=_environment(scene.directory, ecr.url),
+            env=_environment(home, ecr.url),
             stderr=subprocess.PIPE,
             stdin=subprocess.DEVNULL,
         )
+        assert daemon.stderr is not None
+        teller = threading.Thread(target=_tell, args=(daemon.stderr,), daemon=True)
+        teller.start()
         try:
-            _watch(daemon, scene, None if duration_s is None else began + duration_s)
+            while daemon.poll() is None and (duration_s is None or time.monotonic() < began + duration_s):
+                slots.look()
+                time.sleep(LOOK_EVERY_S)
+        except KeyboardInterrupt:
+            _say("")
         finally:
+            ended_alone = daemon.poll()
             _stop(daemon)
-        good, lines = scene.summary()
+            teller.join(STOP_S)
+            daemon.stderr.close()
+        good, lines = slots.summary()
         for line in [f"after {time.monotonic() - began:.0f} s, {len(ecr.calls)} calls to ECR:", *lines]:
             _say(line)
+        if ended_alone is not None:
+            _say(f"the daemon ended by itself, with exit code {ended_alone}")
         _say("renewals were delivered everywhere" if good else "renewals were NOT delivered everywhere")
         return 0 if good else 1
 
 
-def _watch(daemon: subprocess.Popen[bytes], scene: Scene, until: float | None) -> None:
-    """Tell of the daemon's log in plain words until time is up, Ctrl-C, or the daemon ends."""
-    assert daemon.stderr is not None
-    os.set_blocking(daemon.stderr.fileno(), False)
-    rest = b""
-    try:
-        while daemon.poll() is None and (until is None or time.monotonic() < until):
-            scene.look()
-            *lines, rest = (rest + _read(daemon.stderr)).split(b"\n")
-            for line in lines:
-                _tell(line)
-            time.sleep(0.1)
-    except KeyboardInterrupt:
-        _say("")
+def _interrupt(*_: object) -> NoReturn:
+    raise KeyboardInterrupt
 
 
-def _read(pipe: IO[bytes]) -> bytes:
-    return pipe.read() or b""
+def _tell(log: Iterable[bytes]) -> None:
+    """Say in plain words what the daemon logs."""
+    for line in log:
+        try:
+            said: dict[str, Any] = json.loads(line)
+        except ValueError:
+            _say(line.decode(errors="replace").rstrip())
+            continue
+        event = said.get("event")
+        if event == "token_fetched":
+            _say(f"new token from ECR, valid until {said['expires_at']}")
+        elif event == "delivered":
+            _say(f"  delivered to {said['sink']}, valid until {said['expires_at']} ({said['duration_s']:.2f} s)")
+        elif event in SHOWN:
+            _say(f"{SHOWN[event]} {said.get('sink', '')} {said.get('error', '')}".rstrip())
 
 
-def _tell(line: bytes) -> None:
-    try:
-        said: dict[str, Any] = json.loads(line)
-    except ValueError:
-        _say(line.decode(errors="replace"))
-        return
-    event = said.get("event")
-    if event == "token_fetched":
-        _say(f"new token from ECR, good until {said['expires_at']}")
-    elif event == "delivered":
-        _say(f"  delivered to {said['sink']}, good until {said['expires_at']} ({said['duration_s']:.2f} s)")
-    elif event in _SHOWN:
-        _say(f"{_SHOWN[event]} {said.get('sink', '')} {said.get('error', '')}".rstrip())
-
-
-def _write_settings(scene: Scene, airflow_url: str, registry_url: str, password: str, address: str) -> Path:
-    """Write the settings as a user would: no secret stands in them."""
-    password_file = scene.directory / "airflow-password"
+def _write_settings(
+    home: Path, config_file: Path, airflow_url: str, registry_url: str, password: str, address: str
+) -> Path:
+    """Write the settings as a user does, with the password in a file of its own."""
+    password_file = home / "airflow-password"
     with open(os.open(password_file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
         file.write(password)
-    settings = scene.directory / "settings.yaml"
+    settings = home / "settings.yaml"
     settings.write_text(
         f"""registries:
   - host: {HOST}
@@ -166,7 +168,7 @@ airflow:
   password_file: {password_file}
   connections: {{{CONNECTION}: {HOST}}}
 docker:
-  config_file: {scene.config_file}
+  config_file: {config_file}
 server: {{listen: "{address}"}}
 """
     )
@@ -174,9 +176,8 @@ server: {{listen: "{address}"}}
 
 
 def _environment(home: Path, ecr_url: str) -> dict[str, str]:
-    """What the daemon sees: the demo's ECR and made-up keys, nothing of the user's own AWS."""
-    kept = {name: os.environ[name] for name in ("PATH", "LANG", "PYTHONPATH", "TZ") if name in os.environ}
-    return kept | {
+    """Return the daemon's environment: the demo's ECR and made-up keys, nothing of the user's own AWS."""
+    return {name: os.environ[name] for name in PASSED_ON if name in os.environ} | {
         "HOME": str(home),
         "AWS_ACCESS_KEY_ID": "demo",
         "AWS_SECRET_ACCESS_KEY": "demo",
@@ -201,8 +202,6 @@ def _stop(daemon: subprocess.Popen[bytes]) -> None:
     except subprocess.TimeoutExpired:
         daemon.kill()
         daemon.wait()
-    if daemon.stderr is not None:
-        daemon.stderr.close()
 
 
 def _say(text: str) -> None:

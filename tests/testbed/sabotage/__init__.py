@@ -17,9 +17,10 @@ def sabotaged(file: Path, *edits: tuple[str, str, str]) -> dict[str, str]:
     """
     around = os.environ.get("SABOTAGE_EDITS")
     file.write_text(json.dumps([*(json.loads(Path(around).read_text()) if around else []), *edits]))
-    return {"PYTHONPATH": str(Path(__file__).parent), "SABOTAGE_EDITS": str(file)}
+    path = os.pathsep.join(filter(None, [str(Path(__file__).parent), os.environ.get("PYTHONPATH")]))
+    return {"PYTHONPATH": path, "SABOTAGE_EDITS": str(file)}
 
 
 def passed_on(environ: Mapping[str, str]) -> dict[str, str]:
-    """What the product must get of a test's environment for the edits to reach it."""
-    return {name: environ[name] for name in VARIABLES} if VARIABLES[1] in environ else {}
+    """Return what the product needs of a test's environment to run the same checkout, with the same edits."""
+    return {name: environ[name] for name in VARIABLES if name in environ}
