@@ -5,10 +5,13 @@ ECR takes the same token under each name, so an alias costs an entry in a file, 
 
 from __future__ import annotations
 
+from typing import TypeVar
+
 from msgspec.structs import replace
 
-from . import ecr_host
-from .plan import DockerConfig, Plan, Registry
+from .plan import DockerConfig, KubernetesSecret, Plan, Registry
+
+Holder = TypeVar("Holder", DockerConfig, KubernetesSecret)
 
 
 def spell_out(plan: Plan) -> Plan:
@@ -20,7 +23,7 @@ def spell_out(plan: Plan) -> Plan:
     by_name: dict[str, list[Registry]] = {}
     for registry in plan.registries:
         if registry.aliases and registry.host and registry.alias_of is None:
-            others = [str(name) for name in ecr_host.parse(registry.host).names()]
+            others = [str(name) for name in registry.ecr.names()]
             by_name[registry.name] = [_alias(registry, host) for host in others if host not in hosts]
     new = [alias for aliases in by_name.values() for alias in aliases]
     known = {registry.name for registry in plan.registries}
@@ -28,6 +31,7 @@ def spell_out(plan: Plan) -> Plan:
         plan,
         registries=(*plan.registries, *(alias for alias in new if alias.name not in known)),
         dockers=tuple(_with(docker, by_name) for docker in plan.dockers),
+        kubernetes=tuple(_with(secret, by_name) for secret in plan.kubernetes),
     )
 
 
@@ -37,6 +41,7 @@ def _alias(registry: Registry, host: str) -> Registry:
     return replace(registry, name=name, host=host, aliases=False, alias_of=registry.name, probe_image=None)
 
 
-def _with(docker: DockerConfig, by_name: dict[str, list[Registry]]) -> DockerConfig:
-    wanted = [alias.name for name in docker.registries for alias in by_name.get(name, ())]
-    return replace(docker, registries=tuple(dict.fromkeys((*docker.registries, *wanted))))
+def _with(holder: Holder, by_name: dict[str, list[Registry]]) -> Holder:
+    names = dict.fromkeys(holder.registries)
+    names.update(dict.fromkeys(alias.name for name in holder.registries for alias in by_name.get(name, ())))
+    return replace(holder, registries=tuple(names))

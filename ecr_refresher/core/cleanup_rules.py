@@ -13,6 +13,8 @@ class ContainerRules(Struct, frozen=True, forbid_unknown_fields=True, omit_defau
     every: bool = False  # of all images, not only of our registries'
     keep_labels: tuple[str, ...] = ()  # one of them will do
     only_labels: tuple[str, ...] = ()  # all of them must be there
+    orchestrated: bool = False  # also those that ECS, a kubelet or Swarm started
+    anonymous_volumes: bool = False  # remove the anonymous volumes of a removed container
 
 
 class ImageRules(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):

@@ -90,6 +90,12 @@ def parse(host: str) -> EcrHost:
     )
 
 
+def of_account(account: str, region: str) -> EcrHost:
+    """A private registry by account and region."""
+    partition = partitions.of_region(region) or partitions.PARTITIONS[0]
+    return EcrHost(account, region, partition.suffix)
+
+
 def _fault(host: str) -> str:
     if "://" in host:
         return f"'{host}' has a scheme in front"

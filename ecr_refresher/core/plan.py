@@ -9,10 +9,14 @@ from typing import Literal
 
 from msgspec import Struct, field
 
+from . import ecr_host
 from .cleanup_rules import ContainerRules, ImageRules
+from .ecr_host import EcrHost
 
 PRIVATE, PUBLIC = "ecr", "ecr-public"
-SinkKind = Literal["airflow", "docker"]
+SinkKind = Literal["airflow", "docker", "kubernetes"]
+TEAM_SEP = "--"  # between team and connection id, in the names that Airflow's secrets backends look for
+IN_CLUSTER = "in-cluster"
 OWN = "default"  # the name of the caller's own registry, until its host is known
 
 
@@ -65,7 +69,10 @@ class Principal(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=T
 
 
 class Registry(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
-    """One ECR registry. `host` is empty while the caller's own registry has not been found out."""
+    """One ECR registry. `host` is empty while the caller's own registry is not known.
+
+    `account` is set for a custom domain in front of ECR, whose host does not say the account and the region.
+    """
 
     name: str
     host: str
@@ -76,6 +83,14 @@ class Registry(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=Tr
     ca_file: str | None = None
     aliases: bool = False  # files get the login under the registry's other names, too
     alias_of: str | None = None  # the name of the registry that this is only another name of
+    account: str | None = None
+
+    @property
+    def ecr(self) -> EcrHost:
+        """The registry behind the host: its account, region and partition. Raises ValueError without a host."""
+        if self.account is None:
+            return ecr_host.parse(self.host)
+        return ecr_host.of_account(self.account, self.principal.region)
 
 
 class Connection(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
@@ -107,15 +122,50 @@ class SecretsFile(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults
     """A file that Airflow's LocalFilesystemBackend reads connections from."""
 
     path: str
-    mode: int = 0o600
+    mode: int | None = None  # None: an existing file keeps its own, a new one gets 0600
 
 
 class SecretsManager(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
-    """AWS Secrets Manager, as the amazon provider's backend reads connections: secrets `PREFIX/<connection id>`."""
+    """AWS Secrets Manager, as the amazon provider's backend reads connections.
+
+    A connection is the secret `PREFIX SEP id`; a team's is `PREFIX SEP team--id`.
+    """
 
     prefix: str
     region: str
     role_arn: str | None = None
+    sep: str = "/"
+
+    def secret_of(self, connection: Connection) -> str:
+        return f"{self.prefix}{self.sep}{_with_team(connection)}"
+
+
+class ParameterStore(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
+    """SSM's Parameter Store, as the amazon provider's backend reads connections: `PREFIX/id`, `PREFIX/team--id`."""
+
+    prefix: str
+    region: str
+    role_arn: str | None = None
+
+    def parameter_of(self, connection: Connection) -> str:
+        return f"{self.prefix}/{_with_team(connection)}"
+
+
+def _with_team(connection: Connection) -> str:
+    return connection.id if connection.team_name is None else f"{connection.team_name}{TEAM_SEP}{connection.id}"
+
+
+class Client(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
+    """A machine's login by OAuth 2.0 client credentials.
+
+    Without `token_url` they go to Airflow's own `/auth/token` (Keycloak auth manager).
+    """
+
+    id: str
+    secret: SecretRef
+    token_url: str | None = None
+    scope: str | None = None
+    audience: str | None = None
 
 
 class Airflow(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
@@ -132,6 +182,10 @@ class Airflow(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=Tru
     mwaa: Mwaa | None = None
     secrets_file: SecretsFile | None = None
     secrets_manager: SecretsManager | None = None
+    parameter_store: ParameterStore | None = None
+    client: Client | None = None
+    client_cert: str | None = None  # for Airflow or its proxy, if it asks for a certificate; read at each pass
+    client_key: str | None = None
 
     @property
     def group(self) -> str:
@@ -149,12 +203,15 @@ class Airflow(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=Tru
             return self.secrets_file.path
         if self.secrets_manager is not None:
             return f"secretsmanager:{self.secrets_manager.region}/{self.secrets_manager.prefix}"
+        if self.parameter_store is not None:
+            return f"ssm:{self.parameter_store.region}{self.parameter_store.prefix}"
         return self.url
 
     @property
     def secret_paths(self) -> frozenset[str]:
         """The files that its login and headers are read from."""
-        refs = (self.password, self.token, *(header.value for header in self.headers))
+        client = None if self.client is None else self.client.secret
+        refs = (self.password, self.token, client, *(header.value for header in self.headers))
         return frozenset(ref.where for ref in refs if ref is not None and ref.kind == "file")
 
 
@@ -186,7 +243,7 @@ class DockerConfig(Struct, frozen=True, forbid_unknown_fields=True, omit_default
 
     config_file: str
     registries: tuple[str, ...]
-    mode: int = 0o600
+    mode: int | None = None  # None: an existing file keeps its own, a new one gets 0600
     uid: int | None = None
     gid: int | None = None
     engine: Engine | None = None
@@ -196,6 +253,35 @@ class DockerConfig(Struct, frozen=True, forbid_unknown_fields=True, omit_default
     @property
     def sink(self) -> str:
         return f"docker/{self.config_file}"
+
+
+class KubernetesSecret(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
+    """One pull secret, the same in several namespaces: `kubernetes.io/dockerconfigjson` with a login per registry.
+
+    With a `namespace_selector`, `namespaces` is None until a worker has asked the API server which ones match. The
+    worker then reports the plan with them, and does so again at each verification.
+    """
+
+    secret: str
+    registries: tuple[str, ...]
+    namespaces: tuple[str, ...] | None
+    namespace_selector: str | None = None
+    service_accounts: tuple[str, ...] = ()  # that get the secret added to their imagePullSecrets
+    kubeconfig: str | None = None  # None: the pod's own ServiceAccount, else the usual kubeconfig
+    required: bool = True
+
+    @property
+    def group(self) -> str:
+        """The API server that its slots share."""
+        return f"kubernetes:{self.kubeconfig or IN_CLUSTER}"
+
+    def sink(self, namespace: str) -> str:
+        return f"kubernetes/{namespace}/{self.secret}"
+
+    @property
+    def places(self) -> tuple[str, ...]:
+        """The namespaces; while they are not known, the selector in their place."""
+        return (self.namespace_selector or "",) if self.namespaces is None else self.namespaces
 
 
 class Refresh(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
@@ -254,6 +340,7 @@ class Plan(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True, 
     log: Log = field(default_factory=Log)
     settings_file: str | None = None
     cleanup: Cleanup = field(default_factory=Cleanup)
+    kubernetes: tuple[KubernetesSecret, ...] = ()
 
     def registry(self, name: str) -> Registry:
         return next(registry for registry in self.registries if registry.name == name)
@@ -282,4 +369,10 @@ class Plan(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True, 
             for airflow in self.airflows
             for one in airflow.connections
         ]
-        return (*files, *connections)
+        secrets = [
+            slot(one.sink(namespace), "kubernetes", one.group, one.kubeconfig or IN_CLUSTER, name, one.required)
+            for one in self.kubernetes
+            for namespace in one.places
+            for name in one.registries
+        ]
+        return (*files, *connections, *secrets)

@@ -123,7 +123,7 @@ def of_settings(plan: Plan) -> tuple[tuple[Repository, ...], tuple[str, ...], bo
         elif registry.principal.service == PUBLIC:
             public = True
         elif registry.host:
-            repositories.append(repository(f"{registry.host}/*"))
+            repositories.append(repository(f"{registry.ecr}/*"))
         else:
             raise ValueError(f"the settings name no registry by its host; give --repository, e.g. {_EXAMPLE}")
     return tuple(dict.fromkeys(repositories)), tuple(dict.fromkeys(roles)), public

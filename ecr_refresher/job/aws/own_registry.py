@@ -48,4 +48,5 @@ def _named(plan: Plan, registry: Registry, host: str) -> Plan:
             for a in plan.airflows
         ),
         dockers=tuple(replace(d, registries=tuple(name_of(name) for name in d.registries)) for d in plan.dockers),
+        kubernetes=tuple(replace(k, registries=tuple(name_of(name) for name in k.registries)) for k in plan.kubernetes),
     )

@@ -51,8 +51,9 @@ def load(source: wire.Load, environ: Mapping[str, str], *, euid: int | None = No
 def read(source: wire.Load, environ: Mapping[str, str], *, euid: int | None = None) -> Loaded:
     """As `load`, with all that is known on the way. Raises SettingsError."""
     problems, paths = Problems(), Paths(environ)
-    file = paths.absolute(source.config or environ.get(environment.CONFIG) or None)
-    settings = _read(file, source, environ, problems)
+    file = source.config or environ.get(environment.CONFIG) or None
+    file = file and os.path.abspath(os.path.expanduser(file))
+    settings = _read(file, source, environ, problems, paths)
     plan = resolve(settings, paths, problems, os.geteuid() if euid is None else euid)
     if problems.errors:
         raise SettingsError(problems.errors)
@@ -61,7 +62,9 @@ def read(source: wire.Load, environ: Mapping[str, str], *, euid: int | None = No
     return Loaded(plan, (*problems.warnings, *environment.unknown(environ, named)), settings, paths, problems)
 
 
-def _read(file: str | None, source: wire.Load, environ: Mapping[str, str], problems: Problems) -> Settings:
+def _read(
+    file: str | None, source: wire.Load, environ: Mapping[str, str], problems: Problems, paths: Paths
+) -> Settings:
     """All settings on one road of typing: the command line's over the environment's over the file's."""
     tree = yaml_file.read(file, problems) if file else {}
     shapes.entries_as_lists(tree, problems)
@@ -70,4 +73,4 @@ def _read(file: str | None, source: wire.Load, environ: Mapping[str, str], probl
         if value is not None:
             environment.lay_over_one(tree, ("log", key), value, f"--log-{key}", problems)
     shapes.spell_out(tree, problems)
-    return validate(tree, problems)
+    return validate(tree, problems, paths)

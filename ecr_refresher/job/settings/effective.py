@@ -46,6 +46,12 @@ def document(loaded: Loaded) -> dict[str, Any]:
         _docker(_written(entry, loaded), file, {registry.name for registry in own})
         for entry, file in zip(known.docker or [DockerEntry()] * len(made.dockers), made.dockers, strict=True)
     ]
+    whole["kubernetes"] = [
+        _written(entry, loaded)
+        | {"registries": [name for name in there.registries if name in {registry.name for registry in own}]}
+        | ({} if there.namespaces is None else {"namespaces": list(there.namespaces)})
+        for entry, there in zip(known.kubernetes, made.kubernetes, strict=True)
+    ]
     whole["cleanup"] = _cleanup(whole["cleanup"], made.cleanup)
     return {key: found for key, value in whole.items() if (found := _without_gaps(value)) is not None}
 
@@ -84,7 +90,7 @@ def _registry(written: dict[str, Any], registry: plan.Registry) -> dict[str, Any
 
 def _airflow(written: dict[str, Any], there: plan.Airflow) -> dict[str, Any]:
     connections = {entry.id: _keys(entry) for entry in there.connections}
-    ours = there.mwaa or there.secrets_manager
+    ours = there.mwaa or there.secrets_manager or there.parameter_store
     return written | {"name": there.name, "connections": connections} | ({"region": ours.region} if ours else {})
 
 

@@ -53,9 +53,8 @@ class Problems:
                 return text if whole else _joined(text, place[length:])
         return _joined("", place)
 
-    def spoil(self, place: Place, what: str) -> None:
-        """Note an error of the value itself: what depends on it is not judged as well."""
-        self.error(place, what)
+    def spoil(self, place: Place) -> None:
+        """Note that the value itself is wrong: what depends on it is not judged as well."""
         self._spoiled.add(place)
 
     def is_spoiled(self, place: Place) -> bool:

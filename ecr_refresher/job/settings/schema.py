@@ -19,8 +19,10 @@ from .reading.kinds import (
     NAMES_SCHEMA,
     NULL_SCHEMA,
     TEXT_SCHEMA,
+    Account,
     AirflowUrl,
     Bool,
+    ConfigFile,
     EngineUrl,
     Environment,
     ExternalId,
@@ -31,7 +33,9 @@ from .reading.kinds import (
     Listen,
     Mode,
     Name,
+    NamespaceName,
     Number,
+    ObjectName,
     Owner,
     Path,
     Prefix,
@@ -39,6 +43,8 @@ from .reading.kinds import (
     RoleArn,
     SecretPath,
     SecureUrl,
+    Selector,
+    Separator,
     SessionName,
     Share,
     Size,
@@ -49,7 +55,7 @@ from .reading.kinds import (
 )
 from .reading.shorter import Keys, Or, OrOne
 
-CONNECTION_ID = r"[\w.-]{1,200}"  # as Airflow takes it
+CONNECTION_ID = r"[\w./-]{1,200}"  # as Airflow takes it; with a slash in its secrets backends alone
 
 _RULES, _LOG, _CLEANUP = plan.Refresh(), plan.Log(), plan.Cleanup()
 
@@ -75,8 +81,12 @@ class RegistryEntry(Section):
     Default: the caller's own registry."""
 
     region: Region | None = None
-    """Where the caller's own registry is; only without `host`, which says its region itself. Default: the AWS region
-    of the environment or profile."""
+    """Where the caller's own registry is, or the one behind a domain of your own; ECR's hosts say their region
+    themselves. Default: the AWS region of the environment or profile."""
+
+    account: Account | None = None
+    """For a `host` that is a domain of your own in front of ECR: the account whose registry is behind it; `region`
+    goes with it."""
 
     name: Name | None = None
     """What other settings, metrics and `/status` call it; lets two roles use one registry. Default: the host."""
@@ -130,7 +140,8 @@ class ConnectionEntry(Section):
     """Create the connection where it is missing. With false it is only ever updated."""
 
     team_name: Text | None = None
-    """The team that a new connection belongs to, in a multi-team Airflow 3. Default: every team sees it."""
+    """The team that a new connection belongs to, in a multi-team Airflow 3; for a secrets backend, the team that looks
+    for it there. Default: every team sees it."""
 
     required: Bool = True
     """Counts for readiness and exit codes."""
@@ -152,9 +163,9 @@ class AirflowEntry(Section):
     name: Name | None = None
     """What metrics and `/status` call it; needed with several. Default: `default`."""
 
-    kind: Annotated[str, one_of("api", "secrets_file", "secrets_manager")] = "api"
+    kind: Annotated[str, one_of("api", "secrets_file", "secrets_manager", "parameter_store")] = "api"
     """The way in: Airflow's REST API (at `url`, or of `mwaa_environment`), the file that its LocalFilesystemBackend
-    reads, or AWS Secrets Manager, which the amazon provider's backend reads."""
+    reads, or what the amazon provider's backends read: AWS Secrets Manager or SSM's Parameter Store."""
 
     url: AirflowUrl | None = None
     """The base URL, as people open it in a browser, path prefix included."""
@@ -174,6 +185,32 @@ class AirflowEntry(Section):
     token_env: Variable | None = None
     """The environment variable that holds a bearer token."""
 
+    client_id: Text | None = None
+    """A machine's login by OAuth 2.0 client credentials, in place of user and password; a client secret goes with
+    it."""
+
+    client_secret_file: SecretPath | None = None
+    """The file that holds the client secret; read afresh at each pass."""
+
+    client_secret_env: Variable | None = None
+    """The environment variable that holds the client secret."""
+
+    token_url: SecureUrl | None = None
+    """The identity provider's token endpoint, which the client credentials go to. Default: Airflow's own `/auth/token`
+    (Keycloak auth manager)."""
+
+    scope: Text | None = None
+    """With `token_url`: the scope to ask for."""
+
+    audience: Text | None = None
+    """With `token_url`: the audience to ask for."""
+
+    client_cert: Path | None = None
+    """The client certificate (PEM) for Airflow, or a proxy before it, that asks for one; read afresh at each pass."""
+
+    client_key: Path | None = None
+    """That certificate's key."""
+
     ca_file: Path | None = None
     """The CA certificates (PEM) to trust. Default: the system's."""
 
@@ -187,19 +224,24 @@ class AirflowEntry(Section):
     """The name of an Amazon MWAA environment, in place of `url` and login."""
 
     region: Region | None = None
-    """Where the MWAA environment or the Secrets Manager is. Default: the AWS region of the environment or profile."""
+    """Where MWAA, Secrets Manager or Parameter Store is asked. Default: the AWS region of the environment."""
 
     role_arn: RoleArn | None = None
-    """The role to take on for MWAA or the Secrets Manager."""
+    """The role to assume for MWAA, Secrets Manager or Parameter Store."""
 
     file: Path | None = None
-    """With `kind: secrets_file`: the `.json`, `.yaml` or `.yml` file that Airflow reads."""
+    """With `kind: secrets_file`: the `.json`, `.yaml`, `.yml` or `.env` file that Airflow reads."""
 
-    mode: Mode = 0o600
-    """With `kind: secrets_file`: that file's mode, in octal."""
+    mode: Mode | None = None
+    """With `kind: secrets_file`: that file's mode, in octal. Default: 0600 for a new file; an existing one keeps its
+    own."""
 
-    prefix: Prefix = "airflow/connections"
-    """With `kind: secrets_manager`: the backend's `connections_prefix`."""
+    prefix: Prefix | None = None
+    """With `kind: secrets_manager` or `parameter_store`: the backend's `connections_prefix`. Default: the backend's,
+    `airflow/connections` or `/airflow/connections`."""
+
+    sep: Separator = "/"
+    """With `kind: secrets_manager`: the backend's `sep`, which stands between prefix and connection id."""
 
     connections: Annotated[
         dict[str, Annotated[ConnectionEntry, Or(TEXT_SCHEMA), Or(NULL_SCHEMA)]],
@@ -212,12 +254,13 @@ class AirflowEntry(Section):
 class DockerEntry(Section):
     """One `config.json`, written as `docker login` does it."""
 
-    config_file: Path | None = None
-    """The file; of a directory, the `config.json` inside it. Default: `$DOCKER_CONFIG/config.json`, else
-    `~/.docker/config.json`."""
+    config_file: ConfigFile | None = None
+    """The file, Docker's `config.json` or Podman's `auth.json`; of a directory, the `config.json` inside it. Default:
+    `$REGISTRY_AUTH_FILE`, else `$DOCKER_CONFIG/config.json`, else `~/.docker/config.json`."""
 
-    mode: Mode = 0o600
-    """The file's mode, in octal; put right at every write."""
+    mode: Mode | None = None
+    """The file's mode, in octal; put right at every write. Default: 0600 for a new file; an existing one keeps its
+    own."""
 
     owner: Owner | None = None
     """`uid:gid`, a uid or a user name; only as root. Default: as it is."""
@@ -226,7 +269,8 @@ class DockerEntry(Section):
     """Names or hosts of the registries whose logins go into the file. Default: all."""
 
     engine: EngineUrl | None = None
-    """The Docker engine that proves each new login. Default: none is asked."""
+    """The engine, Docker's or Podman's, that proves each new login: its address, or `true` for `$DOCKER_HOST`, else the
+    current docker context, else Docker's own socket. Default: none is asked."""
 
     engine_required: Bool = False
     """Fetch and write nothing while the engine's socket is not there, and say so: for nodes of which not all have
@@ -240,6 +284,31 @@ class DockerEntry(Section):
 
     tls_key: Path | None = None
     """For an engine at `tcp://`: that certificate's key."""
+
+    required: Bool = True
+    """Counts for readiness and exit codes."""
+
+
+class KubernetesEntry(Section):
+    """One pull secret (`kubernetes.io/dockerconfigjson`), the same in each namespace."""
+
+    secret: ObjectName | None = None
+    """The secret's name. It is created where it is missing."""
+
+    namespaces: Annotated[list[NamespaceName], Or(NAMES_SCHEMA)] | None = None
+    """The namespaces that get it. Default: the pod's own."""
+
+    namespace_selector: Selector | None = None
+    """A label selector, in place of `namespaces`: each namespace that it matches gets the secret, later ones too."""
+
+    registries: Annotated[list[Text], Or(NAMES_SCHEMA)] | None = None
+    """Names or hosts of the registries whose logins go into the secret. Default: all."""
+
+    service_accounts: Annotated[list[ObjectName], Or(NAMES_SCHEMA)] = Field(default_factory=list)
+    """ServiceAccounts of these namespaces that get the secret added to their `imagePullSecrets`."""
+
+    kubeconfig: Path | None = None
+    """How the API server is reached. Default: by the pod's own ServiceAccount, else the usual kubeconfig."""
 
     required: Bool = True
     """Counts for readiness and exit codes."""
@@ -291,6 +360,12 @@ class CleanupContainersEntry(Section):
     only_labels: Annotated[list[Label], Or(NAMES_SCHEMA)] = Field(default_factory=list)
     """Only containers with all of these labels go."""
 
+    orchestrated: Bool = _CLEANUP.containers.orchestrated
+    """Also containers that Amazon ECS, Kubernetes or Swarm started."""
+
+    anonymous_volumes: Bool = _CLEANUP.containers.anonymous_volumes
+    """Remove the anonymous volumes of a removed container; named ones stay."""
+
 
 class CleanupImagesEntry(Section):
     """Which unused images go, and when: the least recently used first, while a mark is exceeded."""
@@ -333,7 +408,7 @@ class CleanupEntry(Section):
     """Have the daemon clean up. Needs the engine's socket."""
 
     engine: EngineUrl = _CLEANUP.engine.url
-    """The Docker engine to keep clean."""
+    """The engine to keep clean, Docker's or Podman's: its address, or `true` as in `docker`."""
 
     tls_ca: Path | None = None
     """For an engine at `tcp://`: the CA certificates (PEM) to trust."""
@@ -372,7 +447,7 @@ class ServerEntry(Section):
     """Where probes and scrapes are answered."""
 
     listen: Listen = values.Address(plan.Server().host, plan.Server().port)
-    """Address and port; `:9719` is every interface."""
+    """Address and port; `:9719` is every interface, IPv6 and IPv4."""
 
     tls_cert: Path | None = None
     """The certificate (PEM) for https. Default: plain http."""
@@ -405,8 +480,11 @@ class Settings(Section):
     """The Airflows whose connections are kept: one mapping, or a list. Default: none."""
 
     docker: Annotated[list[DockerEntry], OrOne()] = Field(default_factory=list)
-    """The `config.json` files that are kept: one mapping, or a list. Default: the user's own, if `airflow` is not given
-    either."""
+    """The `config.json` files that are kept: one mapping, or a list. Default: the user's own, if neither `airflow` nor
+    `kubernetes` is given."""
+
+    kubernetes: Annotated[list[KubernetesEntry], OrOne()] = Field(default_factory=list)
+    """The Kubernetes pull secrets that are kept: one mapping, or a list. Default: none."""
 
     refresh: RefreshEntry = RefreshEntry()
     """When to renew and to retry."""

@@ -68,7 +68,6 @@ def test_what_depends_on_the_surroundings_is_filled_in(file: str) -> None:
     assert {
         "- region: us-east-1  # AWS_REGION",
         "- config_file: /home/airflow/.docker/config.json  # default",
-        "mode: '0600'  # default",
     } <= set(shown(None))
 
 

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 import os
 import pwd
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
 from ecr_refresher.core import wire
 from ecr_refresher.core.cleanup_rules import ContainerRules, ImageRules
@@ -16,6 +19,7 @@ from ecr_refresher.core.plan import (
     Connection,
     DockerConfig,
     Engine,
+    KubernetesSecret,
     Log,
     Plan,
     Principal,
@@ -27,7 +31,8 @@ from ecr_refresher.core.plan import (
 )
 from ecr_refresher.core.wire import Load
 from ecr_refresher.job import settings
-from tests.unit.job.settings_reader import HOME, HOST, PARTNER, SURROUNDINGS, airflow, plan, warnings
+from ecr_refresher.job.settings.resolving import paths
+from tests.unit.job.settings_reader import HOME, HOST, PARTNER, SURROUNDINGS, airflow, error, plan, warnings
 
 EVERY_KEY = f"""
 registries:
@@ -61,6 +66,13 @@ docker:
     tls_cert: /etc/docker/cert.pem
     tls_key: /etc/docker/key.pem
     required: no
+kubernetes:
+  - secret: ecr-pull
+    namespaces: [airflow, jobs]
+    registries: [partner]
+    service_accounts: airflow-worker
+    kubeconfig: ~/.kube/config
+  - {{secret: ecr-pull, namespace_selector: "team=data", registries: partner, required: false}}
 refresh: {{at_fraction: 0.5, jitter: 0.2, max_age: 6h, verify_every: 30m, deadline: 90s, retry_first: 2s,
   retry_max: 10m, prove: false}}
 cleanup:
@@ -71,7 +83,8 @@ cleanup:
   dry_run: true
   state_file: ~/uses.json
   data_root: /mnt/docker
-  containers: {{enabled: false, exited_for: 90s, of: all, keep_labels: keep, only_labels: [team=data, dag]}}
+  containers: {{enabled: false, exited_for: 90s, of: all, keep_labels: keep, only_labels: [team=data, dag],
+    orchestrated: true, anonymous_volumes: true}}
   images: {{enabled: yes, when_disk_above: 85.5%, until_below: 60%, max_size: 50GB, unused_for: 2d, keep: "*/base:*",
     of: registries}}
   build_cache: {{max_size: 1.5GiB}}
@@ -116,6 +129,7 @@ def test_every_key_reaches_the_plan(tmp_path: Path) -> None:
             DockerConfig(
                 "/home/airflow/.docker/config.json",
                 ("partner",),
+                mode=0o600,
                 uid=50000,
                 gid=0,
                 engine=Engine(
@@ -136,10 +150,22 @@ def test_every_key_reaches_the_plan(tmp_path: Path) -> None:
             state_file=f"{HOME}/uses.json",
             data_root="/mnt/docker",
             containers=ContainerRules(
-                enabled=False, exited_for=90.0, every=True, keep_labels=("keep",), only_labels=("team=data", "dag")
+                enabled=False,
+                exited_for=90.0,
+                every=True,
+                keep_labels=("keep",),
+                only_labels=("team=data", "dag"),
+                orchestrated=True,
+                anonymous_volumes=True,
             ),
             images=ImageRules(True, 0.855, 0.6, 50_000_000_000, 172800.0, ("*/base:*",), every=False),
             build_cache_max=1610612736,
+        ),
+        kubernetes=(
+            KubernetesSecret(
+                "ecr-pull", ("partner",), ("airflow", "jobs"), None, ("airflow-worker",), f"{HOME}/.kube/config"
+            ),
+            KubernetesSecret("ecr-pull", ("partner",), None, "team=data", required=False),
         ),
     )
     job = wire.Job(1, 0.0, plan=found)
@@ -164,8 +190,128 @@ def test_docker_config_says_where_docker_login_writes() -> None:
     assert plan({}, {"DOCKER_CONFIG": "/etc/docker"}).dockers[0].config_file == "/etc/docker/config.json"
 
 
-def test_with_an_airflow_alone_no_file_is_written() -> None:
+def test_registry_auth_file_says_where_podman_login_writes() -> None:
+    environ = {"REGISTRY_AUTH_FILE": "/run/user/1000/auth.json", "DOCKER_CONFIG": "/etc/docker"}
+    assert plan({}, environ).dockers[0].config_file == "/run/user/1000/auth.json"
+
+
+def test_with_an_airflow_or_a_secret_alone_no_file_is_written() -> None:
     assert plan({"airflow": airflow()}).dockers == ()
+    assert plan({"kubernetes": {"secret": "ecr-pull", "namespaces": "jobs"}}).dockers == ()
+
+
+def test_slots_of_a_pull_secret_are_one_for_each_namespace_and_registry() -> None:
+    found = plan({"registries": [HOST, PARTNER], "kubernetes": {"secret": "ecr-pull", "namespaces": "airflow, jobs"}})
+    assert [(slot.sink, slot.registry, slot.kind) for slot in found.slots] == [
+        (f"kubernetes/{namespace}/ecr-pull", host, "kubernetes")
+        for namespace in ("airflow", "jobs")
+        for host in (HOST, PARTNER)
+    ]
+    assert {(slot.group, slot.target) for slot in found.slots} == {("kubernetes:in-cluster", "in-cluster")}
+
+
+def test_slots_of_a_selector_name_it_until_a_worker_knows_the_namespaces() -> None:
+    written = {"secret": "ecr-pull", "namespace_selector": "team=data", "kubeconfig": "/etc/kube/config"}
+    found = plan({"registries": [HOST], "kubernetes": written})
+    assert [(slot.sink, slot.group) for slot in found.slots] == [
+        ("kubernetes/team=data/ecr-pull", "kubernetes:/etc/kube/config")
+    ]
+    known = replace(found, kubernetes=(replace(found.kubernetes[0], namespaces=("a", "b")),))
+    assert [slot.sink for slot in known.slots] == ["kubernetes/a/ecr-pull", "kubernetes/b/ecr-pull"]
+    assert replace(known, kubernetes=(replace(known.kubernetes[0], namespaces=()),)).slots == ()
+
+
+def test_the_pod_s_own_namespace_is_the_default(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "namespace").write_text("airflow\n")
+    monkeypatch.setattr(paths, "NAMESPACE_FILE", str(tmp_path / "namespace"))
+    assert plan({"kubernetes": {"secret": "ecr-pull"}}).kubernetes[0].namespaces == ("airflow",)
+
+
+def test_a_domain_of_one_s_own_is_a_registry_by_account_and_region() -> None:
+    own = {"host": "docker.example.com", "account": "123456789012", "region": "eu-west-1", "aliases": True}
+    found = plan({"registries": [own]})
+    registry = found.registries[0]
+    assert (registry.name, registry.host) == ("docker.example.com", "docker.example.com")
+    assert registry.principal == Principal("ecr", "eu-west-1")
+    assert str(registry.ecr) == "123456789012.dkr.ecr.eu-west-1.amazonaws.com"
+    assert found.dockers[0].registries == (
+        "docker.example.com",
+        str(registry.ecr),
+        "123456789012.dkr-ecr.eu-west-1.on.aws",
+    )
+
+
+@pytest.mark.parametrize(
+    ("host", "more", "fips", "dualstack"),
+    [
+        (HOST, {}, None, None),
+        ("123456789012.dkr.ecr-fips.us-east-1.amazonaws.com", {}, True, None),
+        ("123456789012.dkr-ecr.us-east-1.on.aws", {}, None, True),
+        ("123456789012.dkr-ecr-fips.us-east-1.on.aws", {}, True, True),
+        ("123456789012.dkr-ecr-fips.us-east-1.on.aws", {"use_fips": False, "use_dualstack": False}, False, False),
+        ("123456789012.dkr-ecr-fips.us-east-1.on.aws", {"endpoint_url": "https://vpce.example"}, None, None),
+    ],
+)
+def test_the_host_says_which_kind_of_endpoint_is_asked(
+    host: str, more: dict[str, object], fips: bool | None, dualstack: bool | None
+) -> None:
+    found = plan({"registries": [{"host": host, **more}]}).registries[0].principal
+    assert (found.use_fips, found.use_dualstack) == (fips, dualstack)
+
+
+ENGINE = "unix:///var/run/docker.sock"
+
+
+def own_engine(environ: dict[str, str]) -> Engine | None:
+    return plan({"docker": {"engine": True}}, environ).dockers[0].engine
+
+
+def test_an_engine_without_an_address_is_the_docker_command_s(tmp_path: Path) -> None:
+    context = tmp_path / "contexts/meta" / hashlib.sha256(b"far").hexdigest() / "meta.json"
+    context.parent.mkdir(parents=True)
+    context.write_text(json.dumps({"Name": "far", "Endpoints": {"docker": {"Host": "unix:///run/far.sock"}}}))
+    docker = {"DOCKER_CONFIG": str(tmp_path)}
+    assert own_engine(docker) == Engine(ENGINE)
+    assert own_engine({**docker, "DOCKER_CONTEXT": "far"}) == Engine("unix:///run/far.sock")
+    (tmp_path / "config.json").write_text('{"currentContext": "far"}')
+    assert own_engine(docker) == Engine("unix:///run/far.sock")
+    assert own_engine({**docker, "DOCKER_CONTEXT": "default"}) == Engine(ENGINE)
+    assert own_engine({**docker, "DOCKER_HOST": "unix:///run/other.sock"}) == Engine("unix:///run/other.sock")
+    certificates = {"DOCKER_HOST": "tcp://far:2376", "DOCKER_TLS_VERIFY": "1", "DOCKER_CERT_PATH": "/certs"}
+    assert own_engine(certificates) == Engine("tcp://far:2376", "/certs/ca.pem", "/certs/cert.pem", "/certs/key.pem")
+    assert plan({"cleanup": {"engine": "yes"}}, docker).cleanup.engine == Engine("unix:///run/far.sock")
+    assert plan({}, {**docker, "ECR_REFRESHER_DOCKER_ENGINE": "true"}).dockers[0].engine is not None
+
+
+@pytest.mark.parametrize(
+    ("environ", "gist"),
+    [
+        ({"DOCKER_CONTEXT": "nowhere"}, "the docker context 'nowhere' has no address"),
+        ({"DOCKER_HOST": "ssh://user@host"}, "forward its socket"),
+    ],
+)
+def test_an_engine_that_can_t_be_reached_is_an_error(environ: dict[str, str], gist: str) -> None:
+    found = error({"docker": {"engine": True}}, environ)
+    assert found.startswith("docker.engine: ")
+    assert gist in found
+
+
+def test_an_engine_with_a_fifo_for_docker_s_settings_holds_nothing_up(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "config.json")
+    assert own_engine({"DOCKER_CONFIG": str(tmp_path)}) == Engine(ENGINE)
+
+
+def test_paths_have_variables_and_homes_expanded() -> None:
+    written = {
+        "airflow": airflow(token_file="$SECRETS/token", ca_file="${SECRETS}/ca.pem"),
+        "docker": {"config_file": "$HOME/.docker/config.json"},
+        "cleanup": {"state_file": "~/state/$NAME.json"},
+    }
+    found = plan(written, {"SECRETS": "/run/secrets", "NAME": "uses"})
+    assert found.airflows[0].token == SecretRef("file", "/run/secrets/token")
+    assert found.airflows[0].ca_file == "/run/secrets/ca.pem"
+    assert found.dockers[0].config_file == f"{HOME}/.docker/config.json"
+    assert found.cleanup.state_file == f"{HOME}/state/uses.json"
 
 
 def test_one_registry_goes_to_docker_default() -> None:
@@ -278,6 +424,9 @@ def test_plain_http_to_another_host_is_warned_of_even_with_leave() -> None:
         ("/", "/config.json"),
         ("~/.docker/config.json", f"{HOME}/.docker/config.json"),
         ("/etc/../srv/login.json", "/srv/login.json"),
+        ("/etc/docker", "/etc/docker/config.json"),
+        ("~/.docker", f"{HOME}/.docker/config.json"),
+        ("/run/containers/0/auth.json", "/run/containers/0/auth.json"),
     ],
 )
 def test_a_directory_means_the_config_json_inside_it(config_file: str, path: str) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,7 @@ from hypothesis import strategies as st
 
 from ecr_refresher.core.wire import Load
 from ecr_refresher.job import settings
-from tests.unit.job.settings_reader import HOST, PARTNER, airflow, error, errors, load
+from tests.unit.job.settings_reader import HOST, PARTNER, airflow, error, errors, load, plan
 
 SECRET = "eyJhbGciOi+S3cr3t/hunter2=="
 ROLE = "arn:aws:iam::210987654321:role/ecr-pull"
@@ -28,6 +29,10 @@ def login(**keys: Any) -> dict[str, Any]:
 
 def docker(**keys: Any) -> dict[str, Any]:
     return {"docker": keys}
+
+
+def kubernetes(**keys: Any) -> dict[str, Any]:
+    return {"kubernetes": keys}
 
 
 def cleanup(**keys: Any) -> dict[str, Any]:
@@ -99,6 +104,21 @@ WRONG: list[tuple[dict[str, Any], str, str]] = [
     (login(username="u", password_file="/p", password_env="P"), "airflow.password_file", "beside password_env"),
     (login(username="u", password="x"), "airflow.password", "name that as password_file"),
     (login(token="x"), "airflow.token", "the environment variable that holds it as token_env"),
+    (login(client_id="c"), "airflow.client_secret_file", "is missing"),
+    (login(client_secret_env="S"), "airflow.client_id", "is missing"),
+    (login(client_id="c", client_secret_env="S", token_env="T"), "airflow", "has two logins"),
+    (login(client_id="c", client_secret_env="S", username="u", password_env="P"), "airflow", "has two logins"),
+    (login(client_id="c", client_secret_env="S", client_secret_file="/s"), "airflow.client_secret_file", "beside"),
+    (login(client_id="c", client_secret_env="S", scope="s"), "airflow.scope", "goes with token_url"),
+    (login(client_id="c", client_secret_env="S", audience="a"), "airflow.audience", "goes with token_url"),
+    (
+        login(client_id="c", client_secret_env="S", token_url="http://idp"),
+        "airflow.token_url",
+        "plain http to another host",
+    ),
+    (login(client_id="c", client_secret="x"), "airflow.client_secret", "name that as client_secret_file"),
+    (login(token_env="T", token_url="https://idp"), "airflow.token_url", "goes with client_id"),
+    (login(token_env="T", client_cert="/c"), "airflow.client_key", "is missing; client_cert is given"),
     (login(token_env="a b"), "airflow.token_env", "no variable's name"),
     (login(token_file="token"), "airflow.token_file", "no path with its directory"),
     ({"airflow": [airflow(), airflow(name="b", url="https://b")]}, "airflow[0].name", "with several Airflows"),
@@ -160,7 +180,36 @@ WRONG: list[tuple[dict[str, Any], str, str]] = [
     (docker(engine_required=True), "docker.engine_required", "give engine: unix:///"),
     (docker(engine="tcp://h:1", engine_required=True), "docker.engine_required", "give engine: unix:///"),
     (docker(engine="npipe:////./pipe/docker_engine"), "docker.engine", "no engine that can be reached"),
-    (docker(engine="ssh://host"), "docker.engine", "no engine that can be reached"),
+    (docker(engine="ssh://host"), "docker.engine", "run ecr-refresher on that host, or forward its socket"),
+    (docker(config_file="$NOT_SET/config.json"), "docker.config_file", "names $NOT_SET, which is not set"),
+    (docker(config_file="${NOT_SET}/config.json"), "docker.config_file", "names $NOT_SET, which is not set"),
+    (docker(config_file="~nobody-here/config.json"), "docker.config_file", "a home directory that is not known"),
+    (login(token_file="$NOT_SET"), "airflow.token_file", "names $NOT_SET, which is not set"),
+    ({"server": {"tls_cert": "/c", "tls_key": "$NOT_SET/k"}}, "server.tls_key", "names $NOT_SET"),
+    # kubernetes
+    (kubernetes(namespaces=["airflow"]), "kubernetes.secret", "is missing; give the name of the pull secret"),
+    (kubernetes(secret="ecr-pull"), "kubernetes.namespaces", "name the namespaces"),
+    (kubernetes(secret="ecr-pull", namespaces=[]), "kubernetes.namespaces", "is empty"),
+    (kubernetes(secret="ECR", namespaces="a"), "kubernetes.secret", "no name that Kubernetes allows"),
+    (kubernetes(secret="s", namespaces=["a.b"]), "kubernetes.namespaces[0]", "no namespace's name"),
+    (kubernetes(secret="s", namespaces="a", namespace_selector="t=d"), "kubernetes.namespaces", "remove one of them"),
+    (kubernetes(secret="s", namespace_selector="t=d;"), "kubernetes.namespace_selector", "is no label selector"),
+    (kubernetes(secret="s", namespaces="a", registries=["b"]), "kubernetes.registries[0]", "no registry is named 'b'"),
+    (kubernetes(secret="s", namespaces="a", service_accounts=["A B"]), "kubernetes.service_accounts[0]", "no name"),
+    (
+        {"kubernetes": [{"secret": "s", "namespaces": "a, b"}, {"secret": "s", "namespaces": "b"}]},
+        "kubernetes[1]",
+        "kubernetes[0] is this very secret",
+    ),
+    # a domain of one's own
+    (registry(account="123456789012"), "registries[0].account", "the host says the account already"),
+    ({"registries": [{"account": "123456789012", "region": "us-east-1"}]}, "registries[0].host", "is missing"),
+    (
+        {"registries": [{"host": "d.io", "account": "123456789012"}]},
+        "registries[0].region",
+        "give the registry's region",
+    ),
+    ({"registries": [{"host": "d.io", "account": "1", "region": "us-east-1"}]}, "registries[0].account", "12 digits"),
     (docker(engine="/var/run/docker.sock"), "docker.engine", "no engine that can be reached"),
     (docker(engine="unix://var"), "docker.engine", "no absolute path"),
     (docker(engine="tcp://host"), "docker.engine", "tcp://HOST:PORT"),
@@ -303,10 +352,14 @@ def test_a_user_without_a_home_must_name_the_file(monkeypatch: pytest.MonkeyPatc
     assert error({}, {"HOME": ""}).startswith("docker.config_file: is missing, and this user has no home directory")
 
 
-def test_a_link_to_the_same_file_is_the_same_file(tmp_path: Path) -> None:
-    (tmp_path / "link.json").symlink_to(tmp_path / "config.json")
-    found = error({"docker": [{"config_file": str(tmp_path)}, {"config_file": str(tmp_path / "link.json")}]})
-    assert found.startswith("docker[1].config_file: ")
+def test_the_file_of_a_user_is_not_touched(tmp_path: Path) -> None:
+    """It may be anything, and is that user's: what is wrong with it is its slot's failure in the pass."""
+    for number in range(3000):
+        (tmp_path / f"{number}.json").symlink_to(tmp_path / f"{number + 1}.json")
+    (tmp_path / "loop.json").symlink_to(tmp_path / "loop.json")
+    os.mkfifo(tmp_path / "3000.json")
+    files = ["/proc/2/exe/config.json", str(tmp_path / "0.json"), str(tmp_path / "loop.json"), "/dev/full/config.json"]
+    assert [one.config_file for one in plan({"docker": [{"config_file": file} for file in files]}).dockers] == files
 
 
 # --- secrets -------------------------------------------------------------------------------------------------------

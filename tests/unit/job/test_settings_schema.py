@@ -67,7 +67,7 @@ def test_every_key_is_described(name: str) -> None:
 def test_defaults_stand_there_as_they_are_written() -> None:
     defaults = {name: found["default"] for name, found in KEYS.items() if "default" in found}
     assert defaults["RefreshEntry.verify_every"] == "1h"
-    assert defaults["AirflowEntry.mode"] == "0600"
+    assert defaults["AirflowEntry.sep"] == "/"
     assert defaults["ServerEntry.listen"] == "127.0.0.1:9719"
     written: dict[str, dict[str, Any]] = {}
     for name, default in defaults.items():

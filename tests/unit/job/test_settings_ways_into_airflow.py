@@ -7,13 +7,24 @@ from typing import Any
 import msgspec
 import pytest
 
-from ecr_refresher.core.plan import Header, Mwaa, Plan, SecretRef, SecretsFile, SecretsManager
+from ecr_refresher.core.plan import (
+    Client,
+    Connection,
+    Header,
+    Mwaa,
+    ParameterStore,
+    Plan,
+    SecretRef,
+    SecretsFile,
+    SecretsManager,
+)
 from tests.unit.job.settings_reader import HOST, PARTNER, airflow, errors, plan, warnings
 
 ROLE = "arn:aws:iam::210987654321:role/airflow"
 MWAA = {"mwaa_environment": "prod-airflow"}
 FILE = {"kind": "secrets_file", "file": "/run/airflow/connections.yaml"}
 MANAGER = {"kind": "secrets_manager"}
+STORE = {"kind": "parameter_store"}
 
 
 def one(entry: dict[str, Any]) -> dict[str, Any]:
@@ -52,7 +63,7 @@ def test_an_id_of_51_characters_is_the_longest_for_mwaa() -> None:
 
 
 def test_a_secrets_file() -> None:
-    assert plan(one(FILE)).airflows[0].secrets_file == SecretsFile("/run/airflow/connections.yaml", 0o600)
+    assert plan(one(FILE)).airflows[0].secrets_file == SecretsFile("/run/airflow/connections.yaml")
     assert plan(one({**FILE, "mode": "0640"})).airflows[0].secrets_file == SecretsFile(FILE["file"], 0o640)
     assert any("lets everybody read the login" in warning for warning in warnings(one({**FILE, "mode": "0644"})))
 
@@ -62,6 +73,55 @@ def test_secrets_manager() -> None:
     found = plan(one({**MANAGER, "prefix": "team/conns/", "region": "eu-west-1", "role_arn": ROLE})).airflows[0]
     assert found.secrets_manager == SecretsManager("team/conns", "eu-west-1", ROLE)
     assert found.target == "secretsmanager:eu-west-1/team/conns"
+
+
+def test_the_parameter_store() -> None:
+    found = plan(one(STORE)).airflows[0]
+    assert found.parameter_store == ParameterStore("/airflow/connections", "us-east-1")
+    assert found.target == "ssm:us-east-1/airflow/connections"
+    assert found.parameter_store.parameter_of(Connection("a/b", HOST)) == "/airflow/connections/a/b"
+    found = plan(one({**STORE, "prefix": "/team/conns/", "region": "eu-west-1", "role_arn": ROLE})).airflows[0]
+    assert found.parameter_store == ParameterStore("/team/conns", "eu-west-1", ROLE)
+
+
+def test_a_team_s_connection_has_a_name_of_its_own_in_a_secrets_backend() -> None:
+    teams = {"a": {"registry": HOST, "team_name": "data"}}
+    for kind, sep, name in (
+        ({**MANAGER, "sep": "-"}, "-", "airflow/connections-data--a"),
+        (STORE, "/", "/airflow/connections/data--a"),
+    ):
+        found = plan(one({**kind, "connections": teams})).airflows[0]
+        (connection,) = found.connections
+        if found.parameter_store:
+            assert found.parameter_store.parameter_of(connection) == name
+        else:
+            assert found.secrets_manager == SecretsManager("airflow/connections", "us-east-1", None, sep)
+            assert found.secrets_manager.secret_of(connection) == name
+    entries = [{"name": "a", **STORE, "connections": teams}, {"name": "b", **STORE, "connections": {"a": HOST}}]
+    assert len(plan({"registries": [HOST], "airflow": entries}).slots) == 2  # two parameters, not one
+
+
+def test_ids_with_slashes_are_for_secrets_backends() -> None:
+    for kind in (FILE, MANAGER, STORE):
+        assert plan(one({**kind, "connections": {"data/a": HOST}})).airflows[0].connections[0].id == "data/a"
+    (error,) = errors(one(airflow(connections={"data/a": HOST})))
+    assert "is no connection id that Airflow takes" in error
+
+
+def test_a_machine_s_login() -> None:
+    client = {"token_file": None, "client_id": "ecr", "client_secret_file": "/run/secrets/client"}
+    found = plan(one(airflow(**client))).airflows[0]
+    assert found.client == Client("ecr", SecretRef("file", "/run/secrets/client"))
+    assert found.secret_paths == {"/run/secrets/client"}
+    more = {"token_url": "https://idp.example.com/token", "scope": "airflow", "audience": "https://airflow"}
+    found = plan(one(airflow(**{**client, "client_secret_file": None, "client_secret_env": "S"}, **more))).airflows[0]
+    assert found.client == Client("ecr", SecretRef("env", "S"), *more.values())
+    assert warnings(one(airflow(token_file=None, client_id="e", client_secret_env="ECR_REFRESHER_S"))) == ()
+
+
+def test_a_client_certificate() -> None:
+    found = plan(one(airflow(client_cert="~/cert.pem", client_key="~/key.pem"))).airflows[0]
+    assert (found.client_cert, found.client_key) == ("/home/airflow/cert.pem", "/home/airflow/key.pem")
 
 
 def test_slots_of_every_way_have_names_of_one_kind() -> None:
@@ -96,18 +156,21 @@ WRONG: list[tuple[dict[str, Any], str, str]] = [
     (
         airflow(region="us-east-1"),
         "airflow.region",
-        "goes with mwaa_environment or kind: secrets_manager, not with url",
+        "goes with mwaa_environment or kind: secrets_manager or kind: parameter_store, not with url",
     ),
     (airflow(role_arn=ROLE), "airflow.role_arn", "goes with mwaa_environment"),
     (airflow(file="/x.yaml"), "airflow.file", "goes with kind: secrets_file"),
     ({**FILE, "url": "https://a"}, "airflow.url", "goes with url, not with kind: secrets_file"),
     ({"kind": "secrets_file"}, "airflow.file", "is missing; give connections_file_path"),
-    ({**FILE, "file": "/run/connections.env"}, "airflow.file", "name it .json, .yaml or .yml"),
+    ({**FILE, "file": "/run/connections"}, "airflow.file", "name it .json, .yaml, .yml or .env"),
     ({**FILE, "mode": "rw"}, "airflow.mode", "no file mode"),
     ({**MANAGER, "prefix": "a b"}, "airflow.prefix", "no prefix of secrets"),
     ({**MANAGER, "file": "/x.json"}, "airflow.file", "goes with kind: secrets_file, not with kind: secrets_manager"),
-    ({"kind": "ssm"}, "airflow.kind", "none of api, secrets_file, secrets_manager"),
-    ({**FILE, "connections": {"a": {"team_name": "t"}}}, "airflow.connections.a.team_name", "goes with Airflow's API"),
+    ({"kind": "ssm"}, "airflow.kind", "none of api, secrets_file, secrets_manager, parameter_store"),
+    ({**FILE, "connections": {"a": {"team_name": "t"}}}, "airflow.connections.a.team_name", "knows no teams"),
+    ({**STORE, "connections": {"a--b": {"team_name": "t"}}}, "airflow.connections.a--b.team_name", "with '--' in it"),
+    ({**STORE, "sep": "-"}, "airflow.sep", "goes with kind: secrets_manager, not with kind: parameter_store"),
+    ({**MANAGER, "sep": "a"}, "airflow.sep", "is no separator"),
     ({**MWAA, "connections": {"a b": HOST}}, "airflow.connections", "no connection id that Airflow takes"),
 ]
 

@@ -113,6 +113,12 @@ def test_a_named_file_must_be_there_and_readable(tmp_path: Path, name: str, gist
         assert gist in found
 
 
+def test_a_settings_file_that_is_a_fifo_is_refused_at_once(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "settings.yaml")
+    with pytest.raises(settings.SettingsError, match="is not a regular file"):
+        settings.load(Load(str(tmp_path / "settings.yaml")), SURROUNDINGS)
+
+
 def test_the_command_line_names_the_file_over_the_environment(tmp_path: Path) -> None:
     (tmp_path / "a.yaml").write_text("log: {level: error}")
     found, _ = settings.load(

@@ -25,7 +25,7 @@ def legs(scene: Scene) -> Iterator[Leg]:
                 "file",
                 airflow.name,
                 f"looked where {airflow.target} is to be written",
-                partial(_place, scene, airflow, airflow.secrets_file.mode),
+                partial(_place, scene, airflow, airflow.secrets_file.mode or 0o600),
             )
         if airflow.secrets_file is None and airflow.secrets_manager is None:
             continue

@@ -6,11 +6,12 @@ well, so the schema takes those where their text would be taken.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Annotated, Any
 
-from pydantic import GetCoreSchemaHandler, GetJsonSchemaHandler, SerializationInfo
+from pydantic import AfterValidator, GetCoreSchemaHandler, GetJsonSchemaHandler, SerializationInfo, ValidationInfo
 from pydantic_core import CoreSchema, core_schema
 
 from ....core import ecr_host
@@ -75,14 +76,23 @@ def _any_case(*words: str) -> str:
     return f"^(?:{'|'.join(spelled)})$"
 
 
-def _absolute(value: str, info: SerializationInfo) -> str:
-    """A path as the program means it, where the one who asks brings the surroundings along."""
+def _absolute(value: str, info: ValidationInfo) -> str:
+    """The path from the root on, with `~` and variables expanded; as it is where there is no environment."""
     return value if info.context is None else str(info.context.expanded(value))
+
+
+def _config_json(value: str, info: ValidationInfo) -> str:
+    """A directory means the `config.json` in it. The disk is not asked: a file has an ending such as `.json`."""
+    path = _absolute(value, info)
+    named = os.path.basename(value.rstrip("/"))
+    is_directory = value.endswith("/") or not os.path.splitext(named)[1]
+    return os.path.join(path, "config.json") if is_directory else path
 
 
 _PATH = {"title": "path", "type": ANY_SCALAR, "minLength": 1}
 _HOST = "|".join((ecr_host.PATTERN, *(host.replace(".", r"\.") for host in ecr_host.PUBLIC_HOSTS)))
 HOST_SCHEMA = {"title": "host", "type": "string", "pattern": f"^(?:{_HOST})$", "examples": [ecr_host.HOST_EXAMPLE]}
+_ANY_HOST = {**HOST_SCHEMA, "pattern": values.HOST_NAME_PATTERN}
 HOSTS_SCHEMA = {
     "title": "hosts, comma-separated",
     "type": "string",
@@ -94,15 +104,16 @@ NULL_SCHEMA = {"type": "null"}
 TEXT_SCHEMA = {"title": "text", "type": ANY_SCALAR, "pattern": r"\S"}
 
 Text = Annotated[str, Kind(values.text, TEXT_SCHEMA)]
-Host = Annotated[str, Kind(values.text, HOST_SCHEMA)]
-Path = Annotated[str, Kind(values.path, _PATH, _absolute)]
+Host = Annotated[str, Kind(values.text, _ANY_HOST)]
+Path = Annotated[str, Kind(values.path, _PATH), AfterValidator(_absolute)]
+ConfigFile = Annotated[str, Kind(values.path, _PATH), AfterValidator(_config_json)]
 SecretPath = Annotated[
     str,
     Kind(
         values.secret_path,
         {**_PATH, "type": "string", "pattern": values.EXPLICIT_PATH_PATTERN, "examples": ["/run/secrets/NAME"]},
-        _absolute,
     ),
+    AfterValidator(_absolute),
 ]
 Bool = Annotated[
     bool,
@@ -167,6 +178,39 @@ SessionName = Annotated[
         r"[A-Za-z0-9_+=,.@-]{2,64}",
         "is no session name; it has 2 to 64 letters, digits and '_+=,.@-'",
     ),
+]
+Account = Annotated[
+    str,
+    matching("account", r"[0-9]{12}", "is no AWS account; write its 12 digits", "123456789012"),
+]
+ObjectName = Annotated[
+    str,
+    matching(
+        "name",
+        r"[a-z0-9](?:[a-z0-9.-]{0,251}[a-z0-9])?",
+        "is no name that Kubernetes allows; write small letters, digits, '-' and '.', at most 253",
+    ),
+]
+NamespaceName = Annotated[
+    str,
+    matching(
+        "namespace",
+        r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?",
+        "is no namespace's name; write small letters, digits and '-', at most 63",
+    ),
+]
+Selector = Annotated[
+    str,
+    matching(
+        "label selector",
+        r"[A-Za-z0-9][A-Za-z0-9_./=!,() -]{0,500}",
+        "is no label selector; write e.g. team=data, or team in (data, web)",
+        "team=data",
+    ),
+]
+Separator = Annotated[
+    str,
+    matching("separator", r"[/_+=.@-]{1,10}", "is no separator; write sep of Airflow's backend, e.g. /", "/"),
 ]
 Environment = Annotated[
     str,
@@ -265,5 +309,19 @@ Size = Annotated[
 AirflowUrl = Annotated[str, url(urls.airflow_url, "https://airflow.example.com")]
 SecureUrl = Annotated[str, url(urls.secure_url, "https://127.0.0.1:8443")]
 EngineUrl = Annotated[
-    str, url(urls.engine_url, "unix:///var/run/docker.sock", "tcp://127.0.0.1:2376", schemes="(?:unix|tcp)")
+    str,
+    Kind(
+        urls.engine_url,
+        {
+            "title": "URL, or true",
+            "anyOf": [
+                {"const": True},
+                {
+                    "type": "string",
+                    "pattern": r"^(?:(?:unix|tcp)://[^\s@?#]+|[Tt]rue|TRUE|[Yy]es|YES|[Oo]n|ON)$",
+                    "examples": ["unix:///var/run/docker.sock", "tcp://127.0.0.1:2376"],
+                },
+            ],
+        },
+    ),
 ]

@@ -11,7 +11,7 @@ from .yaml_file import Tree
 
 def entries_as_lists(tree: dict[str, Tree], problems: Problems) -> None:
     """Make `airflow` and `docker` lists; their only entry keeps the name that its author gave it."""
-    for section in ("airflow", "docker"):
+    for section in ("airflow", "docker", "kubernetes"):
         entries = tree.get(section)
         if isinstance(entries, dict):
             tree[section] = [entries]
@@ -26,9 +26,14 @@ def spell_out(tree: dict[str, Tree], problems: Problems) -> None:
     for index, entry in enumerate(_entries(tree, "airflow")):
         if "connections" in entry:
             entry["connections"] = _connections(entry["connections"], ("airflow", index, "connections"), problems)
-    for entry in _entries(tree, "docker"):
-        if isinstance(names := entry.get("registries"), str):
-            entry["registries"] = [*_names(names)]
+    for section, keys in (
+        ("docker", ("registries",)),
+        ("kubernetes", ("registries", "namespaces", "service_accounts")),
+    ):
+        for entry in _entries(tree, section):
+            for key in keys:
+                if isinstance(names := entry.get(key), str):
+                    entry[key] = [*_names(names)]
     _cleanup(tree)
 
 

@@ -8,6 +8,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from ..problems import Place, Problems, did_you_mean
+from ..resolving.paths import Paths
 from ..schema import (
     AirflowEntry,
     CleanupBuildCacheEntry,
@@ -17,6 +18,7 @@ from ..schema import (
     ConnectionEntry,
     DockerEntry,
     HeaderEntry,
+    KubernetesEntry,
     LogEntry,
     RefreshEntry,
     RegistryEntry,
@@ -33,17 +35,19 @@ CLEANUP_SECTIONS: Mapping[str, type[Section]] = {
 }
 
 
-def validate(tree: dict[str, Tree], problems: Problems) -> Settings:
+def validate(tree: dict[str, Tree], problems: Problems, paths: Paths | None = None) -> Settings:
     """Give the settings of a tree; what is wrong goes to `problems` and is left out, so that the rest is judged too."""
     while True:
         try:
-            return Settings.model_validate(tree)
+            return Settings.model_validate(tree, context=paths)
         except ValidationError as refused:
             # Never `str(refused)` or its inputs: they show what was written, secrets too.
             for error in refused.errors(include_url=False, include_input=False):
                 place: Place = error["loc"]
-                problems.spoil(place, _said(error["type"], error.get("ctx", {}), place))
-                _leave_out(tree, place)
+                problems.error(place, _said(error["type"], error.get("ctx", {}), place))
+                faulty = place[:-1] if len(place) > 2 and isinstance(place[-1], int) else place  # a list of names
+                problems.spoil(faulty)
+                _leave_out(tree, faulty)
 
 
 def _said(kind: str, context: Mapping[str, Any], place: Place) -> str:
@@ -59,7 +63,7 @@ def _said(kind: str, context: Mapping[str, Any], place: Place) -> str:
 
 
 def _unknown(key: str, section: type[Section]) -> str:
-    if key in ("password", "token"):
+    if key in ("password", "token", "client_secret"):
         return (
             f"no secret stands in the settings; put it into a file and name that as {key}_file, "
             f"or name the environment variable that holds it as {key}_env"
@@ -73,6 +77,7 @@ def _section(place: Place) -> type[Section]:
         "registries": RegistryEntry,
         "airflow": AirflowEntry if len(place) <= 2 else HeaderEntry if place[2] == "headers" else ConnectionEntry,
         "docker": DockerEntry,
+        "kubernetes": KubernetesEntry,
         "refresh": RefreshEntry,
         "cleanup": CLEANUP_SECTIONS.get(str(place[1]), CleanupEntry) if len(place) > 1 else CleanupEntry,
         "server": ServerEntry,
@@ -82,13 +87,11 @@ def _section(place: Place) -> type[Section]:
 
 
 def _leave_out(tree: Any, place: Place) -> None:
-    """Take away what is wrong; in a list, something harmless keeps the other entries at their numbers."""
+    """Take away what is wrong: an entry's key, or all of an entry, so that the others keep their numbers."""
     *way, last = place
     for step in way:
         tree = tree[step]
-    if isinstance(tree, list) and place[0] == "registries" and len(place) == 4:
-        tree[int(last)] = "arn:aws:iam::000000000000:role/faulty" if place[2] == "role_arn" else None
-    elif isinstance(tree, list):
-        tree[int(last)] = {} if len(place) == 2 else "?"  # entries are sections, and names further down
+    if isinstance(tree, list):
+        tree[int(last)] = {}
     else:
-        del tree[last]
+        tree.pop(last, None)

@@ -30,7 +30,8 @@ TRUE, FALSE = ("true", "yes", "on"), ("false", "no", "off")
 DURATION_PATTERN = rf"^(?:\d+(?:\.\d+)?|{_DURATION.pattern})$"
 IMAGE_PATTERN = rf"{_PATH_PART}(?:/{_PATH_PART})*(?::[A-Za-z0-9_][A-Za-z0-9_.-]{{0,127}})?"
 REGION_PATTERN = r"[a-z0-9]+(?:-[a-z0-9]+)+"
-EXPLICIT_PATH_PATTERN = r"^(?:/|~[\w.-]*/|\.{1,2}/)"
+EXPLICIT_PATH_PATTERN = r"^(?:/|~[\w.-]*/|\.{1,2}/|\$)"
+HOST_NAME_PATTERN = r"^[a-z0-9](?:[a-z0-9-]*[a-z0-9])?(?:\.[a-z0-9](?:[a-z0-9-]*[a-z0-9])?)+$"
 
 
 class Address(NamedTuple):

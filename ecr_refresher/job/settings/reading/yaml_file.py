@@ -13,6 +13,7 @@ from typing import Any, TypeAlias
 import yaml
 
 from ..problems import Place, Problems, SettingsError
+from . import bounded_file
 
 Tree: TypeAlias = "str | list[Tree] | dict[str, Tree] | None"
 
@@ -47,17 +48,15 @@ def read(path: str, problems: Problems) -> dict[str, Tree]:
 
 def _text(path: str) -> str:
     try:
-        with open(path, "rb") as file:
-            raw = file.read(SIZE_MAX + 1)
+        raw = bounded_file.read(path, SIZE_MAX)
     except FileNotFoundError:
         raise _refused(
             path, "the settings file is not there; create it, or correct --config or ECR_REFRESHER_CONFIG"
         ) from None
-    except (OSError, ValueError) as error:  # ValueError: a null byte in the name
-        why = getattr(error, "strerror", None) or "the name is no file's"
-        raise _refused(path, f"the settings file can't be read: {why}; mend that, or name another") from None
-    if len(raw) > SIZE_MAX:
-        raise _refused(path, f"is larger than {SIZE_MAX} bytes; is it the settings file?")
+    except OSError as error:
+        raise _refused(path, f"the settings file can't be read: {error.strerror}; mend that, or name another") from None
+    except ValueError as error:  # not a regular file, too large, or a null byte in the name
+        raise _refused(path, f"the settings file can't be read: it {error}; name another") from None
     try:
         return raw.decode("utf-8-sig")
     except UnicodeDecodeError:

@@ -8,15 +8,12 @@ from collections.abc import Mapping
 from ....core import plan
 from ..problems import Place, Problems
 from ..schema import HeaderEntry
-from .paths import Paths
 
 # What the request itself sets; the login has settings of its own.
 _OURS = ("accept", "connection", "content-length", "content-type", "host", "transfer-encoding", "user-agent")
 
 
-def resolve(
-    headers: Mapping[str, HeaderEntry], place: Place, paths: Paths, problems: Problems
-) -> tuple[plan.Header, ...]:
+def resolve(headers: Mapping[str, HeaderEntry], place: Place, problems: Problems) -> tuple[plan.Header, ...]:
     """Make the plan's headers; what is wrong with them goes to `problems`."""
     found: list[plan.Header] = []
     for name, entry in headers.items():
@@ -29,7 +26,7 @@ def resolve(
             problems.error(there, "is set by the request itself; remove it")
         elif name.lower() in [header.name.lower() for header in found]:
             problems.error(there, "stands there twice, upper and lower case being the same; remove one")
-        value = reference(entry.file, entry.env, (*there, "file"), paths, problems)
+        value = reference(entry.file, entry.env, (*there, "file"), problems)
         if value is None:
             problems.error(there, "has no value; write {file: PATH}, or {env: NAME} of a variable")
         else:
@@ -37,11 +34,9 @@ def resolve(
     return tuple(found)
 
 
-def reference(
-    file: str | None, variable: str | None, place: Place, paths: Paths, problems: Problems
-) -> plan.SecretRef | None:
+def reference(file: str | None, variable: str | None, place: Place, problems: Problems) -> plan.SecretRef | None:
     if file is not None and variable is not None:
         problems.error(place, f"is given beside {str(place[-1]).removesuffix('file')}env; keep one of them")
     if file is not None:
-        return plan.SecretRef("file", paths.expanded(file))
+        return plan.SecretRef("file", file)
     return plan.SecretRef("env", variable) if variable is not None else None

@@ -27,13 +27,15 @@ def resolve(entry: CleanupEntry, paths: Paths, problems: Problems) -> plan.Clean
         every=entry.every,
         dry_run=entry.dry_run,
         state_file=_state_file(entry, paths, problems),
-        data_root=paths.absolute(entry.data_root),
+        data_root=entry.data_root,
         containers=ContainerRules(
             enabled=containers.enabled,
             exited_for=containers.exited_for,
             every=containers.of == "all",
             keep_labels=tuple(containers.keep_labels),
             only_labels=tuple(containers.only_labels),
+            orchestrated=containers.orchestrated,
+            anonymous_volumes=containers.anonymous_volumes,
         ),
         images=_images(entry.images, problems),
         build_cache_max=entry.build_cache.max_size,
@@ -68,7 +70,7 @@ def _images(entry: CleanupImagesEntry, problems: Problems) -> ImageRules:
 
 def _state_file(entry: CleanupEntry, paths: Paths, problems: Problems) -> str:
     if entry.state_file is not None:
-        return paths.expanded(entry.state_file)
+        return entry.state_file
     directory = paths.state_directory()
     if directory is None and entry.enabled:
         problems.error(("cleanup", "state_file"), "is missing, and this user has no home directory; give the path")

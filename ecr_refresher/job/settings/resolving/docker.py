@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import grp
-import os
 import pwd
 from collections.abc import Sequence
 
 from ....core import plan
 from ..problems import Place, Problems, quoted
-from ..schema import DockerEntry
+from ..schema import DockerEntry, KubernetesEntry
 from . import engine
 from .paths import Paths
 from .registries import Registries
@@ -26,25 +25,26 @@ def resolve(
     for index, entry in enumerate(entries):
         place: Place = ("docker", index)
         file = _config_file(entry, place, paths, problems)
-        # Two names of one file by a link are one file: two writers would take turns in it.
         there = (*place, "config_file")
-        first = seen.setdefault(os.path.realpath(file), there)
+        first = seen.setdefault(file, there)
         if file and first is not there and not problems.is_spoiled(first):
             problems.error(there, f"{problems.show(first)} is this very file; put their registries together")
         uid, gid = _owner(entry, (*place, "owner"), problems, euid)
-        if entry.engine_required and not (entry.engine or "").startswith("unix:"):
+        proof = engine.resolve(entry, place, paths, problems)
+        spoiled = problems.is_spoiled((*place, "engine"))
+        if entry.engine_required and not spoiled and not (proof and proof.url.startswith("unix:")):
             where = (*place, "engine_required")
             problems.error(where, "needs an engine whose socket can be looked for; give engine: unix:///…")
-        if entry.mode & 0o044:
+        if entry.mode is not None and entry.mode & 0o044:
             problems.warn((*place, "mode"), f'"{entry.mode:04o}" lets others read the login; "0600" keeps it private')
         found.append(
             plan.DockerConfig(
                 config_file=file,
-                registries=_registries(entry, place, registries, problems),
+                registries=names_in(entry, place, registries, problems),
                 mode=entry.mode,
                 uid=uid,
                 gid=gid,
-                engine=engine.resolve(entry, place, paths, problems),
+                engine=proof,
                 required=entry.required,
                 engine_required=entry.engine_required,
             )
@@ -53,20 +53,17 @@ def resolve(
 
 
 def _config_file(entry: DockerEntry, place: Place, paths: Paths, problems: Problems) -> str:
-    """The file's absolute path; of a directory, the `config.json` inside it."""
-    if entry.config_file is None:
-        own = paths.docker_config()
-        if own is None:
-            problems.error((*place, "config_file"), "is missing, and this user has no home directory; give the path")
-        return own or ""
-    path = paths.expanded(entry.config_file)
-    if entry.config_file.endswith("/") or os.path.isdir(path):
-        return os.path.join(path, "config.json")
-    return path
+    """The file's absolute path."""
+    file = entry.config_file or paths.docker_config()
+    if file is None:
+        problems.error((*place, "config_file"), "is missing, and this user has no home directory; give the path")
+    return file or ""
 
 
-def _registries(entry: DockerEntry, place: Place, registries: Registries, problems: Problems) -> tuple[str, ...]:
-    """Names of the registries whose logins go into the file: one for each host, that is how it keys them."""
+def names_in(
+    entry: DockerEntry | KubernetesEntry, place: Place, registries: Registries, problems: Problems
+) -> tuple[str, ...]:
+    """Names of the registries whose logins go into a file or secret, which has one entry for each host."""
     place = (*place, "registries")
     if entry.registries is None:
         names = [registry.name for registry in registries.every]

@@ -3,10 +3,25 @@
 from __future__ import annotations
 
 import configparser
+import hashlib
+import json
 import os
 import pwd
+import re
 import shlex
 from collections.abc import Mapping
+from typing import Any
+
+from ..problems import quoted
+from ..reading import bounded_file
+
+DEFAULT_ENGINE = "unix:///var/run/docker.sock"
+CONTEXT_MAX = 1 << 20  # bytes
+AWS_CONFIG_MAX = 4 << 20  # bytes
+NAMESPACE_MAX = 256  # bytes
+NAMESPACE_FILE = "/var/run/secrets/kubernetes.io/serviceaccount/namespace"
+
+_VARIABLE = re.compile(r"\$(?:([A-Za-z_][A-Za-z0-9_]*)|\{([^}]*)\})")
 
 
 class Paths:
@@ -15,14 +30,25 @@ class Paths:
     def __init__(self, environ: Mapping[str, str]) -> None:
         self._environ = environ
 
-    def absolute(self, path: str | None) -> str | None:
-        return None if path is None else self.expanded(path)
-
     def expanded(self, path: str) -> str:
-        """The path with `~` in it expanded, from the root on; links are left as they are."""
+        """The path from the root on, with `~`, `$NAME` and `${NAME}` expanded; the disk is not asked.
+
+        Raises ValueError where a variable is not set, or a home directory is not known.
+        """
+        path = _VARIABLE.sub(self._value, path)
         if path == "~" or path.startswith("~/"):
             path = (self.home() or "~") + path[1:]
-        return os.path.abspath(os.path.expanduser(path))
+        path = os.path.expanduser(path)
+        if path.startswith("~"):
+            raise ValueError("is in a home directory that is not known; write the path from the root on")
+        return os.path.abspath(path)
+
+    def _value(self, found: re.Match[str]) -> str:
+        name = found[1] or found[2]
+        if not (value := self._environ.get(name, "")):
+            shown = f"${name}" if name.isupper() else "a variable"  # what stands behind the $ may be a secret's end
+            raise ValueError(f"names {shown}, which is not set; set it, or write the path out")
+        return value
 
     def home(self) -> str | None:
         if self._environ.get("HOME"):
@@ -33,27 +59,58 @@ class Paths:
             return None
 
     def docker_config(self) -> str | None:
-        """The `config.json` that `docker login` would write for this user; None without a home."""
+        """The file that `podman login` or `docker login` would write for this user; None without a home."""
+        if given := self._environ.get("REGISTRY_AUTH_FILE"):
+            return os.path.abspath(given)
         directory = self._environ.get("DOCKER_CONFIG")
         if not directory:
             home = self.home()
             directory = home and os.path.join(home, ".docker")
-        return directory and os.path.join(self.expanded(directory), "config.json")
+        return directory and os.path.join(os.path.abspath(directory), "config.json")
+
+    def engine(self) -> tuple[str, dict[str, str]]:
+        """Where the `docker` command finds its engine: its URL, and the files of its TLS by the settings' keys.
+
+        As the command does: `$DOCKER_HOST`, else the context of `$DOCKER_CONTEXT` or of its own config.json, else the
+        default socket.
+        """
+        docker = self._environ.get("DOCKER_CONFIG") or os.path.join(self.home() or "/", ".docker")
+        if host := self._environ.get("DOCKER_HOST"):
+            tls = self._environ.get("DOCKER_CERT_PATH") or docker
+            return host, _tls_in(tls) if self._environ.get("DOCKER_TLS_VERIFY") else {}
+        name = self._environ.get("DOCKER_CONTEXT") or _json_in(docker, "config.json").get("currentContext") or "default"
+        if name == "default":
+            return DEFAULT_ENGINE, {}
+        key = hashlib.sha256(str(name).encode()).hexdigest()
+        try:
+            host = _json_in(docker, "contexts", "meta", key, "meta.json")["Endpoints"]["docker"]["Host"]
+        except (KeyError, TypeError):
+            raise ValueError(f"the docker context {quoted(str(name))} has no address; write the engine's own") from None
+        tls = os.path.join(docker, "contexts", "tls", key, "docker")
+        return str(host), _tls_in(tls) if os.path.isdir(tls) else {}
+
+    def pod_namespace(self) -> str | None:
+        """The namespace of the pod that this runs in; None outside of one."""
+        try:
+            return bounded_file.read(NAMESPACE_FILE, NAMESPACE_MAX).decode().strip() or None
+        except (OSError, ValueError):
+            return None
 
     def state_directory(self) -> str | None:
         """Where state outlives a restart: systemd's own directory for the service, else this user's; None without."""
         given = self._environ.get("STATE_DIRECTORY", "").split(":")[0]
         if given:
-            return self.expanded(given)
+            return os.path.abspath(given)
         above = self._environ.get("XDG_STATE_HOME", "")
         home = self.home()
         if not above.startswith("/"):
             above = os.path.join(home, ".local", "state") if home else ""
-        return os.path.join(self.expanded(above), "ecr-refresher") if above else None
+        return os.path.join(os.path.abspath(above), "ecr-refresher") if above else None
 
     def aws_region(self, profile: str | None = None) -> tuple[str, str]:
         """Where the AWS region is set, and the region; both empty where it is not. A profile's own comes first."""
-        file = self.expanded(self._environ.get("AWS_CONFIG_FILE") or "~/.aws/config")
+        file = self._environ.get("AWS_CONFIG_FILE") or os.path.join(self.home() or "/", ".aws", "config")
+        file = os.path.abspath(os.path.expanduser(file))
         if profile is not None and (region := _region_in(file, profile)):
             return file, region
         for name in ("AWS_REGION", "AWS_DEFAULT_REGION"):
@@ -64,11 +121,24 @@ class Paths:
         return file, _region_in(file, profile)
 
 
+def _tls_in(directory: str) -> dict[str, str]:
+    return {key: os.path.join(directory, f"{key[4:]}.pem") for key in ("tls_ca", "tls_cert", "tls_key")}
+
+
+def _json_in(*path: str) -> dict[str, Any]:
+    """A JSON object of the docker command's; empty where there is none."""
+    try:
+        found = json.loads(bounded_file.read(os.path.join(*path), CONTEXT_MAX))
+    except (OSError, ValueError):
+        return {}
+    return found if isinstance(found, dict) else {}
+
+
 def _region_in(file: str, profile: str) -> str:
     """The region of a profile in AWS's config file. Read without botocore, which takes 0.2 s to load."""
     parser = configparser.RawConfigParser(strict=False, default_section="")
     try:
-        parser.read(file, encoding="utf-8")
+        parser.read_string(bounded_file.read(file, AWS_CONFIG_MAX).decode())
     except (configparser.Error, OSError, ValueError):
         return ""  # botocore will tell when it is asked for credentials
     for section in parser.sections():

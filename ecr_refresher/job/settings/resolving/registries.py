@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from typing import Literal
 
 from ....core import plan
-from ....core.ecr_host import HOST_EXAMPLE, PUBLIC_HOSTS, parse
+from ....core.ecr_host import HOST_EXAMPLE, PATTERN, PUBLIC_HOSTS, EcrHost, parse
 from ..problems import Place, Problems, did_you_mean, is_fit_to_show, quoted
 from ..reading.values import is_region
 from ..schema import RegistryEntry
@@ -64,8 +65,9 @@ def resolve(entries: Sequence[RegistryEntry], paths: Paths, problems: Problems) 
             required=entry.required,
             probe_image=entry.probe_image,
             registry_url=entry.registry_url,
-            ca_file=paths.absolute(entry.ca_file),
+            ca_file=entry.ca_file,
             aliases=entry.aliases,
+            account=entry.account,
         )
         if _is_new(registry, found, place, problems):
             found.append(registry)
@@ -92,47 +94,72 @@ def _principal(entry: RegistryEntry, place: Place, paths: Paths, problems: Probl
         problems.error((*place, "use_fips"), "does not go with endpoint_url, which names the endpoint; remove one")
     if entry.use_dualstack and entry.endpoint_url is not None:
         problems.error((*place, "use_dualstack"), "does not go with endpoint_url, which names the endpoint; remove one")
-    service, region = _place_of(entry, place, paths, problems)
+    service, region, kind = _place_of(entry, place, paths, problems)
+    # The host's own kind of endpoint, unless the settings say otherwise.
+    fips, dualstack = (
+        (None, None) if kind is None or entry.endpoint_url else (kind.fips or None, kind.dualstack or None)
+    )
     return plan.Principal(
         service,
         region,
         roles,
         profile=entry.profile,
         endpoint_url=entry.endpoint_url,
-        use_fips=entry.use_fips,
-        use_dualstack=entry.use_dualstack,
+        use_fips=fips if entry.use_fips is None else entry.use_fips,
+        use_dualstack=dualstack if entry.use_dualstack is None else entry.use_dualstack,
         # Where the settings name a server of their own for the registry alone, AWS's API keeps to the public CAs.
-        ca_file=None if entry.registry_url and not entry.endpoint_url else paths.absolute(entry.ca_file),
+        ca_file=None if entry.registry_url and not entry.endpoint_url else entry.ca_file,
     )
 
 
 def _place_of(
     entry: RegistryEntry, place: Place, paths: Paths, problems: Problems
-) -> tuple[Literal["ecr", "ecr-public"], str]:
-    """Service and region: by the host, else (the caller's own registry) as said, or as the AWS tools find it."""
+) -> tuple[Literal["ecr", "ecr-public"], str, EcrHost | None]:
+    """Service, region and the parts of the host: by the host, else as the settings say or the AWS tools find it."""
+    if problems.is_spoiled((*place, "account")):
+        return "ecr", "", None
+    if entry.account is not None:
+        return "ecr", _behind_a_domain(entry, place, problems), None
     if entry.host is None:
         if entry.role_arn:
             problems.error((*place, "host"), f"is missing; a role opens a registry by its host, e.g. {HOST_EXAMPLE}")
-        return "ecr", entry.region or own_region(place, paths, problems, entry.profile)
-    if entry.region is not None:
-        problems.error((*place, "region"), "the host says the region already; remove this")
+        return "ecr", entry.region or own_region(place, paths, problems, entry.profile), None
     try:
         host = parse(entry.host)
     except ValueError as error:
         problems.error((*place, "host"), _fault(entry.host, error))
-        return "ecr", ""
+        return "ecr", "", None
+    if entry.region is not None:
+        problems.error((*place, "region"), "the host says the region already; remove this")
     if host.misplaced:
         there = host.partition
         problems.error(
             (*place, "host"),
             f"'{entry.host}' can't be: registries of {host.region} are under {there.suffix}; correct region or domain",
         )
-    return "ecr-public" if host.public else "ecr", host.region
+    return "ecr-public" if host.public else "ecr", host.region, host
+
+
+def _behind_a_domain(entry: RegistryEntry, place: Place, problems: Problems) -> str:
+    """The region of the registry behind a domain of the user's own, whose name says nothing."""
+    if entry.host is None:
+        problems.error(
+            (*place, "host"), "is missing; account is for a domain of your own: give that, or remove account"
+        )
+    elif entry.host in PUBLIC_HOSTS or re.fullmatch(PATTERN, entry.host):
+        problems.error((*place, "account"), "the host says the account already; remove this")
+    elif entry.region is None:
+        problems.error(
+            (*place, "region"), "is missing; a domain of your own does not say it: give the registry's region"
+        )
+    return entry.region or ""
 
 
 def _roles(entry: RegistryEntry, place: Place, problems: Problems) -> tuple[plan.Role, ...]:
     """The chain of roles. One external id is for the last of them, which is the one that strangers trust."""
     ids = entry.external_id
+    if problems.is_spoiled((*place, "role_arn")):
+        return ()
     for key, given in (("external_id", ids), ("role_session_name", entry.role_session_name)):
         if given and not entry.role_arn:
             problems.error((*place, key), "goes with a role; give role_arn, or remove it")
@@ -153,7 +180,7 @@ def _roles(entry: RegistryEntry, place: Place, problems: Problems) -> tuple[plan
 def _fault(host: str, error: ValueError) -> str:
     """The grammar's own message shows the host; what can't be one may be a secret in the wrong place."""
     if is_fit_to_show(host):
-        return str(error)
+        return f"{error}; for a domain of your own in front of ECR give account and region too"
     return f"this is no host of ECR; write e.g. {HOST_EXAMPLE} or {PUBLIC_HOSTS[0]}"
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from ....core import plan
 from ..problems import Problems
 from ..schema import DockerEntry, RefreshEntry, ServerEntry, Settings
-from . import airflow, cleanup, docker, registries, tls
+from . import airflow, cleanup, docker, kubernetes, registries, tls
 from .paths import Paths
 
 
@@ -14,7 +14,8 @@ def resolve(settings: Settings, paths: Paths, problems: Problems, euid: int) -> 
     known = registries.resolve(settings.registries, paths, problems)
     airflows = airflow.resolve(settings.airflow, known, paths, problems)
     dockers = settings.docker
-    if not settings.airflow and not settings.docker and not problems.is_spoiled(("airflow",)):
+    sinks = settings.airflow or settings.docker or settings.kubernetes
+    if not sinks and not problems.is_spoiled(("airflow",)) and not problems.is_spoiled(("kubernetes",)):
         dockers = [DockerEntry()]  # what `docker login` would do
         problems.show_as(("docker", 0), problems.show(("docker",)))
     return plan.Plan(
@@ -23,7 +24,8 @@ def resolve(settings: Settings, paths: Paths, problems: Problems, euid: int) -> 
         dockers=docker.resolve(dockers, known, paths, problems, euid),
         refresh=_refresh(settings.refresh, problems),
         cleanup=cleanup.resolve(settings.cleanup, paths, problems),
-        server=_server(settings.server, paths, problems),
+        server=_server(settings.server, problems),
+        kubernetes=kubernetes.resolve(settings.kubernetes, known, paths, problems),
         log=plan.Log(settings.log.level, settings.log.format),
     )
 
@@ -31,9 +33,10 @@ def resolve(settings: Settings, paths: Paths, problems: Problems, euid: int) -> 
 def _refresh(entry: RefreshEntry, problems: Problems) -> plan.Refresh:
     """The rules of renewal. Each renewal must fall within the token's life, also with the latest draw."""
     if not 0 < entry.at_fraction < 1:
-        problems.spoil(("refresh", "at_fraction"), "is no fraction of a life; write one between 0 and 1, e.g. 0.667")
+        problems.error(("refresh", "at_fraction"), "is no fraction of a life; write one between 0 and 1, e.g. 0.667")
+        problems.spoil(("refresh", "at_fraction"))
     if entry.jitter < 0:
-        problems.spoil(("refresh", "jitter"), "is negative; write a fraction of a life, e.g. 0.1")
+        problems.error(("refresh", "jitter"), "is negative; write a fraction of a life, e.g. 0.1")
     elif not problems.is_spoiled(("refresh", "at_fraction")) and not (
         entry.jitter < entry.at_fraction < 1 - entry.jitter
     ):
@@ -50,8 +53,6 @@ def _refresh(entry: RefreshEntry, problems: Problems) -> plan.Refresh:
     return plan.Refresh(**entry.model_dump())
 
 
-def _server(entry: ServerEntry, paths: Paths, problems: Problems) -> plan.Server:
+def _server(entry: ServerEntry, problems: Problems) -> plan.Server:
     tls.check_pair(entry.tls_cert, entry.tls_key, ("server",), problems)
-    return plan.Server(
-        entry.listen.host, entry.listen.port, paths.absolute(entry.tls_cert), paths.absolute(entry.tls_key)
-    )
+    return plan.Server(entry.listen.host, entry.listen.port, entry.tls_cert, entry.tls_key)

@@ -6,7 +6,9 @@ import ipaddress
 import re
 from urllib.parse import urlsplit
 
-from ..reading.values import single
+from ..reading.values import TRUE, single
+
+OF_DOCKER = "true"  # the engine that the docker command would ask
 
 
 def base_url(value: object) -> str:
@@ -70,10 +72,17 @@ def airflow_url(value: object) -> str:
 
 
 def engine_url(value: object) -> str:
-    """Read where a Docker engine listens: `unix:///path`, `tcp://host:port`."""
+    """Read where an engine listens: `unix:///path`, `tcp://host:port`; `true` leaves it to docker's own settings."""
     text = single(value)
+    if text.lower() in TRUE:
+        return OF_DOCKER
     example = "write unix:///var/run/docker.sock, or tcp://HOST:2376 with tls_ca, tls_cert and tls_key"
     scheme, separator, rest = text.partition("://")
+    if scheme == "ssh":
+        raise ValueError(
+            "is reached by ssh, which needs a login of its own; run ecr-refresher on that host, or forward its socket "
+            "(ssh -L /run/engine.sock:/var/run/docker.sock HOST) and write unix:///run/engine.sock"
+        )
     if not separator or scheme not in ("unix", "tcp"):
         raise ValueError(f"is no engine that can be reached from here; {example}")
     if scheme == "unix":

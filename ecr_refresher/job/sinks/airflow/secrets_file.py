@@ -26,7 +26,7 @@ class SecretsFileSink:
 
     def __init__(self, file: SecretsFile) -> None:
         self._path = os.path.realpath(file.path)
-        self._mode = file.mode
+        self._mode = 0o600 if file.mode is None else file.mode
         self._folder, self._name = os.path.split(self._path)
 
     def look(self, connection: Connection, host: str) -> Holding:

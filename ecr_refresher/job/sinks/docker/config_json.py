@@ -44,7 +44,7 @@ class DockerConfigSink:
         """`threads` is how many may deliver at the same time."""
         self._path = os.path.abspath(docker.config_file)
         self._engine = docker.engine.url if docker.engine and docker.engine_required else None
-        self._owner = Ownership(docker.mode, docker.uid, docker.gid)
+        self._owner = Ownership(0o600 if docker.mode is None else docker.mode, docker.uid, docker.gid)
         self._environ = environ
         self._user = as_owner.other_user(docker.uid, docker.gid)
         self._writes = Together(self._write_all, threads)
