@@ -1,0 +1,124 @@
+"""A pull secret's content: one login changes, whatever else is in the secret stays, and the kubelet can read it."""
+
+from __future__ import annotations
+
+import base64
+import json
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ecr_refresher.core.model import NOTHING, Credential, Holding, Secret
+from ecr_refresher.job.sinks.kubernetes import document
+from ecr_refresher.job.sinks.kubernetes.document import Content
+
+HOST = "123456789012.dkr.ecr.us-east-1.amazonaws.com"
+UNTIL = 1_795_886_188.0
+TOKEN = "a-token-of-the-registry"  # noqa: S105
+CREDENTIAL = Credential("AWS", Secret(TOKEN), UNTIL - 43_200, UNTIL)
+
+
+def content_of(body: dict[str, Any], version: str = "7", **more: str) -> Content:
+    """What a read gives after this body was written."""
+    return document.read(document.TYPE, version, {**body["metadata"]["annotations"], **more}, body["data"])
+
+
+def config_of(body: dict[str, Any]) -> dict[str, Any]:
+    config: dict[str, Any] = json.loads(base64.b64decode(body["data"][document.KEY]))
+    return config
+
+
+def test_a_new_secret_is_of_the_kubelet_s_type_and_holds_the_login_in_both_forms() -> None:
+    body = document.new("ecr-pull", {HOST: CREDENTIAL})
+    assert body["type"] == "kubernetes.io/dockerconfigjson"
+    entry = config_of(body)["auths"][HOST]
+    assert (entry["username"], entry["password"]) == ("AWS", TOKEN)
+    assert base64.b64decode(entry["auth"]).decode() == f"AWS:{TOKEN}"
+
+
+def test_what_was_written_is_held_until_its_expiry() -> None:
+    assert document.holding(content_of(document.new("ecr-pull", {HOST: CREDENTIAL})), HOST) == Holding(UNTIL)
+
+
+def test_no_annotation_quotes_the_token() -> None:
+    recorded = json.dumps(document.new("ecr-pull", {HOST: CREDENTIAL})["metadata"])
+    assert TOKEN not in recorded
+    assert base64.b64encode(TOKEN.encode()).decode()[:12] not in recorded
+
+
+def test_a_patch_applies_to_the_version_that_was_read_and_keeps_other_hosts_and_keys() -> None:
+    others = {"auths": {"ghcr.io": {"auth": "b3RoZXI="}, f"{HOST}/team": {"auth": "eA=="}}, "experimental": "enabled"}
+    value = base64.b64encode(json.dumps(others).encode()).decode()
+    body = document.patch(document.read(document.TYPE, "12", {}, {document.KEY: value}), {HOST: CREDENTIAL})
+    assert body["metadata"]["resourceVersion"] == "12"
+    config = config_of(body)
+    assert config["experimental"] == "enabled"
+    assert {host: config["auths"][host] for host in others["auths"]} == others["auths"]
+    assert set(body) == {"metadata", "data"}  # nothing else of the secret is sent, so nothing else changes
+    assert set(body["metadata"]) == {"annotations", "resourceVersion"}
+
+
+def test_two_registries_of_one_secret_are_recorded_apart() -> None:
+    later = Credential("AWS", Secret("another"), UNTIL, UNTIL + 60)
+    content = content_of(document.new("ecr-pull", {HOST: CREDENTIAL, "public.ecr.aws": later}))
+    assert document.holding(content, HOST) == Holding(UNTIL)
+    assert document.holding(content, "public.ecr.aws") == Holding(UNTIL + 60)
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        "",
+        "not base64!",
+        base64.b64encode(b"{").decode(),
+        base64.b64encode(b"[]").decode(),
+        base64.b64encode(b'{"auths": []}').decode(),
+        base64.b64encode(b'{"auths": {}}').decode(),
+        base64.b64encode(b'{"auths": {"%s": null}}' % HOST.encode()).decode(),
+        base64.b64encode(b"[" * 100_000).decode(),
+    ],
+)
+def test_what_a_kubelet_could_not_use_holds_nothing_and_is_replaced_by_something_it_can_use(value: str) -> None:
+    kept = document.new("ecr-pull", {HOST: CREDENTIAL})["metadata"]["annotations"]
+    content = document.read(document.TYPE, "7", kept, {document.KEY: value})
+    assert document.holding(content, HOST) == NOTHING
+    renewed = document.patch(content, {HOST: CREDENTIAL})
+    assert document.holding(content_of(renewed), HOST) == Holding(UNTIL)
+
+
+def test_a_login_changed_by_hand_under_an_intact_annotation_holds_nothing() -> None:
+    body = document.new("ecr-pull", {HOST: CREDENTIAL})
+    config = config_of(body)
+    config["auths"][HOST]["password"] = "edited"  # noqa: S105
+    body["data"][document.KEY] = base64.b64encode(json.dumps(config).encode()).decode()
+    assert document.holding(content_of(body), HOST) == NOTHING
+
+
+@pytest.mark.parametrize("recorded", ["", "tomorrow", "2026-02-31T00:00:00Z", "9" * 5000])
+def test_an_annotation_that_is_no_moment_tells_nothing(recorded: str) -> None:
+    body = document.new("ecr-pull", {HOST: CREDENTIAL})
+    content = content_of(body, **{f"until.ecr-refresher/{HOST}": recorded})
+    assert document.holding(content, HOST) == NOTHING
+
+
+@given(st.text("abcdefghijklmnopqrstuvwxyz0123456789.-", min_size=1, max_size=250))
+def test_annotation_names_keep_kubernetes_rule_and_tell_hosts_apart(host: str) -> None:
+    names = list(document.new("n", {host: CREDENTIAL, host + "x": CREDENTIAL})["metadata"]["annotations"])
+    assert len(set(names)) == 4
+    assert all(len(name.partition("/")[2]) <= 63 for name in names)
+
+
+@pytest.mark.parametrize(
+    ("image", "found"),
+    [
+        (f"{HOST}/web:1", HOST),
+        (f"{HOST}/team/web:1", f"https://{HOST}/team"),
+        (f"{HOST}/teammate:1", HOST),
+        ("ghcr.io/a/b", None),
+        ("docker.io/library/busybox", None),
+    ],
+)
+def test_a_kubelet_takes_the_longest_key_above_the_image(image: str, found: str | None) -> None:
+    assert document.longest_match({HOST: {}, f"https://{HOST}/team": {}, "quay.io/v1/": {}}, image) == found
