@@ -154,6 +154,7 @@ class Swept(_Line, frozen=True):
     image_bytes: int | None = None
     images: int = 0
     protected: dict[str, int] = field(default_factory=dict)  # why -> how many images
+    unreclaimed: dict[str, int] = field(default_factory=dict)  # kind -> bytes that no rule covers, where measured
     short: bool = False  # a mark is still exceeded, and nothing more may go
     dry_run: bool = False
 

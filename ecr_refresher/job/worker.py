@@ -106,7 +106,7 @@ def execute(job: wire.Job, report: Report) -> int:
 
 
 def _clean(job: wire.Job, report: Report) -> int:
-    from .cleanup.janitor import clean
+    from .cleanup.run import clean
 
     if job.plan is None:
         raise ValueError("a cleanup needs a plan")
@@ -116,6 +116,7 @@ def _clean(job: wire.Job, report: Report) -> int:
         job.valid_hosts,
         AwsClock(job.clock_offset),
         report,
+        lambda _registry: None,
         heard=job.heard,
         dry_run=job.dry_run,
         ends_at=job.ends_at - CLEANUP_GRACE_S,

@@ -147,4 +147,8 @@ def _of_cleanup(cleaning: Cleaning) -> Iterable[Metric]:
     for why, count in sorted(swept.protected.items()):
         protected.add_metric([why], count)
     yield protected
+    unreclaimed = Gauge(f"{p}unreclaimed_bytes", "Bytes that no rule covers, by kind.", labels=["kind"])
+    for kind, count in sorted(swept.unreclaimed.items()):
+        unreclaimed.add_metric([kind], count)
+    yield unreclaimed
     yield Gauge(f"{p}mark_exceeded", "1 if a mark is still exceeded, and nothing more may go.", float(swept.short))

@@ -1,1 +1,4 @@
-"""Old containers and images go: by use, not by age, and never what is needed. `policy` decides, `janitor` acts."""
+"""Old containers and images go: by use and not by age, as much as needed, and only what can be had again.
+
+`policy` judges, `containers` and `images` remove, `run` is one cleanup; `usage/` knows when images were last used.
+"""

@@ -22,6 +22,11 @@ class Disk:
     place: str
     data_root: str | None = None
 
+    def usage(self) -> dict[str, int]:
+        """The same as the fields of a `policy.Usage`."""
+        used, whole = self.measure()
+        return {"disk_used": used, "disk_total": whole}
+
     def measure(self) -> tuple[int, int]:
         """Bytes in use, and bytes in all; what is reserved for root is left out, as `df` does."""
         seen = os.statvfs(self.place)

@@ -17,6 +17,8 @@ from . import names
 ENDED = ("exited", "dead", "created")  # 'created': never started
 DOWNLOADS_S = 30.0  # so long a cleanup waits, in all, for a moment without downloads
 FILLED_MAX = 10  # times as much as was filled while it waited must still be free
+# Labels by which ECS's agent, a kubelet (cri-dockerd) and Swarm know their containers.
+ORCHESTRATORS = ("com.amazonaws.ecs.", "io.kubernetes.", "com.docker.swarm.")
 NEVER_STARTED_S = 60.0  # at least so old: a busy engine takes its time between create and start
 
 
@@ -33,6 +35,8 @@ class Kept(StrEnum):
     PARENT = "parent"  # of an image that stays
     TOO_YOUNG = "too_young"  # ended, or used, not long enough ago
     NOT_NEEDED = "below_mark"  # may go, but there is room enough without
+    ORCHESTRATED = "orchestrated"  # ECS's agent, a kubelet or Swarm started it, and removes it
+    NOT_PULLABLE = "not_pullable"  # its registry can't give it back now
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,6 +134,8 @@ def judge_container(
         return Kept.RUNNING
     if not rules.every and not _is_ours(container, image, registries.ours):
         return Kept.FOREIGN
+    if not rules.orchestrated and any(label.startswith(ORCHESTRATORS) for label in container.labels):
+        return Kept.ORCHESTRATED
     if any(_has(container.labels, label) for label in rules.keep_labels):
         return Kept.KEPT
     if not all(_has(container.labels, label) for label in rules.only_labels):
@@ -168,8 +174,7 @@ def judge_images(
     engine removes them with the last of those.
     """
     by_id = {image.id: image for image in images}
-    parents = {image.parent for image in images} & by_id.keys()
-    judged = [image for image in images if image.names or image.id not in parents]
+    judged = own(images)
     kept = {
         image.id: why
         for image in judged
@@ -287,19 +292,15 @@ class Layers:
         return freed
 
 
+def own(images: Sequence[Image], used: Collection[str] = ()) -> list[Image]:
+    """The images without the nameless ones that others are built on.
+
+    The engine removes those with their last child, so they keep no layer; only those that containers use do.
+    """
+    parents = {image.parent for image in images}
+    return [image for image in images if image.names or image.id not in parents or image.id in used]
+
+
 def total(images: Iterable[Image]) -> int:
     """Bytes of all images; layers that they share are counted once."""
     return sum(dict(layer for image in images for layer in Layers._of(image)).values())
-
-
-def choose(judged: Judged, images: Sequence[Image], usage: Usage, rules: ImageRules) -> list[tuple[Image, int]]:
-    """What will go, in order, with the bytes that each frees: no more than is needed to get below the marks."""
-    wanted, layers = goal(usage, rules), Layers(images)
-    chosen = []
-    for image in judged.candidates:
-        if not wanted.open(usage, rules):
-            break
-        freed = layers.remove(image)
-        usage = usage.less(freed)
-        chosen.append((image, freed))
-    return chosen

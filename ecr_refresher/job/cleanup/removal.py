@@ -8,14 +8,11 @@ from typing import TYPE_CHECKING
 from . import listing
 from .names import repository
 from .policy import Image
+from .record import UsedAgain
 from .usage.hearing import Hearing
 
 if TYPE_CHECKING:
     from docker import APIClient
-
-
-class UsedAgain(Exception):
-    """An image that was to go has come into use."""
 
 
 def remove(api: APIClient, hearing: Hearing, image: Image) -> None:

@@ -14,9 +14,9 @@ from ...core.validity import valid_hosts
 from ...terminal import columns
 from ..aws.clock import AwsClock
 from ..cleanup import wording
-from ..cleanup.account import Account, Gone, Stayed
-from ..cleanup.janitor import clean
 from ..cleanup.policy import Usage
+from ..cleanup.record import Gone, Record, Stayed
+from ..cleanup.run import clean
 from ..worker import execute
 from .pass_report import Account as Looks
 
@@ -34,13 +34,22 @@ def run(load: wire.Load, *, dry_run: bool) -> tuple[int, str, dict[str, Any]]:
     clock = AwsClock(looks.offset)
     held = {slot_id: finding.until for slot_id, finding in looks.findings.items()}
     valid = valid_hosts(looks.plan, held, clock.now())
-    account = clean(looks.plan, valid, clock, lambda _line: None, dry_run=dry_run, ends_at=boot_time() + LIMIT_S)
-    failed = not account.ended or any(trouble.what in FATAL for trouble in account.troubles)
+    record = clean(
+        looks.plan,
+        valid,
+        clock,
+        lambda _line: None,
+        lambda _registry: None,
+        dry_run=dry_run,
+        ends_at=boot_time() + LIMIT_S,
+        explains=dry_run,
+    )
+    failed = not record.ended or any(trouble.what in FATAL for trouble in record.troubles)
     status = EXIT_FAILED if failed else EXIT_DONE
-    return status, text(account, looks.plan.cleanup, clock.now()), document(account, status)
+    return status, text(record, looks.plan.cleanup, clock.now()), document(record, status)
 
 
-def document(account: Account, status: int) -> dict[str, Any]:
+def document(record: Record, status: int) -> dict[str, Any]:
     """All of it for machines; times are RFC 3339 in UTC, sizes are bytes."""
 
     def entry(one: Gone | Stayed) -> dict[str, Any]:
@@ -48,25 +57,27 @@ def document(account: Account, status: int) -> dict[str, Any]:
 
     return {
         "status": status,
-        "dry_run": account.dry_run,
-        "removed": [entry(one) for one in account.gone],
-        "kept": [entry(one) for one in account.stayed],
+        "dry_run": record.dry_run,
+        "removed": [entry(one) for one in record.gone],
+        "kept": [entry(one) for one in record.stayed],
         "troubles": [
             {
                 "what": trouble.what,
                 "name": trouble.name,
                 "reason": str(trouble.failure.reason),
                 "message": trouble.failure.message,
+                "fix": trouble.failure.fix,
             }
-            for trouble in account.troubles
+            for trouble in record.troubles
         ],
-        "before": asdict(account.before),
-        "after": asdict(account.after),
-        "short": account.short,
+        "before": asdict(record.before),
+        "after": asdict(record.after),
+        "unreclaimed_bytes": record.unreclaimed,
+        "short": record.short,
     }
 
 
-def text(account: Account, rules: Cleanup, now: float) -> str:
+def text(record: Record, rules: Cleanup, now: float) -> str:
     """What went or would go, in order; what stays, and why; how full it was and is."""
 
     def used(at: float | None) -> str:
@@ -76,27 +87,33 @@ def text(account: Account, rules: Cleanup, now: float) -> str:
         return wording.size(one.size) if one.size else "-"
 
     lines = []
-    if account.gone:
+    if record.gone:
         gone = [
             (str(place), one.what, one.name, used(one.last_used_at), sized(one), _freed(one), one.why)
-            for place, one in enumerate(account.gone, 1)
+            for place, one in enumerate(record.gone, 1)
         ]
-        head = ("WOULD GO" if account.dry_run else "GONE", "WHAT", "NAME", "LAST USE", "SIZE", "FREES", "WHY")
+        head = ("WOULD GO" if record.dry_run else "GONE", "WHAT", "NAME", "LAST USE", "SIZE", "FREES", "WHY")
         lines += [*columns([head, *gone]), ""]
-    elif account.ended:
-        lines += ["nothing would go" if account.dry_run else "nothing was removed", ""]
-    if account.stayed:
-        stayed = [(one.what, one.name, used(one.last_used_at), sized(one), one.why) for one in account.stayed]
+    elif record.ended:
+        lines += ["nothing would go" if record.dry_run else "nothing was removed", ""]
+    if record.stayed:
+        stayed = [(one.what, one.name, used(one.last_used_at), sized(one), _why(one)) for one in record.stayed]
         lines += [*columns([("KEPT", "NAME", "LAST USE", "SIZE", "WHY"), *stayed]), ""]
-    lines += [_usage(account.before, account.after, rules)] if account.ended else []
-    if account.short:
-        lines.append("warning: the mark is still exceeded, and nothing more may go by the rules")
+    lines += [_usage(record.before, record.after, rules)] if record.ended else []
+    if record.unreclaimed:
+        space = ", ".join(f"{kind} {wording.size(count)}" for kind, count in record.unreclaimed.items())
+        lines.append(f"space that no rule covers: {space}")
+    if record.short:
+        lines.append("warning: the mark is still exceeded, and the rules keep everything that is left")
     lines += [
-        f"{trouble.what}{f' {trouble.name}' if trouble.name else ''}: {trouble.failure.reason}: "
-        f"{trouble.failure.message}"
-        for trouble in account.troubles
+        f"{trouble.what}{f' {trouble.name}' if trouble.name else ''}: {trouble.failure.reason}: {trouble.failure}"
+        for trouble in record.troubles
     ]
     return "\n".join(lines)
+
+
+def _why(one: Stayed) -> str:
+    return f"{one.why} ({one.word})" if one.word else one.why
 
 
 def _freed(one: Gone) -> str:

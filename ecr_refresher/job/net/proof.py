@@ -100,13 +100,13 @@ def as_failure(error: Exception) -> Failure:
     return Failure(Reason.INTERNAL, f"the proof failed ({type(error).__name__})")
 
 
-def _get(registry: Registry, credential: Credential, path: str) -> _Answer:
+def _get(registry: Registry, credential: Credential, path: str, method: str = "GET") -> _Answer:
     base = registry.registry_url or f"https://{registry.host}"
     login = urllib3.make_headers(basic_auth=f"{credential.username}:{credential.secret.reveal()}")
     timeout = urllib3.Timeout(total=PROOF_S)
     try:
         answer = _pool(base, registry.ca_file).request(
-            "GET",
+            method,
             base.rstrip("/") + path,
             headers={**login, "Host": registry.host, "Accept": _MANIFESTS},
             timeout=timeout,
@@ -147,3 +147,8 @@ def _trust(ca_file: str | None, bundle: str | None, _system: str | None) -> ssl.
     if bundle and ca_file is None:  # a company's CA that botocore was given is meant for this as well
         context.load_verify_locations(cafile=bundle)
     return context
+
+
+def manifest_status(registry: Registry, credential: Credential, path: str) -> int:
+    """The status of a registry's answer to a HEAD of a manifest: 200 if a pull could have it now. Raises Failed."""
+    return _get(registry, credential, path, method="HEAD").status

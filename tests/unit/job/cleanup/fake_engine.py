@@ -111,6 +111,9 @@ class FakeEngine:
             raise refused(400, "`since` time cannot be after `until` time")
         return [event for event in self.book if float(since) <= event["timeNano"] / 1e9 <= float(until)]
 
+    def df(self) -> dict[str, Any]:
+        return {"Volumes": [{"UsageData": {"Size": 70}}, {"UsageData": {"Size": -1}}, {}], "Containers": None}
+
     def remove_container(self, ident: str, **_: object) -> None:
         self._break(f"rm {ident}")
         self.gone.append(ident)

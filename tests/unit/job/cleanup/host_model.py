@@ -84,9 +84,15 @@ class Host:
         self._event("container", "destroy", container_id, container.image_name, set())
 
     def remove_image(self, image_id: str) -> None:
-        del self.images[image_id]
+        """As the engine does: nameless parents go with their last child, unless a container uses them."""
+        parent = self.images.pop(image_id).parent
         del self.used_at[image_id]
         self._event("image", "delete", image_id, image_id, set())
+        above = self.images.get(parent)
+        needed = any(image.parent == parent for image in self.images.values())
+        needed = needed or any(container.image_id == parent for container in self.containers.values())
+        if above is not None and not above.names and not needed:
+            self.remove_image(parent)
 
     # --- who listens -------------------------------------------------------------------------------------------------
     def stop_listening(self) -> None:

@@ -12,12 +12,12 @@ from ecr_refresher.job.cleanup.policy import (
     Container,
     Image,
     Kept,
+    Layers,
     Registries,
-    Usage,
-    choose,
     judge_container,
     judge_images,
     may_wait,
+    own,
 )
 
 from .host_model import OTHER, OURS, PARTNER
@@ -102,10 +102,22 @@ def test_an_untagged_image_is_kept_by_a_pattern_of_any_tag() -> None:
 def test_a_layer_that_others_share_is_not_freed() -> None:
     old = replace(IMAGE, layers=(("base", 70), ("old", 30)))
     new = replace(old, id="sha256:2", last_used_at=old.last_used_at + 1, layers=(("base", 70), ("new", 20)))
-    rules = ImageRules(max_size=1)
-    judged = judge_images([new, old], (), rules, REGISTRIES, NOW)
-    chosen = choose(judged, [new, old], Usage(image_bytes=120), rules)
-    assert [(image.id, freed) for image, freed in chosen] == [("sha256:1", 30), ("sha256:2", 90)]
+    layers = Layers([new, old])
+    assert [layers.remove(old), layers.remove(new)] == [30, 90]
+
+
+def test_a_nameless_parent_saves_no_layer_of_its_last_child() -> None:
+    parent = replace(IMAGE, id="sha256:p", tags=(), digests=(), layers=(("base", 70),))
+    child = replace(IMAGE, parent=parent.id, layers=(("base", 70), ("web", 30)))
+    assert own([parent, child]) == [child]
+    assert Layers(own([parent, child])).freed_by(child) == 100
+
+
+@pytest.mark.parametrize("label", ["com.amazonaws.ecs.task-arn", "io.kubernetes.pod.name", "com.docker.swarm.task.id"])
+def test_what_an_orchestrator_started_stays_unless_the_rules_take_it_in(label: str) -> None:
+    container = replace(ENDED, labels={label: "x"})
+    for rules, why in ((ContainerRules(), Kept.ORCHESTRATED), (ContainerRules(orchestrated=True), None)):
+        assert judge_container(container, None, rules, REGISTRIES, NOW) is why
 
 
 def test_names_are_taken_apart_as_docker_does() -> None:

@@ -6,7 +6,8 @@ from hypothesis import event, given, settings
 from hypothesis import strategies as st
 
 from ecr_refresher.core.cleanup_rules import ImageRules
-from ecr_refresher.job.cleanup.policy import Image, Registries, Usage, choose, judge_images
+from ecr_refresher.job.cleanup.policy import Image, Judged, Layers, Registries, Usage, goal, judge_images
+from ecr_refresher.job.cleanup.policy import own as own_images
 
 from .host_model import NEVER_OURS, OTHER, OURS, PARTNER, Host
 
@@ -56,6 +57,17 @@ def cleaning(which: int, one: int, two: int) -> tuple[frozenset[str], bool, floa
     """How it is cleaned: the registries that are valid now, whether all images, the disk's mark, and `max_size`."""
     valid = (BOTH, BOTH, BOTH, frozenset({OURS}), frozenset({PARTNER}), frozenset[str]())[which % 6]
     return valid, one % 3 == 0, 0.01 + (one % 50) / 250, 100 + 7 * two if two % 2 else None
+
+
+def chosen_of(judged: Judged, images: list[Image], used: set[str], usage: Usage, rules: ImageRules) -> list[Image]:
+    """What a cleanup removes that asks nobody: candidates in order, until no mark is exceeded."""
+    wanted, layers, chosen = goal(usage, rules), Layers(own_images(images, used)), list[Image]()
+    for image in judged.candidates:
+        if not wanted.open(usage, rules):
+            break
+        usage = usage.less(layers.remove(image))
+        chosen.append(image)
+    return chosen
 
 
 # --- what may go, said again in other words --------------------------------------------------------------------------
@@ -110,7 +122,7 @@ def clean(host: Host, valid: frozenset[str], every: bool, above: float, max_size
     judged = judge_images(listed, in_use, rules, Registries(BOTH, valid), host.now)
     everything = list(host.images.values())
     usage = Usage(bytes_of(everything), DISK, bytes_of(everything))
-    chosen = [image for image, _ in choose(judged, listed, usage, rules)]
+    chosen = chosen_of(judged, listed, in_use, usage, rules)
 
     event(f"{len(chosen)} chosen")
     event(f"{len(judged.candidates)} candidates")
@@ -140,7 +152,15 @@ def clean(host: Host, valid: frozenset[str], every: bool, above: float, max_size
 
     # As much as needed, and no more.
     def left(gone: list[str]) -> int:
-        return bytes_of([image for image in everything if image.id not in gone])
+        there = {image.id: image for image in everything if image.id not in gone}
+        parents = {image.parent for image in everything}
+        while True:  # the engine removes nameless images with their last child, unless a container uses them
+            needed = {image.parent for image in there.values()} | in_use
+            orphans = [i for i, one in there.items() if i in parents - needed and not one.names]
+            if not orphans or not gone:
+                return bytes_of(list(there.values()))
+            for image_id in orphans:
+                del there[image_id]
 
     used = left([])
     disk_over, size_over = used / DISK > above, max_size is not None and used > max_size

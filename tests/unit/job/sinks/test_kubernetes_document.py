@@ -16,7 +16,7 @@ from ecr_refresher.job.sinks.kubernetes.document import Content
 
 HOST = "123456789012.dkr.ecr.us-east-1.amazonaws.com"
 UNTIL = 1_795_886_188.0
-TOKEN = "a-token-of-the-registry"  # noqa: S105
+TOKEN = "a-token-of-the-registry"
 CREDENTIAL = Credential("AWS", Secret(TOKEN), UNTIL - 43_200, UNTIL)
 
 
@@ -91,7 +91,7 @@ def test_what_a_kubelet_could_not_use_holds_nothing_and_is_replaced_by_something
 def test_a_login_changed_by_hand_under_an_intact_annotation_holds_nothing() -> None:
     body = document.new("ecr-pull", {HOST: CREDENTIAL})
     config = config_of(body)
-    config["auths"][HOST]["password"] = "edited"  # noqa: S105
+    config["auths"][HOST]["password"] = "edited"
     body["data"][document.KEY] = base64.b64encode(json.dumps(config).encode()).decode()
     assert document.holding(content_of(body), HOST) == NOTHING
 

@@ -10,12 +10,14 @@ import requests
 
 from ecr_refresher.core import wire
 from ecr_refresher.core.cleanup_rules import ContainerRules, ImageRules
-from ecr_refresher.core.model import Reason
-from ecr_refresher.core.plan import Cleanup
+from ecr_refresher.core.model import Credential, Failed, Reason, Secret
+from ecr_refresher.core.plan import Cleanup, Principal, Registry
 from ecr_refresher.job.aws.clock import AwsClock
-from ecr_refresher.job.cleanup.account import Account, Gone
-from ecr_refresher.job.cleanup.janitor import Janitor
 from ecr_refresher.job.cleanup.policy import Registries
+from ecr_refresher.job.cleanup.record import Gone, Record
+from ecr_refresher.job.cleanup.remembered import REMEMBERED_S, Remembered
+from ecr_refresher.job.cleanup.returns import Returns
+from ecr_refresher.job.cleanup.run import Run
 from ecr_refresher.job.cleanup.usage.last_use import History, Seen
 from ecr_refresher.job.cleanup.usage.state_file import StateFile
 
@@ -39,16 +41,14 @@ class Refusing:
 @pytest.mark.parametrize(
     ("status", "said"),
     [
-        (409, "the engine won't have it removed now: image is being used by running container 1f2e; tried again later"),
-        (500, "the engine failed to remove it (500): image is being used by running container 1f2e; tried again later"),
+        (409, "the engine refuses to remove it now: image is being used by running container 1f2e"),
+        (500, "the engine failed to remove it (500): image is being used by running container 1f2e"),
     ],
 )
 def test_a_refused_removal_is_told_and_skipped_and_succeeds_when_it_is_tried_again(status: int, said: str) -> None:
     lines: list[wire.Line] = []
-    clock, engine = AwsClock(0.0), Refusing(status, 204)
-    none = Registries(frozenset(), frozenset())
-    janitor = Janitor(Cleanup(), none, clock, lines.append, dry_run=False, ends_at=clock.boot() + 60, heard=False)
-    assert not janitor._removed(GOING, engine.remove)
+    record, engine = Record(lines.append), Refusing(status, 204)
+    assert not record.remove(GOING, engine.remove)
     (told,) = lines
     assert isinstance(told, wire.Hindered)
     assert (told.what, told.name, told.failure.reason, told.failure.message) == (
@@ -57,19 +57,17 @@ def test_a_refused_removal_is_told_and_skipped_and_succeeds_when_it_is_tried_aga
         Reason.TRANSIENT,
         said,
     )
-    assert janitor.account.gone == []
-    assert janitor._removed(GOING, engine.remove)
-    assert janitor.account.gone == [GOING]
+    assert record.gone == []
+    assert record.remove(GOING, engine.remove)
+    assert record.gone == [GOING]
     assert lines[1:] == [wire.Removed("image", "web:1", 5)]
 
 
 def test_what_somebody_else_has_removed_is_gone_and_not_ours_to_count() -> None:
     lines: list[wire.Line] = []
-    clock = AwsClock(0.0)
-    none = Registries(frozenset(), frozenset())
-    janitor = Janitor(Cleanup(), none, clock, lines.append, dry_run=False, ends_at=clock.boot() + 60, heard=False)
-    assert janitor._removed(GOING, Refusing(404).remove)
-    assert janitor.account.gone == []
+    record = Record(lines.append)
+    assert record.remove(GOING, Refusing(404).remove)
+    assert record.gone == []
     assert lines == []
 
 
@@ -92,8 +90,12 @@ class Cleaner:
             images=ImageRules(max_size=1, unused_for=DAY_S),
         )
         self.heard: dict[str, frozenset[str]] = {}
+        self.registries = {HOST: Registry(HOST, HOST, Principal("ecr", "us-east-1"))}
+        self.credential: Credential | None = Credential("AWS", Secret("token"), 0.0, 1e12)
+        self.answers: dict[str, int | Failed] = {}  # by repository
+        self.asked: list[str] = []
 
-    def clean(self, *, ends_in_s: float = 60.0) -> Account:
+    def clean(self, *, ends_in_s: float = 60.0, dry_run: bool = False) -> Record:
         then = self.engine.clock.now() - 2 * DAY_S
         seen = {
             image: Seen(then, then, pulled=self.heard.get(image, frozenset())).named((*tags, *digests))
@@ -105,15 +107,24 @@ class Cleaner:
         self.engine.happen("container", "top", "before all that follows")["timeNano"] = int((then - 1) * 1e9)
         clock, ours = self.engine.clock, frozenset({HOST})
         self.engine.stream = type(self.engine.stream)()
-        return Janitor(
-            self.rules,
-            Registries(ours, ours),
-            clock,
-            self.lines.append,
-            dry_run=False,
+        return Run(
+            rules=self.rules,
+            registries=Registries(ours, ours),
+            returns=Returns(self.registries, self.login, self.ask, clock.now),
+            clock=clock,
+            record=Record(self.lines.append, dry_run),
             ends_at=clock.boot() + ends_in_s,
-            heard=False,
         ).run()
+
+    def login(self, registry: Registry) -> Credential | None:
+        return self.credential
+
+    def ask(self, registry: Registry, login: Credential, path: str) -> int:
+        self.asked.append(path)
+        answer = self.answers.get(path.split("/")[2], 200)
+        if isinstance(answer, Failed):
+            raise answer
+        return answer
 
 
 @pytest.fixture
@@ -121,8 +132,8 @@ def cleaner(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Cleaner:
     return Cleaner(FakeEngine(AwsClock(), told=True), tmp_path, monkeypatch)
 
 
-def why_stayed(account: Account) -> dict[str, str]:
-    return {stayed.id: stayed.why for stayed in account.stayed}
+def why_stayed(record: Record) -> dict[str, str]:
+    return {stayed.id: stayed.why for stayed in record.stayed}
 
 
 def test_one_broken_container_or_image_does_not_end_the_cleanup(cleaner: Cleaner) -> None:
@@ -139,7 +150,7 @@ def test_one_broken_container_or_image_does_not_end_the_cleanup(cleaner: Cleaner
     assert account.ended
     (trouble,) = account.troubles
     assert (trouble.what, trouble.name) == ("container", "broken")
-    assert "failed to tell of it (500): RWLayer" in trouble.failure.message
+    assert "failed to inspect it (500): RWLayer" in trouble.failure.message
     assert why_stayed(account)[ONE] == "in_use"
 
 
@@ -233,3 +244,84 @@ def test_a_container_is_of_the_registry_that_it_was_made_from_though_its_image_h
     account = cleaner.clean()
     assert engine.gone == ["ours"]
     assert why_stayed(account) == {"theirs": "foreign", "of-an-id": "foreign"}
+
+
+# --- can it be had again? --------------------------------------------------------------------------------------------
+def fill(engine: FakeEngine) -> None:
+    engine.add(ONE, f"{WEB}:a", f"{WEB}@sha256:a")
+    engine.add(TWO, f"{ETL}:b", f"{ETL}@sha256:b")
+
+
+@pytest.mark.parametrize(
+    ("answer", "word"),
+    [
+        (404, "does not have it (deleted, or archived)"),
+        (403, "denies it"),
+        (401, "refuses the login"),
+        (502, "answers 502"),
+        (Failed(Reason.TRANSIENT, "no answer within 3 s"), "gives no answer: no answer within 3 s"),
+    ],
+)
+@pytest.mark.parametrize("dry_run", [False, True])
+def test_what_its_registry_can_not_give_back_stays_with_the_registrys_word(
+    cleaner: Cleaner, answer: int | Failed, word: str, dry_run: bool
+) -> None:
+    fill(cleaner.engine)
+    cleaner.answers["web"] = answer
+    record = cleaner.clean(dry_run=dry_run)
+    assert [gone.id for gone in record.gone] == [TWO]
+    (kept,) = record.stayed
+    assert (kept.id, kept.why, kept.word) == (ONE, "not_pullable", f"{HOST} {word}")
+    swept = next(line for line in cleaner.lines if isinstance(line, wire.Swept))
+    assert swept.protected["not_pullable"] == 1
+    assert swept.short
+
+
+def test_one_repository_that_can_give_it_back_is_enough(cleaner: Cleaner) -> None:
+    cleaner.engine.add(ONE, f"{WEB}:a", f"{ETL}:a", f"{WEB}@sha256:a", f"{ETL}@sha256:a")
+    cleaner.answers["web"] = 404
+    cleaner.clean()
+    assert cleaner.engine.gone == [ONE]
+
+
+def test_without_a_login_to_ask_with_it_stays(cleaner: Cleaner) -> None:
+    fill(cleaner.engine)
+    cleaner.credential = None
+    record = cleaner.clean()
+    assert record.gone == []
+    assert {kept.why for kept in record.stayed} == {"not_pullable"}
+
+
+def test_an_answer_that_keeps_an_image_is_remembered_for_an_hour(cleaner: Cleaner) -> None:
+    fill(cleaner.engine)
+    cleaner.answers = {"web": 404, "etl": 404}
+    for _ in range(3):
+        assert cleaner.clean().gone == []
+    assert len(cleaner.asked) == 2
+    remembered = Remembered.load(cleaner.rules.state_file, cleaner.engine.now())
+    remembered.answers = {image: (at - REMEMBERED_S, word) for image, (at, word) in remembered.answers.items()}
+    remembered.save(cleaner.rules.state_file)
+    cleaner.answers = {}
+    cleaner.clean()
+    assert set(cleaner.engine.gone) == {ONE, TWO}
+
+
+def test_images_that_stay_anyway_are_not_asked_for(cleaner: Cleaner) -> None:
+    fill(cleaner.engine)
+    cleaner.engine.run("c1", ONE, f"{WEB}:a", "running")
+    cleaner.clean()
+    assert cleaner.asked == ["/v2/etl/manifests/sha256:b"]
+
+
+@pytest.mark.parametrize(
+    "text", ["", "{", "[]", '{"answers": 1}', '{"answers": {"a": [1]}}', '{"unreclaimed": ["x", "y"]}']
+)
+def test_a_broken_memory_is_an_empty_one(tmp_path: Path, text: str) -> None:
+    (tmp_path / "uses.json.asked").write_text(text)
+    assert Remembered.load(str(tmp_path / "uses.json"), 0.0) == Remembered()
+
+
+def test_a_cleanup_that_is_short_says_where_the_space_is(cleaner: Cleaner) -> None:
+    fill(cleaner.engine)
+    cleaner.answers = {"web": 404, "etl": 404}
+    assert cleaner.clean().unreclaimed == {"volumes": 70}

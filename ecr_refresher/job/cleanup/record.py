@@ -1,0 +1,166 @@
+"""What one cleanup did, or would do: what went, what stays and why, what failed. It reports as things happen."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from ... import logs
+from ...core import wire
+from ...core.model import Failure, Reason
+from .policy import Image, Kept, Usage
+
+TIMEOUT_S = 60  # for one answer of the engine: the removal of a big image takes its time
+CONFLICT, NOT_FOUND = 409, 404
+LATER = "later"  # the time of this cleanup is over
+RETRIED = "Nothing to do: the next cleanup tries again"
+What = Literal["container", "image", "build_cache", "engine", "disk", "state_file", "events"]
+
+
+class UsedAgain(Exception):
+    """An image that was chosen for removal has come into use."""
+
+
+@dataclass(frozen=True, slots=True)
+class Gone:
+    """One thing that was removed, or would be."""
+
+    what: What
+    id: str
+    name: str
+    why: str
+    last_used_at: float | None = None  # of a container: when it ended
+    size: int = 0
+    freed: int = 0  # no more than `size`: layers may be shared
+
+
+@dataclass(frozen=True, slots=True)
+class Stayed:
+    """One thing that stays, and why; `word` is what its registry said, where that is the reason."""
+
+    what: What
+    id: str
+    name: str
+    why: str
+    last_used_at: float | None = None
+    size: int = 0
+    word: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Trouble:
+    """Something that failed."""
+
+    what: What
+    failure: Failure
+    name: str | None = None
+
+
+@dataclass(slots=True)
+class Record:
+    """Filled as things happen; each goes to the report lines and the log at once."""
+
+    report: Callable[[wire.Line], None]
+    dry_run: bool = False
+    gone: list[Gone] = field(default_factory=list)
+    stayed: list[Stayed] = field(default_factory=list)
+    troubles: list[Trouble] = field(default_factory=list)
+    before: Usage = field(default_factory=Usage)
+    after: Usage = field(default_factory=Usage)
+    unreclaimed: dict[str, int] = field(default_factory=dict)  # kind -> bytes that no rule covers
+    images: int = 0
+    containers: int = 0
+    short: bool = False  # a mark is still exceeded, and nothing more may go
+    ended: bool = False
+
+    def remove(self, going: Gone, act: Callable[[], object]) -> bool:
+        """Remove one thing, or only say so; False where the engine refuses, which the next cleanup tries again."""
+        import requests
+        from docker.errors import APIError
+
+        if not self.dry_run:
+            try:
+                act()
+            except requests.Timeout:
+                late = f"the engine did not remove it within {TIMEOUT_S} s"
+                self.trouble(going.what, Failure(Reason.TRANSIENT, late, RETRIED), going.name)
+                return False
+            except UsedAgain:
+                self.stays(going.what, going.id, going.name, Kept.IN_USE, going.last_used_at, going.size)
+                return False
+            except APIError as error:
+                if error.status_code == NOT_FOUND:
+                    return True  # somebody else was faster
+                self.trouble(going.what, refusal(error), going.name)
+                return False
+        self.note(going)
+        return True
+
+    def note(self, gone: Gone) -> None:
+        """Enter one thing that went, or would."""
+        self.gone.append(gone)
+        self.report(wire.Removed(gone.what, gone.name, gone.freed, dry_run=self.dry_run))
+        event = f"{gone.what}_would_be_removed" if self.dry_run else f"{gone.what}_removed"
+        logs.get().info(event, name=gone.name, id=gone.id[:19], why=gone.why, freed_bytes=gone.freed or None)
+
+    def stays(
+        self,
+        what: What,
+        ident: str,
+        name: str,
+        why: str,
+        last_used_at: float | None = None,
+        size: int = 0,
+        word: str | None = None,
+    ) -> None:
+        """Enter one thing that stays."""
+        self.stayed.append(Stayed(what, ident, name, str(why), last_used_at, size, word))
+
+    def images_stay(self, images: Iterable[Image], why: str) -> None:
+        """Enter images that stay for the same reason."""
+        for image in images:
+            self.stays("image", image.id, image.name, why, image.last_used_at, image.size)
+
+    def trouble(self, what: What, failure: Failure, name: str | None = None) -> None:
+        """Enter something that failed."""
+        self.troubles.append(Trouble(what, failure, name))
+        self.report(wire.Hindered(what, failure, name))
+        said: dict[str, Any] = {"reason": failure.reason, "error": failure.message, "fix": failure.fix or None}
+        logs.get().warning("cleanup_hindered", what=what, name=name, **said)
+
+    def sum_up(self, duration_s: float) -> None:
+        """Report what is left."""
+        protected = dict.fromkeys(map(str, Kept), 0)
+        for stayed in self.stayed:
+            if stayed.what == "image":
+                protected[stayed.why] = protected.get(stayed.why, 0) + 1
+        if self.short:
+            logs.get().warning(
+                "cleanup_short",
+                error="the mark is still exceeded, and the rules keep everything that is left",
+                fix="See `ecr-refresher cleanup --dry-run` for what stays and why, and where the space is",
+                **{f"{kind}_bytes": count for kind, count in self.unreclaimed.items()},
+            )
+        self.report(
+            wire.Swept(
+                ended=self.ended,
+                duration_s=round(duration_s, 3),
+                disk_used=self.after.disk_used,
+                disk_total=self.after.disk_total,
+                image_bytes=self.after.image_bytes,
+                images=self.images - sum(gone.what == "image" for gone in self.gone if not self.dry_run),
+                protected=protected,
+                unreclaimed=self.unreclaimed,
+                short=self.short,
+                dry_run=self.dry_run,
+            )
+        )
+
+
+def refusal(error: Any, what: str = "remove it") -> Failure:
+    """The failure for an error of the engine. A conflict is normal: something came into use, or is being removed."""
+    said = str(error.explanation or "")[:300]
+    if error.status_code == CONFLICT:
+        return Failure(Reason.TRANSIENT, f"the engine refuses to remove it now: {said}", RETRIED)
+    return Failure(Reason.TRANSIENT, f"the engine failed to {what} ({error.status_code}): {said}", RETRIED)

@@ -1,0 +1,77 @@
+"""Can an image be had again? Its registry is asked for the manifest, right before the image goes.
+
+ECR archives images that nobody pulled for a while, lifecycle policies delete them, and rights change; a daily use on
+this host renews none of that. So an image that its registry can't give back now stays. Asking is a HEAD of the
+manifest: it pulls nothing, and restores nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+
+from ...core.model import Credential, Failed
+from ...core.plan import Registry
+from . import names
+from .policy import Image
+from .remembered import REMEMBERED_S, Answers
+
+Ask = Callable[[Registry, Credential, str], int]  # the path of a manifest -> the status of the registry's answer
+Login = Callable[[Registry], Credential | None]
+_WORDS = {401: "refuses the login", 403: "denies it", 404: "does not have it (deleted, or archived)"}
+
+
+@dataclass(slots=True)
+class Returns:
+    """Asks for one cleanup; `remembered` are answers that keep an image, of this cleanup and those before it."""
+
+    registries: dict[str, Registry]  # by host
+    login: Login
+    ask: Ask
+    now: Callable[[], float]
+    remembered: Answers = field(default_factory=dict)
+    _logins: dict[str, Credential | None] = field(default_factory=dict)
+
+    def refusal(self, image: Image) -> str | None:
+        """Why the image can't be had again, in its registries' words; None if one of them can give it back.
+
+        None as well for an image that has no name in a registry of ours: that is for the rules to judge.
+        """
+        wanted = list(self._manifests(image))
+        if not wanted:
+            return None
+        at, word = self.remembered.get(image.id, (0.0, ""))
+        if not 0 <= self.now() - at < REMEMBERED_S:
+            words: list[str] = []
+            for registry, path in wanted:
+                answer = self._asked(registry, path)
+                if answer is None:
+                    self.remembered.pop(image.id, None)
+                    return None
+                words.append(f"{registry.host} {answer}")
+            word = "; ".join(dict.fromkeys(words))
+            self.remembered[image.id] = self.now(), word
+        return word
+
+    def _manifests(self, image: Image) -> Iterator[tuple[Registry, str]]:
+        """Where it may be had, of the repositories that are known to have had it: by digest, else by tag."""
+        by_digest = {names.repository(digest) for digest in image.digests}
+        tags = [tag for tag in image.tags if names.repository(tag) not in by_digest]
+        for name in (*image.digests, *tags):
+            host, repository = names.host(name), names.repository(name)
+            if host in self.registries and repository in image.pulled:
+                reference = name.removeprefix(repository)[1:] or "latest"
+                yield self.registries[host], f"/v2/{repository.removeprefix(f'{host}/')}/manifests/{reference}"
+
+    def _asked(self, registry: Registry, path: str) -> str | None:
+        """What the registry says against it; None if it can give the image back."""
+        try:
+            if registry.host not in self._logins:
+                self._logins[registry.host] = self.login(registry)
+            login = self._logins[registry.host]
+            if login is None:
+                return "can't be asked: no file of the settings holds a login for it"
+            status = self.ask(registry, login, path)
+        except Failed as failed:
+            return f"gives no answer: {failed.failure.message}"
+        return None if status == 200 else _WORDS.get(status, f"answers {status}")

@@ -1,0 +1,84 @@
+"""Where the space is that no rule of the cleanup covers: volumes, logs, containers' own layers, overlay leftovers."""
+
+from __future__ import annotations
+
+import os
+import re
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from ...core.plan import Cleanup
+
+if TYPE_CHECKING:
+    from docker import APIClient
+
+WALK_S = 10.0  # for each kind that has to be summed up file by file
+_LAYER = re.compile(r"[0-9a-f]{64}(-init)?")  # of images and containers; BuildKit names its own otherwise
+
+
+def measured(api: APIClient, rules: Cleanup, data_root: str | None) -> dict[str, int]:
+    """Bytes by kind, as far as they can be seen. Raises the engine's errors.
+
+    The engine sums up its volumes for it, so this is for when somebody wants to know: a dry run, or a disk that stays
+    too full. `data_root` is where the engine's data are seen from here; None leaves out what only files tell.
+    """
+    seen: Mapping[str, Any] = api.df()
+    found = {
+        "volumes": sum(max(0, (one.get("UsageData") or {}).get("Size", 0)) for one in seen.get("Volumes") or ()),
+        "containers": sum(one.get("SizeRw") or 0 for one in seen.get("Containers") or ()),
+    }
+    if rules.build_cache_max is None:
+        cached = (one for one in seen.get("BuildCache") or () if not one.get("Shared"))
+        found["build_cache"] = sum(one.get("Size") or 0 for one in cached)
+    if data_root is not None:
+        found["logs"] = _bytes_of(_logs(os.path.join(data_root, "containers")))
+        found["leftovers"] = _bytes_of(_leftovers(api, os.path.join(data_root, "overlay2"), seen))
+    return {kind: count for kind, count in found.items() if count}
+
+
+def _logs(containers: str) -> Iterator[str]:
+    for path in _children(containers):
+        yield from (log for log in _children(path) if "-json.log" in log or "/local-logs" in log)
+
+
+def _leftovers(api: APIClient, overlay: str, seen: Mapping[str, Any]) -> Iterator[str]:
+    """Layers on the disk that no image and no container has: what a broken pull or a crash left behind."""
+    there = [path for path in _children(overlay) if _LAYER.fullmatch(os.path.basename(path))]
+    if not there:
+        return
+    used: set[str] = set()
+    for image in api.images(all=True):
+        used |= _layers(api.inspect_image(image["Id"]))  # type: ignore[no-untyped-call]
+    for container in seen.get("Containers") or ():
+        used |= _layers(api.inspect_container(container["Id"]))
+    yield from (path for path in there if os.path.basename(path).removesuffix("-init") not in used)
+
+
+def _layers(inspected: Mapping[str, Any]) -> set[str]:
+    places = (inspected.get("GraphDriver") or {}).get("Data") or {}
+    paths = [path for key in ("UpperDir", "LowerDir") for path in str(places.get(key) or "").split(":")]
+    return {os.path.basename(os.path.dirname(path)).removesuffix("-init") for path in paths if path}
+
+
+def _children(path: str) -> Sequence[str]:
+    try:
+        return [os.path.join(path, name) for name in os.listdir(path)]
+    except OSError:
+        return []
+
+
+def _bytes_of(paths: Iterator[str]) -> int:
+    """What these files and directories take on the disk; cut off when it takes too long."""
+    ends_at, total = time.monotonic() + WALK_S, 0
+    todo = list(paths)
+    while todo and time.monotonic() < ends_at:
+        path = todo.pop()
+        try:
+            seen = os.lstat(path)
+        except OSError:
+            continue
+        total += seen.st_blocks * 512
+        if os.path.isdir(path) and not os.path.islink(path):
+            todo += _children(path)
+    return total
