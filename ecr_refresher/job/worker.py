@@ -32,7 +32,6 @@ from .refresh.tools import RealTools
 ALARM_GRACE_S = 5.0
 DATA_MAX = 2 << 30  # a pass over 1,000 registries with 250 roles and 2,000 slots takes 0.7 GiB, 0.5 of it stacks
 STACK_MAX = 4 << 20
-PAUSE_SHARE = 1 / 5  # of the time that a pass has, for the one pause that spares a busy Airflow
 CLEANUP_GRACE_S = 90.0  # before a cleanup's limit nothing new is begun: one removal may take a minute
 EXIT_ORPHANED = 3
 Report = Callable[[wire.Line], None]
@@ -92,7 +91,7 @@ def execute(job: wire.Job, report: Report) -> int:
     if plan is None:
         raise ValueError("a job needs a plan, or the order to load one")
     logs.configure(plan.log.level, plan.log.format)
-    tools = RealTools(plan, clock, report, longest_pause_s=(job.ends_at - boot_time()) * PAUSE_SHARE)
+    tools = RealTools(plan, clock, report)
     if job.load is not None:
         plan = tools.plan = own_registry.known(plan, job.own_hosts)
         witness = _settings_witness(plan)

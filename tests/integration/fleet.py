@@ -21,7 +21,6 @@ from ecr_refresher.daemon.machine import events, state, step
 from ecr_refresher.job.aws.clock import AwsClock
 from ecr_refresher.job.refresh.refresh_pass import RefreshPass, Sink
 from ecr_refresher.job.refresh.tools import RealTools
-from ecr_refresher.job.worker import PAUSE_SHARE
 from ecr_refresher.standins.tokens import TokenBook
 
 
@@ -113,7 +112,7 @@ class Client:
         clock = AwsClock(job.clock_offset)
         if job.load is not None:
             report(wire.Planned(self.fleet.plan))
-        tools = Tools(self.fleet.plan, clock, report, longest_pause_s=(job.ends_at - boot_time()) * PAUSE_SHARE)
+        tools = Tools(self.fleet.plan, clock, report)
         tools.client = self
         asyncio.run(RefreshPass(job, self.fleet.plan, tools).run())
         report(wire.Done())

@@ -284,7 +284,7 @@ class Forward(StandIn):
 
 
 def _token_in(client: Client) -> str:
-    entry = client.sink._session._entry
+    entry = client.sink._session._login
     assert entry is not None
     assert entry.authorization is not None
     return entry.authorization.reveal()

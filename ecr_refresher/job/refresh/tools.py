@@ -38,7 +38,6 @@ class RealTools:
     plan: Plan
     clock: AwsClock
     report: Callable[[wire.Line], None]
-    longest_pause_s: float = 0.0  # how long one call may wait, to spare a server that many come to at once
     _aws: Aws | None = None
     _airflows: dict[str, Connections] = field(default_factory=dict)
     _dockers: dict[str, DockerConfigSink] = field(default_factory=dict)
@@ -94,12 +93,12 @@ class RealTools:
 
     def _open(self, airflow: Airflow) -> Connections:
         if airflow.secrets_file is not None:
-            from ..sinks.airflow.secrets_file import SecretsFileSink
+            from ..sinks.airflow.backends.secrets_file import SecretsFileSink
 
             return SecretsFileSink(airflow.secrets_file)
         if airflow.secrets_manager is not None:
             from ..aws.calls import AwsCalls
-            from ..sinks.airflow.secrets_manager import SecretsManagerSink
+            from ..sinks.airflow.backends.secrets_manager import SecretsManagerSink
 
             manager = airflow.secrets_manager
             return SecretsManagerSink(manager, AwsCalls(self.aws, "secretsmanager", manager.region, manager.role_arn))
@@ -113,8 +112,8 @@ class RealTools:
                 airflow,
                 read_secret=read_secret,
                 invoke=lambda doing, request: calls(doing, "invoke_rest_api", request),
-            )  # AWS itself sees to it that no more requests come than are good for it
-        return AirflowSink(airflow, read_secret=read_secret, longest_pause_s=self.longest_pause_s)
+            )
+        return AirflowSink(airflow, read_secret=read_secret)
 
     def docker(self, docker: DockerConfig) -> DockerConfigSink:
         from ..sinks.docker.config_json import DockerConfigSink

@@ -1,4 +1,4 @@
-"""Airflow's secrets backends as sinks: the file, or AWS Secrets Manager."""
+"""Airflow's secrets backends as sinks: a file, or a store of AWS."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ from collections.abc import Iterator
 from functools import partial
 
 from ....core.plan import Airflow, Connection
-from ...sinks.airflow.secrets_file import SecretsFileSink
-from ...sinks.airflow.secrets_manager import SecretsManagerSink
+from ...sinks.airflow.backends.secrets_file import NEW_MODE, SecretsFileSink
+from ...sinks.airflow.backends.secrets_manager import SecretsManagerSink
 from .. import connection as judge
 from .. import files
 from ..findings import Finding, ok
@@ -24,8 +24,8 @@ def legs(scene: Scene) -> Iterator[Leg]:
             yield Leg(
                 "file",
                 airflow.name,
-                f"looked where {airflow.target} is to be written",
-                partial(_place, scene, airflow, airflow.secrets_file.mode or 0o600),
+                f"examined the place of {airflow.target}",
+                partial(_place, scene, airflow, airflow.secrets_file.mode),
             )
         if airflow.secrets_file is None and airflow.secrets_manager is None:
             continue
@@ -64,11 +64,13 @@ def _sink(scene: Scene, airflow: Airflow) -> Backend:
     return sink
 
 
-def _place(scene: Scene, airflow: Airflow, mode: int) -> list[Finding]:
+def _place(scene: Scene, airflow: Airflow, mode: int | None) -> list[Finding]:
     sink = _sink(scene, airflow)
     if not isinstance(sink, SecretsFileSink):
         raise TypeError("no file")
-    return files.place(sink.examine(), mode)
+    seen = sink.examine()
+    kept = NEW_MODE if seen.mode is None else seen.mode  # Airflow must read the file, so its own mode stays
+    return files.place(seen, kept if mode is None else mode)
 
 
 def _look(scene: Scene, airflow: Airflow, connection: Connection) -> list[Finding]:

@@ -1,6 +1,6 @@
-"""What an Airflow answered, and what a bad answer comes to: a reason, and a message with the mend. No I/O here.
+"""What an Airflow answered, and which failure a bad answer is. No I/O.
 
-Bodies are looked into and never shown: Airflow 3 echoes the password in a 422.
+Bodies are read and never quoted: Airflow 3 echoes the password in a 422.
 """
 
 from __future__ import annotations
@@ -17,12 +17,14 @@ RIGHTS = "can_read, can_create and can_edit on Connections (with the SimpleAuthM
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """One answer: its status, its JSON if it had any, whether it was a web page, the origin it redirects to."""
+    """One answer: its status, its JSON if it has any, and what its headers say."""
 
     status: int
     content: Any = field(default=None, repr=False)
-    page: bool = False
-    redirects_to: str | None = None
+    page: bool = False  # a web page
+    redirects_to: str | None = None  # fit to be shown
+    retry_after_s: float | None = None
+    wants_basic: bool = False  # its WWW-Authenticate names Basic
 
     @property
     def done(self) -> bool:
@@ -34,42 +36,52 @@ class Answer:
         return self.content.get("detail") if isinstance(self.content, dict) else None
 
     def refused(self, *statuses: int) -> bool:
-        """True if the API itself, not a page before it, answered with one of these."""
+        """True if the API itself, not a web page in front of it, answered with one of these."""
         return self.status in statuses and not self.page
 
 
-def failure(who: str, what: str, answer: Answer, sent: Collection[str] = ()) -> Failed:
-    """Make the error of an answer that nobody wants: `who` (an Airflow) did not do `what`; `sent` are the fields sent.
+def printable(text: str) -> str:
+    """Escape what moves a terminal's cursor or forges a line."""
+    return "".join(each if each.isprintable() else each.encode("unicode_escape").decode() for each in text)
 
-    Only names out of `sent` are ever quoted from a body, so that nothing else can slip out of it.
+
+def failure(who: str, what: str, answer: Answer, *, sent: Collection[str] = (), team: str | None = None) -> Failed:
+    """Make the failure of an answer to `what` that is not what was asked for; `who` names the Airflow.
+
+    `sent` are the names of the fields sent: only those are ever quoted from a body.
     """
     status = answer.status
+    said = f"{who} answered {status} to {what}"
     if answer.redirects_to is not None:
-        words = f"redirects {what} to {answer.redirects_to} ({status}), where no login of ours is sent"
-        return Failed(Reason.INVALID, f"{who} {words}; give the API's final address as url, or let the API pass there")
+        message = f"{who} redirects {what} to {answer.redirects_to} ({status}), and a login is sent to no redirect"
+        return Failed(Reason.INVALID, message, "Give the API's final address as url, or exempt the API from it")
     if status == 429:
-        return Failed(Reason.THROTTLED, f"{who} asks for fewer requests (429 to {what})")
+        fix = "Raise the limit on requests of the server or proxy that answers so, if this stays"
+        return Failed(Reason.THROTTLED, f"{said}: too many requests", fix, retry_after_s=answer.retry_after_s)
     if status >= 500:
-        return Failed(Reason.TRANSIENT, f"{who} answered {status} to {what}; its own log says why")
+        return Failed(Reason.TRANSIENT, said, "Look into Airflow's own log", retry_after_s=answer.retry_after_s)
     if answer.page:
-        words = f"answered {what} with a web page ({status}): the login page of a proxy, or a wrong path"
         return Failed(
-            Reason.INVALID, f"{who} {words}; correct the url, its path included, or let the API pass without that page"
+            Reason.INVALID,
+            f"{who} answered {what} with a web page ({status}): the login page of a proxy, or a wrong path",
+            "Correct url, its path included, or have the proxy let the API pass without that page",
         )
     if status == 403:
-        team = ", in the team of its team_name too" if "team_name" in sent else ""
-        return Failed(Reason.DENIED, f"{who} forbids {what} (403); grant the user {RIGHTS}{team}")
+        where = f" in the team {printable(team)}" if team is not None else ""
+        return Failed(Reason.DENIED, f"{said}: the user may not do that{where}", f"Grant the user {RIGHTS}{where}")
     if status == 401:
-        return Failed(Reason.DENIED, f"{who} wants a login for {what}; give username and password_file, or token_file")
+        return Failed(
+            Reason.DENIED, f"{said}: it wants a login", "Give username and password_file, token_file, or client_id"
+        )
     if status in (400, 422):
-        return Failed(Reason.INVALID, f"{who} does not accept {what} ({status}): {_fault(answer.detail, sent)}")
+        return Failed(Reason.INVALID, *_refused_fields(f"{said}: ", answer.detail, sent))
     if 200 <= status < 300:
-        return Failed(Reason.INVALID, f"{who} answered {what} with something else than a JSON object; correct the url")
-    return Failed(Reason.INVALID, f"{who} answered {status} to {what}; is the url right, its path included?")
+        return Failed(Reason.INVALID, f"{who} answered {what} with something other than a JSON object", "Correct url")
+    return Failed(Reason.INVALID, said, "Check url, its path included")
 
 
-def _fault(detail: Any, sent: Collection[str]) -> str:
-    """Say which of the fields sent were refused: Airflow 3 lists their places, Airflow 2 quotes a dictionary."""
+def _refused_fields(said: str, detail: Any, sent: Collection[str]) -> tuple[str, str]:
+    """Say which of the fields sent it refuses: Airflow 3 lists their places, Airflow 2 quotes a dictionary."""
     if isinstance(detail, list):
         places = [place.get("loc") for place in detail if isinstance(place, dict)]
         named = {part for place in places if isinstance(place, list) for part in place if isinstance(part, str)}
@@ -79,8 +91,10 @@ def _fault(detail: Any, sent: Collection[str]) -> str:
         if re.match(r"The key '.*' has to be made of ", text, re.DOTALL):
             named.add("connection_id")
     if "team_name" in sent and not named & (set(sent) - {"team_name"}):
-        # An Airflow without teams blames the body as a whole (3.3), or a field that it does not know (before); one
-        # with teams that does not know this one names no field.
-        return "see team_name; leave it out unless this Airflow has [core] multi_team on and knows the team"
+        # An Airflow without teams blames the body as a whole (3.3), or a field that it does not know (before). One
+        # with teams that does not know this team names no field.
+        return f"{said}it refuses team_name", "Leave team_name out unless [core] multi_team is on and the team exists"
     fields = [name for name in sent if name in named]
-    return f"see {', '.join(fields)}" if fields else "it names no field of ours; its own log may say more"
+    if not fields:
+        return f"{said}it names none of the fields sent", "Look into Airflow's own log"
+    return f"{said}it refuses {', '.join(fields)}", f"Correct {', '.join(fields)}"

@@ -1,4 +1,4 @@
-"""The fields of a connection that are ours, in whatever way it is kept: what a pull needs, and the marker. Pure."""
+"""The fields of a connection that are ours, wherever it is kept: what a pull needs, and the marker. Pure."""
 
 from __future__ import annotations
 
@@ -9,13 +9,14 @@ from typing import Any
 
 from ....core.model import NOTHING, Credential, Holding
 from . import marker
+from .answers import printable
 
 CONN_TYPE, LOGIN = "docker", "AWS"
 
 
 @dataclass(frozen=True, slots=True)
 class Shape:
-    """What can be told of a connection without its secrets. `until` is what its marker says for the host asked for."""
+    """What messages may show of a connection. `until` is what its marker says for the host asked for."""
 
     conn_type: str | None
     host: str | None
@@ -27,11 +28,11 @@ class Shape:
 
 
 def shape(found: Mapping[str, Any], host: str) -> Shape:
-    """The shape of a connection, as an API or a backend's file has it."""
+    """The shape of a connection, as an API or a backend has it."""
 
     def text(key: str) -> str | None:
         value = found.get(key)
-        return None if value is None else str(value)[:300]
+        return None if value is None else printable(str(value)[:300])
 
     reauth = _extra(found).get("reauth")
     return Shape(
@@ -55,7 +56,7 @@ def _extra(found: Mapping[str, Any]) -> Mapping[str, Any]:
 
 
 def fields(host: str, credential: Credential, description: str | None) -> dict[str, str]:
-    """What is written; `description` is the one that is there. The password is in it, unmasked."""
+    """The fields to write; `description` is the one that the connection has. The password is among them, unmasked."""
     return {
         "conn_type": CONN_TYPE,
         "host": host,  # bare: what docker-py looks logins up by
@@ -66,13 +67,13 @@ def fields(host: str, credential: Credential, description: str | None) -> dict[s
 
 
 def usable(found: Mapping[str, Any], host: str) -> bool:
-    """Tell whether a pull could use it. Airflow 3 shows that there is a password, as stars; Airflow 2 never does."""
+    """True where a pull could use it. Airflow 3 shows that there is a password, as stars; Airflow 2 never does."""
     right = (found.get("conn_type"), found.get("host"), found.get("login")) == (CONN_TYPE, host, LOGIN)
     return right and bool(found.get("password", True))
 
 
 def holding(found: Mapping[str, Any] | None, host: str) -> Holding:
-    """What a kept connection holds, its password included."""
+    """What a connection of a backend holds; its password is there to be seen."""
     if found is None or not found.get("password") or not usable(found, host):
         return NOTHING
     description = found.get("description")
@@ -80,7 +81,7 @@ def holding(found: Mapping[str, Any] | None, host: str) -> Holding:
 
 
 def renewed(found: Mapping[str, Any] | None, host: str, credential: Credential) -> dict[str, Any]:
-    """The kept connection with our fields renewed, and all others as they are.
+    """The connection of a backend with our fields renewed, and all others as they are.
 
     Ours stand in front: of two names for one field (`password`, `pass`) the amazon provider's backend takes the first.
     """

@@ -1,37 +1,42 @@
-"""The login at one Airflow: made once for all threads, made again when it is spent, never tried on in vain."""
+"""The login at one Airflow: made once for all threads, again when it is spent, and tried once with a wrong password."""
 
 from __future__ import annotations
 
 import base64
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from concurrent.futures import Future
 from dataclasses import dataclass
 from typing import Any
+from urllib.parse import quote
 
 from .... import logs
 from ....core.model import Failed, Failure, Reason, Secret
 from ....core.plan import Airflow, SecretRef
 from ...files.secrets import describe
-from . import dialects as airflow_dialects
+from . import dialects
 from .answers import RIGHTS, Answer, failure
-from .crowd import Crowd
 from .dialects import Dialect, Requests
 
-REFUSAL_HOLDS_S = 300.0  # a refused password is not tried again before that: it might lock the account
-FAILURE_HOLDS_S = 5.0  # what the first thread met, those that waited for it need not try again
+FAILURE_HOLDS_S = 5.0  # after a failed login, later threads fail the same way without a try of their own
+WAIT_S = 45.0  # for the login that another thread makes: the version asked twice, and the login
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class _Entry:
-    """Who answers, and what opens the door; told apart by identity, so that a spent one is replaced once."""
+class _Login:
+    """Which Airflow answers, and the header that opens it; compared by identity, so that a spent one is replaced once.
+
+    `proven` is false where Airflow has not said yet whether the password is right.
+    """
 
     dialect: Dialect
     authorization: Secret | None
+    proven: bool = True
 
 
 @dataclass(frozen=True, slots=True)
 class _Setback:
-    """A login that was refused, and the secret that it was tried with."""
+    """A login that failed, and the secret that it was tried with."""
 
     failure: Failure
     secret: Secret | None
@@ -39,7 +44,7 @@ class _Setback:
 
 
 class Session:
-    """Calls to one Airflow as one user; thread-safe."""
+    """Calls to one Airflow as one user; thread-safe. Lives for a pass."""
 
     def __init__(
         self,
@@ -47,82 +52,103 @@ class Session:
         transport: Requests,
         read_secret: Callable[[SecretRef], Secret],
         monotonic: Callable[[], float],
-        crowd: Crowd,
     ) -> None:
         self._airflow = airflow
         self._transport = transport
         self._read_secret = read_secret
         self._monotonic = monotonic
-        self._crowd = crowd
-        self._lock = threading.Lock()
-        self._entry: _Entry | None = None
+        self._lock = threading.Lock()  # guards the next three; never held while a request is out
+        self._login: _Login | None = None
+        self._attempt: Future[_Login] | None = None
         self._setback: _Setback | None = None
 
-    def call(self, method: str, path: str, body: dict[str, Any] | None = None) -> tuple[Answer, Dialect]:
-        """Ask the API, `path` being that under its version; gives any answer that does not concern the login.
+    def call(self, method: str, path: str, body: Mapping[str, Any] | None = None) -> tuple[Answer, Dialect]:
+        """Ask the API, `path` being that under its version; gives any answer that is not about the login.
 
         A spent login is replaced once; so is the dialect, where Airflow was upgraded meanwhile. Raises Failed.
         """
-        entry = self._enter()
-        answer = self._ask(entry, method, path, body)
-        if entry.dialect.knows_not(answer):
-            dialect = airflow_dialects.find(self._transport, entry.authorization if self._airflow.token else None)
-            if dialect != entry.dialect:
-                entry = self._enter(spent=entry, dialect=dialect)
-                answer = self._ask(entry, method, path, body)
-        if entry.authorization is not None and entry.dialect.login_spent(answer):
-            entry = self._enter(spent=entry)
-            answer = self._ask(entry, method, path, body)
-            if entry.dialect.login_spent(answer):
+        login = self._enter()
+        answer = self._ask(login, method, path, body)
+        if login.dialect.is_unknown_to(answer):
+            dialect = self._find(login.authorization if self._airflow.token else None)
+            if dialect != login.dialect:
+                login = self._enter(spent=login, dialect=dialect)
+                answer = self._ask(login, method, path, body)
+        if not login.proven and answer.refused(401, 403):
+            raise self._refused_basic(answer)
+        if login.authorization is not None and login.dialect.login_spent(answer):
+            login = self._enter(spent=login)
+            answer = self._ask(login, method, path, body)
+            if login.dialect.login_spent(answer):
                 raise self._never_good(answer)
-        return answer, entry.dialect
+        return answer, login.dialect
 
     def find(self) -> Dialect:
-        """Ask which Airflow answers, without a login where none is wanted for that. Raises Failed."""
-        if self._entry is not None:
-            return self._entry.dialect
-        token = self._airflow.token
-        bearer = _header("Bearer", self._read_secret(token), self._place) if token else None
-        return airflow_dialects.find(self._transport, bearer)
+        """Ask which Airflow answers, without a login where none is needed for that. Raises Failed."""
+        login, token = self._login, self._airflow.token
+        if login is not None:
+            return login.dialect
+        return self._find(_header("Bearer", self._read_secret(token), self._place) if token else None)
 
     def enter(self) -> None:
         """Log in, unless that is done. Raises Failed."""
         self._enter()
 
-    def _ask(self, entry: _Entry, method: str, path: str, body: dict[str, Any] | None = None) -> Answer:
-        return self._transport.request(method, entry.dialect.api + path, body, authorization=entry.authorization)
+    def _ask(self, login: _Login, method: str, path: str, body: Mapping[str, Any] | None = None) -> Answer:
+        return self._transport.request(method, login.dialect.api + path, body, authorization=login.authorization)
 
-    def _enter(self, spent: _Entry | None = None, dialect: Dialect | None = None) -> _Entry:
+    def _enter(self, spent: _Login | None = None, dialect: Dialect | None = None) -> _Login:
+        """The login of all threads; the first to need a new one makes it, the others wait for that attempt."""
         with self._lock:
-            if self._entry is None or self._entry is spent:
-                dialect = dialect or (self._entry.dialect if self._entry else None)
-                self._entry = None
-                self._entry = self._log_in(dialect)
-            return self._entry
+            if self._login is not None and self._login is not spent:
+                return self._login
+            attempt, makes_it = self._attempt, self._attempt is None
+            if attempt is None:
+                attempt = self._attempt = Future()
+                dialect = dialect or (self._login.dialect if self._login else None)
+                self._login = None
+        if makes_it:
+            self._make(attempt, dialect)
+        try:
+            return attempt.result(WAIT_S)
+        except TimeoutError:
+            message = f"{self._transport.who} did not finish the login within {WAIT_S:g} s"
+            raise Failed(Reason.TRANSIENT, message, "Look into the load of Airflow's API server") from None
+        except Failed as error:
+            raise Failed.of(error.failure) from None  # one exception object must not be raised in several threads
 
-    def _log_in(self, dialect: Dialect | None) -> _Entry:
+    def _make(self, attempt: Future[_Login], dialect: Dialect | None) -> None:
+        login: _Login | None = None
+        error: BaseException | None = None
+        try:
+            login = self._log_in(dialect)
+        except BaseException as raised:  # noqa: BLE001 - whatever it is, the threads that wait get it
+            error = raised
+        with self._lock:
+            self._login, self._attempt = login, None
+        if login is not None:
+            attempt.set_result(login)
+        else:
+            attempt.set_exception(error)
+
+    def _log_in(self, dialect: Dialect | None) -> _Login:
         secret = self._secret()
         self._spare(secret)
         try:
             bearer = _header("Bearer", secret, self._place) if self._airflow.token and secret else None
             dialect = dialect or self._find(bearer)
             if bearer or secret is None:
-                return _Entry(dialect, bearer)
+                return _Login(dialect, bearer)
             return self._by_basic(dialect, secret) if dialect.basic else self._by_token(dialect, secret)
         except Failed as error:
             self._setback = _Setback(error.failure, secret, self._monotonic())
             raise
 
-    def make_room(self) -> None:
-        """Before what costs Airflow much: wait if many come. To ask its version costs little. Raises Failed."""
-        if self._crowd.waits:
-            entry = self._enter()
-            bearer = entry.authorization if self._airflow.token else None
-            path = f"{entry.dialect.api}/version"
-            self._crowd.make_room(lambda: self._transport.request("GET", path, authorization=bearer))
-
     def _find(self, bearer: Secret | None) -> Dialect:
-        return self._crowd.make_room(lambda: airflow_dialects.find(self._transport, bearer))
+        given = [f"the token in {self._place}"] if bearer else []
+        if names := ", ".join(header.name for header in self._airflow.headers):
+            given.append(f"the headers ({names})")
+        return dialects.find(self._transport, bearer, " and ".join(given))
 
     def _secret(self) -> Secret | None:
         """The bearer token or the password, as its file is at this moment; None where the settings name no login."""
@@ -131,66 +157,73 @@ class Session:
         if self._airflow.username is None:
             return None
         if self._airflow.password is None:
-            raise Failed(
-                Reason.INVALID, f"{self._transport.who}: the user {self._airflow.username} has no password_file"
-            )
+            message = f"{self._transport.who}: the user {self._airflow.username} has no password"
+            raise Failed(Reason.INVALID, message, "Give password_file or password_env")
         return self._read_secret(self._airflow.password)
 
     def _spare(self, secret: Secret | None) -> None:
-        """Raise again what has just been met, instead of meeting it again: one wrong password is one try, not N."""
+        """Raise again what has just happened: a wrong password is one try, whatever the number of connections."""
         last = self._setback
         if last is None or last.secret != secret:
             return
-        holds = REFUSAL_HOLDS_S if last.failure.login_refused else FAILURE_HOLDS_S
-        if self._monotonic() - last.at < holds:
-            raise Failed(last.failure.reason, last.failure.message, login_refused=last.failure.login_refused)
+        if last.failure.login_refused or self._monotonic() - last.at < FAILURE_HOLDS_S:
+            raise Failed.of(last.failure)
 
-    def _by_token(self, dialect: Dialect, password: Secret) -> _Entry:
+    def _by_token(self, dialect: Dialect, password: Secret) -> _Login:
         """Airflow 3: user and password buy a JSON Web Token."""
         body = {"username": self._airflow.username, "password": password.reveal()}
         answer = self._transport.request("POST", "/auth/token", body)
         if answer.refused(401, 403):
-            raise self._refusal(f"refuses {self._user} ({answer.status}); correct one of them")
+            raise self._refusal(answer, f"Correct the user or the password in {self._place}")
         if answer.refused(404, 405):
-            words = f"has no POST /auth/token ({answer.status}): its auth manager sells no tokens for passwords"
-            raise Failed(Reason.INVALID, f"{self._transport.who} {words}; get a token elsewhere and give token_file")
+            message = (
+                f"{self._transport.who} has no POST /auth/token ({answer.status}): its auth manager gives no tokens"
+            )
+            raise Failed(Reason.INVALID, message, "Get a token elsewhere and give token_file")
         token = answer.content.get("access_token") if answer.done else None
         if not isinstance(token, str) or not token:
             raise failure(self._transport.who, "the login", answer)
-        return _Entry(dialect, _header("Bearer", logs.hide(Secret(token)), "the login's answer"))
+        return _Login(dialect, _header("Bearer", logs.hide(Secret(token)), "the login's answer"))
 
-    def _by_basic(self, dialect: Dialect, password: Secret) -> _Entry:
-        """Airflow 2: the password goes with each call. One try shows whether it is good, before others do so too."""
-        login = base64.b64encode(f"{self._airflow.username}:{password.reveal()}".encode()).decode()
-        entry = _Entry(dialect, _header("Basic", logs.hide(Secret(login)), self._place))
-        answer = self._ask(entry, "GET", "/connections?limit=1")
-        if answer.refused(401):
-            mend = "correct one of them, and have basic_auth among [api] auth_backends"
-            raise self._refusal(f"refuses {self._user} (401); {mend}")
-        if answer.refused(403):  # FAB's defaults say 403 to a wrong password, too
-            raise self._refusal(
-                f"refuses {self._user}, or the user's rights (403); correct the login, or grant {RIGHTS}"
-            )
-        if not answer.done:
-            raise failure(self._transport.who, "a look at its connections", answer)
-        return entry
+    def _by_basic(self, dialect: Dialect, password: Secret) -> _Login:
+        """Airflow 2: the password goes with each call. One try shows whether it is good, before others are made.
 
-    def _refusal(self, words: str) -> Failed:
-        return Failed(Reason.DENIED, f"{self._transport.who} {words}", login_refused=True)
+        The try is a look at a connection of ours: a list of all fails with 500 as soon as one can't be decrypted.
+        """
+        text = base64.b64encode(f"{self._airflow.username}:{password.reveal()}".encode()).decode()
+        login = _Login(dialect, _header("Basic", logs.hide(Secret(text)), self._place), proven=False)
+        ours = self._airflow.connections[0].id if self._airflow.connections else "docker_default"
+        answer = self._ask(login, "GET", f"/connections/{quote(ours, safe='')}")
+        if answer.refused(401, 403):
+            raise self._refused_basic(answer)
+        if answer.done or answer.refused(404):
+            return _Login(dialect, login.authorization)
+        if answer.status == 429 or answer.page or answer.status < 500:
+            raise failure(self._transport.who, f"a look at the connection {ours}", answer)
+        return login  # a 5xx is no verdict on the password
+
+    def _refused_basic(self, answer: Answer) -> Failed:
+        backends = "have basic_auth among [api] auth_backends (the default is session alone)"
+        if answer.status == 401 and answer.wants_basic:  # so basic_auth is on
+            return self._refusal(answer, f"Correct the user or the password in {self._place}")
+        if answer.status == 401:
+            return self._refusal(answer, f"Have Airflow take passwords: {backends}; or correct the login")
+        fix = f"Correct the login, grant {RIGHTS}, or {backends}"  # FAB's 403 may mean any of the three
+        return self._refusal(answer, fix)
+
+    def _refusal(self, answer: Answer, fix: str) -> Failed:
+        user = f"the user {self._airflow.username} with the password in {self._place}"
+        return Failed(Reason.DENIED, f"{self._transport.who} refuses {user} ({answer.status})", fix, login_refused=True)
 
     def _never_good(self, answer: Answer) -> Failed:
         if self._airflow.token:
-            words = (
-                f"refuses the token in {self._place} ({answer.status}): expired, or not its own; put a new one there"
+            message = (
+                f"{self._transport.who} refuses the token in {self._place} ({answer.status}): expired, or not its own"
             )
-        else:
-            words = f"refuses the login that it has just granted ({answer.status}); do all its API servers share one"
-            words += " [api_auth] jwt_secret, and agree on the time?"
-        return Failed(Reason.DENIED, f"{self._transport.who} {words}")
-
-    @property
-    def _user(self) -> str:
-        return f"the user {self._airflow.username} with the password in {self._place}"
+            return Failed(Reason.DENIED, message, "Put a new token there")
+        message = f"{self._transport.who} refuses the login that it has just granted ({answer.status})"
+        fix = "Give all its API servers one [api_auth] jwt_secret, and set their clocks right"
+        return Failed(Reason.DENIED, message, fix)
 
     @property
     def _place(self) -> str:
@@ -202,7 +235,6 @@ def _header(kind: str, secret: Secret, place: str) -> Secret:
     """Build an Authorization header. What no header can hold is refused here: http.client would quote it in full."""
     text = secret.reveal()
     if not all("!" <= character <= "~" for character in text):
-        raise Failed(
-            Reason.INVALID, f"the token in {place} holds blanks, line ends or characters beyond ASCII; correct it"
-        )
+        message = f"the token in {place} holds blanks, line ends or characters beyond ASCII"
+        raise Failed(Reason.INVALID, message, "Put the bare token there, without 'Bearer' in front")
     return Secret(f"{kind} {text}")

@@ -6,9 +6,12 @@ import calendar
 import re
 import time
 
-_MARKER = re.compile(
-    r" ?\[ecr-refresher: (?P<host>[\w.:-]+) until (?P<until>\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ)\]", re.ASCII
-)
+_PATTERN = r" ?\[ecr-refresher: (?P<host>[\w.:-]{1,255}) until (?P<until>\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ)\]"
+_MARKER = re.compile(_PATTERN, re.ASCII)
+_MARKER_AT_END = re.compile(_PATTERN + r"\Z", re.ASCII)
+_PIECES = re.compile(r"(?<=Z\])")  # a marker ends with one
+MARKER_MAX = 320  # characters
+SEARCHED_MAX = 65_535  # characters at the end of a description; what stands further in front is the user's own
 _TIME = "%Y-%m-%dT%H:%M:%SZ"
 
 
@@ -23,11 +26,17 @@ def write(description: str | None, host: str, until: float) -> str:
 
 
 def strip(description: str | None) -> str:
-    """Give the user's own text: the description without markers, each with the one blank that parts it off."""
+    """Give the user's own text: the description without markers, each with the one blank in front of it.
+
+    What a marker had torn apart may be a marker itself: it goes, too. Takes linear time, whatever the text.
+    """
     text = description or ""
-    while (less := _MARKER.sub("", text)) != text:  # again: what a marker had torn apart may be one itself
-        text = less
-    return text
+    kept = ""
+    for piece in _PIECES.split(text[-SEARCHED_MAX:]):
+        kept += piece
+        if found := _MARKER_AT_END.search(kept, max(0, len(kept) - MARKER_MAX)):
+            kept = kept[: found.start()]
+    return text[:-SEARCHED_MAX] + kept
 
 
 def read(description: str | None, host: str) -> float | None:
@@ -35,7 +44,8 @@ def read(description: str | None, host: str) -> float | None:
 
     Of several markers for it (somebody copied one) the earliest counts: that one errs on the safe side.
     """
-    found = [_seconds(marker["until"]) for marker in _MARKER.finditer(description or "") if marker["host"] == host]
+    tail = (description or "")[-SEARCHED_MAX:]
+    found = [_seconds(marker["until"]) for marker in _MARKER.finditer(tail) if marker["host"] == host]
     return min((until for until in found if until is not None), default=None)
 
 

@@ -7,60 +7,72 @@ from typing import Any
 
 from ....core.model import Failed, Reason, Secret
 from ....core.plan import Airflow
-from .answers import Answer
+from .answers import Answer, printable
+from .pace import Pace
 
 # What `invoke_rest_api(**request)` gives: its answer, or the error's response where AWS or Airflow refused.
 Invoke = Callable[[str, Mapping[str, Any]], Mapping[str, Any]]
 
+EVERY_S = 0.125  # AWS throttles at about ten calls a second, and does not document it (apache/airflow#47035)
+THROTTLED_REST_S = 1.0
+
 
 class MwaaTransport:
-    """The way to one environment; thread-safe, as botocore's clients are."""
+    """The way to one environment; thread-safe, as boto3's clients are."""
 
-    def __init__(self, airflow: Airflow, invoke: Invoke) -> None:
+    def __init__(self, airflow: Airflow, invoke: Invoke, pace: Pace | None = None) -> None:
         if airflow.mwaa is None:
             raise ValueError("no MWAA environment")
         self._mwaa = airflow.mwaa
         self._invoke = invoke
+        self._pace = pace or Pace(EVERY_S)
         self.who = f"Airflow '{airflow.name}' (MWAA environment {self._mwaa.environment} in {self._mwaa.region})"
 
     def request(
-        self, method: str, path: str, body: dict[str, Any] | None = None, *, authorization: Secret | None = None
+        self, method: str, path: str, body: Mapping[str, Any] | None = None, *, authorization: Secret | None = None
     ) -> Answer:
         """Send one request, once. Raises Failed where Airflow itself gave no answer; no login of ours is sent."""
         del authorization
-        # Its paths have no /api/v1 or /api/v2 in front; queries go apart.
-        way = path.removeprefix("/api/v2").removeprefix("/api/v1")
-        request: dict[str, Any] = {"Name": self._mwaa.environment, "Path": way, "Method": method}
+        bare = path.removeprefix("/api/v2").removeprefix("/api/v1")  # MWAA's paths have no API in front
+        request: dict[str, Any] = {"Name": self._mwaa.environment, "Path": bare, "Method": method}
         if body is not None:
             request["Body"] = body
-        found = self._invoke(f"{self.who}: {method} {way}", request)
+        what = f"{method} {bare}"
+        self._pace.wait(self.who)
+        found = self._invoke(f"{self.who}: {what}", request)
         error = found.get("Error")
         if isinstance(error, Mapping) and error.get("Code") not in ("RestApiClientException", "RestApiServerException"):
-            raise self._refused_by_aws(str(error.get("Code"))[:80], f"{method} {way}")
+            raise self._refused_by_aws(printable(str(error.get("Code"))[:80]), what)
         status = found.get("RestApiStatusCode")
         if not isinstance(status, int):
-            raise Failed(Reason.INVALID, f"{self.who} gave no status to {method} {way}; that is no answer of MWAA")
-        if status == 403:
-            raise Failed(Reason.DENIED, f"{self.who} forbids {method} {way} (403); {self._mend}")
+            message = f"{self.who} gave no status to {what}, so that is not MWAA's answer"
+            raise Failed(Reason.INVALID, message, "Look for a proxy in between")
+        if status in (401, 403):
+            raise Failed(Reason.DENIED, f"{self.who} answered {status} to {what}", self._fix)
         return Answer(status, found.get("RestApiResponse"))
 
-    def close(self) -> None:
-        """Nothing is open: the client belongs to the session of the pass."""
+    def find(self, path: str, authorization: Secret | None) -> Answer:
+        """GET the path of a version."""
+        return self.request("GET", path, authorization=authorization)
 
     def _refused_by_aws(self, code: str, what: str) -> Failed:
+        message = f"{self.who}: AWS answered {code} to {what}"
         if code in ("AccessDeniedException", "AccessDenied"):
-            return Failed(Reason.DENIED, f"{self.who}: AWS forbids {what} ({code}); {self._mend}")
+            return Failed(Reason.DENIED, message, self._fix)
         if code == "ResourceNotFoundException":
-            words = "is not there; correct mwaa_environment, region or role_arn"
-            return Failed(Reason.INVALID, f"{self.who} {words}")
+            return Failed(Reason.INVALID, message, "Correct mwaa_environment, region or role_arn")
         if code == "ValidationException":
-            words = f"AWS does not accept {what} ({code}); is the environment of Airflow 2.4 or newer, and available?"
-            return Failed(Reason.INVALID, f"{self.who}: {words}")
-        return Failed(Reason.TRANSIENT, f"{self.who}: AWS answered {what} with {code}; tried again")
+            return Failed(Reason.INVALID, message, "Check that the environment is available, with Airflow 2.4 or newer")
+        if code in ("ThrottlingException", "TooManyRequestsException"):
+            self._pace.rest(THROTTLED_REST_S, Reason.THROTTLED)
+            return Failed(
+                Reason.THROTTLED, message, "Have fewer other clients call this environment's API, if this stays"
+            )
+        return Failed(Reason.TRANSIENT, message, "Look at the environment's health in AWS's console, if this stays")
 
     @property
-    def _mend(self) -> str:
+    def _fix(self) -> str:
         return (
-            f"allow airflow:InvokeRestApi on role/{self._mwaa.environment}/ROLE, where ROLE is an Airflow role with"
+            f"Allow airflow:InvokeRestApi on role/{self._mwaa.environment}/ROLE, where ROLE is an Airflow role with"
             " can_read, can_create and can_edit on Connections (Op has them)"
         )

@@ -1,12 +1,13 @@
-"""Requests to one Airflow over the official client's own transport, each sent once, and what goes wrong on the wire."""
+"""Requests to one server over the official client's transport, each sent once, and what goes wrong on the wire."""
 
 from __future__ import annotations
 
 import contextlib
+import email.utils
 import json
 import ssl
-import threading
-from collections.abc import Callable, Iterator
+import time
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 from urllib.parse import unquote, urljoin, urlsplit
 
@@ -15,60 +16,90 @@ from urllib3 import exceptions
 
 from .... import __version__
 from ....core.model import Failed, Reason, Secret
-from ....core.plan import Airflow, Header, SecretRef
+from ....core.plan import Header, SecretRef
 from ...files.secrets import describe
 from ...net.proxies import proxy_for
-from . import library as airflow_library
-from .answers import Answer
+from . import client_parts
+from .answers import Answer, printable
+from .pace import Pace
 
 USER_AGENT = f"ecr-refresher/{__version__}"
 ANSWER_MAX = 1 << 20  # bytes; a connection with a long description and extra has some thousands
+CONNECT_S = 3.05
+READ_S = 20.0  # an Airflow that takes seconds for each answer is served; `refresh.deadline` bounds the pass
+REDIRECTS_MAX = 3
+RETRY_AFTER_MAX_S = 86_400.0
 
 
 class Transport:
-    """The way to one Airflow; thread-safe, and without a login of its own.
+    """The way to one server; thread-safe, and without a login of its own.
 
-    The client is loaded here, not at the top: that costs 0.2 s of CPU, which only a pass should pay.
+    The client is loaded here, not at the top: only a pass pays for it.
     """
 
     def __init__(
         self,
-        airflow: Airflow,
-        connect_timeout_s: float,
-        read_timeout_s: float,
+        who: str,
+        url: str,
         read_secret: Callable[[SecretRef], Secret],
+        *,
+        ca_file: str | None = None,
+        headers: tuple[Header, ...] = (),
+        pace: Pace | None = None,
+        connect_s: float = CONNECT_S,
+        read_s: float = READ_S,
     ) -> None:
-        RESTClientObject, Configuration = airflow_library.load()  # noqa: N806 - classes
-        self.who = f"Airflow '{airflow.name}' at {_without_login(airflow.url)}"
-        self._ca_file = airflow.ca_file
-        self._wanted_headers = airflow.headers
+        self.who = who
+        self._parts = client_parts.load()
+        self._ca_file = ca_file
+        self._wanted_headers = headers
         self._read_secret = read_secret
         self._headers: dict[str, str] | None = None
-        self._lock = threading.Lock()
-        self._timeout = (connect_timeout_s, read_timeout_s)  # without it the client waits for ever
+        self._pace = pace or Pace()
+        self._timeout = (connect_s, read_s)  # without it the client waits for ever
         # total=False: never tried again (not after Retry-After either), redirects given back instead of followed,
         # errors raised as they are. The client's own default is urllib3's: three more tries.
         once = urllib3.Retry(total=False)
-        configuration = Configuration(host=airflow.url.rstrip("/"), ssl_ca_cert=airflow.ca_file, retries=once)
-        self._proxy = proxy_for(airflow.url)
+        configuration = self._parts.configuration(host=url.rstrip("/"), ssl_ca_cert=ca_file, retries=once)
+        self._proxy = proxy_for(url)
         configuration.proxy = self._proxy  # set, not passed: the client's versions differ in reading the environment
         if self._proxy and (login := urlsplit(self._proxy).netloc.rpartition("@")[0]):
             configuration.proxy_headers = urllib3.make_headers(proxy_basic_auth=unquote(login))
-        self._host = configuration.host
-        self._client = RESTClientObject(configuration)
+        self._base = configuration.host
+        self._client = self._parts.rest_client(configuration)
 
     def request(
-        self, method: str, path: str, body: dict[str, Any] | None = None, *, authorization: Secret | None = None
+        self, method: str, path: str, body: Mapping[str, Any] | None = None, *, authorization: Secret | None = None
     ) -> Answer:
         """Send one request, once, and read its answer whatever the status. Raises Failed where none came."""
-        headers = {**self._proxys_headers(), "Accept": "application/json", "User-Agent": USER_AGENT}
+        answer, _ = self._send(method, self._base + path, body, authorization)
+        return answer
+
+    def find(self, path: str, authorization: Secret | None) -> Answer:
+        """GET the path of a version, and follow the redirects that keep the server; later requests go that way too."""
+        url = self._base + path
+        for _ in range(REDIRECTS_MAX):
+            answer, target = self._send("GET", url, None, authorization)
+            if target is None or not _same_server(url, target):
+                break
+            url = target
+        if answer.done and url.rstrip("/").endswith(path):
+            self._base = url.rstrip("/").removesuffix(path)
+        return answer
+
+    def _send(
+        self, method: str, url: str, body: Mapping[str, Any] | None, authorization: Secret | None
+    ) -> tuple[Answer, str | None]:
+        """The answer, and the whole URL that it redirects to."""
+        headers = {**self._own_headers(), "Accept": "application/json", "User-Agent": USER_AGENT}
         if body is not None:
             headers["Content-Type"] = "application/json"
         if authorization is not None:
             headers["Authorization"] = authorization.reveal()
-        with self._named_errors():
+        self._pace.wait(self.who)
+        with self._named_errors(url):
             response = self._client.request(  # type: ignore[no-untyped-call]
-                method, self._host + path, headers=headers, body=body, _request_timeout=self._timeout
+                method, url, headers=headers, body=body, _request_timeout=self._timeout
             ).response
             try:
                 raw = response.read(ANSWER_MAX + 1, decode_content=True)
@@ -76,84 +107,110 @@ class Transport:
                 if response.connection is not None:  # not read to its end, or it would be back in the pool by itself
                     response.close()
         if len(raw) > ANSWER_MAX:
-            raise Failed(Reason.INVALID, f"{self.who} answered with more than 1 MiB; is that url an Airflow's?")
+            message = f"{self.who} answered with more than {ANSWER_MAX >> 20} MiB"
+            raise Failed(Reason.INVALID, message, "Check that url is an Airflow's")
         location = response.get_redirect_location()
-        return Answer(
+        target = urljoin(url, location) if location else None
+        retry_after_s = _retry_after_s(response.headers)
+        if retry_after_s is not None and response.status in (429, 503):
+            self._pace.rest(retry_after_s, Reason.THROTTLED if response.status == 429 else Reason.TRANSIENT)
+        answer = Answer(
             response.status,
             _json(raw),
             page="html" in response.headers.get("Content-Type", "").lower() or raw.lstrip()[:1] == b"<",
-            redirects_to=_origin(urljoin(self._host + path, location)) if location else None,
+            redirects_to=None if target is None else _shown(url, target),
+            retry_after_s=retry_after_s,
+            wants_basic=response.headers.get("WWW-Authenticate", "").lower().startswith("basic"),
         )
+        return answer, target
 
-    def _proxys_headers(self) -> dict[str, str]:
+    def _own_headers(self) -> dict[str, str]:
         """The headers of the settings, read once for each pass. Raises Failed where one can't be had."""
-        with self._lock:
-            if self._headers is None:
-                self._headers = {header.name: self._header(header) for header in self._wanted_headers}
-            return self._headers
+        if self._headers is None:  # two threads may read them at once, and read the same
+            self._headers = {header.name: self._header(header) for header in self._wanted_headers}
+        return self._headers
 
     def _header(self, header: Header) -> str:
         text = self._read_secret(header.value).reveal()
         if not all(" " <= character <= "~" for character in text) or text != text.strip():
             words = f"the header {header.name} in {describe(header.value)} has line ends, characters beyond ASCII, or"
-            raise Failed(Reason.INVALID, f"{self.who}: {words} blanks at its ends; correct it")
+            raise Failed(Reason.INVALID, f"{self.who}: {words} blanks at its ends", f"Correct {describe(header.value)}")
         return text
 
-    def close(self) -> None:
-        """Close the connections that wait for further use."""
-        self._client.pool_manager.clear()
-
     @contextlib.contextmanager
-    def _named_errors(self) -> Iterator[None]:
-        """Turn the errors of the wire into ours. Their own texts may hold URLs and headers: none is passed on."""
-        from airflow_client.client.exceptions import ApiException
-
+    def _named_errors(self, url: str) -> Iterator[None]:
+        """Raise the errors of the wire as ours. Their own texts may hold URLs and headers: none is passed on."""
         try:
             yield
-        except ApiException as error:  # how the client wraps TLS trouble, and nothing else here
+        except self._parts.api_exception as error:  # how the client wraps TLS trouble, and nothing else here
             cause = error.__context__
             raise self._tls(cause.args[0] if cause is not None and cause.args else None) from None
         except exceptions.SSLError as error:
             raise self._tls(error.args[0] if error.args else None) from None
-        except exceptions.LocationValueError:
-            raise Failed(Reason.INVALID, f"{self.who}: that url is none; correct it") from None
+        except ValueError:
+            if not _is_url(url):
+                raise Failed(Reason.INVALID, f"{self.who}: that is not a URL", "Correct url") from None
+            message = f"{self.who} redirects, and its Location header is not a URL"  # urllib3 has looked at it
+            raise Failed(Reason.INVALID, message, "Correct url, or the proxy that redirects") from None
         except (exceptions.HTTPError, OSError) as error:
-            raise Failed(Reason.TRANSIENT, f"{self.who} {self._trouble(error)}") from None
+            raise Failed(Reason.TRANSIENT, *self._trouble(error)) from None
 
-    def _trouble(self, error: Exception) -> str:
+    def _trouble(self, error: Exception) -> tuple[str, str]:
         connect_s, read_s = self._timeout
+        unreachable = f"{self.who} can't be reached"
         match error:
             case exceptions.ProxyError():
                 proxy = _origin(self._proxy) if self._proxy else "the proxy"
-                return f"can't be reached through {proxy}; correct HTTP_PROXY, HTTPS_PROXY or NO_PROXY, or the proxy"
+                fix = "Correct HTTP_PROXY, HTTPS_PROXY or NO_PROXY, or repair the proxy"
+                return f"{unreachable} through {proxy}", fix
             case exceptions.NameResolutionError():
-                return "can't be reached: DNS does not know its host name"
+                return f"{unreachable}: DNS does not know its host name", "Correct url, or the DNS of this host"
             case exceptions.NewConnectionError() if isinstance(error.__cause__, ConnectionRefusedError):
-                return "can't be reached: connection refused; is it up?"
+                return f"{unreachable}: connection refused", "Start Airflow's API server, or correct url"
             case exceptions.NewConnectionError():
-                return f"can't be reached: {getattr(error.__cause__, 'strerror', None) or 'no connection'}"
+                strerror = getattr(error.__cause__, "strerror", None) or "no connection"
+                return f"{unreachable}: {strerror}", "Check the network between this host and Airflow"
             case exceptions.ConnectTimeoutError():
-                return f"can't be reached: no connection within {connect_s:g} s"
+                fix = "Check the firewalls and routes between this host and Airflow"
+                return f"{unreachable}: no connection within {connect_s:g} s", fix
             case exceptions.TimeoutError():
-                return f"did not answer within {read_s:g} s"
+                return f"{self.who} did not answer within {read_s:g} s", "Look into the load of Airflow's API server"
             case exceptions.DecodeError():
-                return "sent an answer that can't be unpacked"
+                return f"{self.who} sent an answer that can't be unpacked", "Look into the proxy in front of it"
             case _:
-                return "cut the connection before its answer was complete"
+                message = f"{self.who} cut the connection before its answer was complete"
+                return message, "Look into the log of Airflow's API server, or of the proxy in front of it"
 
     def _tls(self, cause: object) -> Failed:
         if isinstance(cause, OSError) and not isinstance(cause, ssl.SSLError) and self._ca_file:
-            words = f"the CA file {self._ca_file} can't be read ({cause.strerror}); correct ca_file"
-            return Failed(Reason.MISSING, f"{self.who}: {words}")
+            message = f"{self.who}: the CA file {self._ca_file} can't be read ({cause.strerror})"
+            return Failed(Reason.MISSING, message, "Correct ca_file")
         if isinstance(cause, ssl.SSLCertVerificationError):
-            mend = "give its CA as ca_file, or renew the certificate"
-            return Failed(Reason.INVALID, f"{self.who}: its certificate is no good: {cause.verify_message}; {mend}")
+            message = f"{self.who}: its certificate is not trusted: {printable(cause.verify_message).rstrip('.')}"
+            return Failed(Reason.INVALID, message, "Give its CA as ca_file, or renew the certificate")
         if isinstance(cause, ssl.SSLEOFError | ssl.SSLZeroReturnError):
-            return Failed(Reason.TRANSIENT, f"{self.who} cut the connection in the middle of TLS")
+            message = f"{self.who} cut the connection in the middle of TLS"
+            return Failed(Reason.TRANSIENT, message, "Look into the proxy or load balancer in front of Airflow")
         name = getattr(cause, "reason", None) or type(cause).__name__
         return Failed(
-            Reason.INVALID, f"{self.who}: TLS failed ({name}); does it speak https there? Correct url or ca_file"
+            Reason.INVALID,
+            f"{self.who}: TLS failed ({name})",
+            "Check that https is spoken there; correct url or ca_file",
         )
+
+
+def named(airflow: str, url: str) -> str:
+    """How messages name an Airflow."""
+    parts = urlsplit(url)
+    bare = parts._replace(netloc=parts.netloc.rpartition("@")[2]).geturl().rstrip("/")
+    return f"Airflow '{airflow}' at {bare}"
+
+
+def _is_url(url: str) -> bool:
+    try:
+        return bool(urllib3.util.parse_url(url).host)
+    except ValueError:
+        return False
 
 
 def _json(raw: bytes) -> Any:
@@ -163,12 +220,39 @@ def _json(raw: bytes) -> Any:
         return None
 
 
-def _without_login(url: str) -> str:
-    parts = urlsplit(url)
-    return parts._replace(netloc=parts.netloc.rpartition("@")[2]).geturl().rstrip("/")
+def _retry_after_s(headers: Mapping[str, str]) -> float | None:
+    """What `Retry-After` says, as seconds or as a date."""
+    text = headers.get("Retry-After", "").strip()
+    if text.isascii() and text.isdigit():
+        return min(float(text[:9]), RETRY_AFTER_MAX_S)
+    if not text:
+        return None
+    now = _date(headers.get("Date", "")) or time.time()  # the server's own clock, where it tells it
+    at = _date(text)
+    return None if at is None else min(max(0.0, at - now), RETRY_AFTER_MAX_S)
+
+
+def _date(text: str) -> float | None:
+    try:
+        return email.utils.parsedate_to_datetime(text).timestamp()
+    except (ValueError, OverflowError):
+        return None
+
+
+def _same_server(url: str, target: str) -> bool:
+    """True where a redirect keeps scheme, host and port, or goes to https of the same host."""
+    old, new = urlsplit(url), urlsplit(target)
+    upgraded = (old.scheme, new.scheme) == ("http", "https") and old.hostname == new.hostname
+    return upgraded or (old.scheme, old.netloc) == (new.scheme, new.netloc)
+
+
+def _shown(url: str, target: str) -> str:
+    """A target as messages show it: whole on the same server, else its origin; never its query."""
+    if not _same_server(url, target):
+        return _origin(target)
+    return printable(_origin(target) + urlsplit(target).path)[:300]
 
 
 def _origin(url: str) -> str:
-    """Scheme, host and port: all of an address that may be shown."""
     parts = urlsplit(url)
-    return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}"
+    return printable(f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}")[:300]

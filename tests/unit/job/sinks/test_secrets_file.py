@@ -16,8 +16,8 @@ from hypothesis import strategies as st
 
 from ecr_refresher.core.model import NOTHING, Credential, Failed, Holding, Outcome, Reason, Secret
 from ecr_refresher.core.plan import Connection, SecretsFile
-from ecr_refresher.job.sinks.airflow import secrets_document as document
-from ecr_refresher.job.sinks.airflow.secrets_file import SecretsFileSink
+from ecr_refresher.job.sinks.airflow.backends import file_format
+from ecr_refresher.job.sinks.airflow.backends.secrets_file import SecretsFileSink
 from tests.testbed.secret_hunt import Secrets
 
 HOST = "123456789012.dkr.ecr.us-east-1.amazonaws.com"
@@ -40,7 +40,7 @@ def hunted(secrets_seen: Secrets) -> None:
     secrets_seen.add(TOKEN)
 
 
-def sink(path: Path, mode: int = 0o600) -> SecretsFileSink:
+def sink(path: Path, mode: int | None = None) -> SecretsFileSink:
     return SecretsFileSink(SecretsFile(str(path), mode))
 
 
@@ -49,7 +49,8 @@ def failure(act: Any, reason: Reason, *words: str) -> None:
         act()
     assert caught.value.failure.reason is reason
     for word in words:
-        assert word in caught.value.failure.message
+        assert word in str(caught.value.failure)
+    assert caught.value.failure.fix
     assert caught.value.__suppress_context__ or caught.value.__context__ is None
 
 
@@ -90,7 +91,7 @@ def test_of_a_yaml_file_only_the_one_entry_changes(tmp_path: Path) -> None:
     path = tmp_path / "connections.yaml"
     path.write_text(YAML)
     path.chmod(0o640)
-    sink(path, 0o640).deliver(DOCKER, HOST, credential(), still_wanted=wanted)
+    sink(path).deliver(DOCKER, HOST, credential(), still_wanted=wanted)
     text = path.read_text()
     assert text.startswith("# connections of the data team\nother: postgres://u:p@db/s   # stays\n")
     assert text.endswith("last: {conn_type: http, host: example.com}\n")
@@ -111,16 +112,16 @@ def test_of_a_yaml_file_only_the_one_entry_changes(tmp_path: Path) -> None:
     [
         "",
         "# nothing yet\n",
-        "{a: 1}\n",
+        "{a: http://x}\n",
         "{}",
-        "---\na: 1\n...\n",
+        "---\na: http://x\n...\n",
         "a: &x {conn_type: http}\nb: *x\n",
         "docker_default: &x {conn_type: http}\nb: *x\n",
-        "b: 1\ndocker_default: {host: a}",
-        "b: 1\ndocker_default:\n  host: a",
-        "docker_default:\nb: 1\n",
-        "docker_default: {host: a}   # comment\nb: 1",
-        "base: &base {port: 1}\ndocker_default:\n  <<: *base\n  host: a\nb: 1\n",
+        "b: http://x\ndocker_default: {host: a}",
+        "b: http://x\ndocker_default:\n  host: a",
+        "docker_default:\nb: []\n",
+        "docker_default: {host: a}   # comment\nb: [{host: x}]",
+        "base: &base {port: 1}\ndocker_default:\n  <<: *base\n  host: a\nb: http://x\n",
     ],
 )
 def test_every_way_of_writing_yaml_keeps_the_other_entries(tmp_path: Path, text: str) -> None:
@@ -144,20 +145,21 @@ def test_any_document_is_replaced_in_one_place(
     entries: dict[str, Any], name: str, new: dict[str, Any], flow: bool, path: str
 ) -> None:
     dumped = json.dumps(entries) if path == "x.json" else yaml.safe_dump(entries, default_flow_style=flow)
-    assert document.read(document.replaced(dumped, path, name, new), path) == {**entries, name: new}
+    assert file_format.read(file_format.replaced(dumped, path, name, new), path) == {**entries, name: new}
 
 
 @pytest.mark.parametrize(
     ("name", "text", "words"),
     [
-        ("c.json", "{", "is no JSON (line 1)"),
-        ("c.json", "[]", "holds no object"),
+        ("c.json", "{", "is not JSON (line 1)"),
+        ("c.json", "[]", "does not hold an object"),
         ("c.json", '{"a": 1, "a": 2}', "has a key twice"),
         ("c.yaml", "a: 1\na: 2\n", "has a key twice"),
-        ("c.yaml", "a: [", "is no YAML"),
-        ("c.yaml", "- a\n", "holds no object"),
-        ("c.yaml", "docker_default: docker://AWS:secret-in-uri@host\n", "as a URI or list; write it as a mapping"),
-        ("c.yaml", b"\xff\xfe", "no UTF-8"),
+        ("c.yaml", "a: [", "is not YAML"),
+        ("c.yaml", "- a\n", "does not hold an object"),
+        ("c.yaml", "docker_default: docker://AWS:secret-in-uri@host\n", "as a URI or list. Write it as a mapping"),
+        ("c.yaml", f"docker_default: {{uri: 'docker://AWS:secret-in-uri@{HOST}'}}\n", "as a URI or list"),
+        ("c.yaml", b"\xff\xfe", "is not UTF-8"),
     ],
 )
 def test_a_file_that_makes_no_sense_stays_as_it_is(tmp_path: Path, name: str, text: str | bytes, words: str) -> None:
@@ -169,6 +171,69 @@ def test_a_file_that_makes_no_sense_stays_as_it_is(tmp_path: Path, name: str, te
         lambda: sink(path).deliver(DOCKER, HOST, credential(), still_wanted=wanted), Reason.INVALID, str(path), words
     )
     assert path.read_bytes() == raw
+
+
+@pytest.mark.parametrize(
+    ("other", "words"),
+    [
+        ({"uri": "http://x", "login": "secret-of-theirs"}, "'other' with fields beside its uri"),
+        (["http://x", "http://y"], "'other' as neither a mapping nor a URI"),
+        (5, "'other' as neither a mapping nor a URI"),
+        (None, "'other' as neither a mapping nor a URI"),
+    ],
+    ids=str,
+)
+@pytest.mark.parametrize("name", ["c.json", "c.yaml"])
+def test_a_file_of_which_airflow_reads_nothing_for_another_entry_is_no_delivery(
+    tmp_path: Path, name: str, other: Any, words: str
+) -> None:
+    path = tmp_path / name
+    path.write_text(json.dumps({"other": other}))
+    before = path.read_bytes()
+    failure(lambda: sink(path).deliver(DOCKER, HOST, credential(), still_wanted=wanted), Reason.INVALID, words)
+    assert path.read_bytes() == before
+
+
+@pytest.mark.parametrize("mode", [0o600, 0o640, 0o660, 0o644])
+def test_an_existing_file_keeps_its_mode(tmp_path: Path, mode: int) -> None:
+    path = tmp_path / "c.yaml"
+    path.write_text(YAML)
+    path.chmod(mode)
+    sink(path).deliver(DOCKER, HOST, credential(), still_wanted=wanted)
+    assert stat.S_IMODE(path.stat().st_mode) == mode
+    sink(path, 0o600).deliver(DOCKER, HOST, credential(), still_wanted=wanted)
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600, "a mode that is given is put right"
+
+
+def test_a_root_daemon_keeps_owner_and_group(tmp_path: Path, as_root: None) -> None:
+    path = tmp_path / "c.yaml"
+    path.write_text(YAML)
+    os.chown(path, 50_001, 50_000)
+    path.chmod(0o640)
+    sink(path).deliver(DOCKER, HOST, credential(), still_wanted=wanted)
+    seen = path.stat()
+    assert (seen.st_uid, seen.st_gid, stat.S_IMODE(seen.st_mode)) == (50_001, 50_000, 0o640)
+
+
+def test_a_daemon_that_can_not_keep_the_group_does_not_lock_its_readers_out(
+    open_path: Path, as_root: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = open_path / "c.yaml"
+    path.write_text(YAML)
+    os.chown(path, 0, 50_000)
+    path.chmod(0o644)
+    before = path.stat()
+    monkeypatch.setattr(os, "geteuid", lambda: 1000)  # as anybody whose groups are not the file's
+    sink(path).deliver(DOCKER, HOST, credential(), still_wanted=wanted)  # everybody may read it anyway
+    os.chown(path, 0, 50_000)
+    path.chmod(0o640)
+    failure(
+        lambda: sink(path).deliver(DOCKER, HOST, credential(), still_wanted=wanted),
+        Reason.DENIED,
+        "belongs to the group 50000",
+        "Join the group 50000",
+    )
+    assert path.stat().st_uid == before.st_uid
 
 
 def test_create_false_creates_nothing(tmp_path: Path) -> None:

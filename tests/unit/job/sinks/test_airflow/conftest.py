@@ -39,45 +39,37 @@ class World:
         self.airflow = Airflow("prod", url, (DOCKER_DEFAULT,), username=USER, password=PASSWORD_FILE)
         self.secrets = {PASSWORD_FILE.where: PASSWORD}
         self.now = 1000.0
-        self.pauses: list[float] = []
-        self._sinks: list[AirflowSink] = []
 
     def sink(self, *, read_timeout_s: float = 10.0, **changes: Any) -> AirflowSink:
-        sink = AirflowSink(
+        return AirflowSink(
             structs.replace(self.airflow, **changes),
             read_secret=self._read_secret,
             monotonic=lambda: self.now,
-            sleep=self.pauses.append,
-            longest_pause_s=15.0,
             connect_timeout_s=2.0,
             read_timeout_s=read_timeout_s,
         )
-        self._sinks.append(sink)
-        return sink
 
     def _read_secret(self, ref: SecretRef) -> Secret:
         if ref.where not in self.secrets:
-            raise Failed(Reason.MISSING, f"the file {ref.where} is not there (yet)")
+            raise Failed(Reason.MISSING, f"the file {ref.where} is not there (yet)", "Create it")
         return Secret(self.secrets[ref.where])
 
     def failure(self, act: Callable[[], object], reason: Reason, *words: str) -> Failure:
-        """Expect that the act fails for this reason, with these words in its message and no secret in it."""
+        """Expect that the act fails for this reason, with these words in message or fix, and no secret in them."""
         with pytest.raises(Failed) as caught:
             act()
         failure = caught.value.failure
         assert failure.reason is reason, failure
+        assert failure.fix
+        assert not failure.message.endswith(".")
         for word in words:
-            assert word in failure.message
+            assert word in str(failure)
         for secret in (ECR_TOKEN, PASSWORD, WRONG_PASSWORD, *self.secrets.values()):
-            assert secret not in failure.message
+            assert secret not in str(failure)
             assert secret not in repr(caught.value)
         assert caught.value.__cause__ is None
         assert caught.value.__suppress_context__ or caught.value.__context__ is None
         return failure
-
-    def close(self) -> None:
-        for sink in self._sinks:
-            sink.close()
 
 
 @pytest.fixture(autouse=True)
@@ -98,10 +90,8 @@ def airflow() -> Iterator[AirflowStandIn]:
 
 
 @pytest.fixture
-def world(airflow: AirflowStandIn) -> Iterator[World]:
-    world = World(airflow.url)
-    yield world
-    world.close()
+def world(airflow: AirflowStandIn) -> World:
+    return World(airflow.url)
 
 
 class Scripted(StandIn):

@@ -26,6 +26,7 @@ class AirflowTwo(StandIn):
         super().__init__()
         self.version, self.wrong_login, self.longest = version, wrong_login, longest
         self.may_write = True
+        self.broken = False
         self.password = PASSWORD
         self.connections: dict[str, dict[str, Any]] = {}
         self.refused = 0
@@ -45,8 +46,10 @@ class AirflowTwo(StandIn):
         if exchange.headers.get("Authorization") != f"Basic {login}":
             self.refused += 1
             return _problem(self.wrong_login, "Unauthorized" if self.wrong_login == 401 else "Forbidden")
-        if exchange.command == "GET" and path == "/api/v1/connections":
-            return Reply.json(200, {"connections": [], "total_entries": 0})
+        if path == "/api/v1/connections" and exchange.command == "GET":
+            return _problem(500, "InvalidToken")  # as 2.11 says where one of them can't be decrypted
+        if self.broken:
+            return _problem(500, "OperationalError")
         return self._connection(exchange.command, path.rpartition("/")[2], body)
 
     def _connection(self, method: str, name: str, body: dict[str, Any]) -> Reply:
@@ -83,10 +86,8 @@ def two() -> Iterator[AirflowTwo]:
 
 
 @pytest.fixture
-def world(two: AirflowTwo) -> Iterator[World]:
-    world = World(two.url)
-    yield world
-    world.close()
+def world(two: AirflowTwo) -> World:
+    return World(two.url)
 
 
 def test_it_is_found_out_and_served(two: AirflowTwo, world: World) -> None:
@@ -121,12 +122,27 @@ def test_a_wrong_password_is_one_try_and_named(two: AirflowTwo, world: World, st
     world.failure(lambda: sink.look(DOCKER_DEFAULT, HOST), Reason.DENIED, USER, PASSWORD_FILE.where, words)
 
 
+def test_a_500_is_no_verdict_on_the_login(two: AirflowTwo, world: World) -> None:
+    two.broken = True
+    sink = world.sink()
+    failure = world.failure(lambda: sink.look(DOCKER_DEFAULT, HOST), Reason.TRANSIENT, "answered 500 to a look")
+    assert not failure.login_refused
+    two.broken = False
+    assert sink.look(DOCKER_DEFAULT, HOST) == NOTHING
+    two.broken = True
+    sink = world.sink()
+    world.failure(lambda: sink.look(DOCKER_DEFAULT, HOST), Reason.TRANSIENT)
+    two.broken, two.password, two.wrong_login = False, "another one by now", 403
+    failure = world.failure(lambda: sink.look(DOCKER_DEFAULT, HOST), Reason.DENIED, "refuses the user")
+    assert failure.login_refused
+
+
 def test_after_a_good_login_403_is_about_rights(two: AirflowTwo, world: World) -> None:
     two.may_write = False
     failure = world.failure(
         lambda: world.sink().deliver(DOCKER_DEFAULT, HOST, credential(), still_wanted=wanted),
         Reason.DENIED,
-        "forbids POST of the connection docker_default",
+        "answered 403 to POST of the connection docker_default",
         "can_read, can_create and can_edit",
     )
     assert not failure.login_refused
@@ -147,7 +163,7 @@ def test_a_refused_field_is_named_and_nothing_else(world: World) -> None:
     world.failure(
         lambda: world.sink().deliver(connection, HOST, credential(), still_wanted=wanted),
         Reason.INVALID,
-        "(400): see team_name",
+        "answered 400 to POST of the connection docker_default: it refuses team_name",
     )
 
 
@@ -164,7 +180,7 @@ def test_a_token_that_does_not_fit_says_column_length_and_what_to_do(
     two: AirflowTwo, world: World, version: str, length: int, reason: Reason
 ) -> None:
     two.version, two.longest = version, 1000
-    words = ["connection.password", "VARCHAR(5000)", str(length), "widen"] if reason is Reason.INVALID else ["500"]
+    words = ["connection.password", "VARCHAR(5000)", str(length), "Widen"] if reason is Reason.INVALID else ["500"]
     world.failure(
         lambda: world.sink().deliver(DOCKER_DEFAULT, HOST, credential("x" * length), still_wanted=wanted),
         reason,

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import time
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
 from ecr_refresher.core.model import Failed, Holding, Outcome, Reason, Secret
 from ecr_refresher.core.plan import Connection
+from ecr_refresher.job.sinks.airflow import login
 from ecr_refresher.standins.airflow_connections import Connection as Stored
+from tests.testbed.processes import wait_until
 from tests.testbed.standins.airflow import AirflowStandIn
 from tests.testbed.standins.script import Delay, Malformed
 
@@ -36,6 +39,32 @@ def test_eight_threads_share_one_login(airflow: AirflowStandIn, world: World) ->
         outcomes = list(pool.map(lambda each: sink.deliver(each, HOST, credential(), still_wanted=wanted), MANY))
     assert outcomes == [Outcome.WRITTEN] * len(MANY)
     assert len(airflow.attempts) == 1
+
+
+def test_a_login_that_hangs_holds_no_thread_for_longer_than_its_own_deadline(
+    airflow: AirflowStandIn, world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(login, "WAIT_S", 0.2)
+    airflow.always(Delay(30), path=TOKEN_PATH)
+    sink = world.sink(read_timeout_s=3.0)
+    with ThreadPoolExecutor(2) as pool:
+        first = pool.submit(sink.look, DOCKER_DEFAULT, HOST)
+        wait_until(lambda: sink._session._attempt is not None, 5, "the attempt of the first thread")
+        began = time.monotonic()
+        world.failure(lambda: sink.look(MANY[0], HOST), Reason.TRANSIENT, "did not finish the login within 0.2 s")
+        assert time.monotonic() - began < 2.0
+        world.failure(first.result, Reason.TRANSIENT, "did not answer within 3 s")
+
+
+def test_a_fault_of_ours_in_the_login_reaches_every_thread_and_the_next_one_tries_again(
+    airflow: AirflowStandIn, world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sink = world.sink()
+    with monkeypatch.context() as patch:
+        patch.setattr(login.Session, "_log_in", lambda *_: 1 / 0)
+        with pytest.raises(ZeroDivisionError):
+            sink.look(DOCKER_DEFAULT, HOST)
+    assert sink.look(DOCKER_DEFAULT, HOST) == Holding()
 
 
 def test_an_expired_login_is_made_anew(airflow: AirflowStandIn, world: World) -> None:
@@ -73,7 +102,7 @@ def test_a_wrong_password_names_airflow_user_and_the_passwords_place(airflow: Ai
         Reason.DENIED,
         f"Airflow 'prod' at {airflow.url} refuses the user {USER}",
         f"the file {PASSWORD_FILE.where}",
-        "correct one of them",
+        "Correct the user or the password",
     )
     assert failure.login_refused
 
@@ -92,19 +121,14 @@ def test_a_wrong_password_is_one_try_whatever_the_number_of_connections(airflow:
     with ThreadPoolExecutor(8) as pool:
         assert all(pool.map(refused, MANY))
     assert len(airflow.attempts) == 1
-    world.now += 299
+    world.now += 3600
     assert refused(DOCKER_DEFAULT)
     assert len(airflow.attempts) == 1
-    world.now += 2
-    assert refused(DOCKER_DEFAULT)
-    assert len(airflow.attempts) == 2
     world.secrets[PASSWORD_FILE.where] = PASSWORD  # corrected: at once
     assert sink.look(DOCKER_DEFAULT, HOST) == Holding()
 
 
-def test_threads_that_waited_for_a_login_in_vain_do_not_all_try_themselves(
-    airflow: AirflowStandIn, world: World
-) -> None:
+def test_after_a_failed_login_the_next_threads_do_not_try_at_once(airflow: AirflowStandIn, world: World) -> None:
     airflow.always(Malformed(b"{}", status=503), path=TOKEN_PATH)
     sink = world.sink()
     world.failure(lambda: sink.look(DOCKER_DEFAULT, HOST), Reason.TRANSIENT, "503")
@@ -143,11 +167,13 @@ def test_a_token_that_no_header_can_hold_is_not_quoted(world: World, token: str)
 
 def test_no_login_at_all_where_airflow_wants_one(world: World) -> None:
     sink = world.sink(username=None, password=None)
-    world.failure(lambda: sink.look(DOCKER_DEFAULT, HOST), Reason.DENIED, "username and password_file, or token_file")
+    world.failure(
+        lambda: sink.look(DOCKER_DEFAULT, HOST), Reason.DENIED, "username and password_file, token_file, or client_id"
+    )
 
 
 def test_a_user_without_a_password(world: World) -> None:
-    world.failure(lambda: world.sink(password=None).look(DOCKER_DEFAULT, HOST), Reason.INVALID, "no password_file")
+    world.failure(lambda: world.sink(password=None).look(DOCKER_DEFAULT, HOST), Reason.INVALID, "has no password")
 
 
 def test_a_secret_that_is_not_there_yet_is_not_remembered(airflow: AirflowStandIn, world: World) -> None:
@@ -174,7 +200,7 @@ def test_the_sink_shows_no_secret(airflow: AirflowStandIn, world: World) -> None
     sink = world.sink()
     sink.look(DOCKER_DEFAULT, HOST)
     airflow.connections["docker_default"] = Stored("docker_default", "docker")
-    for part in (sink, sink._session, sink._session._entry, sink._session._setback):
+    for part in (sink, sink._session, sink._session._login, sink._session._setback):
         assert PASSWORD not in repr(part)
         assert "eyJ" not in repr(part)
-    assert isinstance(sink._session._entry.authorization, Secret)  # type: ignore[union-attr]  # it has logged in
+    assert isinstance(sink._session._login.authorization, Secret)  # type: ignore[union-attr]  # it has logged in

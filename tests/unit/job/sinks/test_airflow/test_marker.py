@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
@@ -67,3 +69,23 @@ def test_what_is_no_marker_records_nothing(description: str | None) -> None:
 def test_of_two_markers_the_earlier_counts() -> None:
     later = MARKER.replace("2026-11-22", "2026-11-23")
     assert marker.read(f"{MARKER} {later}", HOST) == marker.read(f"{later} {MARKER}", HOST) == UNTIL
+
+
+@pytest.mark.parametrize("size", [600_000, 60_000])
+def test_a_description_of_nested_markers_takes_no_longer_than_it_is_long(size: int) -> None:
+    left, right = MARKER[:40], MARKER[40:]
+    depth = size // len(MARKER)
+    nested = left * depth + MARKER + right * depth
+    began = time.process_time()
+    assert marker.read(nested, HOST) == UNTIL or size > marker.SEARCHED_MAX
+    written = marker.write(nested, HOST, UNTIL + 60)
+    assert time.process_time() - began < 1.0
+    assert marker.read(written, HOST) == UNTIL + 60
+    assert marker.write(written, HOST, UNTIL) == marker.write(nested, HOST, UNTIL), "it does not grow"
+
+
+def test_of_a_description_longer_than_a_column_only_the_end_is_searched() -> None:
+    long = MARKER + "x" * marker.SEARCHED_MAX
+    assert marker.read(long, HOST) is None
+    assert marker.write(long, HOST, UNTIL) == f"{long} {MARKER}"
+    assert marker.read(f"{long} {MARKER}", HOST) == UNTIL

@@ -37,7 +37,7 @@ def test_a_422_that_echoes_the_password_leaks_nothing(airflow: AirflowStandIn, w
     world.failure(
         lambda: world.sink().deliver(DOCKER_DEFAULT, HOST, credential(), still_wanted=wanted),
         Reason.INVALID,
-        "does not accept POST of the connection docker_default (422)",
+        "answered 422 to POST of the connection docker_default",
     )
 
 
@@ -46,7 +46,7 @@ def test_a_422_names_the_field(airflow: AirflowStandIn, world: World) -> None:
     world.failure(
         lambda: world.sink().deliver(connection, HOST, credential(), still_wanted=wanted),
         Reason.INVALID,
-        "(422): see connection_id",
+        "it refuses connection_id",
     )
 
 
@@ -70,3 +70,23 @@ def test_statuses_have_their_reasons(airflow: AirflowStandIn, world: World, stat
 def test_a_look_at_something_that_is_no_connection(airflow: AirflowStandIn, world: World, body: bytes) -> None:
     airflow.next(Malformed(body), method="GET", path="/api/v2/connections/docker_default")
     world.failure(lambda: world.sink().look(DOCKER_DEFAULT, HOST), Reason.INVALID, "docker_default")
+
+
+def test_a_403_on_a_teams_connection_names_the_team(airflow: AirflowStandIn, world: World) -> None:
+    connection = structs.replace(DOCKER_DEFAULT, team_name="data")
+    airflow.connections["docker_default"] = USERS_OWN
+    airflow.set_user(USER, PASSWORD, read_only=True)
+    deliver = world.sink().deliver
+    for _ in ("PATCH", "POST"):
+        failure = world.failure(
+            lambda: deliver(connection, HOST, credential(), still_wanted=wanted), Reason.DENIED, "in the team data"
+        )
+        assert failure.fix.endswith("in the team data")
+        airflow.connections.clear()
+
+
+def test_what_an_airflow_says_of_a_connection_can_move_no_cursor(airflow: AirflowStandIn, world: World) -> None:
+    airflow.connections["docker_default"] = Stored("docker_default", "docker", host="\x1b[2Kok\nok", login="a\u202eb")
+    shape = world.sink().inspect(DOCKER_DEFAULT, HOST)
+    assert shape is not None
+    assert (shape.host, shape.login) == ("\\x1b[2Kok\\nok", "a\\u202eb")

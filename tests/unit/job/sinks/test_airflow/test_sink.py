@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Callable
 
 import pytest
 from msgspec import structs
@@ -11,8 +12,9 @@ from ecr_refresher.core.model import NOTHING, Holding, Outcome, Reason
 from ecr_refresher.job.sinks.airflow import marker
 from ecr_refresher.standins.airflow_connections import Connection as Stored
 from tests.testbed.standins.airflow import AirflowStandIn
+from tests.testbed.standins.exchange import Reply
 
-from .conftest import DOCKER_DEFAULT, ECR_TOKEN, HOST, ISSUED_AT, World, credential, wanted
+from .conftest import DOCKER_DEFAULT, ECR_TOKEN, HOST, ISSUED_AT, Scripted, World, credential, wanted
 
 UNTIL = ISSUED_AT + 3600
 USERS_OWN = Stored(
@@ -129,11 +131,11 @@ def test_team_name_goes_only_where_the_connection_is_created(airflow: AirflowSta
     assert airflow.connections["docker_default"].team_name == "other"
 
 
-def test_create_false_creates_nothing_and_says_how_to_mend_it(airflow: AirflowStandIn, world: World) -> None:
+def test_create_false_creates_nothing_and_names_the_fix(airflow: AirflowStandIn, world: World) -> None:
     connection = structs.replace(DOCKER_DEFAULT, create=False)
     sink = world.sink()
     for act in (
-        lambda: sink.look(connection, HOST),  # told before a token is fetched for it in vain
+        lambda: sink.look(connection, HOST),  # before a token is fetched for it
         lambda: sink.deliver(connection, HOST, credential(), still_wanted=wanted),
     ):
         world.failure(
@@ -150,16 +152,16 @@ def test_a_fresh_look_is_ground_enough_for_a_write(airflow: AirflowStandIn, worl
     airflow.connections["docker_default"] = USERS_OWN
     sink = world.sink()
     sink.look(DOCKER_DEFAULT, HOST)
-    world.now += 0.25
+    world.now += 1.0
     assert sink.deliver(DOCKER_DEFAULT, HOST, credential(), still_wanted=unwanted) is Outcome.WRITTEN
     assert len(airflow.reads) == 1
 
 
-def test_after_a_quarter_of_a_second_it_looks_again_and_asks(airflow: AirflowStandIn, world: World) -> None:
+def test_after_more_than_a_second_it_looks_again_and_asks(airflow: AirflowStandIn, world: World) -> None:
     airflow.connections["docker_default"] = USERS_OWN
     sink = world.sink()
     sink.look(DOCKER_DEFAULT, HOST)
-    world.now += 0.26
+    world.now += 1.01
     airflow.connections["docker_default"] = HELD
     seen: list[Holding] = []
 
@@ -170,6 +172,27 @@ def test_after_a_quarter_of_a_second_it_looks_again_and_asks(airflow: AirflowSta
     assert sink.deliver(DOCKER_DEFAULT, HOST, credential(), still_wanted=ask) is Outcome.SKIPPED
     assert seen == [Holding(UNTIL)]
     assert airflow.writes == []
+
+
+@pytest.mark.parametrize(("later_s", "looks"), [(6.0, 1), (6.1, 2)])
+def test_a_slow_look_holds_as_long_as_it_took(
+    scripted: Callable[..., Scripted], world: World, later_s: float, looks: int
+) -> None:
+    def answer(method: str, path: str) -> Reply:
+        if path.endswith("/version"):
+            world.now += 60.0  # what is no look does not count
+            return Reply.json(200, {"version": "3.3.2"})
+        if path == "/auth/token":
+            return Reply.json(201, {"access_token": "a.jwt.of-its-own"})
+        world.now += 6.0 if method == "GET" else 0.0
+        return Reply.json(200, {"description": None})
+
+    server = scripted(answer)
+    sink = world.sink(url=server.url)
+    sink.look(DOCKER_DEFAULT, HOST)
+    world.now += later_s
+    assert sink.deliver(DOCKER_DEFAULT, HOST, credential(), still_wanted=wanted) is Outcome.WRITTEN
+    assert [method for method, path, _ in server.asked if "connections" in path] == ["GET"] * looks + ["PATCH"]
 
 
 def test_a_late_write_carries_the_description_as_it_is_now(airflow: AirflowStandIn, world: World) -> None:

@@ -26,9 +26,7 @@ def authority(tmp_path: Path) -> CertificateAuthority:
 def tls(authority: CertificateAuthority) -> Iterator[World]:
     """An Airflow behind TLS, with a certificate of an authority that nobody knows."""
     with AirflowStandIn(USER, PASSWORD, tls=authority.issue("127.0.0.1")) as stand_in:
-        world = World(stand_in.url)
-        yield world
-        world.close()
+        yield World(stand_in.url)
 
 
 # --- TLS ---------------------------------------------------------------------------------------------------------

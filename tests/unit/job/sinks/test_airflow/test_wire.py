@@ -11,7 +11,7 @@ from collections.abc import Callable
 import pytest
 
 from ecr_refresher.core.model import Holding, Reason
-from ecr_refresher.core.plan import SecretRef
+from ecr_refresher.core.plan import Header, SecretRef
 from ecr_refresher.job.sinks.airflow.transport import Transport
 from tests.testbed.standins.airflow import AirflowStandIn
 from tests.testbed.standins.airflow_faults import LOGIN_PAGE
@@ -61,6 +61,20 @@ def test_a_proxy_that_wants_a_login_of_its_own(scripted: Start, world: World, st
     assert not failure.login_refused
 
 
+@pytest.mark.parametrize("status", [401, 403])
+def test_what_was_given_to_a_proxy_and_refused_is_named(scripted: Start, world: World, status: int) -> None:
+    server = scripted(lambda method, path: Reply.json(status, {"detail": "expired"}))
+    world.secrets |= {"/token": "the-token-for-the-proxy", "/header": "the-word-for-the-proxy"}
+    headers = (Header("X-Proxy", SecretRef("file", "/header")),)
+    for changes, words in (
+        ({"token": SecretRef("file", "/token"), "username": None, "password": None}, "the token in the file /token"),
+        ({"headers": headers}, "the headers (X-Proxy)"),
+    ):
+        sink = world.sink(url=server.url, **changes)
+        failure = world.failure(lambda: sink.look(DOCKER_DEFAULT, HOST), Reason.DENIED, words, "expired")  # noqa: B023
+        assert "token_file" not in failure.fix
+
+
 def test_a_bearer_token_is_shown_to_a_proxy_from_the_first_request_on(scripted: Start, world: World) -> None:
     server = scripted(lambda method, path: VERSION if "version" in path else Reply.json(404, {"detail": "none"}))
     world.secrets["/token"] = "the-token-for-the-proxy"
@@ -102,6 +116,64 @@ def test_a_redirected_login_does_not_carry_the_password_along(scripted: Start, w
     )
     world.failure(lambda: world.sink(url=proxy.url).look(DOCKER_DEFAULT, HOST), Reason.INVALID, elsewhere.url)
     assert elsewhere.asked == []
+
+
+@pytest.mark.parametrize("location", ["http://[::1", "//[", "http://x:port/", "\x1b[31m"])
+def test_a_location_that_is_no_url_is_the_servers_fault(scripted: Start, world: World, location: str) -> None:
+    server = scripted(lambda method, path: Reply(302, headers={"Location": location}))
+    failure = world.failure(lambda: world.sink(url=server.url).look(DOCKER_DEFAULT, HOST), Reason.INVALID, server.url)
+    assert "redirect" in failure.message
+    assert failure.message.isprintable()
+
+
+def test_on_the_same_server_the_version_follows_a_redirect_and_the_rest_goes_there(
+    airflow: AirflowStandIn, scripted: Start, world: World
+) -> None:
+    def answer(method: str, path: str) -> Reply:
+        if path.startswith("/deployment/"):
+            return VERSION if path.endswith("/version") else Reply.json(201, {"access_token": "a.jwt", "detail": ""})
+        return Reply(307, headers={"Location": f"/deployment{path}"})
+
+    server = scripted(answer)
+    sink = world.sink(url=server.url)
+    assert sink.version() == "3.3"
+    sink.enter()
+    assert [path for _, path, _ in server.asked] == [
+        "/api/v2/version",
+        "/deployment/api/v2/version",
+        "/deployment/api/v2/version",
+        "/deployment/auth/token",
+    ]
+
+
+def test_a_slash_behind_the_version_is_followed_and_changes_nothing_else(scripted: Start, world: World) -> None:
+    def answer(method: str, path: str) -> Reply:
+        if path == "/api/v2/version":
+            return Reply(308, headers={"Location": "/api/v2/version/"})
+        return VERSION if path.endswith("/version/") else Reply.json(201, {"access_token": "a.jwt"})
+
+    server = scripted(answer)
+    world.sink(url=server.url).enter()
+    assert [path for _, path, _ in server.asked] == ["/api/v2/version", "/api/v2/version/", "/auth/token"]
+
+
+def test_a_redirect_on_the_same_server_shows_its_whole_target_but_no_query(scripted: Start, world: World) -> None:
+    target = "/deployment/auth/token?state=a-secret-of-theirs"
+    server = scripted(
+        lambda method, path: VERSION if path.endswith("/version") else Reply(307, headers={"Location": target})
+    )
+    failure = world.failure(
+        lambda: world.sink(url=server.url).look(DOCKER_DEFAULT, HOST),
+        Reason.INVALID,
+        f"redirects the login to {server.url}/deployment/auth/token (307)",
+    )
+    assert "secret" not in failure.message
+
+
+def test_a_circle_of_redirects_ends(scripted: Start, world: World) -> None:
+    server = scripted(lambda method, path: Reply(302, headers={"Location": path}))
+    world.failure(lambda: world.sink(url=server.url).look(DOCKER_DEFAULT, HOST), Reason.INVALID, "redirects GET")
+    assert len(server.asked) < 8
 
 
 def test_an_endless_answer_is_not_read_to_its_end(airflow: AirflowStandIn, world: World) -> None:
@@ -177,13 +249,13 @@ def test_nothing_is_ever_sent_twice_even_where_retry_after_invites_to(
 
 
 def test_connections_to_airflow_are_used_again(airflow: AirflowStandIn, world: World) -> None:
-    """A second login, look or write shall not pay for another TLS handshake."""
+    """A second login, look or write does not pay for another TLS handshake."""
     sink = world.sink()
     sink.deliver(DOCKER_DEFAULT, HOST, credential(), still_wanted=wanted)
     assert isinstance(sink._transport, Transport)
     pools = sink._transport._client.pool_manager.pools
     assert [pools[key].num_connections for key in pools.keys()] == [1]  # noqa: SIM118 - it is no dict
-    assert [pools[key].num_requests for key in pools.keys()] == [5]  # noqa: SIM118 - version twice, login, look, write
+    assert [pools[key].num_requests for key in pools.keys()] == [4]  # noqa: SIM118 - version, login, look, write
 
 
 # --- and nothing of it is told -----------------------------------------------------------------------------------

@@ -1,6 +1,6 @@
-"""A file of connections as Airflow's LocalFilesystemBackend reads it: JSON or YAML, an object by connection id. Pure.
+"""A file of connections as Airflow's LocalFilesystemBackend reads it: JSON, YAML or .env. Pure.
 
-Of a YAML file only the one entry's lines are replaced, so that comments and the order of all else stay.
+Of a YAML file only the one entry's lines are replaced, so that comments and the order of the other entries stay.
 """
 
 from __future__ import annotations
@@ -12,49 +12,77 @@ from typing import Any
 
 import yaml
 
-SUFFIXES = (".json", ".yaml", ".yml")
+# Of an entry with `uri` and one of these beside it, Airflow says that they can't be mixed.
+_FIELDS = ("conn_type", "host", "login", "password", "schema", "port", "extra", "extra_dejson")
+
+
+class Unreadable(Exception):
+    """What is wrong with a file, behind its path, and the fix. Shows nothing of the text."""
+
+    def __init__(self, said: str, fix: str) -> None:
+        super().__init__(said)
+        self.said, self.fix = said, fix
 
 
 def read(text: str, path: str) -> dict[str, Any]:
-    """The entries; none of an empty file. Raises ValueError, which shows nothing of the text."""
+    """The entries; none of an empty file. Raises Unreadable."""
     if not text.strip():
         return {}
     try:
         found = json.loads(text, object_pairs_hook=_once) if path.endswith(".json") else _load(text)
     except (yaml.YAMLError, RecursionError):
-        raise ValueError("is no YAML") from None
+        raise Unreadable("is not YAML", "Correct it, or move it away") from None
     except json.JSONDecodeError as error:
-        raise ValueError(f"is no JSON (line {error.lineno})") from None
+        raise Unreadable(f"is not JSON (line {error.lineno})", "Correct it, or move it away") from None
     if found is None and not path.endswith(".json"):
         return {}  # comments alone
     if not isinstance(found, dict):
-        raise ValueError("holds no object")  # noqa: TRY004 - the text is wrong, not the argument
+        raise Unreadable("does not hold an object", "Write an object by connection id")
     return found
 
 
 def entry_of(entries: Mapping[str, Any], connection: str) -> dict[str, Any] | None:
-    """One connection; None if it is not there. Raises ValueError where it is written in a form that has no fields."""
+    """One connection; None if it is not there. Raises Unreadable where it has a form without fields."""
     found = entries.get(connection)
     if isinstance(found, list) and len(found) == 1:
         (found,) = found
-    if found is not None and not isinstance(found, dict):
-        raise ValueError(f"has the connection {connection} as a URI or list; write it as a mapping")
+    if found is None:
+        return None
+    if not isinstance(found, dict) or "uri" in found:
+        said = f"has the connection {connection} as a URI or list"
+        raise Unreadable(said, "Write it as a mapping of conn_type, host, login and password")
     return found
 
 
 def replaced(text: str, path: str, connection: str, entry: Mapping[str, Any]) -> str:
-    """The text with this entry in it, and every other one as it was. Raises ValueError."""
+    """The text with this entry in it, and every other one as it was. Raises Unreadable where Airflow would not read it.
+
+    Airflow reads no connection of a file in which one is written as it may not be.
+    """
     entries = read(text, path)
     wanted = {**entries, connection: dict(entry)}
+    for name, other in wanted.items():
+        _check(str(name), other)
     if path.endswith(".json"):
         return json.dumps(wanted, indent=2, ensure_ascii=False) + "\n"
     # An anchor may have gone with the old entry, or the file is written in one line: then it is written anew; and with
     # escapes where PyYAML itself would not read what it wrote (6.0.4 folds a NEL, U+0085, into a blank).
     for tried in (_spliced(text, connection, entry), yaml.safe_dump(wanted, sort_keys=False, allow_unicode=True)):
-        with suppress(ValueError):
+        with suppress(Unreadable):
             if read(tried, path) == wanted:
                 return tried
     return yaml.safe_dump(wanted, sort_keys=False)
+
+
+def _check(connection: str, found: Any) -> None:
+    said = f"has the connection {connection[:100]!r}"
+    stop = "so Airflow reads none of this file's connections"
+    forms = found if isinstance(found, list) else [found]
+    if len(forms) > 1 or not all(isinstance(form, dict | str) for form in forms):
+        raise Unreadable(f"{said} as neither a mapping nor a URI, {stop}", "Correct or remove it")
+    for form in forms:
+        if isinstance(form, dict) and form.get("uri") and any(form.get(field) for field in _FIELDS):
+            raise Unreadable(f"{said} with fields beside its uri, {stop}", "Remove its uri, or the fields beside it")
 
 
 def _spliced(text: str, connection: str, entry: Mapping[str, Any]) -> str:
@@ -78,7 +106,7 @@ def _load(text: str) -> Any:
 
 def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     if len(dict(pairs)) < len(pairs):
-        raise ValueError("has a key twice; remove one")
+        raise Unreadable("has a key twice", "Remove one of the two")
     return dict(pairs)
 
 
@@ -88,5 +116,5 @@ class _Once(yaml.SafeLoader):
     def construct_mapping(self, node: Any, deep: bool = False) -> Any:
         keys = [key.value for key, _ in node.value if key.tag != "tag:yaml.org,2002:merge"]
         if len(set(keys)) < len(keys):
-            raise ValueError("has a key twice; remove one")
+            raise Unreadable("has a key twice", "Remove one of the two")
         return super().construct_mapping(node, deep)

@@ -1,0 +1,123 @@
+"""Connections in a file that Airflow's LocalFilesystemBackend reads at each lookup: replaced whole, never torn."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import stat
+from collections.abc import Callable, Iterator
+from typing import Any
+
+from ..... import logs
+from .....core.model import Credential, Failed, Holding, Outcome, Reason
+from .....core.plan import Connection, SecretsFile
+from ....files import examination as file_examination
+from ....files.atomic_file import Folder, Ownership, Snapshot, make_directories
+from ....files.examination import Examination
+from ....files.lock import locked
+from .. import entry
+from ..entry import Shape
+from . import file_format
+from .file_format import Unreadable
+
+ROUNDS = 5  # how often somebody else may write in the moment of our write
+NEW_MODE = 0o600
+
+
+class SecretsFileSink:
+    """One file; thread-safe, and safe beside other daemons. Other entries stay as they are."""
+
+    def __init__(self, file: SecretsFile) -> None:
+        self._path = os.path.realpath(file.path)
+        self._mode = file.mode
+        self._folder, self._name = os.path.split(self._path)
+
+    def look(self, connection: Connection, host: str) -> Holding:
+        """Say until when the file holds a login for this registry, as its marker records it. Raises Failed."""
+        if not os.path.isdir(self._folder):
+            return self._holding(connection, host, None)
+        with Folder(self._folder) as folder:
+            return self._holding(connection, host, self._entry(folder.read(self._name), connection))
+
+    def deliver(
+        self, connection: Connection, host: str, credential: Credential, *, still_wanted: Callable[[Holding], bool]
+    ) -> Outcome:
+        """Write the credential: `written`; or `skipped` where the file holds something good by now. Raises Failed."""
+        make_directories(self._folder)
+        with Folder(self._folder) as folder, locked(folder, f".{self._name}.ecr-refresher.lock"):
+            for _ in range(ROUNDS):
+                snapshot = folder.read(self._name)
+                kept = self._entry(snapshot, connection)
+                if not still_wanted(self._holding(connection, host, kept)):
+                    return Outcome.SKIPPED
+                with self._named():
+                    text = file_format.replaced(
+                        _text(snapshot), self._path, connection.id, entry.renewed(kept, host, credential)
+                    )
+                if self._put(folder, snapshot, text):
+                    return Outcome.WRITTEN
+        message = f"{self._path} is written by somebody else all the time"
+        raise Failed(Reason.TRANSIENT, message, "Find out which program writes it, and stop that")
+
+    def inspect(self, connection: Connection, host: str) -> Shape | None:
+        """Say what the connection is like; None if it is not there. Raises Failed."""
+        if not os.path.isdir(self._folder):
+            return None
+        with Folder(self._folder) as folder:
+            kept = self._entry(folder.read(self._name), connection)
+        return None if kept is None else entry.shape({"password": "", **kept}, host)
+
+    def examine(self) -> Examination:
+        """Examine the file's place. Raises Failed."""
+        return file_examination.examine(self._path)
+
+    def _put(self, folder: Folder, seen: Snapshot, text: str) -> bool:
+        """Replace the file, unless somebody who knows no lock of ours has written since."""
+        same = folder.replace(
+            self._name,
+            text.encode(),
+            self._ownership(seen.stat),
+            lambda: folder.witness(self._name) == seen.witness,
+            hurried=True,
+        )
+        return same is not None and stat.S_ISREG(same.st_mode)
+
+    def _ownership(self, seen: os.stat_result | None) -> Ownership:
+        """Mode, owner and group as they were: Airflow, often another user, must be able to read it afterwards."""
+        if seen is None:
+            return Ownership(NEW_MODE if self._mode is None else self._mode)
+        mode = stat.S_IMODE(seen.st_mode) if self._mode is None else self._mode
+        if mode & stat.S_IROTH:
+            logs.get().warning("secret_world_readable", error=f"everybody may read {self._path}", fix="Remove o+r")
+        if os.geteuid() == 0:
+            return Ownership(mode, seen.st_uid, seen.st_gid)
+        if seen.st_gid in (os.getegid(), *os.getgroups()):
+            return Ownership(mode, gid=seen.st_gid)
+        if mode & stat.S_IRGRP and not mode & stat.S_IROTH:
+            message = f"{self._path} belongs to the group {seen.st_gid}, which uid {os.geteuid()} is not in"
+            raise Failed(Reason.DENIED, f"{message}: its readers would lose it", f"Join the group {seen.st_gid}")
+        return Ownership(mode)
+
+    def _entry(self, snapshot: Snapshot, connection: Connection) -> dict[str, Any] | None:
+        with self._named():
+            return file_format.entry_of(file_format.read(_text(snapshot), self._path), connection.id)
+
+    def _holding(self, connection: Connection, host: str, kept: dict[str, Any] | None) -> Holding:
+        if kept is None and not connection.create:
+            message = f"{self._path} has no connection {connection.id}"
+            raise Failed(Reason.MISSING, message, "Create it there, or set create: true")
+        return entry.holding(kept, host)
+
+    @contextlib.contextmanager
+    def _named(self) -> Iterator[None]:
+        try:
+            yield
+        except Unreadable as error:  # no cause: a parser's error shows what it parsed
+            raise Failed(Reason.INVALID, f"{self._path} {error.said}", error.fix) from None
+
+
+def _text(snapshot: Snapshot) -> str:
+    try:
+        return (snapshot.content or b"").decode()
+    except UnicodeDecodeError:
+        raise Unreadable("is not UTF-8 text", "Correct it, or move it away") from None
