@@ -11,7 +11,7 @@ import pytest
 from ecr_refresher.core.model import NOTHING, Failed, Reason
 from ecr_refresher.core.plan import Connection
 from ecr_refresher.job.sinks.airflow.pace import PATIENCE_S, Pace
-from tests.testbed.standins.exchange import Reply
+from tests.testbed.standins.serving import Reply
 
 from .conftest import DOCKER_DEFAULT, HOST, Scripted, World, credential, wanted
 
