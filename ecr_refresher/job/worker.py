@@ -26,6 +26,7 @@ from ..core.plan import Plan
 from .aws import own_registry
 from .aws.clock import AwsClock
 from .net import proxies
+from .refresh import namespaces
 from .refresh.refresh_pass import RefreshPass
 from .refresh.tools import RealTools
 
@@ -99,9 +100,19 @@ def execute(job: wire.Job, report: Report) -> int:
         if plan.unresolved:  # told before AWS is asked: a daemon answers its probes while AWS does not answer
             plan, own_hosts, unresolved = _resolve(tools)
             report(wire.Planned(plan, witness, own_hosts))
+    if namespaces.wanted(job, plan):
+        job, plan = _with_namespaces(job, plan, tools)
     _refresh(job, plan, tools, unresolved)
     tools.close()
     return EXIT_DONE
+
+
+def _with_namespaces(job: wire.Job, plan: Plan, tools: RealTools) -> tuple[wire.Job, Plan]:
+    """Ask which namespaces a selector stands for now, and report a plan that has changed by it."""
+    tools.plan, tools.unlisted = namespaces.resolved(plan, tools.list_namespaces)
+    if tools.plan != plan:
+        tools.report(wire.Planned(tools.plan))
+    return namespaces.with_orders(job, plan, tools.plan), tools.plan
 
 
 def _clean(job: wire.Job, report: Report) -> int:

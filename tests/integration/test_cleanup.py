@@ -18,11 +18,11 @@ import pytest
 
 from ecr_refresher.core import plan, wire
 from ecr_refresher.core.cleanup_rules import ContainerRules, ImageRules
-from ecr_refresher.core.model import Failure, Reason
+from ecr_refresher.core.model import Credential, Failure, Reason, Secret
 from ecr_refresher.core.plan import Cleanup
 from ecr_refresher.job.aws.clock import AwsClock
-from ecr_refresher.job.cleanup.account import Account
-from ecr_refresher.job.cleanup.janitor import clean
+from ecr_refresher.job.cleanup.record import Record
+from ecr_refresher.job.cleanup.run import clean
 from ecr_refresher.job.cleanup.usage.listener import Listener
 from tests.integration.conftest import available
 from tests.integration.docker_host import (
@@ -84,6 +84,15 @@ def published(registry_server: Registry) -> None:
     """Thirty images of 5 MB each, together more than the disk holds; they have been built long ago."""
     for image in (*HOT, *COLD):
         publish(registry_server.upstream, "dags", image.rpartition(":")[2], IMAGE_BYTES)
+
+
+def ours(registry: Registry) -> plan.Registry:
+    return plan.Registry(HOST, HOST, plan.Principal("ecr", "us-east-1"), ca_file=str(registry.ca_file))
+
+
+def login(registry: Registry) -> Callable[[plan.Registry], Credential]:
+    """What the registry is asked with whether it can give an image back."""
+    return lambda _: Credential("AWS", Secret(registry.book.issue(life_s=3600).password), 0.0, 1e12)
 
 
 def token(registry: Registry) -> dict[str, str]:
@@ -255,7 +264,7 @@ def test_no_pull_build_or_run_fails_while_it_removes_as_fast_as_it_can(
         images=ImageRules(max_size=1, unused_for=4.0),
     )
     clock, over = AwsClock(), threading.Event()
-    wanted = plan.Plan((plan.Registry(HOST, HOST, plan.Principal("ecr", "us-east-1")),), cleanup=rules)
+    wanted = plan.Plan((ours(registry),), cleanup=rules)
     removed: list[wire.Removed] = []
     crashes: list[BaseException] = []
 
@@ -266,7 +275,7 @@ def test_no_pull_build_or_run_fails_while_it_removes_as_fast_as_it_can(
     def clean_on() -> None:
         try:
             while not over.is_set():
-                clean(wanted, (HOST,), clock, note, dry_run=False, ends_at=clock.boot() + 60)
+                clean(wanted, (HOST,), clock, note, login(registry), dry_run=False, ends_at=clock.boot() + 60)
         except BaseException as error:
             crashes.append(error)
 
@@ -298,7 +307,7 @@ def test_no_pull_build_or_run_fails_while_it_removes_as_fast_as_it_can(
     assert gone["container"] > ROUNDS // 4
 
 
-def cleaner(engine: Engine, directory: Path, **more: Any) -> Callable[[], Account]:
+def cleaner(engine: Engine, registry: Registry, directory: Path, **more: Any) -> Callable[[], Record]:
     """One cleanup of all that was unused for a second, as often as it is called."""
     rules = Cleanup(
         engine=plan.Engine(engine.url),
@@ -306,22 +315,24 @@ def cleaner(engine: Engine, directory: Path, **more: Any) -> Callable[[], Accoun
         containers=ContainerRules(exited_for=1.0),
         images=ImageRules(max_size=1, unused_for=1.0, **more),
     )
-    whole = plan.Plan((plan.Registry(HOST, HOST, plan.Principal("ecr", "us-east-1")),), cleanup=rules)
+    whole = plan.Plan((ours(registry),), cleanup=rules)
     clock = AwsClock()
-    return lambda: clean(whole, (HOST,), clock, lambda _: None, dry_run=False, ends_at=clock.boot() + 60)
+    return lambda: clean(
+        whole, (HOST,), clock, lambda _: None, login(registry), dry_run=False, ends_at=clock.boot() + 60
+    )
 
 
-def told_of(account: Account, what: str) -> tuple[list[str], dict[str, Failure]]:
+def told_of(record: Record, what: str) -> tuple[list[str], dict[str, Failure]]:
     """What went, and what was hindered."""
-    gone = [one.name for one in account.gone if one.what == what]
-    return gone, {str(trouble.name): trouble.failure for trouble in account.troubles if trouble.what == what}
+    gone = [one.name for one in record.gone if one.what == what]
+    return gone, {str(trouble.name): trouble.failure for trouble in record.troubles if trouble.what == what}
 
 
 @pytest.mark.usefixtures("published")
 def test_what_comes_into_use_in_the_moment_of_its_removal_is_refused_by_the_engine_told_and_tried_later(
     small: Engine, registry: Registry, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    tasks, clean_all = Tasks(small, token(registry)), cleaner(small, tmp_path)
+    tasks, clean_all = Tasks(small, token(registry)), cleaner(small, registry, tmp_path)
     assert all(tasks.run(image, leave=False) for image in COLD[:3]), tasks.failures
     small.docker("tag", COLD[1], f"{HOST}/dags:second-name")
     clean_all()  # from now on their uses are known
@@ -360,7 +371,7 @@ def test_what_comes_into_use_in_the_moment_of_its_removal_is_refused_by_the_engi
 def test_a_container_that_is_started_in_the_moment_of_its_removal_stays(
     small: Engine, registry: Registry, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    tasks, clean_all = Tasks(small, token(registry)), cleaner(small, tmp_path)
+    tasks, clean_all = Tasks(small, token(registry)), cleaner(small, registry, tmp_path)
     assert tasks.run(COLD[0], leave=False), tasks.failures
     small.docker("run", "--network", "none", "--name", "again", COLD[0], "sleep", "0.1")
     time.sleep(1.5)
@@ -385,7 +396,7 @@ def test_a_container_that_is_started_in_the_moment_of_its_removal_stays(
 
 @pytest.mark.usefixtures("published")
 def test_what_is_being_pulled_is_waited_for(small: Engine, registry: Registry, tmp_path: Path) -> None:
-    tasks, clean_all = Tasks(small, token(registry)), cleaner(small, tmp_path)
+    tasks, clean_all = Tasks(small, token(registry)), cleaner(small, registry, tmp_path)
     assert tasks.run(COLD[0], leave=False), tasks.failures
     clean_all()
     time.sleep(1.5)
@@ -400,11 +411,11 @@ def test_what_is_being_pulled_is_waited_for(small: Engine, registry: Registry, t
         pulling = pool.submit(pull)
         downloads = small.data_root / "tmp"
         wait_until(lambda: list(downloads.glob("GetImageBlob*")), 30, "a download")
-        account = clean_all()
+        record = clean_all()
         removed_at = time.monotonic()
         registry.front.heal()
         pulling.result(60)
-    assert told_of(account, "image") == ([COLD[0]], {})
+    assert told_of(record, "image") == ([COLD[0]], {})
     assert not list(downloads.glob("GetImageBlob*"))
     assert removed_at > pulled_at[0] - 1.0, "not before the layers were there"
 

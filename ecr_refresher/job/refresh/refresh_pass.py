@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import Awaitable, Callable, Coroutine
-from typing import Any, Protocol, TypeVar
+from typing import Any, Protocol, TypeVar, runtime_checkable
 
 from ...core import budgets, decide, schedule, wire
 from ...core.decide import Expectation, Need
@@ -31,6 +31,14 @@ class Sink(Protocol):
 
     def deliver(self, credential: Credential, still_wanted: Callable[[Holding], bool]) -> tuple[Outcome, str | None]:
         """Write the credential; returns the outcome and the file's witness. Raises Failed."""
+
+
+@runtime_checkable
+class Attachable(Protocol):
+    """A sink whose credential readers find by a reference elsewhere: a pull secret, by its ServiceAccounts."""
+
+    def attach(self) -> None:
+        """Make the reference, where it is missing. Raises Failed."""
 
 
 class Tools(Protocol):
@@ -109,6 +117,8 @@ class RefreshPass:
             )
         )
         if need is Need.NONE:
+            if isinstance(sink, Attachable) and not self.job.dry_run:
+                await self._at_sink(slot, sink.attach)
             self._left_alone(slot, order, holding)
             return
         if self.job.dry_run:

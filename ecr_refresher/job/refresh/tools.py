@@ -9,8 +9,8 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
 
 from ...core import budgets, wire
-from ...core.model import Credential, Holding, Outcome
-from ...core.plan import Airflow, Connection, DockerConfig, Engine, Plan, Principal, Registry, Slot
+from ...core.model import Credential, Failed, Failure, Holding, Outcome
+from ...core.plan import Airflow, Connection, DockerConfig, Engine, KubernetesSecret, Plan, Principal, Registry, Slot
 from ..aws.clock import AwsClock
 from ..files.secrets import read_secret
 from ..net import engine
@@ -20,6 +20,7 @@ from .refresh_pass import Sink
 if TYPE_CHECKING:
     from ..aws.clients import Aws
     from ..sinks.docker.config_json import DockerConfigSink
+    from ..sinks.kubernetes.pull_secret import Connecting, PullSecret
 
 
 class Connections(Protocol):
@@ -41,6 +42,9 @@ class RealTools:
     _aws: Aws | None = None
     _airflows: dict[str, Connections] = field(default_factory=dict)
     _dockers: dict[str, DockerConfigSink] = field(default_factory=dict)
+    unlisted: dict[KubernetesSecret, Failure] = field(default_factory=dict)  # whose namespaces could not be listed
+    _api_servers: dict[str | None, Connecting] = field(default_factory=dict)
+    _secrets: dict[str, PullSecret] = field(default_factory=dict)
     _lock: threading.Lock = field(default_factory=threading.Lock)
     _aws_lock: threading.Lock = field(default_factory=threading.Lock)
 
@@ -78,11 +82,45 @@ class RealTools:
         if slot.kind == "docker":
             docker = next(docker for docker in self.plan.dockers if docker.sink == slot.sink)
             return _DockerSlot(self, docker, wanted.host)
+        if slot.kind == "kubernetes":
+            return self._kubernetes_slot(slot, wanted)
         for airflow in self.plan.airflows:
             for connection in airflow.connections:
                 if airflow.sink(connection) == slot.sink:
                     return _AirflowSlot(self, airflow, connection, wanted.host)
         raise LookupError(slot.sink)
+
+    def _kubernetes_slot(self, slot: Slot, wanted: Registry) -> Sink:
+        """Raises Failed where the secret's namespaces are not known."""
+        for entry in self.plan.kubernetes:
+            for namespace in entry.places:
+                if entry.sink(namespace) == slot.sink:
+                    if entry.namespaces is None and entry in self.unlisted:
+                        raise Failed.of(self.unlisted[entry])
+                    return _KubernetesSlot(self.pull_secret(entry, namespace), wanted.host)
+        raise LookupError(slot.sink)
+
+    def pull_secret(self, entry: KubernetesSecret, namespace: str) -> PullSecret:
+        """The one sink of this secret, for all its registries."""
+        from ..sinks.kubernetes.pull_secret import PullSecret
+
+        with self._lock:
+            sink = entry.sink(namespace)
+            if sink not in self._secrets:
+                connecting = self._connecting(entry.kubeconfig)
+                self._secrets[sink] = PullSecret(connecting, namespace, entry.secret, entry.service_accounts)
+            return self._secrets[sink]
+
+    def list_namespaces(self, entry: KubernetesSecret) -> tuple[str, ...]:
+        """The namespaces that the entry's selector matches now. Raises Failed."""
+        with self._lock:
+            connecting = self._connecting(entry.kubeconfig)
+        return connecting.api().namespaces(entry.namespace_selector or "")
+
+    def _connecting(self, kubeconfig: str | None) -> Connecting:
+        from ..sinks.kubernetes.pull_secret import Connecting
+
+        return self._api_servers.setdefault(kubeconfig, Connecting(kubeconfig))
 
     def airflow(self, airflow: Airflow) -> Connections:
         """The one client for this Airflow; the first to ask loads the library, which takes a while."""
@@ -151,3 +189,21 @@ class _AirflowSlot:
     def deliver(self, credential: Credential, wanted: Callable[[Holding], bool]) -> tuple[Outcome, str | None]:
         sink = self._tools.airflow(self._airflow)
         return sink.deliver(self._connection, self._host, credential, still_wanted=wanted), None
+
+
+class _KubernetesSlot:
+    """One registry's entry in one pull secret."""
+
+    def __init__(self, secret: PullSecret, host: str) -> None:
+        self._secret, self._host = secret, host
+
+    def look(self) -> Holding:
+        return self._secret.look(self._host)
+
+    def deliver(self, credential: Credential, wanted: Callable[[Holding], bool]) -> tuple[Outcome, str | None]:
+        outcome = self._secret.deliver(self._host, credential, wanted)
+        self._secret.attach()
+        return outcome, None
+
+    def attach(self) -> None:
+        self._secret.attach()
