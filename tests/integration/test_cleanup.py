@@ -21,7 +21,7 @@ from ecr_refresher.core.cleanup_rules import ContainerRules, ImageRules
 from ecr_refresher.core.model import Credential, Failure, Reason, Secret
 from ecr_refresher.core.plan import Cleanup
 from ecr_refresher.job.aws.clock import AwsClock
-from ecr_refresher.job.cleanup.record import Record
+from ecr_refresher.job.cleanup.report import CleanupReport
 from ecr_refresher.job.cleanup.run import clean
 from ecr_refresher.job.cleanup.usage.listener import Listener
 from tests.integration.conftest import available
@@ -307,7 +307,7 @@ def test_no_pull_build_or_run_fails_while_it_removes_as_fast_as_it_can(
     assert gone["container"] > ROUNDS // 4
 
 
-def cleaner(engine: Engine, registry: Registry, directory: Path, **more: Any) -> Callable[[], Record]:
+def cleaner(engine: Engine, registry: Registry, directory: Path, **more: Any) -> Callable[[], CleanupReport]:
     """One cleanup of all that was unused for a second, as often as it is called."""
     rules = Cleanup(
         engine=plan.Engine(engine.url),
@@ -322,7 +322,7 @@ def cleaner(engine: Engine, registry: Registry, directory: Path, **more: Any) ->
     )
 
 
-def told_of(record: Record, what: str) -> tuple[list[str], dict[str, Failure]]:
+def told_of(record: CleanupReport, what: str) -> tuple[list[str], dict[str, Failure]]:
     """What went, and what was hindered."""
     gone = [one.name for one in record.gone if one.what == what]
     return gone, {str(trouble.name): trouble.failure for trouble in record.troubles if trouble.what == what}

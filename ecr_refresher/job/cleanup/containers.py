@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from ...core.cleanup_rules import ContainerRules
 from . import listing, policy, wording
 from .policy import Container, Kept, Registries
-from .record import LATER, Gone, Record, refusal
+from .report import LATER, CleanupReport, Gone, refusal
 from .usage.hearing import Hearing
 
 if TYPE_CHECKING:
@@ -21,7 +21,7 @@ def clean(
     hearing: Hearing,
     rules: ContainerRules,
     registries: Registries,
-    record: Record,
+    record: CleanupReport,
     now: Callable[[], float],
     time_is_up: Callable[[], bool],
 ) -> frozenset[str]:
@@ -53,7 +53,7 @@ def clean(
     return frozenset(gone)
 
 
-def _inspected(api: APIClient, container: Container, hearing: Hearing, record: Record) -> Container | None:
+def _inspected(api: APIClient, container: Container, hearing: Hearing, record: CleanupReport) -> Container | None:
     """The container as it is now, on our clock; None if it is gone, or so broken that the engine can't show it."""
     from docker.errors import APIError, NotFound
 
@@ -71,7 +71,7 @@ def _inspected(api: APIClient, container: Container, hearing: Hearing, record: R
     return found
 
 
-def _removed(api: APIClient, container: Container, rules: ContainerRules, record: Record, now: float) -> bool:
+def _removed(api: APIClient, container: Container, rules: ContainerRules, record: CleanupReport, now: float) -> bool:
     ago = wording.duration(now - (container.ended_at or 0.0))
     why = f"{'never started, created' if container.state == 'created' else container.state} {ago} ago"
     going = Gone("container", container.id, container.name, why, container.ended_at)

@@ -11,7 +11,7 @@ from . import listing, policy, removal, wording
 from .disk import Disk
 from .downloads import Patience
 from .policy import Image, Judged, Kept, Layers, Registries, Usage
-from .record import LATER, Gone, Record
+from .report import LATER, CleanupReport, Gone
 from .returns import Returns
 from .usage.hearing import Hearing
 
@@ -27,7 +27,7 @@ class ImageCleaner:
     hearing: Hearing
     rules: ImageRules
     registries: Registries
-    record: Record
+    record: CleanupReport
     returns: Returns
     disk: Disk | None  # None where it can't be seen
     patience: Patience

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from . import listing
 from .names import repository
 from .policy import Image
-from .record import UsedAgain
+from .report import UsedAgain
 from .usage.hearing import Hearing
 
 if TYPE_CHECKING:

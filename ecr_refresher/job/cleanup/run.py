@@ -23,8 +23,8 @@ from .disk import Disk
 from .downloads import Patience
 from .images import ImageCleaner
 from .policy import Registries, Usage
-from .record import RETRIED, TIMEOUT_S, Gone, Record
 from .remembered import Remembered
+from .report import RETRIED, TIMEOUT_S, CleanupReport, Gone
 from .returns import Login, Returns
 from .usage.hearing import Hearing
 from .usage.last_use import History
@@ -47,7 +47,7 @@ def clean(
     ends_at: float,
     heard: bool = False,
     explains: bool = False,
-) -> Record:
+) -> CleanupReport:
     """One cleanup by the plan's rules.
 
     `valid` are the registries of which a credential is valid now; `login` gives the login by which one is asked whether
@@ -59,7 +59,7 @@ def clean(
         registries=Registries(frozenset(by_host), frozenset(valid)),
         returns=Returns(by_host, login, proof.manifest_status, clock.now),
         clock=clock,
-        record=Record(report, dry_run or plan.cleanup.dry_run),
+        record=CleanupReport(report, dry_run or plan.cleanup.dry_run),
         ends_at=ends_at,
         heard=heard,
         explains=explains,
@@ -74,12 +74,12 @@ class Run:
     registries: Registries
     returns: Returns
     clock: AwsClock
-    record: Record
+    record: CleanupReport
     ends_at: float  # on the boot clock; nothing new is begun after it
     heard: bool = False
     explains: bool = False  # say where the space is that no rule covers, even if nothing is short
 
-    def run(self) -> Record:
+    def run(self) -> CleanupReport:
         """Clean; what failed is in the record, and has been reported."""
         began = time.monotonic()
         try:

@@ -15,7 +15,7 @@ from ...terminal import columns
 from ..aws.clock import AwsClock
 from ..cleanup import wording
 from ..cleanup.policy import Usage
-from ..cleanup.record import Gone, Record, Stayed
+from ..cleanup.report import CleanupReport, Gone, Stayed
 from ..cleanup.run import clean
 from ..worker import execute
 from .pass_report import Account as Looks
@@ -49,7 +49,7 @@ def run(load: wire.Load, *, dry_run: bool) -> tuple[int, str, dict[str, Any]]:
     return status, text(record, looks.plan.cleanup, clock.now()), document(record, status)
 
 
-def document(record: Record, status: int) -> dict[str, Any]:
+def document(record: CleanupReport, status: int) -> dict[str, Any]:
     """All of it for machines; times are RFC 3339 in UTC, sizes are bytes."""
 
     def entry(one: Gone | Stayed) -> dict[str, Any]:
@@ -77,7 +77,7 @@ def document(record: Record, status: int) -> dict[str, Any]:
     }
 
 
-def text(record: Record, rules: Cleanup, now: float) -> str:
+def text(record: CleanupReport, rules: Cleanup, now: float) -> str:
     """What went or would go, in order; what stays, and why; how full it was and is."""
 
     def used(at: float | None) -> str:

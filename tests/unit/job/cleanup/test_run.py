@@ -14,8 +14,8 @@ from ecr_refresher.core.model import Credential, Failed, Reason, Secret
 from ecr_refresher.core.plan import Cleanup, Principal, Registry
 from ecr_refresher.job.aws.clock import AwsClock
 from ecr_refresher.job.cleanup.policy import Registries
-from ecr_refresher.job.cleanup.record import Gone, Record
 from ecr_refresher.job.cleanup.remembered import REMEMBERED_S, Remembered
+from ecr_refresher.job.cleanup.report import CleanupReport, Gone
 from ecr_refresher.job.cleanup.returns import Returns
 from ecr_refresher.job.cleanup.run import Run
 from ecr_refresher.job.cleanup.usage.last_use import History, Seen
@@ -47,7 +47,7 @@ class Refusing:
 )
 def test_a_refused_removal_is_told_and_skipped_and_succeeds_when_it_is_tried_again(status: int, said: str) -> None:
     lines: list[wire.Line] = []
-    record, engine = Record(lines.append), Refusing(status, 204)
+    record, engine = CleanupReport(lines.append), Refusing(status, 204)
     assert not record.remove(GOING, engine.remove)
     (told,) = lines
     assert isinstance(told, wire.Hindered)
@@ -65,7 +65,7 @@ def test_a_refused_removal_is_told_and_skipped_and_succeeds_when_it_is_tried_aga
 
 def test_what_somebody_else_has_removed_is_gone_and_not_ours_to_count() -> None:
     lines: list[wire.Line] = []
-    record = Record(lines.append)
+    record = CleanupReport(lines.append)
     assert record.remove(GOING, Refusing(404).remove)
     assert record.gone == []
     assert lines == []
@@ -95,7 +95,7 @@ class Cleaner:
         self.answers: dict[str, int | Failed] = {}  # by repository
         self.asked: list[str] = []
 
-    def clean(self, *, ends_in_s: float = 60.0, dry_run: bool = False) -> Record:
+    def clean(self, *, ends_in_s: float = 60.0, dry_run: bool = False) -> CleanupReport:
         then = self.engine.clock.now() - 2 * DAY_S
         seen = {
             image: Seen(then, then, pulled=self.heard.get(image, frozenset())).named((*tags, *digests))
@@ -112,7 +112,7 @@ class Cleaner:
             registries=Registries(ours, ours),
             returns=Returns(self.registries, self.login, self.ask, clock.now),
             clock=clock,
-            record=Record(self.lines.append, dry_run),
+            record=CleanupReport(self.lines.append, dry_run),
             ends_at=clock.boot() + ends_in_s,
         ).run()
 
@@ -132,7 +132,7 @@ def cleaner(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Cleaner:
     return Cleaner(FakeEngine(AwsClock(), told=True), tmp_path, monkeypatch)
 
 
-def why_stayed(record: Record) -> dict[str, str]:
+def why_stayed(record: CleanupReport) -> dict[str, str]:
     return {stayed.id: stayed.why for stayed in record.stayed}
 
 

@@ -58,7 +58,7 @@ class Trouble:
 
 
 @dataclass(slots=True)
-class Record:
+class CleanupReport:
     """Filled as things happen; each goes to the report lines and the log at once."""
 
     report: Callable[[wire.Line], None]
