@@ -9,11 +9,11 @@ from signal import SIGUSR1
 
 from tests.integration.settings import AIRFLOW_SINK, CONNECTION, config_file, password_in, story
 from tests.testbed.airflow import Airflow
-from tests.testbed.cutting_proxy import CuttingProxy
 from tests.testbed.daemon import Daemon, Product
 from tests.testbed.engine import Engine
 from tests.testbed.processes import wait_until
 from tests.testbed.registry import HOST, Registry
+from tests.testbed.relay import LossyRelay
 from tests.testbed.standins.aws_faults import ServerError
 from tests.testbed.standins.ecr import EcrStandIn
 
@@ -172,7 +172,7 @@ def test_a_write_into_airflow_whose_answer_is_lost_is_found_and_one_that_was_los
         assert json.loads(found.extra or "{}") == {"reauth": True}
         return found.password or ""
 
-    with CuttingProxy(airflow.url) as proxy:
+    with LossyRelay(airflow.url) as proxy:
         settings["airflow"]["url"] = proxy.url
         proxy.lose_next("PATCH", reached=True)
         daemon = product.start_daemon(settings, ecr_url=ecr_url, env=registry.environment(), measured=False)
