@@ -1,1 +1,4 @@
-"""`status`: asks a running daemon. The standard library only, and little of it: it is a container's health check."""
+"""`status`: asks a running daemon over HTTP and prints the answer; it is also the container's health check.
+
+It loads little of the standard library and nothing else. What the daemon answers is in `daemon/web`.
+"""

@@ -1,47 +1,53 @@
-"""Where the daemon listens: as --url says, or as the daemon's own settings do.
+"""Where the daemon listens: at --url, or at the address in the daemon's own settings.
 
-Those are read without the settings' reader, which costs a second: ECR_REFRESHER_LISTEN, and of a settings file that
-has one its `server` section. What is wrong in them is the daemon's to say.
+Loading the whole settings takes a second, so this reads only ECR_REFRESHER_LISTEN and the file's `server` section.
+The daemon itself reports what is wrong with them.
 """
 
 from __future__ import annotations
 
 import os
+import stat
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     import ssl
     from collections.abc import Mapping
-    from typing import Any
 
 DEFAULT = "127.0.0.1:9719"
+FILE_MAX = 1 << 20  # bytes
 
 
-class BadAddress(Exception):
-    """The command line or the settings name no address; the text says which and how to mend it."""
+class StatusError(Exception):
+    """What failed, and how to fix it."""
+
+    def __init__(self, message: str, fix: str) -> None:
+        super().__init__(f"{message}. {fix}")
+
+
+class BadAddress(StatusError):
+    """The command line or the settings hold no usable address."""
 
 
 class Trust:
-    """Whom to trust for https: a CA, or that one certificate which the daemon itself shows; else the system's."""
+    """What to trust for https: the CA in a file, or one certificate and no other; by default the system's CAs."""
 
     def __init__(self, ca: str | None = None, certificate: str | None = None) -> None:
         self._ca, self._certificate = ca, certificate
 
     def context(self) -> ssl.SSLContext:
-        """What ssl needs. Raises BadAddress where a file can't be read."""
+        """Raises BadAddress if the file can't be read."""
         import ssl
 
         try:
             if self._certificate is None:
                 return ssl.create_default_context(cafile=self._ca)
-            with open(self._certificate) as file:
-                own, end, _ = file.read().partition("-----END CERTIFICATE-----")
+            own, end, _ = _read(self._certificate).partition("-----END CERTIFICATE-----")
             context = ssl.create_default_context(cadata=own + end)
         except (OSError, ValueError) as error:
-            file_name = self._certificate or self._ca
-            mend = "name the CA of the daemon's certificate with --ca"
-            raise BadAddress(f"{file_name}: cannot be read as a certificate ({type(error).__name__}); {mend}") from None
-        # Nobody else can show it, whatever names it carries: it may name a service, and we ask 127.0.0.1.
+            message = f"cannot read the certificate {self._certificate or self._ca} ({type(error).__name__})"
+            raise BadAddress(message, "Name the CA of the daemon's certificate with --ca") from None
+        # Nobody else has its key. Its name is no help: it may name a service, while we ask 127.0.0.1.
         context.check_hostname = False
         context.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN
         return context
@@ -59,7 +65,7 @@ class Address:
 
     @property
     def url(self) -> str:
-        return f"http{'' if self.trust is None else 's'}://{self.authority}{self.prefix}"
+        return f"{'http' if self.trust is None else 'https'}://{self.authority}{self.prefix}"
 
 
 def find(url: str | None, ca: str | None, config: str | None, environ: Mapping[str, str]) -> Address:
@@ -68,61 +74,63 @@ def find(url: str | None, ca: str | None, config: str | None, environ: Mapping[s
         return _of_url(url, ca)
     server = _server_section(config or environ.get("ECR_REFRESHER_CONFIG"))
     listen = environ.get("ECR_REFRESHER_LISTEN", "").strip() or server.get("listen") or DEFAULT
-    host, port = _split(listen, None, "the settings' listen address")
-    host = {"": "127.0.0.1", "0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104 - where others listen
+    host, port = _split(listen, None, f"the listen address {listen!r} is not valid")
+    host = {"": "127.0.0.1", "0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104 - not listened at here
     certificate = server.get("tls_cert")
-    if certificate is None and ca is None:
-        return Address(host, port)
-    return Address(host, port, Trust(ca, os.path.expanduser(certificate) if certificate and ca is None else None))
+    if ca is not None:
+        return Address(host, port, Trust(ca))
+    return Address(host, port, None if certificate is None else Trust(certificate=os.path.expanduser(certificate)))
 
 
 def _of_url(url: str, ca: str | None) -> Address:
     scheme, _, rest = url.partition("://")
-    if scheme not in ("http", "https") or "@" in rest or not rest:
-        raise BadAddress("--url: write http://host:port or https://host:port, without a login")
-    if scheme == "http" and ca is not None:
-        raise BadAddress("--ca: it is for https only, and --url says http")
     authority, _, path = rest.partition("/")
-    host, port = _split(authority, 443 if scheme == "https" else 80, "--url")
     prefix = f"/{path}".rstrip("/")
-    if not prefix.isascii() or not prefix.replace("/", "a").isprintable() or " " in prefix:
-        raise BadAddress("--url: its path has characters that no path has")
+    # The message does not repeat the URL: it may hold a password.
+    message = "--url is not a URL of the daemon"
+    if scheme not in ("http", "https") or not rest or "@" in rest or not all("!" <= char <= "~" for char in prefix):
+        raise BadAddress(message, "Write http://host:port or https://host:port, without a login")
+    if scheme == "http" and ca is not None:
+        raise BadAddress("--ca is for https, and --url says http", "Leave out --ca, or write https://host:port")
+    host, port = _split(authority, 443 if scheme == "https" else 80, message)
     return Address(host, port, Trust(ca) if scheme == "https" else None, prefix)
 
 
-def _split(text: str, port: int | None, where: str) -> tuple[str, int]:
-    """`host:port`, `[::1]:port`, `:port`; the port may be missing where there is a usual one."""
-    host, _, written = text.rpartition(":")
-    if port is not None and (not host or text.endswith("]")):
-        host, written = text, str(port)
-    if not (written.isascii() and written.isdigit() and int(written) <= 65535):
-        raise BadAddress(f"{where}: write host:port, e.g. {DEFAULT}")
-    if host.startswith("[") and host.endswith("]"):
-        host = host[1:-1]
-    return host, int(written)
+def _split(text: str, default: int | None, message: str) -> tuple[str, int]:
+    """Split `host:port`, `[::1]:port` or `:port`; the port may be missing if there is a default."""
+    host, _, port = text.rpartition(":")
+    if default is not None and (not host or text.endswith("]")):
+        host, port = text, str(default)
+    if not (port.isascii() and port.isdigit() and int(port) <= 65535):
+        raise BadAddress(message, f"Write host:port, for example {DEFAULT}")
+    return host.removeprefix("[").removesuffix("]"), int(port)
 
 
-def _server_section(path: str | None) -> dict[str, Any]:
-    """The `server` section of a settings file, where it has one; YAML is loaded only then."""
+def _server_section(path: str | None) -> dict[str, str]:
+    """The `server` section of a settings file. YAML is loaded only if there is one."""
     if not path:
         return {}
-    mend = "say where the daemon listens with --url"
+    fix = "Name the daemon's address with --url"
     try:
-        with open(os.path.expanduser(path), encoding="utf-8") as file:
-            text = file.read()
+        text = _read(os.path.expanduser(path))
     except (OSError, UnicodeDecodeError) as error:
-        raise BadAddress(f"{path}: cannot be read ({type(error).__name__}); {mend}") from None
+        raise BadAddress(f"cannot read the settings file {path} ({type(error).__name__})", fix) from None
     if "server" not in text:
         return {}
     import yaml
 
     try:
-        settings = yaml.load(text, getattr(yaml, "CBaseLoader", yaml.BaseLoader))  # noqa: S506 - texts only
+        settings = yaml.load(text, getattr(yaml, "CBaseLoader", yaml.BaseLoader))  # noqa: S506 - builds only strings
     except yaml.YAMLError:
-        raise BadAddress(f"{path}: is no YAML; `ecr-refresher once --dry-run` says where; {mend}") from None
+        raise BadAddress(f"the settings file {path} is not valid YAML", fix) from None
     server = settings.get("server") if isinstance(settings, dict) else None
-    return (
-        {key: value for key, value in server.items() if isinstance(value, str) and value not in ("", "null", "~")}
-        if isinstance(server, dict)
-        else {}
-    )
+    found = server.items() if isinstance(server, dict) else ()
+    return {key: value for key, value in found if isinstance(value, str) and value not in ("", "null", "~")}
+
+
+def _read(path: str) -> str:
+    """Read a text file. Raises OSError, also for what is no regular file: a pipe would block a health check."""
+    with open(path, encoding="utf-8", opener=lambda name, flags: os.open(name, flags | os.O_NONBLOCK)) as file:
+        if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+            raise OSError("not a regular file")
+        return file.read(FILE_MAX)

@@ -1,4 +1,4 @@
-"""What `ecr-refresher status` does: ask, print, and say by the exit status whether all is well."""
+"""`ecr-refresher status`: asks the daemon, prints its answer, and returns the exit status."""
 
 from __future__ import annotations
 
@@ -6,25 +6,24 @@ import sys
 from typing import TYPE_CHECKING
 
 from ..core.exits import EXIT_DONE, EXIT_FAILED, EXIT_USAGE
-from ..terminal import Paint
 from . import address, client
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-    from typing import Any
 
 
 def run(
     url: str | None, ca: str | None, config: str | None, environ: Mapping[str, str], *, live: bool, as_json: bool
 ) -> int:
-    """Ask the daemon; returns 0 if it is ready (`live`: alive), 1 if not or if nobody answers, 2 for a bad address."""
+    """Returns 0 if the daemon is ready (`live`: alive), 1 if not or if it gives no answer, 2 for a bad address."""
     try:
         there = address.find(url, ca, config, environ)
         good, text = _alive(there) if live and not as_json else _status(there, environ, live=live, as_json=as_json)
-    except address.BadAddress as error:
-        return _fail(error, EXIT_USAGE)
-    except client.Unanswered as error:
-        return _fail(error, EXIT_FAILED)
+    except address.StatusError as error:
+        from ..core.phrases import printable
+
+        print(f"ecr-refresher: status: {printable(str(error))}", file=sys.stderr)  # noqa: T201 - for the person who asked
+        return EXIT_USAGE if isinstance(error, address.BadAddress) else EXIT_FAILED
     print(text, flush=True)  # noqa: T201 - standard output is for the command's result
     return EXIT_DONE if good else EXIT_FAILED
 
@@ -38,25 +37,20 @@ def _alive(there: address.Address) -> tuple[bool, str]:
 def _status(there: address.Address, environ: Mapping[str, str], *, live: bool, as_json: bool) -> tuple[bool, str]:
     import json
 
+    from ..terminal import Paint
+    from .report import report
+
     code, body = client.get(there, "/status")
     _expect(code, there, 200)
     try:
-        status: dict[str, Any] = json.loads(body)
+        status = json.loads(body)
         good = bool(status["live"] if live else status["ready"])
-    except (ValueError, TypeError, KeyError):
-        raise client.Unanswered(f"{there.url} answers something else; is it an ecr-refresher?") from None
-    if as_json:
-        return good, body.decode().rstrip("\n")
-    from .report import report
-
-    return good, report(status, Paint(sys.stdout, environ))
+        text = json.dumps(status, indent=2) if as_json else report(status, Paint(sys.stdout, environ))
+    except (ValueError, TypeError, KeyError, RecursionError):
+        raise client.Unanswered(f"{there.url} does not answer as an ecr-refresher does", "Check the address") from None
+    return good, text
 
 
 def _expect(code: int, there: address.Address, *known: int) -> None:
     if code not in known:
-        raise client.Unanswered(f"{there.url} answers with HTTP {code}; is it an ecr-refresher? check the address")
-
-
-def _fail(error: Exception, status: int) -> int:
-    print(f"ecr-refresher: status: {error}", file=sys.stderr)  # noqa: T201 - for the person who asked
-    return status
+        raise client.Unanswered(f"{there.url} answered {code}, as no ecr-refresher does", "Check the address")

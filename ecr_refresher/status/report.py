@@ -1,4 +1,4 @@
-"""The daemon's `/status` as people read it on a terminal: a verdict, then each registry with its slots. Pure."""
+"""The daemon's `/status` as text for a terminal: a verdict, then each registry with its slots. Pure."""
 
 from __future__ import annotations
 
@@ -22,8 +22,19 @@ _MARKS = {
 
 
 def report(status: Mapping[str, Any], paint: Paint) -> str:
-    now = phrases.moment(status["now"]) or 0.0
+    """Raises KeyError, TypeError or ValueError if `status` is not a status document."""
+    status = _printable(status)
+    now = phrases.seconds(status["now"]) or 0.0
     return "\n".join([*_head(status, now, paint), *_registries(status, now, paint), *_cleanup(status, now, paint)])
+
+
+def _printable(value: Any) -> Any:
+    """Escape control characters in every text of a document."""
+    if isinstance(value, str):
+        return phrases.printable(value)
+    if isinstance(value, list):
+        return [_printable(item) for item in value]
+    return {key: _printable(item) for key, item in value.items()} if isinstance(value, dict) else value
 
 
 def _head(status: Mapping[str, Any], now: float, paint: Paint) -> Iterator[str]:
@@ -32,47 +43,42 @@ def _head(status: Mapping[str, Any], now: float, paint: Paint) -> Iterator[str]:
     yield f"{verdict}  {phrases.summary(status, now)}"
     skew = status["clock_skew_seconds"]
     clock = "" if skew is None or abs(skew) < phrases.SKEW_MIN_S else f", its clock {phrases.skew(skew)}"
-    started = phrases.since(phrases.moment(status["started_at"]) or now, now)
+    started = phrases.since(phrases.seconds(status["started_at"]) or now, now)
     yield paint(f"ecr-refresher {status['version']}, started {started}{clock}", "dim")
 
 
 def _registries(status: Mapping[str, Any], now: float, paint: Paint) -> Iterator[str]:
-    rows = [_row(slot, now, paint) for slot in status["slots"]]
-    lines = iter(columns(rows, "  "))
-    by_slot = [(slot, next(lines)) for slot in status["slots"]]
+    lines = columns([_row(slot, now, paint) for slot in status["slots"]], "  ")
     for registry in status["registries"]:
         yield ""
         yield _registry(registry, now, paint)
-        if registry["last_error"] is not None:
-            yield f"  {_error(registry['last_error'], now, paint)}"
-        for slot, line in by_slot:
+        yield from _error(registry["last_error"], now, paint, "  ")
+        for slot, line in zip(status["slots"], lines, strict=True):
             if slot["registry"] == registry["name"]:
                 yield line
-                trouble = phrases.trouble(slot, status["registries"])
-                if trouble is not None:
-                    yield f"     {_error(trouble, now, paint)}"
+                yield from _error(phrases.trouble(slot, status["registries"]), now, paint, "     ")
 
 
 def _cleanup(status: Mapping[str, Any], now: float, paint: Paint) -> Iterator[str]:
-    """The last cleanup of the host, where the daemon does any."""
     cleaned = status.get("cleanup")
     if cleaned is not None:
         yield ""
         yield f"{paint('cleanup', 'bold')}: {', '.join(phrases.cleanup(cleaned, now))}"
-        if cleaned["last_error"] is not None:
-            yield f"  {_error(cleaned['last_error'], now, paint)}"
+        yield from _error(cleaned["last_error"], now, paint, "  ")
 
 
-def _error(error: Mapping[str, Any], now: float, paint: Paint) -> str:
-    what, message = phrases.error_words(error, now)
-    return f"{paint(what, 'bad')}: {message}"
+def _error(error: Mapping[str, Any] | None, now: float, paint: Paint, indent: str) -> Iterator[str]:
+    if error is not None:
+        yield f"{indent}{paint(phrases.error_words(error, now), 'bad')}: {error['message']}"
+        if error["fix"]:
+            yield f"{indent}{paint('fix', 'bold')}: {error['fix']}"
 
 
 def _registry(registry: Mapping[str, Any], now: float, paint: Paint) -> str:
-    until = phrases.moment(registry["expires_at"])
+    until = phrases.seconds(registry["expires_at"])
     name, host = registry["name"], registry["host"]
-    called = paint(name, "bold") + (f" ({host or 'its host is not known yet'})" if host != name else "")
-    return f"{called}: " + ("no token yet" if until is None else f"newest token ends {phrases.when(until, now)}")
+    title = paint(name, "bold") + (f" ({host or 'host not known yet'})" if host != name else "")
+    return f"{title}: " + ("no token yet" if until is None else f"newest token ends {phrases.when(until, now)}")
 
 
 def _row(slot: Mapping[str, Any], now: float, paint: Paint) -> tuple[str, ...]:

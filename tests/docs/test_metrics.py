@@ -12,10 +12,9 @@ import pytest
 import yaml
 
 from ecr_refresher.core import wire
-from ecr_refresher.daemon.web import metrics
 from tests.testbed import parts
 from tests.unit.daemon.test_cleaning import SWEPT, Cleaner
-from tests.unit.daemon.world import World
+from tests.unit.daemon.world import World, scraped
 
 from .pages import PAGES, ROOT, anchors, blocks
 
@@ -31,7 +30,7 @@ def exported() -> set[str]:
     cleaning = Cleaner().hears()
     job = cleaning.sweep()
     cleaning.say(SWEPT, wire.Done(), job=job.id).gone(job)
-    text = "".join(metrics.render(each.state, each.aws).decode() for each in (world, cleaning))
+    text = scraped(world) + scraped(cleaning)
     names = {line.split()[2] for line in text.splitlines() if line.startswith("# TYPE ")}
     assert len(names) > 15
     return names

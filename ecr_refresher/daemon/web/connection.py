@@ -6,9 +6,11 @@ import selectors
 from collections.abc import Callable
 
 from . import http_wire
-from .pages import NOT_HTTP, OUR_FAULT, Pages
+from .pages import PLAIN, Answer, Pages
 from .streams import Plain
 
+NOT_HTTP = Answer(400, PLAIN, b"not HTTP/1\n")
+OUR_FAULT = Answer(500, PLAIN, b"a fault of ecr-refresher, please report it\n")
 HEAD_MAX = 8192
 REQUEST_S = 5.0  # for one head to arrive, and for one answer to be taken
 IDLE_S = 75.0  # between two requests of a connection that is kept: longer than a scrape interval

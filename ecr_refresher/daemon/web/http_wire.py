@@ -47,6 +47,6 @@ def write(answer: Answer, *, keep: bool, body: bool) -> bytes:
         "Cache-Control: no-store",
         "X-Content-Type-Options: nosniff",
         f"Connection: {'keep-alive' if keep else 'close'}",
-        *answer.headers,
+        *(f"{name}: {value}" for name, value in answer.headers.items()),
     ]
     return "\r\n".join([*head, "", ""]).encode("latin-1") + (answer.body if body else b"")

@@ -1,35 +1,45 @@
-"""The metrics of the contract, as families built from the state, and their text. Pure."""
+"""The metrics of the contract: a collector over the state; prometheus_client writes them. Pure."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterator
 from math import nan
-from typing import TYPE_CHECKING
+
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric, SummaryMetricFamily
+from prometheus_client.exposition import choose_encoder
+from prometheus_client.registry import Collector
 
 from ... import __version__
 from ...core.model import Reason
 from ..machine.cleaning import Cleaning
 from ..machine.state import PrincipalState, State, holds
-from . import exposition
-from .exposition import OPENMETRICS, TEXT, Counter, Gauge, Summary
 from .view import slots_by_registry, token_expiry, token_renewal
 
-if TYPE_CHECKING:
-    from prometheus_client.metrics_core import Metric
-
-__all__ = ["OPENMETRICS", "TEXT", "families", "render"]
-
 CLEANUP_FAILS = ("container", "image", "build_cache", "engine", "disk", "state_file", "events", "cleanup")
+PROVED_BY = ("registry", "probe_image", "engine")
 
 
-def render(state: State, now: float, *, as_openmetrics: bool = False) -> bytes:
-    """The text that is scraped; without `_created` series, since the families carry none."""
-    write = exposition.as_openmetrics if as_openmetrics else exposition.text
-    return write(families(state, now))
+def encoder(accept: str) -> tuple[Callable[[Collector], bytes], str]:
+    """The writer for an `Accept` header, and its content type."""
+    try:
+        return choose_encoder(accept)
+    except TypeError:  # prometheus_client 0.26 fails on a version that is not a number
+        return choose_encoder("")
 
 
-def families(state: State, now: float) -> Iterable[Metric]:
-    build = Gauge("ecr_refresher_build_info", "The version that runs.", labels=["version"])
+class StateCollector(Collector):
+    """The state at one moment, for prometheus_client's writers; `now` is on the boot clock."""
+
+    def __init__(self, state: State, now: float) -> None:
+        self._state, self._now = state, now
+
+    def collect(self) -> Iterator[Metric]:
+        return families(self._state, self._now)
+
+
+def families(state: State, now: float) -> Iterator[Metric]:
+    """All metrics; without `_created` series."""
+    build = _gauge("build_info", "The version that runs.", "version")
     build.add_metric([__version__], 1)
     yield build
     yield from _of_registries(state)
@@ -39,50 +49,59 @@ def families(state: State, now: float) -> Iterable[Metric]:
         yield from _of_cleanup(state.cleaning)
 
 
-def _of_registries(state: State) -> Iterable[Metric]:
-    p = "ecr_refresher_"
-    label = ["registry"]
-    expiry = Gauge(f"{p}token_expiration_timestamp_seconds", "When the newest token ends.", labels=label)
-    renewal = Gauge(f"{p}token_renewal_timestamp_seconds", "When it is due for renewal.", labels=label)
-    attempts = Counter(f"{p}refresh_attempts", "Calls for a token.", labels=label)
-    failures = Counter(f"{p}refresh_failures", "Calls for a token that failed.", labels=[*label, "reason"])
-    duration = Summary(f"{p}refresh_duration_seconds", "Time that calls for a token took.", labels=label)
-    success = Gauge(f"{p}last_refresh_success_timestamp_seconds", "When a token was last fetched.", labels=label)
-    proofs = Counter(
-        f"{p}proof_failures",
-        "Tries of a new token that raised a doubt; they warn, and block nothing.",
-        labels=[*label, "by"],
-    )
-    of = slots_by_registry(state)
+def _gauge(name: str, text: str, *labels: str) -> GaugeMetricFamily:
+    return GaugeMetricFamily(f"ecr_refresher_{name}", text, labels=labels)
+
+
+def _counter(name: str, text: str, *labels: str) -> CounterMetricFamily:
+    return CounterMetricFamily(f"ecr_refresher_{name}", text, labels=labels)
+
+
+def _summary(name: str, text: str, *labels: str) -> SummaryMetricFamily:
+    return SummaryMetricFamily(f"ecr_refresher_{name}", text, labels=labels)
+
+
+def _value(name: str, text: str, value: float) -> GaugeMetricFamily:
+    return GaugeMetricFamily(f"ecr_refresher_{name}", text, value=value)
+
+
+def _of_registries(state: State) -> Iterator[Metric]:
+    expiry = _gauge("token_expiration_timestamp_seconds", "Expiry of the newest token.", "registry")
+    renewal = _gauge("token_renewal_timestamp_seconds", "Planned renewal of the newest token.", "registry")
+    attempts = _counter("refresh_attempts", "Tries to fetch a token.", "registry")
+    failures = _counter("refresh_failures", "Tries to fetch a token that failed.", "registry", "reason")
+    duration = _summary("refresh_duration_seconds", "Time spent fetching tokens.", "registry")
+    success = _gauge("last_refresh_success_timestamp_seconds", "When a token was last fetched.", "registry")
+    proofs = _counter("proof_failures", "Tests of a new token that failed; they warn only.", "registry", "by")
+    slots = slots_by_registry(state)
     for registry in state.plan.registries if state.plan else ():
-        name = [registry.name]
+        name = registry.name
         known = state.principals.get(registry.principal.key, PrincipalState())
         tally, failed = known.tally, dict(known.tally.failures)
-        expiry.add_metric(name, token_expiry(state, registry, of[registry.name]) or 0.0)
-        renewal.add_metric(name, token_renewal(state, of[registry.name]) or 0.0)
-        attempts.add_metric(name, tally.attempts)
-        duration.add_metric(name, count_value=tally.timed, sum_value=round(tally.seconds, 6))
-        success.add_metric(name, known.last_success_at or 0.0)
+        expiry.add_metric([name], token_expiry(state, registry, slots[name]) or 0.0)
+        renewal.add_metric([name], token_renewal(state, slots[name]) or 0.0)
+        attempts.add_metric([name], tally.attempts)
+        duration.add_metric([name], count_value=tally.timed, sum_value=round(tally.seconds, 6))
+        success.add_metric([name], known.last_success_at or 0.0)
         for reason in Reason:
-            failures.add_metric([*name, reason], failed.get(reason, 0))
-        for by in ("registry", "probe_image", "engine"):
-            proofs.add_metric([*name, by], state.proof_failures.get((registry.name, by), 0))
+            failures.add_metric([name, reason], failed.get(reason, 0))
+        for by in PROVED_BY:
+            proofs.add_metric([name, by], state.proof_failures.get((name, by), 0))
     yield from (expiry, renewal, attempts, failures, duration, success, proofs)
 
 
-def _of_slots(state: State, now: float) -> Iterable[Metric]:
-    p = "ecr_refresher_"
-    label = ["registry", "sink"]
-    attempts = Counter(f"{p}delivery_attempts", "Credentials brought to a slot.", labels=label)
-    failures = Counter(f"{p}delivery_failures", "Deliveries that failed.", labels=[*label, "reason"])
-    skipped = Counter(f"{p}delivery_skipped", "Deliveries that somebody else had made.", labels=label)
-    duration = Summary(f"{p}delivery_duration_seconds", "Time that deliveries took.", labels=label)
-    until = Gauge(
-        f"{p}delivered_token_expiration_timestamp_seconds", "Until when the slot holds; 0: nothing known.", labels=label
+def _of_slots(state: State, now: float) -> Iterator[Metric]:
+    slot_labels = ("registry", "sink")
+    attempts = _counter("delivery_attempts", "Deliveries to a slot; skipped ones do not count.", *slot_labels)
+    failures = _counter("delivery_failures", "Deliveries that failed.", *slot_labels, "reason")
+    skipped = _counter("delivery_skipped", "Deliveries skipped because the slot was fresh.", *slot_labels)
+    duration = _summary("delivery_duration_seconds", "Time spent on deliveries.", *slot_labels)
+    until = _gauge(
+        "delivered_token_expiration_timestamp_seconds", "Expiry of what the slot holds; 0: not known.", *slot_labels
     )
-    is_ready = Gauge(f"{p}sink_ready", "1 while the slot holds an unexpired credential.", labels=label)
-    repaired = Counter(f"{p}drift_repaired", "Repairs of what somebody else removed or spoiled.", labels=label)
-    distinct = Counter(f"{p}distinct_tokens", "Different tokens pushed into Airflow.", labels=["sink"])
+    is_ready = _gauge("sink_ready", "1 while the slot holds an unexpired credential.", *slot_labels)
+    repaired = _counter("drift_repaired", "Repairs after somebody removed or changed the entry.", *slot_labels)
+    distinct = _counter("distinct_tokens", "Different tokens written into Airflow.", "sink")
     for slot in state.plan.slots if state.plan else ():
         names = [slot.registry, slot.sink]
         known, tally = state.slots[slot.id], state.tallies[slot.id]
@@ -100,55 +119,54 @@ def _of_slots(state: State, now: float) -> Iterable[Metric]:
     yield from (attempts, failures, skipped, duration, until, is_ready, repaired, distinct)
 
 
-def _of_process(state: State) -> Iterable[Metric]:
-    p = "ecr_refresher_"
-    yield Gauge(
-        f"{p}loop_last_iteration_timestamp_seconds", "When the loop last turned.", state.aws_time(state.turned_boot)
-    )
+def _of_process(state: State) -> Iterator[Metric]:
+    turned_at = state.aws_time(state.turned_boot)
+    yield _value("loop_last_iteration_timestamp_seconds", "When the loop last turned.", turned_at)
     skew = nan if state.skew is None else state.skew
-    yield Gauge(f"{p}clock_skew_seconds", "Local clock minus AWS's; NaN until measured.", skew)
-    reloads = Counter(f"{p}config_reloads", "Reloads of the settings.", labels=["result"])
+    yield _value("clock_skew_seconds", "Local clock minus AWS's; NaN until measured.", skew)
+    reloads = _counter("config_reloads", "Reloads of the settings.", "result")
     reloads.add_metric(["success"], state.reloads_ok)
     reloads.add_metric(["failure"], state.reloads_failed)
     yield reloads
-    yield Gauge(
-        f"{p}config_last_reload_successful",
-        "1 if the last reload was good, or none was asked for.",
-        float(state.last_reload_ok),
-    )
+    reloaded = float(state.last_reload_ok)
+    yield _value("config_last_reload_successful", "1 unless the last reload of the settings failed.", reloaded)
 
 
-def _of_cleanup(cleaning: Cleaning) -> Iterable[Metric]:
-    p = "ecr_refresher_cleanup_"
+def _of_cleanup(cleaning: Cleaning) -> Iterator[Metric]:
     for what in ("container", "image"):
-        removed = cleaning.removed.get(what, 0)
-        yield Counter(f"{p}{what}s_removed", f"{what.capitalize()}s that were removed.", removed)
-    yield Counter(f"{p}freed_bytes", "Bytes of what was removed; shared layers stay.", cleaning.freed)
-    failures = Counter(f"{p}failures", "What a cleanup could not do.", labels=["what", "reason"])
+        removed = _counter(f"cleanup_{what}s_removed", f"Removed {what}s.")
+        removed.add_metric([], cleaning.removed.get(what, 0))
+        yield removed
+    freed = _counter("cleanup_freed_bytes", "Bytes of what was removed; shared layers stay.")
+    freed.add_metric([], cleaning.freed)
+    yield freed
+    failures = _counter("cleanup_failures", "Things that a cleanup could not do.", "what", "reason")
     for what in CLEANUP_FAILS:
         for reason in Reason:
             failures.add_metric([what, reason], cleaning.failures.get((what, reason), 0))
     yield failures
-    yield Gauge(f"{p}listening", "1 while the engine's events are heard.", float(cleaning.hears))
-    yield Gauge(f"{p}last_run_timestamp_seconds", "When the last cleanup ended; 0: none yet.", cleaning.last.at or 0.0)
-    yield Gauge(f"{p}last_success_timestamp_seconds", "When one last came to its end.", cleaning.last_success_at or 0.0)
+    yield _value("cleanup_listening", "1 while the engine's events are received.", float(cleaning.hears))
+    last_at, success_at = cleaning.last.at or 0.0, cleaning.last_success_at or 0.0
+    yield _value("cleanup_last_run_timestamp_seconds", "When the last cleanup ended; 0: none yet.", last_at)
+    yield _value("cleanup_last_success_timestamp_seconds", "When a cleanup last succeeded; 0: none yet.", success_at)
     swept = cleaning.last.swept
     if swept is None:
         return
-    yield Gauge(f"{p}last_duration_seconds", "How long the last cleanup took.", swept.duration_s)
+    yield _value("cleanup_last_duration_seconds", "How long the last cleanup took.", swept.duration_s)
     if swept.disk_used is not None and swept.disk_total:
-        share = swept.disk_used / swept.disk_total
-        yield Gauge(f"{p}disk_used_bytes", "Bytes in use on the engine's disk.", swept.disk_used)
-        yield Gauge(f"{p}disk_used_ratio", "How full that disk is: 0 to 1.", share)
+        ratio = swept.disk_used / swept.disk_total
+        yield _value("cleanup_disk_used_bytes", "Bytes in use on the engine's disk.", swept.disk_used)
+        yield _value("cleanup_disk_used_ratio", "How full the engine's disk is: 0 to 1.", ratio)
     if swept.image_bytes is not None:
-        text = "Bytes of all images; shared layers count once where that matters, else this is an upper bound."
-        yield Gauge(f"{p}image_bytes", text, swept.image_bytes)
-    protected = Gauge(f"{p}images_protected", "Images that stayed, by why.", labels=["reason"])
+        text = "Bytes of all images; an upper bound where shared layers count more than once."
+        yield _value("cleanup_image_bytes", text, swept.image_bytes)
+    protected = _gauge("cleanup_images_protected", "Images that stayed, by reason.", "reason")
     for why, count in sorted(swept.protected.items()):
         protected.add_metric([why], count)
     yield protected
-    unreclaimed = Gauge(f"{p}unreclaimed_bytes", "Bytes that no rule covers, by kind.", labels=["kind"])
+    unreclaimed = _gauge("cleanup_unreclaimed_bytes", "Bytes that no rule covers, by kind.", "kind")
     for kind, count in sorted(swept.unreclaimed.items()):
         unreclaimed.add_metric([kind], count)
     yield unreclaimed
-    yield Gauge(f"{p}mark_exceeded", "1 if a mark is still exceeded, and nothing more may go.", float(swept.short))
+    exceeded = float(swept.short)
+    yield _value("cleanup_mark_exceeded", "1 if a limit is still exceeded and nothing more may go.", exceeded)

@@ -16,7 +16,7 @@ import h11
 from ... import logs
 from ...core.plan import Server
 from .listening import Certificate, listen
-from .pages import OUR_FAULT, Answer, Pages
+from .pages import PLAIN, Answer, Pages
 
 CONNECTIONS_MAX = 128
 TLS_CONNECTIONS_MAX = 16  # asyncio reserves a quarter of a megabyte for each
@@ -114,12 +114,13 @@ class WebServer:
     # --- answers -----------------------------------------------------------------------------------------------------
     def answer(self, request: h11.Request) -> Answer:
         method, target = request.method.decode("ascii"), request.target.decode("latin-1")
-        accept = ", ".join(value.decode("latin-1") for name, value in request.headers if name == b"accept")
+        accept = ",".join(value.decode("latin-1") for name, value in request.headers if name == b"accept")
+        max_age = CROWDED_AGE_S if len(self._clients) > CROWD else 0.0
         try:
-            return self._pages.answer(method, target, accept)
+            return self._pages.answer(method, target, accept, max_age=max_age)
         except Exception as error:  # noqa: BLE001 - a fault in one page must not stop the answers to probes
-            logs.get().error("page_failed", error=logs.place_of(error))
-            return OUR_FAULT
+            logs.get().error("page_failed", reason="internal", error=logs.place_of(error))
+            return Answer(500, PLAIN, b"A fault of ecr-refresher. Please report it\n")
 
     def bound_bytes_in_flight(self) -> None:
         """Drop the clients that read slowest while too many different bodies are kept for them."""
@@ -203,7 +204,7 @@ class Client(asyncio.BufferedProtocol):
                 return  # more of the head has to come
             has_body = not isinstance(self._http.next_event(), h11.EndOfMessage)
         except h11.RemoteProtocolError as error:
-            self._answer(Answer(error.error_status_hint, "text/plain; charset=utf-8", b"not a valid request\n"))
+            self._answer(Answer(error.error_status_hint, PLAIN, b"Not a valid request\n"))
         else:
             self._server.touch(self)
             self._answer(self._server.answer(event), keep=not has_body, head_only=event.method == b"HEAD")
@@ -214,7 +215,7 @@ class Client(asyncio.BufferedProtocol):
             ("Content-Length", str(len(answer.body))),
             ("Cache-Control", "no-store"),
             ("X-Content-Type-Options", "nosniff"),
-            *((name, value) for name, _, value in (line.partition(": ") for line in answer.headers)),
+            *answer.headers.items(),
         ]
         if not keep:  # what follows is the request's body, or nothing that can be read
             headers.append(("Connection", "close"))

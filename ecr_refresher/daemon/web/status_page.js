@@ -1,4 +1,4 @@
-// Fetches the page anew and takes over what has changed, so that the reader's place, focus and selection stay.
+// Fetches the page again and replaces what has changed; the reader's scroll position, focus and selection stay.
 (() => {
   "use strict";
   const EVERY_MS = Number(document.documentElement.dataset.everyMs);
@@ -15,7 +15,7 @@
 
   function takeOver(fresh) {
     if (fresh.documentElement.dataset.version !== document.documentElement.dataset.version) {
-      location.reload(); // another version of the daemon, with another style and script
+      location.reload(); // a new version of the daemon has a new style and script
       return;
     }
     const anchor = parts(document).find((part) => part.getBoundingClientRect().bottom > 0);
@@ -30,7 +30,7 @@
     }
     const kept = anchor && document.getElementById(anchor.id);
     if (kept) scrollBy(0, kept.getBoundingClientRect().top - top);
-    // A live region is read out when its text changes, not when it is replaced.
+    // Screen readers announce a live region when its text changes, not when it is replaced.
     const [said, says] = [document.getElementById("summary"), fresh.getElementById("summary")];
     if (said.textContent !== says.textContent) said.textContent = says.textContent;
     document.title = fresh.title;

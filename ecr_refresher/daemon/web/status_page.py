@@ -1,44 +1,34 @@
-"""The page for people at `/`: what `/status` says, with a bar for each credential's life. Pure, but for its two files.
+"""The page for people at `/`: what `/status` says, with a bar for each credential's life. Pure.
 
-Works without scripts; where there are some, they fetch it anew and take over what has changed. Nothing is loaded from
-elsewhere, and the Content-Security-Policy lets nothing run but the very script and style of this page.
+It works without scripts; its script fetches the page again and replaces what has changed. It loads nothing else, and
+the Content-Security-Policy allows only its own script and style.
 """
 
 from __future__ import annotations
 
-import os
+from base64 import b64encode
 from collections.abc import Callable, Iterator, Mapping
+from hashlib import sha256
+from html import escape
+from pathlib import Path
 from typing import Any
 
 from ...core import phrases
 
-# As html.escape does; the table of all named characters that comes with it would stay in memory.
-_ESCAPES = str.maketrans({"&": "&amp;", "<": "&lt;", ">": "&gt;", '"': "&quot;", "'": "&#x27;"})
+EVERY_S = 5.0  # between two refreshes by the script
+RELOAD_S = 15  # between two reloads without scripts
+_STYLE, _SCRIPT = (Path(__file__).with_suffix(suffix).read_text("utf-8") for suffix in (".css", ".js"))
 
 
-def escape(text: str) -> str:
-    """Text as it stands in an element or in a quoted attribute."""
-    return text.translate(_ESCAPES)
+def _hash(text: str) -> str:
+    return f"'sha256-{b64encode(sha256(text.encode()).digest()).decode()}'"
 
-
-def _read(name: str) -> str:
-    with open(os.path.join(os.path.dirname(__file__), name), encoding="utf-8") as file:
-        return file.read()
-
-
-_STYLE, _SCRIPT = _read("status_page.css"), _read("status_page.js")
-# By their SHA-256, as a policy names what is within the page. Computed here they would cost the daemon OpenSSL, which
-# is 4 of its 16 MB; a test tells when they have to be written anew.
-STYLE_HASH = "sha256-W8EAj+drLN05q4A/1N2EjMEgpsKl+J4UpmgyhY4uQCw="
-SCRIPT_HASH = "sha256-zXd/GT7uo9JtB+8qdG7CzYYdki1cjs84TGBep4Zy654="
-EVERY_S = 5.0  # how often it refreshes itself
-RELOAD_S = 15  # and without scripts
 
 POLICY = "; ".join(
     [
         "default-src 'none'",
-        f"script-src '{SCRIPT_HASH}'",
-        f"style-src '{STYLE_HASH}'",
+        f"script-src {_hash(_SCRIPT)}",
+        f"style-src {_hash(_STYLE)}",
         "img-src data:",
         "connect-src 'self'",
         "base-uri 'none'",
@@ -58,7 +48,7 @@ _MARKS = {
     phrases.OUT: "M16 16l16 16M32 16L16 32",
     phrases.WAITING: "M24 13v11l7 5",
 }
-# The icon's colours can be read on light and dark tabs alike.
+# The icon's colours have enough contrast on light and dark tabs.
 _ICON = {phrases.GOOD: "1f9d61", phrases.SHAKY: "c47f00", phrases.OUT: "d93025", phrases.WAITING: "6b7a94"}
 _LINKS = '<a href="/status">Status as JSON</a> <a href="/metrics">Metrics</a> <a href="/readyz?verbose">Readiness</a>'
 _COLUMNS = "".join(
@@ -74,7 +64,7 @@ _WORST_FIRST = (phrases.OUT, phrases.SHAKY, phrases.WAITING, phrases.GOOD)
 
 def render(status: Mapping[str, Any]) -> bytes:
     """The whole page, from the document at `/status`."""
-    now = phrases.moment(status["now"]) or 0.0
+    now = phrases.seconds(status["now"]) or 0.0
     how = phrases.verdict(status, now)
     return f"""<!doctype html>
 <html lang="en" data-version="{escape(status["version"])}" data-every-ms="{EVERY_S * 1000:.0f}">
@@ -116,7 +106,7 @@ def _head(status: Mapping[str, Any], now: float, how: str) -> str:
         "Updated": f'<time datetime="{status["now"]}">{status["now"][11:19]} UTC</time>',
     }
     if skew is not None and abs(skew) >= phrases.SKEW_MIN_S:
-        facts["Its clock"] = escape(phrases.skew(skew))
+        facts["Local clock"] = escape(phrases.skew(skew))
     shown = "".join(f"<div><dt>{name}</dt><dd>{fact}</dd></div>" for name, fact in facts.items())
     return f"""<header>
 <div class="verdict {how}" id="verdict">
@@ -125,7 +115,7 @@ def _head(status: Mapping[str, Any], now: float, how: str) -> str:
 <p class="summary" id="summary" role="status">{escape(phrases.summary(status, now))}</p>
 <dl class="facts" data-part id="facts">{shown}</dl>
 </div>
-<p class="lost" id="lost" role="alert" hidden>The daemon does not answer. What you see is what it said last.</p>
+<p class="lost" id="lost" role="alert" hidden>The daemon does not answer. This page shows its last answer.</p>
 {_KEY}
 </header>"""
 
@@ -138,7 +128,7 @@ def _mark(how: str) -> str:
 
 def _registry(number: int, registry: Mapping[str, Any], status: Mapping[str, Any], now: float) -> str:
     slots = [(index, slot) for index, slot in enumerate(status["slots"]) if slot["registry"] == registry["name"]]
-    slots.sort(key=lambda entry: _WORST_FIRST.index(phrases.health(entry[1], now)))  # else in the settings' order
+    slots.sort(key=lambda entry: _WORST_FIRST.index(phrases.health(entry[1], now)))  # stable: in the settings' order
     about = " · ".join(_about(registry, now))
     table = f"""<table role="table" aria-labelledby="r{number}">
 <thead role="rowgroup"><tr role="row">{_COLUMNS}</tr></thead>
@@ -151,7 +141,6 @@ def _registry(number: int, registry: Mapping[str, Any], status: Mapping[str, Any
 
 
 def _cleanup(status: Mapping[str, Any], now: float) -> str:
-    """The last cleanup of the host, where there is one."""
     cleaned = status.get("cleanup")
     if cleaned is None:
         return ""
@@ -163,7 +152,7 @@ def _cleanup(status: Mapping[str, Any], now: float) -> str:
 
 def _about(registry: Mapping[str, Any], now: float) -> Iterator[str]:
     if registry["host"] != registry["name"]:
-        yield escape(registry["host"] or "its host is not known yet")
+        yield escape(registry["host"] or "host not known yet")
     if registry["expires_at"] is None:
         yield "no token yet"
     else:
@@ -190,13 +179,14 @@ def _slot(index: int, slot: Mapping[str, Any], error: Mapping[str, Any] | None, 
 def _trouble(error: Mapping[str, Any] | None, now: float, how: str) -> str:
     if error is None:
         return ""
-    what, message = phrases.error_words(error, now)
-    return f'<p class="trouble {how}"><b>{escape(what)}</b>: {escape(message)}</p>'
+    fix = f'<span class="fix"><b>Fix</b>: {_breakable(error["fix"])}</span>' if error["fix"] else ""
+    what = escape(phrases.error_words(error, now))
+    return f'<p class="trouble {how}"><b>{what}</b>: {_breakable(error["message"])}{fix}</p>'
 
 
 def _bar(slot: Mapping[str, Any], now: float) -> str:
-    """The credential's life from left to right: what is spent, what is left, the planned renewal, and now."""
-    issued, until = phrases.moment(slot["issued_at"]), phrases.moment(slot["held_until"])
+    """The credential's life from left to right: the time spent, the time left, now, and the planned renewal."""
+    issued, until = phrases.seconds(slot["issued_at"]), phrases.seconds(slot["held_until"])
     if issued is None or until is None or until <= issued:
         empty = '<rect class="empty" x="1" y="4.5" width="99%" height="7" rx="3.5"/>'
         return f'<svg class="bar" role="img" aria-label="no credential">{empty}</svg>'
@@ -204,15 +194,16 @@ def _bar(slot: Mapping[str, Any], now: float) -> str:
     def percent(at: float) -> float:
         return round(100 * min(1.0, max(0.0, (at - issued) / (until - issued))), 2)
 
-    here, renewal = percent(now), phrases.moment(slot["renew_at"])
-    told = [f"issued {phrases.since(issued, now)}"]
+    here, renewal = percent(now), phrases.seconds(slot["renew_at"])
+    words = [f"issued {phrases.since(issued, now)}"]
     planned = ""
     if renewal is not None and until > now:
-        told.append(f"renewal planned {phrases.when(renewal, now)}")
+        words.append(f"renewal planned {phrases.when(renewal, now)}")
         planned = f'<circle class="renewal" cx="{percent(renewal)}%" cy="8" r="4"/>'
-    told.append(f"{'ends' if until > now else 'ended'} {phrases.when(until, now)}")
+    words.append(f"{'ends' if until > now else 'ended'} {phrases.when(until, now)}")
+    label = ", ".join(words)
     return (
-        f'<svg class="bar" role="img" aria-label="{", ".join(told)}"><title>{", ".join(told)}</title>'
+        f'<svg class="bar" role="img" aria-label="{label}"><title>{label}</title>'
         '<rect class="spent" x="0" y="4" width="100%" height="8" rx="4"/>'
         f'<rect class="left" x="{here}%" y="4" width="{round(100 - here, 2)}%" height="8" rx="4"/>{planned}'
         f'<line class="now" x1="{here}%" x2="{here}%" y1="1.5" y2="14.5"/></svg>'
@@ -221,16 +212,16 @@ def _bar(slot: Mapping[str, Any], now: float) -> str:
     )
 
 
-def _breakable(name: str) -> str:
-    """A name that may break where its words end, rather than anywhere."""
-    return escape(name).replace("/", "/<wbr>").replace("_", "_<wbr>")
+def _breakable(text: str) -> str:
+    """Escaped text that may break behind `/` and `_`, so that a long name does not break in the middle of a word."""
+    return escape(text).replace("/", "/<wbr>").replace("_", "_<wbr>")
 
 
-def _time(at: str, now: float, said: Callable[[float, float], str] = phrases.when) -> str:
-    return f'<time datetime="{at}" title="{at}">{said(phrases.moment(at) or now, now)}</time>'
+def _time(at: str, now: float, words: Callable[[float, float], str] = phrases.when) -> str:
+    return f'<time datetime="{at}" title="{at}">{words(phrases.seconds(at) or now, now)}</time>'
 
 
 def _clock(at: str, now: float) -> str:
-    """A moment by the clock, with the day where it is not near."""
-    near = abs((phrases.moment(at) or now) - now) < 20 * 3600
+    """The time of day, with the date if it is far from now."""
+    near = abs((phrases.seconds(at) or now) - now) < 20 * 3600
     return f"{at[11:16] if near else f'{at[:10]} {at[11:16]}'} UTC"

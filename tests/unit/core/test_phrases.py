@@ -5,6 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from ecr_refresher.core import phrases
 
@@ -24,11 +26,33 @@ def slot(**changed: Any) -> dict[str, Any]:
     }
 
 
-ERROR = {"reason": "denied", "message": "the password is wrong; correct it", "at": "2027-01-15T07:57:00Z"}
+ERROR = {"reason": "denied", "message": "the password is wrong", "fix": "Correct it", "at": "2027-01-15T07:57:00Z"}
 WAITING = slot(held_until=None, outcome=None)
 EXPIRED = slot(held_until="2027-01-15T07:55:00Z")
 FAILED = slot(held_until=None, outcome="failed", last_error=ERROR)
 SHAKY = slot(outcome="failed", last_error=ERROR)
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("plain, é and 你好", "plain, é and 你好"),
+        ("red: \x1b[31m", "red: \\x1b[31m"),
+        ("two\nlines\r\tand a tab", "two\\nlines\\r\\tand a tab"),
+        ("c1 \x9b and del \x7f", "c1 \\x9b and del \\x7f"),
+        ("right to left \u202e, line \u2028", "right to left \\u202e, line \\u2028"),
+        ("half a pair \ud800", "half a pair \\ud800"),
+    ],
+)
+def test_control_characters_are_escaped(text: str, shown: str) -> None:
+    assert phrases.printable(text) == shown
+
+
+@given(st.text())
+def test_what_is_printed_is_always_printable_and_stays_as_it_is_the_second_time(text: str) -> None:
+    shown = phrases.printable(text)
+    assert shown.isprintable()
+    assert phrases.printable(shown) == shown
 
 
 @pytest.mark.parametrize(
@@ -60,8 +84,8 @@ def test_a_moment_is_said_from_here(ahead: float, text: str) -> None:
 
 
 def test_a_time_of_status_is_read() -> None:
-    assert phrases.moment("2027-01-15T08:00:00Z") == NOW
-    assert phrases.moment(None) is None
+    assert phrases.seconds("2027-01-15T08:00:00Z") == NOW
+    assert phrases.seconds(None) is None
 
 
 @pytest.mark.parametrize(
@@ -71,7 +95,7 @@ def test_a_time_of_status_is_read() -> None:
         (SHAKY, phrases.SHAKY, "good for 3 h 12 min"),
         (EXPIRED, phrases.OUT, "expired 5 min ago"),
         (slot(held_until="2027-01-15T08:00:00Z"), phrases.OUT, "expired just now"),
-        (FAILED, phrases.OUT, "nothing usable"),
+        (FAILED, phrases.OUT, "no usable credential"),
         (WAITING, phrases.WAITING, "not looked at yet"),
     ],
 )
@@ -88,9 +112,9 @@ def test_the_next_step_is_said_with_its_time() -> None:
 
 
 def test_an_error_is_said_with_its_reason_and_age() -> None:
-    assert phrases.error_words(ERROR, NOW) == ("denied, 3 min ago", "the password is wrong; correct it")
-    assert phrases.error_words({**ERROR, "at": "2027-01-15T08:00:00Z"}, NOW)[0] == "denied, just now"
-    assert phrases.error_words({**ERROR, "at": None}, NOW)[0] == "denied"
+    assert phrases.error_words(ERROR, NOW) == "denied, 3 min ago"
+    assert phrases.error_words({**ERROR, "at": "2027-01-15T08:00:00Z"}, NOW) == "denied, just now"
+    assert phrases.error_words({**ERROR, "at": None}, NOW) == "denied"
 
 
 def test_what_is_the_registry_s_trouble_is_not_each_slot_s_too() -> None:
@@ -129,7 +153,7 @@ def test_the_whole_is_as_good_as_its_readiness(
     [
         ({"delivered_at": "2027-01-15T05:00:00Z"}, "written 3 h ago"),
         ({"delivered_at": None}, "found fresh"),
-        ({"delivered_at": None, "held_until": None}, "nothing written"),
+        ({"delivered_at": None, "held_until": None}, "never written"),
     ],
 )
 def test_the_last_delivery_is_said_with_its_age(changed: dict[str, Any], text: str) -> None:
@@ -144,16 +168,16 @@ def test_a_clock_that_is_off_is_said_with_its_direction() -> None:
 @pytest.mark.parametrize(
     ("slots", "ready", "text"),
     [
-        ([], False, "The settings are being read."),
-        ([], True, "Nothing to keep fresh."),
-        ([slot()], True, "The one sink holds a credential."),
+        ([], False, "The daemon is reading its settings."),
+        ([], True, "There is nothing to keep fresh."),
+        ([slot()], True, "The only sink holds a credential."),
         ([slot(), slot()], True, "All 2 sinks hold a credential."),
         ([slot(), SHAKY], True, "All 2 sinks hold a credential, but 1 could not be renewed or looked at."),
         ([slot(), EXPIRED], False, "1 of 2 sinks has no credential."),
         ([SHAKY, EXPIRED], False, "1 of 2 sinks has no credential, and 1 could not be renewed or looked at."),
         ([slot(), EXPIRED, FAILED], False, "2 of 3 sinks have no credential."),
         ([slot(), {**FAILED, "required": False}], True, "1 of 2 sinks has no credential."),
-        ([WAITING], False, "The one sink has no credential yet."),
+        ([WAITING], False, "The only sink has no credential yet."),
         ([WAITING, FAILED], False, "None of the 2 sinks has a credential."),
         ([slot(), slot()], False, "The daemon is stopping."),
         ([slot(), {**FAILED, "required": False}], False, "The daemon is stopping."),

@@ -14,9 +14,9 @@ from ecr_refresher.core.plan import Cleanup, Plan
 from ecr_refresher.daemon.machine.cleaning import CLOCK_OFF_S, HEAR_WITHIN_S, LISTEN_FIRST_S, SWEEP_LIMIT_S
 from ecr_refresher.daemon.machine.events import Exited, Kill, Say, Start
 from ecr_refresher.daemon.machine.state import next_boot
-from ecr_refresher.daemon.web import metrics, view
+from ecr_refresher.daemon.web import view
 
-from .world import HOST, LIFE, World, failure, plan
+from .world import HOST, LIFE, World, failure, plan, scraped
 
 EVERY_S = 300.0
 SWEPT = wire.Swept(True, 1.5, 80, 100, 70, 12, {"in_use": 3, "too_young": 0}, short=False, dry_run=False)
@@ -71,7 +71,7 @@ def test_it_is_off_by_default_and_nothing_of_it_is_told() -> None:
     assert not jobs(world, "listen")
     assert not jobs(world.wait(3600).turn(), "cleanup")
     assert "cleanup" not in view.status(world.state, world.boot, world.mono)
-    assert b"cleanup" not in metrics.render(world.state, world.boot)
+    assert "cleanup" not in scraped(world)
 
 
 def test_the_listener_comes_first_and_a_cleanup_once_it_hears() -> None:
@@ -254,7 +254,7 @@ def test_lines_of_a_child_that_is_gone_are_passed_over() -> None:
 
 
 def samples(world: World) -> dict[tuple[str, tuple[str, ...]], float]:
-    text = metrics.render(world.state, world.boot).decode()
+    text = scraped(world)
     return {
         (
             sample.name.removeprefix("ecr_refresher_cleanup_"),

@@ -10,7 +10,6 @@ import ssl
 import threading
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 from prometheus_client.openmetrics.parser import text_string_to_metric_families as parse_openmetrics
@@ -19,7 +18,7 @@ from prometheus_client.parser import text_string_to_metric_families as parse_tex
 from ecr_refresher.core import wire
 from ecr_refresher.core.plan import Server
 from ecr_refresher.daemon.machine.state import TURN_MAX_S
-from ecr_refresher.daemon.web import metrics, server
+from ecr_refresher.daemon.web import server
 from ecr_refresher.daemon.web.listening import listen
 from ecr_refresher.daemon.web.pages import Answer, Pages
 from tests.testbed.certificates import CertificateAuthority
@@ -143,29 +142,33 @@ def test_metrics_come_as_text_or_as_openmetrics_where_asked_for(house: House) ->
     assert not house.text("/metrics").endswith("# EOF\n")
 
 
-def test_metrics_are_rendered_when_something_changed_and_not_at_every_scrape(
-    house: House, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    rendered: list[bytes] = []
-    real = metrics.render
+def test_a_page_is_rendered_again_when_the_state_or_the_time_changes_it(house: House) -> None:
+    def value(name: str) -> str:
+        lines = house.text("/metrics").splitlines()
+        return next(line.split()[-1] for line in lines if line.startswith(f"ecr_refresher_{name}{{"))
 
-    def render(*args: Any, **more: Any) -> bytes:
-        rendered.append(real(*args, **more))
-        return rendered[-1]
-
-    monkeypatch.setattr(metrics, "render", render)
-    for _ in range(5):
-        house.text("/metrics")
-    assert len(rendered) == 1
-    house.world.turn()
+    assert value("sink_ready") == "1.0"
+    house.world.turn().ask("refresh").turn().finish(house.world.fetched())
     house.publish()
-    house.text("/metrics")
-    assert len(rendered) == 2
-    assert 'ecr_refresher_sink_ready{registry="' in house.text("/metrics")
-    house.world.wait(LIFE)  # it changes by itself as well
-    assert "} 0.0" in next(
-        line for line in house.text("/metrics").splitlines() if line.startswith("ecr_refresher_sink_ready{")
-    )
+    assert value("refresh_attempts_total") == "2.0"
+    house.world.wait(LIFE)
+    assert value("sink_ready") == "0.0"
+    before = json.loads(house.text("/status"))["now"]
+    house.world.wait(1.0)
+    assert json.loads(house.text("/status"))["now"] > before
+
+
+def test_in_a_crowd_a_page_may_be_a_second_old_and_a_probe_is_never_old(house: House) -> None:
+    with contextlib.ExitStack() as stack:
+        for _ in range(server.CROWD + 1):
+            assert asked(stack.enter_context(house.dial()))
+        assert json.loads(house.text("/status"))["ready"] is True
+        house.world.ask("stop")
+        house.publish()
+        assert json.loads(house.text("/status"))["ready"] is True
+        assert house.ask("/readyz").status == 503
+        house.world.wait(server.CROWDED_AGE_S)
+        assert json.loads(house.text("/status"))["ready"] is False
 
 
 # --- connections -----------------------------------------------------------------------------------------------------
@@ -309,17 +312,21 @@ def test_a_client_that_never_stops_asking_has_its_turns_and_others_theirs(house:
         thread.join(PATIENCE_S)
 
 
-def test_a_page_that_fails_is_a_fault_of_ours_and_the_others_are_answered(
-    house: House, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def fail(*_: object, **__: object) -> bytes:
-        raise KeyError("a-token-that-nobody-may-see")
+def test_a_page_that_fails_is_a_500_and_the_others_are_answered(capfd: pytest.CaptureFixture[str]) -> None:
+    class BrokenPages(Pages):
+        def answer(self, method: str, target: str, accept: str = "", *, max_age: float = 0.0) -> Answer:
+            if target == "/metrics":
+                raise KeyError("a-token-that-nobody-may-see")
+            return super().answer(method, target, accept, max_age=max_age)
 
-    monkeypatch.setattr(metrics, "render", fail)
-    answer = house.ask("/metrics")
+    world = World().served()
+    with House(world, Server(port=0), BrokenPages(world.state, lambda: world.boot, lambda: world.mono)) as house:
+        answer = house.ask("/metrics")
+        assert house.text("/livez") == "ok\n"
     assert answer.status == 500
-    assert "a-token" not in answer.text  # type: ignore[attr-defined]
-    assert house.text("/livez") == "ok\n"
+    logged = "".join(capfd.readouterr())
+    assert "page_failed" in logged
+    assert "a-token" not in logged + answer.text  # type: ignore[attr-defined]
 
 
 def test_clients_that_send_their_request_while_a_page_is_rendered_for_long_are_answered(
@@ -329,11 +336,11 @@ def test_clients_that_send_their_request_while_a_page_is_rendered_for_long_are_a
     rendering, go_on = threading.Event(), threading.Event()
 
     class SlowPages(Pages):
-        def answer(self, method: str, target: str, accept: str) -> Answer:
+        def answer(self, method: str, target: str, accept: str = "", *, max_age: float = 0.0) -> Answer:
             if target == "/status":
                 rendering.set()
                 go_on.wait(PATIENCE_S)
-            return super().answer(method, target, accept)
+            return super().answer(method, target, accept, max_age=max_age)
 
     world = World().served()
     pages = SlowPages(world.state, lambda: world.boot, lambda: world.mono)

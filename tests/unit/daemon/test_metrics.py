@@ -8,7 +8,6 @@ import sys
 from collections.abc import Callable, Iterable
 from math import isnan
 
-import prometheus_client
 import pytest
 from prometheus_client.metrics_core import Metric
 from prometheus_client.openmetrics.parser import text_string_to_metric_families as parse_openmetrics
@@ -18,10 +17,10 @@ from ecr_refresher import __version__
 from ecr_refresher.core import wire
 from ecr_refresher.core.model import Outcome, Reason
 from ecr_refresher.daemon.machine.state import RECHECK_S
-from ecr_refresher.daemon.web import exposition, metrics
+from ecr_refresher.daemon.web import metrics
 from tests.testbed.daemon import MEASURING
 
-from .world import AIRFLOW, DOCKER, EPOCH, HOST, LIFE, PRINCIPAL, World, failure
+from .world import AIRFLOW, DOCKER, EPOCH, HOST, LIFE, PRINCIPAL, World, failure, scraped
 
 PER_REGISTRY, PER_SLOT = {"registry"}, {"registry", "sink"}
 CONTRACT = {
@@ -48,12 +47,11 @@ CONTRACT = {
 NOT_OF_THE_TABLE = {"proof_failures_total"}  # DESIGN 6.5: "a warning with a metric"
 
 
-def text_of(world: World, *, as_openmetrics: bool = False) -> str:
-    return metrics.render(world.state, world.boot, as_openmetrics=as_openmetrics).decode()
+OPENMETRICS = "application/openmetrics-text;version=1.0.0"
 
 
 def families(world: World) -> dict[str, Metric]:
-    return {family.name: family for family in parse_text(text_of(world))}
+    return {family.name: family for family in parse_text(scraped(world))}
 
 
 def value(world: World, name: str, **labels: str) -> float:
@@ -69,12 +67,12 @@ def of_slot(slot_id: tuple[str, str]) -> dict[str, str]:
 def test_every_metric_of_the_contract_is_there_with_its_type_and_labels() -> None:
     world = World().served()
     found = {}
-    for line in text_of(world).splitlines():
+    for line in scraped(world).splitlines():
         if line.startswith("# TYPE "):
             _, _, name, kind = line.split()
             found[name.removeprefix("ecr_refresher_")] = kind
     labels: dict[str, set[str]] = {}
-    for family in parse_text(text_of(world)):
+    for family in parse_text(scraped(world)):
         for sample in family.samples:
             name = sample.name.removeprefix("ecr_refresher_")
             if family.type == "summary":
@@ -91,7 +89,7 @@ def test_every_metric_of_the_contract_is_there_with_its_type_and_labels() -> Non
 def test_both_formats_are_well_formed_at_every_moment(
     world: World, as_openmetrics: bool, parse: Callable[[str], Iterable[Metric]]
 ) -> None:
-    text = text_of(world, as_openmetrics=as_openmetrics)
+    text = scraped(world, OPENMETRICS if as_openmetrics else "")
     parsed = {family.name: family for family in parse(text)}
     assert parsed
     assert all(family.documentation for family in parsed.values())
@@ -104,8 +102,8 @@ def test_both_formats_say_the_same() -> None:
     samples = [
         {(s.name, tuple(sorted(s.labels.items()))): s.value for f in parse(text) for s in f.samples}
         for parse, text in (
-            (parse_text, text_of(world)),
-            (parse_openmetrics, text_of(world, as_openmetrics=True)),
+            (parse_text, scraped(world)),
+            (parse_openmetrics, scraped(world, OPENMETRICS)),
         )
     ]
     assert samples[0] == samples[1]
@@ -190,21 +188,21 @@ def test_reloads_are_counted_by_their_result() -> None:
     assert value(world, "config_last_reload_successful") == 0
 
 
-def test_the_text_is_byte_for_byte_what_prometheus_client_writes() -> None:
+def test_accept_headers_choose_the_format_as_in_prometheus_client() -> None:
     world = World().served()
-    odd = exposition.Gauge("odd", "A \\ and a\nline end.", labels=["b", "a"])
-    odd.add_metric(['a "quoted" \\ name', "two\nlines"], 1e22)
-    odd.add_metric(["", "é"], float("nan"))
-    for family in ([*metrics.families(world.state, world.boot), odd], []):
-        registry = prometheus_client.CollectorRegistry(auto_describe=False)
-        registry.register(exposition._Collected(family))
-        assert exposition.text(family) == prometheus_client.generate_latest(registry)
+    prometheus = "application/openmetrics-text;version=1.0.0;escaping=allow-utf-8;q=0.5,text/plain;version=0.0.4;q=0.4"
+    assert metrics.encoder(prometheus)[1].startswith("application/openmetrics-text; version=1.0.0")
+    assert metrics.encoder("text/plain;version=0.0.4")[1].startswith("text/plain; version=0.0.4")
+    for accept in ("", "*/*", "application/openmetrics-text;version=0.0.1", "application/openmetrics-text;version=x"):
+        assert metrics.encoder(accept)[1].startswith("text/plain; version=0.0.4"), accept
+        assert scraped(world, accept) == scraped(world)
 
 
-def test_no_web_server_and_no_email_is_imported_with_this_version_of_prometheus_client() -> None:
-    program = "import sys; import ecr_refresher.daemon.web.metrics; print(*sys.modules)"
+def test_the_daemon_leaves_the_whole_of_prometheus_client_to_others() -> None:
+    program = (
+        "import ecr_refresher.daemon.supervisor, prometheus_client as p; "
+        "p.Counter('x', 'y').inc(); p.start_http_server, p.REGISTRY; print(p.generate_latest().decode())"
+    )
     bare = {name: value for name, value in os.environ.items() if name not in MEASURING}
     done = subprocess.run([sys.executable, "-c", program], env=bare, capture_output=True, text=True, check=True)
-    loaded = set(done.stdout.split())
-    assert "prometheus_client.metrics_core" in loaded
-    assert not loaded & {"prometheus_client.exposition", "http.server", "email", "ssl", "asyncio"}
+    assert "x_total 1.0" in done.stdout

@@ -26,6 +26,7 @@ from ecr_refresher.core.plan import (
 from ecr_refresher.daemon.machine import events
 from ecr_refresher.daemon.machine.state import SlotId, SlotState, State, next_boot
 from ecr_refresher.daemon.machine.step import initial, step
+from ecr_refresher.daemon.web import metrics
 
 T = TypeVar("T")
 
@@ -170,8 +171,10 @@ class World:
         line = wire.Delivered(*slot_id, Outcome.WRITTEN, 0.5, self.aws + life, life, token, witness=witness)
         return structs.replace(line, **changed)
 
-    def failed(self, slot_id: SlotId, reason: Reason = Reason.TRANSIENT, **more: Any) -> wire.Delivered:
-        failure = Failure(reason, "it did not work; mend it", **more)
+    def failed(
+        self, slot_id: SlotId, reason: Reason = Reason.TRANSIENT, message: str = "it did not work", **more: Any
+    ) -> wire.Delivered:
+        failure = Failure(reason, message, "Try something else", **more)
         return wire.Delivered(*slot_id, Outcome.FAILED, 0.5, failure=failure)
 
     def fresh(self, slot_id: SlotId) -> wire.Looked:
@@ -180,8 +183,14 @@ class World:
         return wire.Looked(*slot_id, until=known.held_until, why="fresh", life=known.life, witness=known.witness)
 
 
-def failure(reason: Reason = Reason.TRANSIENT, message: str = "no answer") -> Failure:
-    return Failure(reason, message)
+def scraped(world: World, accept: str = "") -> str:
+    """What a scrape reads now."""
+    write, _ = metrics.encoder(accept)
+    return write(metrics.StateCollector(world.state, world.boot)).decode()
+
+
+def failure(reason: Reason = Reason.TRANSIENT, message: str = "no answer", fix: str = "Ask again") -> Failure:
+    return Failure(reason, message, fix)
 
 
 def ordered(job: wire.Job) -> dict[SlotId, wire.Order]:

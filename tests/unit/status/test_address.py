@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
@@ -81,19 +82,19 @@ def test_a_url_is_taken_at_its_word(given: str, asked: str) -> None:
     ["host:1", "ftp://host", "http://", "http://me:secret@host", "http://host:99999", "http://host:x", "http://h/a b"],
 )
 def test_what_is_no_url_is_told_so_without_showing_it(given: str) -> None:
-    with pytest.raises(BadAddress, match=r"^--url: ") as said:
+    with pytest.raises(BadAddress, match=r"^--url is not a URL of the daemon\. Write ") as said:
         url(given)
     assert "secret" not in str(said.value)
 
 
 def test_a_ca_is_for_https() -> None:
-    with pytest.raises(BadAddress, match="--ca: it is for https only"):
+    with pytest.raises(BadAddress, match="--ca is for https"):
         url("http://host", ca="ca.pem")
 
 
 @pytest.mark.parametrize("listen", ["nowhere", "host:port", "host:99999"])
 def test_an_address_that_is_none_says_how_to_write_one(listen: str) -> None:
-    with pytest.raises(BadAddress, match=r"write host:port, e\.g\. 127\.0\.0\.1:9719"):
+    with pytest.raises(BadAddress, match=r"is not valid\. Write host:port, for example 127\.0\.0\.1:9719"):
         url(ECR_REFRESHER_LISTEN=listen)
 
 
@@ -102,8 +103,10 @@ def test_a_settings_file_that_cannot_be_read_names_the_way_round(tmp_path: Path)
     bad.write_text("server: {")
     binary = tmp_path / "binary"
     binary.write_bytes(b"\xff\xfe server")
-    for file in (bad, binary, tmp_path / "none.yaml"):
-        with pytest.raises(BadAddress, match=f"{file.name}: .*; say where the daemon listens with --url"):
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    for file in (bad, binary, pipe, tmp_path / "none.yaml"):
+        with pytest.raises(BadAddress, match=rf"{file.name}.*\. Name the daemon's address with --url"):
             url(config=str(file))
 
 

@@ -20,7 +20,7 @@ from ecr_refresher import cli
 from ecr_refresher.core import wire
 from ecr_refresher.core.model import Outcome, Reason
 from ecr_refresher.core.plan import Server
-from ecr_refresher.daemon.web import connection
+from ecr_refresher.daemon.web import server
 from ecr_refresher.status import client
 from tests.testbed.certificates import CertificateAuthority
 from tests.testbed.daemon import MEASURING
@@ -89,7 +89,7 @@ def test_a_clock_that_is_off_is_told(house: House, capsys: Said) -> None:
 
 def test_what_is_wrong_with_a_registry_is_told_once(capsys: Said) -> None:
     world = World().loaded()
-    denied = failure(Reason.DENIED, "no right; grant it")
+    denied = failure(Reason.DENIED, "no right", "Grant it")
     world.say(wire.Fetched(PRINCIPAL, 0.1, failure=denied))
     world.finish(*(wire.Delivered(*slot, Outcome.FAILED, failure=denied) for slot in (AIRFLOW, DOCKER)))
     house = House(world, Server(port=0))
@@ -98,8 +98,8 @@ def test_what_is_wrong_with_a_registry_is_told_once(capsys: Said) -> None:
     finally:
         house.stop()
     lines = capsys.readouterr().out.splitlines()
-    assert lines[3:5] == [f"{HOST}: no token yet", "  denied, just now: no right; grant it"]
-    assert len(lines) == 7
+    assert lines[3:6] == [f"{HOST}: no token yet", "  denied, just now: no right", "  fix: Grant it"]
+    assert len(lines) == 8
 
 
 def test_the_last_cleanup_is_told_where_there_is_one(capsys: Said) -> None:
@@ -114,9 +114,10 @@ def test_the_last_cleanup_is_told_where_there_is_one(capsys: Said) -> None:
     finally:
         house.stop()
     lines = capsys.readouterr().out.splitlines()
-    assert lines[-3] == ""
-    assert re.fullmatch(r"cleanup: .*removed 1 containers and 1 images, the disk is 80 % full.*", lines[-2])
-    assert lines[-1].endswith(": there is no engine")
+    assert lines[-4] == ""
+    assert re.fullmatch(r"cleanup: .*removed 1 container and 1 image, the disk is 80 % full.*", lines[-3])
+    assert lines[-2].endswith(": there is no engine")
+    assert lines[-1] == "  fix: Ask again"
 
 
 def test_what_is_not_required_is_marked(capsys: Said) -> None:
@@ -152,18 +153,18 @@ def test_a_daemon_that_is_not_ready_is_alive(house: House) -> None:
 
 
 @pytest.mark.parametrize("more", [[], ["--live"], ["--json"]])
-def test_where_nothing_listens_it_says_so_and_how_to_mend_it(more: list[str], capsys: Said) -> None:
+def test_where_nothing_listens_it_says_so_and_how_to_fix_it(more: list[str], capsys: Said) -> None:
     port = free_port()
     assert cli.main(["status", *more, "--url", f"http://127.0.0.1:{port}"]) == 1
     said = capsys.readouterr()
-    mend = "start the daemon, or say where it is with --url or ECR_REFRESHER_LISTEN"
-    assert said.err == f"ecr-refresher: status: nothing listens at http://127.0.0.1:{port}; {mend}\n"
+    fix = "Start the daemon, or name its address with --url or ECR_REFRESHER_LISTEN"
+    assert said.err == f"ecr-refresher: status: nothing listens at http://127.0.0.1:{port}. {fix}\n"
     assert said.out == ""
 
 
 def test_a_wrong_address_is_2(capsys: Said) -> None:
     assert cli.main(["status", "--url", "127.0.0.1:9719"]) == 2
-    assert "--url: write http://host:port" in capsys.readouterr().err
+    assert "--url is not a URL of the daemon. Write http://host:port" in capsys.readouterr().err
 
 
 def test_the_environment_says_where(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -175,12 +176,13 @@ def test_the_environment_says_where(house: House, monkeypatch: pytest.MonkeyPatc
 @pytest.mark.parametrize(
     ("answer", "words"),
     [
-        (b"HTTP/1.1 404 Not Found\r\n\r\n", "answers with HTTP 404; is it an ecr-refresher?"),
-        (b"HTTP/1.1 200 OK\r\n\r\n<html>", "answers something else"),
-        (b"HTTP/1.1 200 OK\r\n\r\n[]", "answers something else"),
-        (b"SSH-2.0-OpenSSH_9.2\r\n", "does not speak HTTP; is it another program, or is it https?"),
+        (b"HTTP/1.1 404 Not Found\r\n\r\n", "answered 404, as no ecr-refresher does. Check the address"),
+        (b"HTTP/1.1 200 OK\r\n\r\n<html>", "does not answer as an ecr-refresher does. Check the address"),
+        (b'HTTP/1.1 200 OK\r\n\r\n{"ready": true, "live": true}', "does not answer as an ecr-refresher does"),
+        (b"HTTP/1.1 200 OK\r\n\r\n[]", "does not answer as an ecr-refresher does. Check the address"),
+        (b"SSH-2.0-OpenSSH_9.2\r\n", "does not speak HTTP. Check the address, or ask with https"),
         (b"", "does not speak HTTP"),
-        (b"HTTP/1.1 200 OK\r\n\r\n" + b"x" * 2000, "answers without end"),
+        (b"HTTP/1.1 200 OK\r\n\r\n" + b"x" * 2000, "sends too much for an ecr-refresher"),
     ],
 )
 def test_what_is_no_ecr_refresher_is_told_so(
@@ -205,7 +207,22 @@ def test_who_never_answers_is_not_waited_for(capsys: Said, monkeypatch: pytest.M
     monkeypatch.setattr(client, "TIMEOUT_S", 0.05)
     with socket.create_server(("127.0.0.1", 0)) as server:
         assert cli.main(["status", "--live", "--url", f"http://127.0.0.1:{server.getsockname()[1]}"]) == 1
-    assert "does not answer within" in capsys.readouterr().err
+    assert "gave no answer within" in capsys.readouterr().err
+
+
+def test_control_characters_are_escaped_and_forge_no_line(capsys: Said) -> None:
+    world = World().loaded()
+    world.finish(*(world.failed(slot, message="\x1b[31m gone\nready  All is well") for slot in (AIRFLOW, DOCKER)))
+    with House(world, Server(port=0)) as house:
+        cli.main(["status", "--url", url(house)])
+        shown = capsys.readouterr().out
+        cli.main(["status", "--json", "--url", url(house)])
+        document = capsys.readouterr().out
+    assert "\\x1b[31m gone\\nready  All is well" in shown
+    for text in (shown, document):
+        assert text.replace("\n", "").isprintable()
+        assert not any(line.startswith("ready") for line in text.splitlines())
+    assert json.loads(document)["slots"][0]["last_error"]["message"] == "\x1b[31m gone\nready  All is well"
 
 
 # --- TLS -------------------------------------------------------------------------------------------------------------
@@ -245,21 +262,21 @@ def test_with_a_url_the_certificate_must_name_it_and_come_from_the_ca(
     assert cli.main(["status", "--url", there.replace("localhost", "127.0.0.1"), "--ca", ca]) == 1
     assert "its certificate is not trusted: " in capsys.readouterr().err
     assert cli.main(["status", "--url", there, "--ca", "/nowhere.pem"]) == 2
-    assert "/nowhere.pem: cannot be read as a certificate" in capsys.readouterr().err
+    assert "cannot read the certificate /nowhere.pem" in capsys.readouterr().err
 
 
 def test_http_and_https_mixed_up_are_told_apart(
     secured: tuple[House, CertificateAuthority, Path], house: House, capsys: Said, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(connection, "REQUEST_S", 0.2)
+    monkeypatch.setattr(server, "REQUEST_S", 0.2)
     assert cli.main(["status", "--url", f"http://localhost:{secured[0].server.port}"]) == 1
     assert "ecr-refresher: status: " in capsys.readouterr().err
     assert cli.main(["status", "--url", url(house).replace("http:", "https:")]) == 1
-    assert "is it http?" in capsys.readouterr().err
+    assert "it does not speak TLS. Ask with http" in capsys.readouterr().err
 
 
 # --- a health check, once a minute -----------------------------------------------------------------------------------
-HEAVY = {"asyncio", "dataclasses", "email", "http", "inspect", "json", "logging", "ssl", "typing", "urllib", "yaml"}
+HEAVY = {"asyncio", "dataclasses", "email", "http", "inspect", "json", "logging", "ssl", "urllib", "yaml"}
 
 
 def loaded(program: str) -> set[str]:
