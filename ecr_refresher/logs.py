@@ -1,70 +1,63 @@
-"""Log lines: one JSON object each on stderr, or a line for people, and nothing secret in any of them.
-
-structlog makes those for people. The JSON lines are the same that it would make, but made here: it and the asyncio that
-it loads would be 8 of the 16 MB of the resident daemon, and a line would cost a pass three times as much.
-"""
+"""The log: structlog's lines on stderr, as JSON or for people, with every secret masked."""
 
 from __future__ import annotations
 
 import contextlib
-import json
+import io
+import logging
 import os
 import re
 import sys
 import threading
-import time
+import traceback
 import warnings
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from .core.model import MASK, Secret
+from .core.model import MASK, Failure, Reason, Secret
+from .core.printable import printable
 
-_LEVELS = {"debug": 10, "info": 20, "warning": 30, "error": 40}  # as those of the standard library's logging
+# Where rich is installed, structlog loads it: 7 MB and 0.16 s in every process, for tracebacks that are never logged.
+_rich = sys.modules.setdefault("rich", None)  # type: ignore[arg-type]
+import structlog  # noqa: E402
+
+if _rich is None:
+    del sys.modules["rich"]
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+
+REPORT_IT = "Report it with this line"
+_LEVELS = {"debug": 10, "info": 20, "warning": 30, "error": 40}
 _SHAPES = re.compile(
     r"eyJ[\w-]{8,}\.[\w-]+\.[\w-]*"  # a JWT
     r"|\b(?:AKIA|ASIA)[A-Z0-9]{12,}"  # an AWS access key id
     r"|(?<=Basic )\S+|(?<=Bearer )\S+"
     r"|(?<=://)[^/@\s]+(?=@)"  # user:password in a URL
-    r"|(?P<run>[A-Za-z0-9+/_=-]{80,})"  # a token, in whichever base64; or a long path
+    r"|(?P<run>[A-Za-z0-9+/_=-]{80,})"  # a token in any kind of base64, or a long path
 )
-_MARKS = ("eyJ", "AKIA", "ASIA", "Basic ", "Bearer ", "://")  # of the shapes above: without one of them, or a run …
-_RUN = 80  # … of so many characters there is none of them, which is quicker to tell
-_PART_MAX = 20  # longer ones that mix cases and digits are no name between two slashes, but random
-_HEAD = 4  # characters; shorter secrets would tear holes into ordinary words
-_LONG = 400  # characters; most lines are shorter, and then hold no token as a whole
-# By their first characters, so that a line costs the same however many tokens, keys and passwords there are.
-_hidden: dict[str, dict[str, None]] = {}
-_hidden_long: dict[str, dict[str, None]] = {}
+_PART_MAX = 20  # a longer part of a path that mixes cases and digits is no name, but random
+_SHORTEST = 4  # characters; masking a shorter secret would tear holes into ordinary words
+
+_hidden: set[str] = set()
 _hiding = threading.Lock()
 
 
 def hide(secret: Secret) -> Secret:
-    """Have this text masked wherever it turns up in a message of this process; gives the secret back."""
+    """Mask this text in every message of this process from now on. Returns the secret."""
     text = secret.reveal()
-    if len(text) >= _HEAD:
+    if len(text) >= _SHORTEST:
         with _hiding:
-            (_hidden_long if len(text) >= _LONG else _hidden).setdefault(text[:_HEAD], {})[text] = None
+            _hidden.add(text)
     return secret
 
 
 def redact(text: str) -> str:
-    """Mask what was hidden, and whatever has the shape of a token, a key or a login."""
-    tables = (_hidden, _hidden_long) if len(text) >= _LONG else (_hidden,)
-    # Other threads may hide more meanwhile: what is gone through is a copy, which CPython makes in one step.
-    perhaps = [secret for table in tables for head in _heads_in(text, table) for secret in tuple(table[head])]
-    for secret in sorted(perhaps, key=len, reverse=True):  # one may be a part of another
+    """Mask hidden secrets, and everything that has the shape of a token, a key or a login."""
+    with _hiding:
+        found = [secret for secret in _hidden if secret in text]
+    for secret in sorted(found, key=len, reverse=True):  # a short one may be part of a longer one
         text = text.replace(secret, MASK)
-    if len(text) < _RUN and not any(mark in text for mark in _MARKS):
-        return text
     return _SHAPES.sub(_masked, text)
-
-
-def _heads_in(text: str, table: Mapping[str, object]) -> list[str]:
-    heads = tuple(table)
-    if len(heads) < len(text):  # secrets of one kind often begin alike
-        return [head for head in heads if head in text]
-    windows = {text[start : start + _HEAD] for start in range(len(text) - _HEAD + 1)}
-    return [head for head in windows if head in table]
 
 
 def _masked(found: re.Match[str]) -> str:
@@ -77,47 +70,31 @@ def _looks_random(part: str) -> bool:
     return len(part) > _PART_MAX and all(any(map(is_kind, part)) for is_kind in kinds)
 
 
-def place_of(error: BaseException) -> str:
-    """Type and place of an error of ours; its values may be secret, so they are not shown."""
-    import traceback
+def fault_of(error: BaseException) -> Failure:
+    """The failure for an exception that nobody expected. Its values may be secret, so only its place is shown."""
+    return Failure(Reason.INTERNAL, f"a fault of ecr-refresher: {place_of(error)}", REPORT_IT)
 
+
+def place_of(error: BaseException) -> str:
+    """Type and place of an exception, without its values."""
     frames = traceback.extract_tb(error.__traceback__)
     where = f"{os.path.basename(frames[-1].filename)}:{frames[-1].lineno}" if frames else "nowhere"
-    return f"{type(error).__name__} at {where}; this is a fault of ecr-refresher, please report it"
+    return f"{type(error).__name__} at {where}"
 
 
 def configure(level: str = "info", fmt: str = "json") -> None:
-    """Set up logging; may be called again when the settings change."""
-    global _plain  # noqa: PLW0603 - as structlog's own configuration, one for each process
-    if not sys.warnoptions:
-        warnings.simplefilter("ignore")
-    if "logging" in sys.modules:
-        silence_libraries()
-    _plain = _Plain(level) if fmt == "json" else None
-    if _plain is None:
-        _configure_structlog(level)
-
-
-def silence_libraries() -> None:
-    """botocore logs tokens at DEBUG, urllib3 whole URLs: the loggers of libraries stay silent, those to come as well.
-
-    For the processes that load them; in the daemon `logging` itself would be a megabyte in vain.
-    """
-    import logging
-
-    logging.disable()
-
-
-def _configure_structlog(level: str) -> None:
-    import structlog
-
+    """Set up the log; may be called again when the settings change."""
+    logging.disable()  # botocore logs tokens at DEBUG, urllib3 whole URLs
     colours = sys.stderr.isatty() and not os.environ.get("NO_COLOR")
+    console = structlog.dev.ConsoleRenderer(
+        colors=colours, sort_keys=False, exception_formatter=structlog.dev.plain_traceback
+    )
     structlog.configure(
         processors=[
             structlog.processors.add_log_level,
             structlog.processors.TimeStamper(fmt="iso", utc=True),
-            lambda _logger, _method, event: _tidy(event),
-            structlog.dev.ConsoleRenderer(colors=colours, exception_formatter=structlog.dev.plain_traceback),
+            _tidy,
+            *([structlog.processors.JSONRenderer()] if fmt == "json" else [_escape, console]),
         ],
         wrapper_class=structlog.make_filtering_bound_logger(_LEVELS[level]),
         logger_factory=_Stderr,
@@ -125,9 +102,50 @@ def _configure_structlog(level: str) -> None:
     )
 
 
+def get() -> Any:
+    """The process's logger."""
+    if not structlog.is_configured():
+        configure()
+    return structlog.get_logger()
+
+
+def silence_libraries() -> None:
+    """Let nothing but the log write to stderr: for processes that load libraries.
+
+    Loggers of libraries stay silent. Their warnings, and exceptions that end a thread, become log lines.
+    """
+    logging.disable()
+    warnings.showwarning = _warned
+    threading.excepthook = lambda ended: _ended(ended.exc_value)
+    sys.unraisablehook = lambda ended: _ended(ended.exc_value)
+
+
+def _warned(message: Warning | str, category: type[Warning], *_: Any, **__: Any) -> None:
+    get().debug("library_warned", kind=category.__name__, error=str(message))
+
+
+def _ended(error: BaseException | None) -> None:
+    failure = fault_of(error or RuntimeError())
+    get().error("thread_ended", reason=failure.reason, error=failure.message, fix=failure.fix)
+
+
+class Printed(io.TextIOBase):
+    """A stand-in for `sys.stdout` that logs what a library prints, a line each."""
+
+    def __init__(self) -> None:
+        self._begun = ""
+
+    def write(self, text: str) -> int:
+        *lines, self._begun = (self._begun + text).split("\n")
+        for line in lines:
+            if line.strip():
+                get().info("library_printed", text=line)
+        return len(text)
+
+
 @contextlib.contextmanager
 def lines_above(clear: Callable[[], None]) -> Iterator[None]:
-    """Have `clear` called before each line: there is a line of progress where it would go. Cleared in the end, too."""
+    """Call `clear` before each line: it removes the progress line that is in the way. It is called at the end too."""
     _Stderr.clear = staticmethod(clear)
     try:
         yield
@@ -140,23 +158,14 @@ def _nothing() -> None:
     pass
 
 
-def get() -> Any:
-    """The process's logger."""
-    if _plain is not None:
-        return _plain
-    import structlog
-
-    return structlog.get_logger()
-
-
 def tell_settings_errors(errors: Sequence[str]) -> None:
-    """Print what is wrong with the settings of a command that ends for it: for people, a line each."""
+    """Print what is wrong with the settings for people, a line each."""
     for error in errors:
-        _Stderr().msg(f"ecr-refresher: settings: {redact(error)}")
+        _Stderr().msg(f"ecr-refresher: settings: {printable(redact(error))}")
 
 
 class _Stderr:
-    """Writes whole lines; a full disk or a closed pipe behind stderr must not end the daemon."""
+    """Writes whole lines. A full disk or a closed pipe behind stderr does not end the process."""
 
     clear: Callable[[], None] = staticmethod(_nothing)
 
@@ -165,52 +174,23 @@ class _Stderr:
 
     def msg(self, line: str) -> None:
         self.clear()
-        try:
+        with contextlib.suppress(OSError):
             os.write(2, line.encode(errors="replace") + b"\n")
-        except OSError:
-            return
 
     debug = info = warning = error = msg
 
 
-class _Plain:
-    """Makes the lines that structlog makes of the same; a test holds one against the other."""
-
-    def __init__(self, level: str) -> None:
-        self._least = _LEVELS[level]
-
-    def _say(self, level: str, event: str, fields: Mapping[str, Any]) -> None:
-        if _LEVELS[level] >= self._least:
-            now = time.time()
-            seconds, micros = divmod(int(now * 1e6), 1_000_000)
-            timestamp = f"{time.strftime('%Y-%m-%dT%H:%M:%S', time.gmtime(seconds))}.{micros:06d}Z"
-            line = _tidy({**fields, "timestamp": timestamp, "level": level, "event": event})
-            _Stderr().msg(json.dumps(line))
-
-    def debug(self, event: str, **fields: Any) -> None:
-        self._say("debug", event, fields)
-
-    def info(self, event: str, **fields: Any) -> None:
-        self._say("info", event, fields)
-
-    def warning(self, event: str, **fields: Any) -> None:
-        self._say("warning", event, fields)
-
-    def error(self, event: str, **fields: Any) -> None:
-        self._say("error", event, fields)
-
-
-_plain: _Plain | None = None
-
-
-def _tidy(event: Mapping[str, Any]) -> dict[str, Any]:
-    """Drop what is not known, mask what is secret, and put the fields that every line has in front."""
+def _tidy(_logger: Any, _method: str, event: Any) -> dict[str, Any]:
+    """Put the fields of every line first, drop those that are None, and mask secrets in the others."""
     first = {name: event[name] for name in ("timestamp", "level", "event") if name in event}
     rest = {name: _clean(value) for name, value in event.items() if name not in first and value is not None}
-    return {**first, **rest}
+    return first | rest
 
 
 def _clean(value: Any) -> Any:
-    if isinstance(value, str):
-        return redact(value)
     return value if isinstance(value, bool | int | float) else redact(str(value))
+
+
+def _escape(_logger: Any, _method: str, event: Any) -> dict[str, Any]:
+    """Escape control characters, which would reach a person's terminal; JSON escapes them itself."""
+    return {name: printable(value) if isinstance(value, str) else value for name, value in event.items()}

@@ -70,8 +70,7 @@ def failure_of(error: BaseException) -> Failure:
         return error.failure
     if isinstance(error, MemoryError):
         return Failure(Reason.TRANSIENT, "the memory limit is reached", "Raise the memory limit of the container")
-    message, _, fix = logs.place_of(error).partition("; ")
-    return Failure(Reason.INTERNAL, message, fix)
+    return logs.fault_of(error)
 
 
 class _DaemonThreads(Executor):

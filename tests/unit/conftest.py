@@ -7,12 +7,9 @@ from collections.abc import Iterator
 import pytest
 import structlog
 
-from ecr_refresher import logs
-
 
 @pytest.fixture(autouse=True)
 def logging_as_before() -> Iterator[None]:
     """A level that one test sets would keep lines from the next one that looks for them."""
     yield
     structlog.reset_defaults()
-    logs._plain = None

@@ -21,7 +21,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ecr_refresher import logs
-from ecr_refresher.core.model import Reason, Secret
+from ecr_refresher.core.model import Failure, Reason, Secret
 
 JWT = "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxMjM0NTY3ODkwIn0.dozjgNryP4J3jVmNHl0w5N_XgL0n3I9PlFUP0THsR8U"
 TOKEN = base64.b64encode(bytes(range(256)) * 6).decode()
@@ -30,8 +30,7 @@ TOKEN = base64.b64encode(bytes(range(256)) * 6).decode()
 @pytest.fixture(autouse=True)
 def own_logging(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """What a test configures or hides is its own affair."""
-    monkeypatch.setattr(logs, "_hidden", {})
-    monkeypatch.setattr(logs, "_hidden_long", {})
+    monkeypatch.setattr(logs, "_hidden", set())
     with warnings.catch_warnings():
         yield
     structlog.reset_defaults()
@@ -100,32 +99,10 @@ def test_no_random_bytes_in_base64_are_shown(seed: int, length: int, encode: Cal
     assert logs.redact(f"it was {text}.") == "it was ***."
 
 
-@given(
-    st.text("abcdef012345", min_size=4), st.text("abcdef012345 ="), st.text("abcdef012345 ="), st.sampled_from([0, 300])
-)
-def test_a_hidden_text_is_masked_wherever_it_turns_up(secret: str, before: str, after: str, others: int) -> None:
-    """However many others there are: they are looked for in two ways."""
-    logs._hidden.clear()
-    logs._hidden_long.clear()
-    for number in range(others):
-        logs.hide(Secret(f"{number:04} is another"))
+@given(st.text("abcdef012345", min_size=4), st.text("abcdef012345 ="), st.text("abcdef012345 ="))
+def test_a_hidden_text_is_masked_wherever_it_turns_up(secret: str, before: str, after: str) -> None:
     assert logs.hide(Secret(secret)) == Secret(secret)
     assert secret not in logs.redact(before + secret + after)
-
-
-@given(st.lists(st.sampled_from([*logs._MARKS, "AKI", "Bas", JWT[3:], " ", ".", "@", "a1B2", "user:pass"]), max_size=9))
-def test_what_is_not_looked_at_closely_has_no_secret_s_shape(parts: list[str]) -> None:
-    text = "".join(parts)
-    assert logs.redact(text) == logs._SHAPES.sub(logs._masked, text)
-
-
-@given(st.integers(logs._HEAD, logs._LONG + 20), st.integers(0, 300), st.integers(0, 300))
-def test_a_hidden_text_of_any_length_is_masked_in_a_line_of_any_length(length: int, before: int, after: int) -> None:
-    logs._hidden.clear()
-    logs._hidden_long.clear()
-    secret = "a b" + "c " * length
-    logs.hide(Secret(secret[:length]))
-    assert logs.redact("." * before + secret[:length] + "." * after) == "." * before + "***" + "." * after
 
 
 def test_a_hidden_text_inside_a_word_is_masked_too() -> None:
@@ -267,45 +244,72 @@ def test_the_place_of_an_error_is_told_and_its_values_are_not() -> None:
         raise KeyError(TOKEN)
     except KeyError as error:
         place = logs.place_of(error)
-    assert re.match(r"KeyError at test_logs\.py:\d+; this is a fault of ecr-refresher", place)
-    assert TOKEN not in place
-    assert logs.place_of(KeyError(TOKEN)).startswith("KeyError at nowhere")
+    assert re.fullmatch(r"KeyError at test_logs\.py:\d+", place)
+    assert logs.place_of(KeyError(TOKEN)) == "KeyError at nowhere"
+    assert logs.fault_of(KeyError(TOKEN)) == Failure(
+        Reason.INTERNAL, "a fault of ecr-refresher: KeyError at nowhere", logs.REPORT_IT
+    )
 
 
-# --- JSON lines: as structlog would make them ------------------------------------------------------------------------
-FIELDS = st.dictionaries(
-    st.sampled_from(["error", "sink", "reason", "changed", "late_s"]),
-    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text() | st.sampled_from(Reason),
-)
+# --- what others write -----------------------------------------------------------------------------------------------
+HOSTILE = "\x1b[2J\x1b]0;owned\x07 a\nsecond line\r\u202e\x9b1m"
 
 
-@given(st.sampled_from(["debug", "info", "warning", "error"]), st.sampled_from(["info", "warning"]), FIELDS)
-def test_json_lines_are_those_that_structlog_would_make(level: str, least: str, fields: dict[str, Any]) -> None:
-    made: dict[bool, list[str]] = {True: [], False: []}
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(logs, "_hidden", {})
-        logs.hide(Secret("hunter2!"))
-        for ours, lines in made.items():
-            patch.setattr(os, "write", lambda _fd, text, lines=lines: lines.append(text.decode()))
-            if ours:
-                logs.configure(least, "json")
-                logger = logs.get()
-            else:
-                logs.configure(least, "console")
-                processors = [*structlog.get_config()["processors"][:-1], structlog.processors.JSONRenderer()]
-                structlog.configure(processors=processors)
-                logger = structlog.get_logger()
-            getattr(logger, level)("something", password="hunter2!", **fields)
-    stamp = re.compile(r'"timestamp": "\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{6})?Z"')
-    plain, structlogs = ([stamp.sub('"timestamp": "now"', line) for line in lines] for lines in made.values())
-    assert plain == structlogs
-    assert all("now" in line for line in plain)
-
-
-def test_lines_for_people_are_structlog_s(capfd: pytest.CaptureFixture[str]) -> None:
+def test_control_characters_are_escaped_for_people(capfd: pytest.CaptureFixture[str]) -> None:
     logs.configure("info", "console")
-    logs.get().info("listening", address="127.0.0.1:9719")
-    assert "address=127.0.0.1:9719" in capfd.readouterr().err
+    logs.get().info("delivered", error=HOSTILE, sink=HOSTILE.replace(" ", ""))
+    logs.tell_settings_errors([HOSTILE])
+    lines = capfd.readouterr().err.splitlines()
+    assert len(lines) == 2
+    assert all(line.isprintable() for line in lines)
+    assert lines[1] == (r"ecr-refresher: settings: \x1b[2J\x1b]0;owned\x07 a\nsecond line\r\u202e\x9b1m")
+
+
+def test_a_fix_is_a_field_like_any_other(said: Said) -> None:
+    logs.configure()
+    logs.get().error("delivery_failed", reason=Reason.DENIED, error="answered 403", fix="Give it can_edit")
+    assert list(said()[0])[3:] == ["reason", "error", "fix"]
+
+
+def run(program: str) -> list[dict[str, Any]]:
+    """The lines that a program logs; each must be a JSON object, and nothing may be on standard output."""
+    program = f"from ecr_refresher import logs\nlogs.configure('debug')\nlogs.silence_libraries()\n{program}"
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert done.stdout == ""
+    return [json.loads(line) for line in done.stderr.splitlines()]
+
+
+def test_a_library_s_warning_is_a_log_line() -> None:
+    (line,) = run("import warnings; warnings.warn(' '.join(['Bearer', 'hunter2']))")
+    assert (line["level"], line["event"]) == ("debug", "library_warned")
+    assert (line["kind"], line["error"]) == ("UserWarning", "Bearer ***")
+
+
+def test_what_a_library_prints_is_logged_line_by_line() -> None:
+    lines = run(
+        "import contextlib\n"
+        "with contextlib.redirect_stdout(logs.Printed()): print('one', end=''); print(' line\\n\\nBearer hunter2')"
+    )
+    assert [(line["event"], line["text"]) for line in lines] == [
+        ("library_printed", "one line"),
+        ("library_printed", "Bearer ***"),
+    ]
+
+
+def test_an_exception_that_ends_a_thread_shows_its_place_and_no_value() -> None:
+    (line,) = run(
+        "import threading\n"
+        "def fail(): raise LookupError('hunter2')\n"
+        "thread = threading.Thread(target=fail); thread.start(); thread.join()"
+    )
+    assert (line["event"], line["reason"], line["fix"]) == ("thread_ended", "internal", logs.REPORT_IT)
+    assert line["error"] == "a fault of ecr-refresher: LookupError at <string>:5"
+
+
+def test_the_libraries_that_a_process_logs_with_are_few() -> None:
+    """rich, which structlog would load, costs 7 MB in each process; whoever wants it can still have it."""
+    program = "import sys; from ecr_refresher import logs; assert 'rich' not in sys.modules; import rich.table"
+    subprocess.run([sys.executable, "-c", program], check=True)
 
 
 # --- a stderr that is gone -------------------------------------------------------------------------------------------

@@ -119,8 +119,10 @@ class WebServer:
         try:
             return self._pages.answer(method, target, accept, max_age=max_age)
         except Exception as error:  # noqa: BLE001 - a fault in one page must not stop the answers to probes
-            logs.get().error("page_failed", reason="internal", error=logs.place_of(error))
-            return Answer(500, PLAIN, b"A fault of ecr-refresher. Please report it\n")
+            failure = logs.fault_of(error)
+            logs.get().error("page_failed", reason=failure.reason, error=failure.message, fix=failure.fix)
+            return Answer(500, PLAIN, b"A fault of ecr-refresher. Please report it
+")
 
     def bound_bytes_in_flight(self) -> None:
         """Drop the clients that read slowest while too many different bodies are kept for them."""

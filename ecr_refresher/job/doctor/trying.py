@@ -75,7 +75,7 @@ async def _act(leg: Leg, pool: ThreadPoolExecutor) -> tuple[Finding, ...]:
     except Failed as error:
         return (of_failure(error.failure),)
     except Exception as error:  # noqa: BLE001 - told by type and place; one leg's trouble never becomes another's
-        return (of_failure(Failure(Reason.INTERNAL, logs.place_of(error))),)
+        return (of_failure(logs.fault_of(error)),)
 
 
 def _not_tried(row: Row) -> Finding:

@@ -1,0 +1,13 @@
+"""Text from outside on a terminal or in a log for people: one line, no control characters."""
+
+from __future__ import annotations
+
+
+def printable(text: str) -> str:
+    """The text with each character that does not print escaped: a line end is `\\n`, the escape character `\\x1b`.
+
+    So nobody's text can move the cursor, change colours or forge a line.
+    """
+    if text.isprintable():
+        return text
+    return "".join(one if one.isprintable() else one.encode("unicode_escape").decode() for one in text)
