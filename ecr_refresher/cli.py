@@ -1,4 +1,4 @@
-"""The roof: what each command runs, and nothing else. A wing is loaded only when a command needs it."""
+"""The roof: what each command runs, and nothing else. A command loads only the parts that it needs."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from .core import wire
 
-WORKER = "worker"  # not for people: what the supervisor starts
+WORKER = "worker"  # started by the supervisor, not by people
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -28,7 +28,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         return _do(words)
     except KeyboardInterrupt:
         return 130
-    except BrokenPipeError:  # `| head` has seen enough
+    except BrokenPipeError:  # the reader of a pipe has ended, as `head` does
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
         return EXIT_FAILED
 
@@ -45,11 +45,8 @@ def _worker() -> int:
     from .job import worker
 
     logs.silence_libraries()
-    try:
-        return _end(worker.serve())
-    except Exception as error:  # noqa: BLE001 - a traceback would show values, and one of them may be a token
-        logs.get().error("worker_failed", reason="internal", error=logs.place_of(error))
-        return _end(EXIT_FAILED)
+    sys.stdout = sys.stderr = logs.Printed()  # its answers go to the descriptor, not through these
+    return _end(_bare_of_values("worker", worker.serve))
 
 
 def _run(given: argparse.Namespace) -> int:
@@ -66,24 +63,30 @@ def _run(given: argparse.Namespace) -> int:
 
 
 def _once(given: argparse.Namespace) -> int:
+    from .terminal import Paint, Progress
+
+    paint, progress = Paint(sys.stdout), Progress(sys.stderr)
+
     def once() -> tuple[int, str]:
         from .job.commands import once
-        from .terminal import Paint, Progress
 
         how = {"force": given.force, "dry_run": given.dry_run, "strict": given.strict}
-        status, table, document = once.run(_source(given), Paint(sys.stdout), Progress(sys.stderr), **how)
+        status, table, document = once.run(_source(given), paint, progress, **how)
         return status, once.dump(document) if given.json else table
 
     return _in_the_foreground("once", once)
 
 
 def _check(given: argparse.Namespace) -> int:
+    from .terminal import Paint
+
+    paint = Paint(sys.stdout)
+
     def check() -> tuple[int, str]:
         from .job import doctor
-        from .terminal import Paint
 
         checked = doctor.run(_source(given), reader=given.reader)
-        return checked.status, checked.json() if given.json else checked.table(Paint(sys.stdout))
+        return checked.status, checked.json() if given.json else checked.table(paint)
 
     return _in_the_foreground("check", check)
 
@@ -156,38 +159,55 @@ def _source(given: argparse.Namespace) -> wire.Load:
 
 
 def _in_the_foreground(name: str, work: Callable[[], tuple[int, str]]) -> int:
-    """Do what a worker does, but here; print its result, and end with its status."""
+    """Do a worker's job in this process; print the result, and end with its status."""
+    import contextlib
     import signal
 
     from . import logs
 
     logs.silence_libraries()
-    # Process 1 of a container is deaf to signals that it doesn't handle. Whatever this one ends, files stay whole.
+    # Process 1 of a container ignores a signal that it does not handle. Files stay whole wherever this ends it.
     signal.signal(signal.SIGTERM, lambda *_: os._exit(EXIT_FAILED))
-    try:
-        status, text = work()
-    except Exception as error:  # noqa: BLE001 - a traceback would show values, and one of them may be a token
-        logs.get().error(f"{name}_failed", reason="internal", error=logs.place_of(error))
-        return _end(EXIT_FAILED)
+    text = ""
+
+    def quietly() -> int:
+        nonlocal text
+        with contextlib.redirect_stdout(logs.Printed()):
+            status, text = work()
+        return status
+
+    status = _bare_of_values(name, quietly)
     if text:
         print(text, flush=True)  # noqa: T201 - standard output is for the command's result
     return _end(status)
 
 
+def _bare_of_values(name: str, work: Callable[[], int]) -> int:
+    """The status of `work`. A traceback would show values, and one may be a token: only the place is logged."""
+    from . import logs
+
+    try:
+        return work()
+    except Exception as error:  # noqa: BLE001 - see above
+        failure = logs.fault_of(error)
+        logs.get().error(f"{name}_failed", reason=failure.reason, error=failure.message, fix=failure.fix)
+        return EXIT_FAILED
+
+
 def _fill_what_is_closed() -> None:
-    """Have something behind 0, 1 and 2: what is opened later would get these numbers, and be written to by mistake."""
+    """Open /dev/null as 0, 1 and 2 where they are closed: a file with such a number would be written to by mistake."""
     for descriptor in (0, 1, 2):
         try:
             os.fstat(descriptor)
         except OSError:
-            os.open(os.devnull, os.O_RDWR)  # gets the lowest number that is free
+            os.open(os.devnull, os.O_RDWR)  # gets the lowest free number
 
 
 def _dump_no_core() -> None:
-    """Have no core dump written, by whichever command: it would hold tokens, or keys of the environment.
+    """Switch core dumps off: one would hold tokens, and keys from the environment.
 
-    A limit of 0 stops those to a file only. One of 1 byte also stops those to a program (`core_pattern` with a `|`):
-    the kernel takes it for the mark of such a program's own crash. See core(5) and fs/coredump.c.
+    A limit of 0 stops dumps to a file only. A limit of 1 byte also stops dumps to a program (`core_pattern` with a
+    `|`), because the kernel uses it to mark that program's own crash. See core(5) and fs/coredump.c.
     """
     import resource
 
@@ -197,7 +217,7 @@ def _dump_no_core() -> None:
 
 
 def _end(status: int) -> int:
-    """End at once: a thread that still waits for a hung server must not hold up the process."""
+    """End at once: a thread that waits for a hung server must not delay the end."""
     sys.stdout.flush()
     sys.stderr.flush()
     os._exit(status)
