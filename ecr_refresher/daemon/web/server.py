@@ -121,8 +121,7 @@ class WebServer:
         except Exception as error:  # noqa: BLE001 - a fault in one page must not stop the answers to probes
             failure = logs.fault_of(error)
             logs.get().error("page_failed", reason=failure.reason, error=failure.message, fix=failure.fix)
-            return Answer(500, PLAIN, b"A fault of ecr-refresher. Please report it
-")
+            return Answer(500, PLAIN, b"A fault of ecr-refresher. Please report it\n")
 
     def bound_bytes_in_flight(self) -> None:
         """Drop the clients that read slowest while too many different bodies are kept for them."""
