@@ -13,7 +13,7 @@ CLEANUP_S = 3600.0  # `cleanup` by hand
 CLEANUP_GRACE_S = 90.0  # a cleanup begins nothing new this close to its limit: one removal may take a minute
 
 # Calls at a time
-FETCHES, PROOFS, PER_SERVER, PER_FILE = 32, 16, 8, 128
+FETCHES, PROOFS, PER_SERVER, PER_FILE = 32, 16, 4, 128  # at a sink: so many looks, and so many deliveries
 LEGS = 32
 
 # Bytes

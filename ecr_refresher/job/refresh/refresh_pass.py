@@ -250,8 +250,9 @@ class RefreshPass:
                 await self._once(self._prove_by_engine, docker.engine, registry, credential)
 
     def _at_sink(self, slot: Slot, act: Callable[..., T], *args: object) -> Awaitable[T]:
+        """Looks take no turns from deliveries: at a slow server, a pass delivers before it has looked at everything."""
         at_once = budgets.PER_FILE if slot.kind == "docker" else budgets.PER_SERVER
-        return self._calls.run(slot.group, at_once, budgets.CALL_S, act, *args)
+        return self._calls.run(f"{act.__name__} {slot.group}", at_once, budgets.CALL_S, act, *args)
 
 
 def _own_unknown(why: Failure | None) -> Failed:

@@ -1,0 +1,93 @@
+"""An Airflow as far away as users have it: 80 ms an answer on a good day, 5 s on a bad one."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from tests.testbed.airflow import Airflow
+from tests.testbed.daemon import Finished, Product
+from tests.testbed.distance import Distance
+from tests.testbed.registry import HOST
+from tests.testbed.standins.airflow import AirflowStandIn
+from tests.testbed.standins.ecr import EcrStandIn
+
+pytestmark = pytest.mark.xdist_group("timing")
+FAR_S, BAD_DAY_S = 0.08, 5.0
+USER = "ecr-refresher"
+
+
+@pytest.fixture
+def stand_in(product: Product) -> Iterator[AirflowStandIn]:
+    with AirflowStandIn(USER, product.secrets_seen.add("the password of Airflow's user")) as stand_in:
+        yield stand_in
+    assert stand_in.crashes == []
+
+
+def once(
+    product: Product, ecr: EcrStandIn, url: str, user: str, password: str, count: int, *args: str, **refresh: Any
+) -> tuple[Finished, float]:
+    """One pass over so many connections; how it ended, and after how long."""
+    settings = {
+        "registries": [HOST],
+        "airflow": {
+            "url": url,
+            "username": user,
+            "password_env": "AIRFLOW_WORD",
+            "connections": {f"docker_{number}": HOST for number in range(count)},
+        },
+        "refresh": {"prove": False, **refresh},
+    }
+    ecr.book.life_s = 3600
+    began = time.monotonic()
+    env = {"AIRFLOW_WORD": password}
+    done = product.run_cli("once", "--json", *args, settings=settings, ecr_url=ecr.url, env=env, within=120)
+    return done, time.monotonic() - began
+
+
+def outcomes(done: Finished) -> list[str]:
+    return [slot["outcome"] for slot in done.json()["slots"]]
+
+
+@pytest.mark.parametrize(("count", "within_s"), [(1, 2.5), (30, 6.0)])
+def test_connections_80_ms_away_are_written_in_time(
+    stand_in: AirflowStandIn, product: Product, ecr: EcrStandIn, count: int, within_s: float, record_property: Any
+) -> None:
+    with Distance(stand_in.url, FAR_S) as far:
+        done, took_s = once(product, ecr, far.url, USER, "the password of Airflow's user", count)
+    assert done.exit_code == 0, done.stderr
+    assert outcomes(done) == ["written"] * count
+    record_property("took_s", took_s)
+    print(f"{count} connections {FAR_S * 1000:g} ms away: {took_s:.2f} s, {far.requests} requests")
+    assert took_s < within_s
+    assert far.requests <= 2 + 3 * count, "the version, the login, and for each a look or two and a write"
+
+
+@pytest.mark.real("airflow")
+def test_thirty_connections_of_a_real_airflow_80_ms_away(
+    airflow: Airflow, product: Product, ecr: EcrStandIn, record_property: Any
+) -> None:
+    with Distance(airflow.url, FAR_S) as far:
+        done, took_s = once(product, ecr, far.url, "oper", airflow.passwords["oper"], 30)
+        assert done.exit_code == 0, done.stderr
+        assert outcomes(done) == ["written"] * 30
+        again, again_s = once(product, ecr, far.url, "oper", airflow.passwords["oper"], 30)
+        renewed, renewed_s = once(product, ecr, far.url, "oper", airflow.passwords["oper"], 30, "--force")
+    assert outcomes(again) == ["skipped"] * 30
+    assert outcomes(renewed) == ["written"] * 30
+    record_property("took_s", [took_s, again_s, renewed_s])
+    print(f"created {took_s:.2f} s, looked at {again_s:.2f} s, renewed {renewed_s:.2f} s")
+    assert took_s < 6.0
+
+
+@pytest.mark.timeout(120)
+def test_an_airflow_that_takes_5_s_for_each_answer_is_served(
+    stand_in: AirflowStandIn, product: Product, ecr: EcrStandIn
+) -> None:
+    with Distance(stand_in.url, BAD_DAY_S) as far:
+        done, _ = once(product, ecr, far.url, USER, "the password of Airflow's user", 1)
+    assert done.exit_code == 0, done.stderr
+    assert outcomes(done) == ["written"]
