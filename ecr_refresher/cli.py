@@ -6,7 +6,7 @@ import os
 import sys
 from typing import TYPE_CHECKING
 
-from .core.exits import EXIT_DONE, EXIT_FAILED
+from .core.exits import EXIT_DONE, EXIT_FAILED, EXIT_MEMORY
 
 if TYPE_CHECKING:
     import argparse
@@ -46,19 +46,35 @@ def _worker() -> int:
 
     logs.silence_libraries()
     sys.stdout = sys.stderr = logs.Printed()  # its answers go to the descriptor, not through these
-    return _end(_bare_of_values("worker", worker.serve))
+
+    def serve() -> int:
+        try:
+            return worker.serve()
+        except MemoryError:
+            error, fix = f"the worker reached its memory limit{_data_limit()}", "Raise the memory limit"
+            logs.get().error("worker_failed", reason="internal", error=error, fix=fix)
+            return EXIT_MEMORY
+
+    return _end(_bare_of_values("worker", serve))
+
+
+def _data_limit() -> str:
+    import resource
+
+    limit, _ = resource.getrlimit(resource.RLIMIT_DATA)
+    return "" if limit == resource.RLIM_INFINITY else f" of {limit >> 20} MiB"
 
 
 def _run(given: argparse.Namespace) -> int:
     import signal
 
-    from .daemon import spawn
-
-    signal.pthread_sigmask(signal.SIG_BLOCK, spawn.HELD_BACK)
-    # -P: the directory that the daemon happens to be started in is no place to import from.
-    worker = [sys.executable, "-P", "-m", "ecr_refresher", WORKER]
+    # Signals wait until the daemon handles them: as process 1 it would never get those that come before, and as
+    # another process it would die of them.
+    signal.pthread_sigmask(signal.SIG_BLOCK, (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGUSR1))
     from .daemon import supervisor
 
+    # -P: modules are not imported from the directory that the daemon happens to be started in.
+    worker = [sys.executable, "-P", "-m", "ecr_refresher", WORKER]
     return supervisor.run(_source(given), worker, os.environ)
 
 

@@ -1,6 +1,6 @@
-"""Whether what a slot holds is good enough, and whether a credential may be written over it. All pure.
+"""Whether a slot needs a credential, and whether one may be written over what it holds. Pure.
 
-Daemon, job and simulation ask the same two questions of the same page.
+Daemon, job and simulation share these answers.
 """
 
 from __future__ import annotations
@@ -29,35 +29,38 @@ class Need(StrEnum):
 
     @property
     def drift(self) -> bool:
-        """Somebody else's doing, where we had known better there."""
+        """Somebody else changed the slot, where we had written something better."""
         return self in (Need.MISSING, Need.UNBELIEVABLE, Need.SPOILED)
 
 
 @dataclass(frozen=True, slots=True)
 class Expectation:
-    """What the asker knows of a slot: what should be there, and whether that is due by the asker's own draw."""
+    """The expiry that the asker expects the slot to hold, and whether the renewal drawn for that is due."""
 
     until: float | None = None
     due: bool = False
 
 
 def believed(holding: Holding, now: float, life: float) -> bool:
-    """A record that reaches further than a token issued this moment could is wrong, foreign or malicious.
+    """Whether the recorded expiry can be right: no fresh token lasts longer than a life.
 
-    One short-lived token does not show that all are: what ECR grants by default is believed of others in any case.
+    `life` may come from one short-lived token, so ECR's default always counts. A record of our own, which matched the
+    content, may reach twice as far: the machine's clock may be wrong by hours until AWS has answered. It is not
+    believed without bounds, since a file's owner can write it.
     """
-    longest = max(life, DEFAULT_LIFE_S) + BELIEVABLE_GRACE_S
-    return holding.until is not None and (holding.own_record or holding.until <= now + longest)
+    longest = max(life, DEFAULT_LIFE_S)
+    slack = longest if holding.own_record else BELIEVABLE_GRACE_S
+    return holding.until is not None and holding.until <= now + longest + slack
 
 
 def need(
     holding: Holding, expected: Expectation, now: float, life: float, rules: Refresh, *, force: bool = False
 ) -> Need:
-    """Tell whether a slot needs a credential now.
+    """Return whether and why a slot needs a credential now.
 
     A holding is fresh while more than `1 - at_fraction` of a life is left. The asker's own draw may be earlier or
-    later than that, but binds only what it was drawn for: what somebody else wrote since is judged by the rule, so
-    that the first of many daemons to act spares all others.
+    later, but holds only for the expiry that it was drawn for. What another daemon wrote since is judged by the rule,
+    so the first of many daemons to act spares all others.
     """
     if force:
         return Need.FORCED
@@ -78,17 +81,17 @@ def need(
 
 
 def tolerance(life: float) -> float:
-    """How far two expiries may lie apart and still be as good: two daemons that race fetch within a moment."""
+    """How far two expiries may differ and still count as equal: two daemons that race fetch within a moment."""
     return min(60.0, life / 50)
 
 
 def is_worse(credential: Credential, holding: Holding, now: float, life: float) -> bool:
-    """A credential that ends earlier than what is held must not replace it, unless that is dead or unbelievable."""
+    """Whether the credential ends earlier than what the slot holds, and that is alive and believed."""
     if holding.until is None or holding.until <= now or not believed(holding, now, life):
         return False
     return credential.expires_at < holding.until
 
 
 def may_be_refused(holding: Holding, now: float, life: float) -> bool:
-    """Whether a registry's refusal of a new token may keep it out: only while the old one has a good while to live."""
+    """Whether a registry's refusal keeps a new token out: only while the old one has more than a quarter to live."""
     return holding.until is not None and holding.until - now > LAST_QUARTER * life

@@ -376,3 +376,15 @@ class Plan(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True, 
             for name in one.registries
         ]
         return (*files, *connections, *secrets)
+
+    @cached_property
+    def by_id(self) -> dict[tuple[str, str], Slot]:
+        return {slot.id: slot for slot in self.slots}
+
+    @cached_property
+    def by_principal(self) -> dict[str, list[Slot]]:
+        """The slots of each principal, by its key."""
+        found: dict[str, list[Slot]] = {}
+        for slot in self.slots:
+            found.setdefault(slot.principal, []).append(slot)
+        return found

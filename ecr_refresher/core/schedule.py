@@ -1,4 +1,4 @@
-"""When: the renewal of a credential, the pause before another try, the time a pass may take. All pure.
+"""When a credential is renewed, when a failure is retried, and how long a pass may take. Pure.
 
 `roll` is always a number drawn evenly from [0, 1).
 """
@@ -8,12 +8,12 @@ from __future__ import annotations
 from .model import Failure, Reason
 from .plan import Refresh
 
-DEFAULT_LIFE_S = 12 * 3600.0  # what ECR grants today; only stands in until a token has shown its own life
+DEFAULT_LIFE_S = 12 * 3600.0  # of ECR's tokens today; used until a token has shown its own life
 DENIED_FIRST_S = 60.0
-REFUSED_LOGIN_S = 300.0  # 12 tries an hour: an account must not be locked by us
+REFUSED_LOGIN_S = 300.0  # 12 tries an hour: more may lock the account
 PAUSE_MIN_S = 1.0
 RETRY_AFTER_MAX_S = 3600.0  # a server that asks for more is asked again after this
-PASS_MIN_S = 5.0  # a worker needs a second to load its libraries: no pass gets less than this
+PASS_MIN_S = 15.0  # enough for a far server; a slot with less than a minute to live must not cut all others short
 
 # A draw is `roll ** (1 / SKEW)`: most daemons draw late, few early. The gap between the first and the second of
 # n daemons is about n ** (-1 / SKEW) / SKEW of the range, widest near SKEW = ln n; 6 serves 50 to 10,000 of them.
@@ -21,7 +21,7 @@ SKEW = 6
 
 
 def renewal_at(issued_at: float, expires_at: float, rules: Refresh, roll: float) -> float:
-    """The moment at which a credential is due, never past its expiry."""
+    """When a credential is due for renewal, never after its expiry."""
     life = expires_at - issued_at
     drawn = 2.0 * float(roll ** (1 / SKEW)) - 1.0
     due = issued_at + life * (rules.at_fraction + rules.jitter * drawn)
@@ -33,9 +33,9 @@ def renewal_at(issued_at: float, expires_at: float, rules: Refresh, roll: float)
 def retry_pause(failure: Failure, tries: int, left_s: float, rules: Refresh, roll: float) -> float:
     """The pause before the next try, after `tries` failures in a row (1 after the first).
 
-    `left_s` is the life left in what the slot holds, 0 or less when there is none. A refused login is the one
-    thing that life left does not hurry: faster tries fix nothing, and may lock the account. Where the server said
-    `Retry-After`, the pause is that, and on top of it the usual spread: many clients may have got the same answer.
+    `left_s` is the life left in what the slot holds, 0 or less when there is none. It shortens every pause but that
+    after a refused login: faster tries fix nothing there, and may lock the account. Where the server said
+    `Retry-After`, the pause is that, plus the usual spread: many clients may have got the same answer.
     """
     if failure.login_refused:
         return REFUSED_LOGIN_S * (1.0 + 0.1 * roll)
@@ -48,20 +48,23 @@ def retry_pause(failure: Failure, tries: int, left_s: float, rules: Refresh, rol
 
 
 def hurried(pause_s: float, left_s: float) -> float:
-    """Never longer than a quarter of the life that is left, where there is any."""
+    """The pause, but at most a quarter of the life that is left."""
     return max(PAUSE_MIN_S, min(pause_s, left_s / 4) if left_s > 0 else pause_s)
 
 
 def pass_limit(rules: Refresh, lives_left: list[float]) -> float:
-    """How long a pass may take: `deadline`, or a quarter of the shortest life left, so that a hung one harms nobody."""
-    alive = [left for left in lives_left if left > 0]
-    return max(PASS_MIN_S, min([rules.deadline, *(left / 4 for left in alive)]))
+    """How long a pass may take: the deadline, or a quarter of the shortest life left, so that a hung pass does no harm.
+
+    A life only counts down to `PASS_MIN_S`.
+    """
+    shortest = min((left for left in lives_left if left > 0), default=float("inf"))
+    return min(rules.deadline, max(PASS_MIN_S, shortest / 4))
 
 
 def clamp_offset(offset: float | None, sent: float, answered: float, date: float) -> float:
-    """AWS's time minus the boot clock, after an answer with `date` (whole seconds, cut off) between two moments.
+    """AWS's time minus the boot clock, after an answer with this `Date` (in whole seconds, cut off).
 
-    What was known stays wherever the answer allows it: `Date` is coarser than a good clock.
+    The known offset stays wherever the answer allows it: `Date` is coarser than a good clock.
     """
     lowest, highest = date - answered, date + 1.0 - sent
     if offset is None:

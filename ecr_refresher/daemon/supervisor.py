@@ -1,14 +1,15 @@
-"""The thin shell around the pure step: one selector loop for signals, the worker's pipe and the next deadline."""
+"""The daemon's one asyncio loop: signals, workers, HTTP and deadlines become events; the step's actions are done."""
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import os
-import selectors
 import signal
-import socket
 import time
 from collections.abc import Mapping, Sequence
+from itertools import groupby
+from operator import itemgetter
 
 from .. import __version__, logs
 from ..boot_clock import boot_time
@@ -16,15 +17,16 @@ from ..core import wire
 from ..core.exits import EXIT_FAILED
 from ..core.model import witness_of
 from ..core.plan import Plan
-from . import spawn
 from .machine import events
-from .machine.state import next_boot, started
+from .machine.due import next_boot
+from .machine.health import started
 from .machine.step import initial, step
 from .systemd import Notifier
-from .web.http import HttpServer
 from .web.pages import Pages
-from .workers import READS_ALL, READS_MAX, Overflow, Worker, reap
+from .web.server import WebServer
+from .workers import READS_ALL, READS_MAX, Worker, reap
 
+TURN_MIN_S = 0.02  # between turns: report lines that trickle in are booked together
 _ASKED = {
     signal.SIGTERM: events.Asked("stop"),
     signal.SIGINT: events.Asked("stop"),
@@ -33,113 +35,121 @@ _ASKED = {
 }
 
 
-def run(
-    load: wire.Load, worker_argv: Sequence[str], environ: Mapping[str, str], early: spawn.Early | None = None
-) -> int:
-    """Run the daemon until it is told to end; returns its exit status. `early` is to do the first job."""
+def run(load: wire.Load, worker_argv: Sequence[str], environ: Mapping[str, str]) -> int:
+    """Run the daemon until it is asked to stop; returns its exit status."""
     logs.configure(load.log_level or "info", load.log_format or "json")
-    return Supervisor(load, worker_argv, environ, early).run()
+    return asyncio.run(Supervisor(load, worker_argv, environ).run())
 
 
 class Supervisor:
-    """Feeds events to the step, and carries out what it says."""
+    """Feeds events to the step and carries out its actions."""
 
-    def __init__(
-        self, load: wire.Load, worker_argv: Sequence[str], environ: Mapping[str, str], early: spawn.Early | None = None
-    ) -> None:
+    def __init__(self, load: wire.Load, worker_argv: Sequence[str], environ: Mapping[str, str]) -> None:
         self._argv = list(worker_argv)
         self._environ = environ
-        self._early = early
         self._state = initial(int.from_bytes(os.urandom(6)), load, boot_time(), time.time(), time.monotonic())
         self._pages = Pages(self._state, boot_time, time.monotonic)
         self._notifier = Notifier(environ, os.getpid())
-        self._server: HttpServer | None = None
-        self._workers: dict[int | None, Worker] = {}  # by job, the pass's by None
-        self._selector = selectors.DefaultSelector()
-        self._wakeup, self._wakeup_end = socket.socketpair()
+        self._server: WebServer | None = None
+        self._workers: dict[int | None, Worker] = {}  # by job; the pass's worker by None
+        # What has happened since the last turn.
+        self._woken = asyncio.Event()
+        self._asked: list[events.Asked] = []
+        self._readable: set[int | None] = set()
         self._exit_code: int | None = None
 
-    def run(self) -> int:
+    async def run(self) -> int:
         self._catch_signals()
         logs.get().info("daemon_started", version=__version__, pid=os.getpid())
         while self._exit_code is None:
-            self._apply(events.Turn(time.time(), time.monotonic(), self._witnesses()))
+            await self._apply(events.Turn(time.time(), time.monotonic(), self._witnesses()))
             self._notify()
             if self._exit_code is None:
-                self._wait()
-        self._notifier.stopping()
-        for job in tuple(self._workers):
-            self._end_worker(job)
+                await self._wait()
+                await self._take()
+        self._notifier.phase("stopping")
+        for key in tuple(self._workers):
+            await self._end_worker(key)
         if self._server is not None:
-            self._server.stop()
-        signal.set_wakeup_fd(-1)  # what comes while Python ends would find it closed, and be a traceback on stderr
+            await self._server.stop()
+        # asyncio removes the handlers now: later signals must not end the process with another status.
+        signal.pthread_sigmask(signal.SIG_BLOCK, (*_ASKED, signal.SIGCHLD))
         logs.get().info("daemon_stopped", status=self._exit_code)
         return self._exit_code
 
-    # --- events in ---------------------------------------------------------------------------------------------------
+    # --- events ------------------------------------------------------------------------------------------------------
     def _catch_signals(self) -> None:
-        """Signals only leave a byte in a socket that the loop watches; nothing runs in a handler."""
-        self._wakeup.setblocking(False)
-        self._wakeup_end.setblocking(False)
-        signal.set_wakeup_fd(self._wakeup_end.fileno(), warn_on_full_buffer=False)
-        for number in (*_ASKED, signal.SIGCHLD):
-            signal.signal(number, lambda _number, _frame: None)
-        self._selector.register(self._wakeup, selectors.EVENT_READ)
-        signal.pthread_sigmask(signal.SIG_UNBLOCK, spawn.HELD_BACK)
+        loop = asyncio.get_running_loop()
+        for number in _ASKED:
+            loop.add_signal_handler(number, self._note, number)
+        loop.add_signal_handler(signal.SIGCHLD, self._woken.set)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, _ASKED)  # cli blocks them while the daemon loads
 
-    def _wait(self) -> None:
-        """Sleep until something happens or the next deadline, and take in what has happened."""
+    def _note(self, number: signal.Signals) -> None:
+        self._asked.append(_ASKED[number])
+        self._woken.set()
+
+    def _listen(self, key: int | None) -> None:
+        """Wake up when the worker has reported something. It is read at the turn, and no more than a turn can take."""
+        loop, lines = asyncio.get_running_loop(), self._workers[key].lines
+
+        def readable() -> None:
+            loop.remove_reader(lines)
+            self._readable.add(key)
+            self._woken.set()
+
+        loop.add_reader(lines, readable)
+
+    async def _wait(self) -> None:
+        """Sleep until something happens or the next deadline."""
+        await asyncio.sleep(TURN_MIN_S)
         timeout = max(0.0, next_boot(self._state) - boot_time())
         if self._notifier.watchdog_s is not None:
             timeout = min(timeout, self._notifier.watchdog_s)
-        for key, _ in self._selector.select(timeout):
-            if key.fileobj is self._wakeup:
-                self._take_signals()
-            else:
-                self._read_worker(key.data)
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(timeout):
+                await self._woken.wait()
 
-    def _take_signals(self) -> None:
-        with contextlib.suppress(BlockingIOError):
-            for number in sorted(set(self._wakeup.recv(4096))):
-                if number == signal.SIGCHLD:
-                    self._reap()
-                elif number in _ASKED:
-                    self._apply(_ASKED[signal.Signals(number)])
+    async def _take(self) -> None:
+        """Turn what has happened into events."""
+        self._woken.clear()
+        asked, self._asked = self._asked, []
+        readable, self._readable = self._readable, set()
+        for event in asked:
+            await self._apply(event)
+        for key in readable & self._workers.keys():
+            await self._read(key, READS_MAX)
+            if not self._workers[key].ended:
+                self._listen(key)
+        for pid, code in reap():
+            for key, worker in tuple(self._workers.items()):
+                if worker.pid == pid:
+                    how, fix = worker.ending(code)
+                    await self._end_worker(key)
+                    await self._apply(events.Exited(how, key, fix))
 
-    def _read_worker(self, of: int | None, reads: int = READS_MAX) -> None:
-        worker = self._workers.get(of)
-        if worker is None:
-            return
-        try:
-            for job, line in worker.read(reads):
-                self._apply(events.Reported(job, line))
-        except EOFError:
-            self._selector.unregister(worker.lines)  # the end of its lines; its exit follows
-        except (ValueError, Overflow) as error:
-            logs.get().error("worker_garbled", reason="internal", error=type(error).__name__)
-            self._selector.unregister(worker.lines)
+    async def _read(self, key: int | None, reads: int) -> None:
+        worker = self._workers[key]
+        lines = worker.read(reads)
+        for job, batch in groupby(lines, key=itemgetter(0)):
+            await self._apply(events.Reported(job, tuple(line for _, line in batch)))
+        if worker.fault is not None:
+            fix = "Report it: this is a fault of ecr-refresher"
+            logs.get().error("worker_garbled", reason="internal", error=f"a worker reported {worker.fault}", fix=fix)
+            worker.fault = None
             worker.kill()
 
-    def _reap(self) -> None:
-        for pid, how in reap():
-            for job, worker in tuple(self._workers.items()):
-                if pid == worker.pid:
-                    self._end_worker(job)
-                    self._apply(events.Exited(how, job))
-
-    def _end_worker(self, of: int | None) -> None:
-        """Take the last lines, and end whatever the worker has left behind."""
-        worker = self._workers[of]
+    async def _end_worker(self, key: int | None) -> None:
+        """Kill what the worker has left behind, and take its last lines."""
+        worker = self._workers[key]
         worker.kill()
-        if worker.lines in self._selector.get_map():
-            self._read_worker(of, READS_ALL)
-            with contextlib.suppress(KeyError):
-                self._selector.unregister(worker.lines)
+        asyncio.get_running_loop().remove_reader(worker.lines)
+        await self._read(key, READS_ALL)
         worker.close()
-        del self._workers[of]
+        del self._workers[key]
 
     def _witnesses(self) -> dict[str, str]:
-        """Look, by their stat alone, at all files whose change matters."""
+        """Look at the stat of each watched file."""
         plan = self._state.plan
         if plan is None:
             return {}
@@ -148,17 +158,17 @@ class Supervisor:
             paths |= airflow.secret_paths
         return {path: _witness(path) for path in paths if path is not None}
 
-    # --- actions out -------------------------------------------------------------------------------------------------
-    def _apply(self, event: events.Event) -> None:
+    # --- actions -----------------------------------------------------------------------------------------------------
+    async def _apply(self, event: events.Event) -> None:
         self._state, actions = step(self._state, event, boot_time())
         self._pages.publish(self._state)
         for action in actions:
-            self._act(action)
+            await self._act(action)
 
-    def _act(self, action: events.Action) -> None:
+    async def _act(self, action: events.Action) -> None:
         match action:
             case events.Start(job):
-                self._start(job)
+                await self._start(job)
             case events.Kill(job):
                 if job in self._workers:
                     self._workers[job].kill()
@@ -168,42 +178,44 @@ class Supervisor:
             case events.Say(level, event, fields):
                 getattr(logs.get(), level)(event, **fields)
             case events.Adopt(plan, first):
-                self._adopt(plan, first=first)
+                await self._adopt(plan, first=first)
 
-    def _start(self, job: wire.Job) -> None:
+    async def _start(self, job: wire.Job) -> None:
         key = None if job.kind == "pass" else job.id
         try:
-            early, self._early = self._early, None
-            worker = self._workers[key] = Worker(self._argv, self._environ, job, early)
-        except OSError as error:  # no memory, no processes: tried again like any failed pass
-            self._apply(events.Exited(f"it could not be started: {error.strerror}", key))
+            self._workers[key] = Worker(self._argv, self._environ, job)
+        except OSError as error:
+            fix = "See that Python is where it was, and that the host has memory and processes left"
+            await self._apply(events.Exited(f"it could not be started: {error.strerror}", key, fix))
             return
-        self._selector.register(worker.lines, selectors.EVENT_READ, key)
+        self._listen(key)
 
-    def _adopt(self, plan: Plan, *, first: bool) -> None:
+    async def _adopt(self, plan: Plan, *, first: bool) -> None:
         logs.configure(plan.log.level, plan.log.format)
         if not first:
             if self._server is not None and self._server.settings != plan.server:
-                logs.get().warning("restart_needed", error="'server' has changed, and is bound once: restart to apply")
+                error = "'server' has changed, but the address in use stays"
+                logs.get().warning("restart_needed", error=error, fix="Restart the daemon to apply it")
             return
-        self._server = HttpServer(self._pages, plan.server)
+        self._server = WebServer(self._pages, plan.server)
         try:
-            self._server.start()
+            await self._server.start()
         except OSError as error:
             where = f"{plan.server.host}:{plan.server.port}"
-            mend = "free it, or choose another with server.listen or ECR_REFRESHER_LISTEN"
-            logs.get().error("cannot_listen", error=f"{where}: {error.strerror or type(error).__name__}; {mend}")
+            fix = "Free it, or choose another with server.listen or ECR_REFRESHER_LISTEN"
+            logs.get().error("cannot_listen", error=f"{where}: {error.strerror or type(error).__name__}", fix=fix)
             self._exit_code = EXIT_FAILED
             return
         logs.get().info("listening", address=f"{plan.server.host}:{self._server.port}")
 
     def _notify(self) -> None:
         self._notifier.alive()
-        now = boot_time()
         if self._state.stopping:
-            self._notifier.stopping()
-        elif started(self._state, now):
-            self._notifier.ready()
+            self._notifier.phase("stopping")
+        elif self._state.reloading:
+            self._notifier.phase("reloading")
+        elif started(self._state, boot_time()):
+            self._notifier.phase("ready")
 
 
 def _witness(path: str) -> str:

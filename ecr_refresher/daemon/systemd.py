@@ -1,13 +1,17 @@
-"""systemd's notifications: READY, WATCHDOG, STOPPING, where the environment asks for them. See sd_notify(3)."""
+"""systemd's notifications, where the environment asks for them: see sd_notify(3)."""
 
 from __future__ import annotations
 
 import socket
+import time
 from collections.abc import Mapping
+from typing import Literal
+
+Phase = Literal["starting", "ready", "reloading", "stopping"]
 
 
 class Notifier:
-    """Speaks to the service manager; says nothing where there is none."""
+    """Tells the service manager about each new phase; does nothing where there is no manager."""
 
     def __init__(self, environ: Mapping[str, str], pid: int) -> None:
         self._address = environ.get("NOTIFY_SOCKET", "")
@@ -15,25 +19,22 @@ class Notifier:
             self._address = "\0" + self._address[1:]
         usec = environ.get("WATCHDOG_USEC", "")
         mine = environ.get("WATCHDOG_PID", str(pid)) == str(pid)
-        # Half of what is granted, as sd_watchdog_enabled(3) advises.
+        # Half of the interval, as sd_watchdog_enabled(3) advises.
         self.watchdog_s: float | None = int(usec) / 2e6 if usec.isdigit() and mine and int(usec) > 0 else None
-        self._said: set[str] = set()
+        self._phase: Phase = "starting"
 
-    def ready(self) -> None:
-        """Said once: enough is up for what depends on this service."""
-        self._once("READY=1")
-
-    def stopping(self) -> None:
-        self._once("STOPPING=1")
+    def phase(self, phase: Phase) -> None:
+        """Enter a phase; only a ready daemon can be reloading."""
+        if phase in ("starting", self._phase) or (phase == "reloading" and self._phase == "starting"):
+            return
+        self._phase = phase
+        # With the monotonic time, Type=notify-reload can tell this reload from an earlier one.
+        reloading = f"RELOADING=1\nMONOTONIC_USEC={time.monotonic_ns() // 1000}"
+        self._send({"ready": "READY=1", "reloading": reloading, "stopping": "STOPPING=1"}[phase])
 
     def alive(self) -> None:
         if self.watchdog_s is not None:
             self._send("WATCHDOG=1")
-
-    def _once(self, message: str) -> None:
-        if message not in self._said:
-            self._said.add(message)
-            self._send(message)
 
     def _send(self, message: str) -> None:
         if not self._address:
@@ -43,4 +44,4 @@ class Notifier:
                 sock.settimeout(1.0)
                 sock.sendto(message.encode(), self._address)
         except OSError:
-            return  # a manager that has gone away must not end the daemon
+            return  # a manager that is gone must not end the daemon

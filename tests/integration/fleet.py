@@ -17,7 +17,7 @@ from ecr_refresher.boot_clock import boot_time
 from ecr_refresher.core import wire
 from ecr_refresher.core.model import Credential, Failure, Holding, Outcome, Secret
 from ecr_refresher.core.plan import Plan, Principal, Registry, Slot
-from ecr_refresher.daemon.machine import events, state, step
+from ecr_refresher.daemon.machine import due, events, health, step
 from ecr_refresher.job.aws.clock import AwsClock
 from ecr_refresher.job.refresh.refresh_pass import RefreshPass, Sink
 from ecr_refresher.job.refresh.tools import RealTools
@@ -67,7 +67,7 @@ class Fleet:
 
     def not_ready(self) -> list[int]:
         now = boot_time()
-        return [client.number for client in self.clients if not state.ready(client.state, now)]
+        return [client.number for client in self.clients if not health.ready(client.state, now)]
 
     def crashes(self) -> list[str]:
         return [client.crash for client in self.clients if client.crash]
@@ -91,7 +91,7 @@ class Client:
                     self._work(job)
                     self._apply(events.Exited("exit status 0"))
                     continue
-                self.fleet.over.wait(max(0.01, min(1.0, state.next_boot(self.state) - boot_time())))
+                self.fleet.over.wait(max(0.01, min(1.0, due.next_boot(self.state) - boot_time())))
         except Exception as error:
             self.crash = f"client {self.number}: {error!r}"
 
@@ -107,7 +107,7 @@ class Client:
         def report(line: wire.Line) -> None:
             with lock:
                 self._note(line)
-                self._apply(events.Reported(job.id, line))
+                self._apply(events.Reported(job.id, (line,)))
 
         clock = AwsClock(job.clock_offset)
         if job.load is not None:

@@ -7,7 +7,7 @@ from typing import Protocol
 
 from ecr_refresher.core import wire
 from ecr_refresher.core.plan import Plan
-from ecr_refresher.daemon.machine import events, state, step
+from ecr_refresher.daemon.machine import due, events, step
 from ecr_refresher.daemon.machine.state import State
 
 from .worker import Worker
@@ -36,6 +36,7 @@ class Host:
         self._turn_timer: asyncio.TimerHandle | None = None
         self.asks: list[float] = []
         self.worker: Worker | None = None
+        self._heard: list[wire.Line] = []
         self.ambushes: list[tuple[float, str, float]] = []  # what will befall the next workers, and how late
         self.up = False
         self.state = step.initial(0, wire.Load(), 0.0, 0.0, 0.0)
@@ -77,7 +78,7 @@ class Host:
             return
         self._apply(events.Turn(self.wall(), self.mono(), self._witnesses()))
         if self.up:
-            moment = (state.next_boot if self.walks else state.deadline_boot)(self.state)
+            moment = (due.next_boot if self.walks else due.deadline_boot)(self.state)
             self._schedule((moment - self.boot()) / self._drift if moment < float("inf") else None)
 
     def _schedule(self, pause: float | None) -> None:
@@ -118,7 +119,15 @@ class Host:
             return
         if self.walks:  # over the wire, too
             _, line = wire.load_line(wire.dump_line(worker.job.id, line))
-        self._apply(events.Reported(worker.job.id, line))
+        self._heard.append(line)
+        if len(self._heard) == 1:  # lines that come at the same moment are booked together
+            self.world.loop.call_soon(self._book, worker)
+
+    def _book(self, worker: Worker) -> None:
+        lines, self._heard = tuple(self._heard), []
+        if worker is not self.worker or not self.up:
+            return
+        self._apply(events.Reported(worker.job.id, lines))
         if self.walks:
             self._turn()
 
@@ -177,7 +186,7 @@ class Host:
             self.world.begin(self.name, "worker hangs")
             return
         if how == "garbage" and self.up:
-            self._apply(events.Reported(self.worker.job.id + 7, wire.Done()))
+            self._apply(events.Reported(self.worker.job.id + 7, (wire.Done(),)))
         self.worker.die("killed by signal 9")
 
     def suspend(self, lasts_s: float) -> None:

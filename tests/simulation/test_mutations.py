@@ -13,8 +13,8 @@ from msgspec import structs
 from ecr_refresher.core import decide, schedule, wire
 from ecr_refresher.core.decide import Need
 from ecr_refresher.core.model import Failure, Holding
-from ecr_refresher.core.plan import Refresh
-from ecr_refresher.daemon.machine import bookings, state, step
+from ecr_refresher.core.plan import Refresh, Slot
+from ecr_refresher.daemon.machine import bookings, health, step
 from ecr_refresher.daemon.machine.state import State
 from ecr_refresher.daemon.web import view
 
@@ -22,14 +22,15 @@ from .scenario import Broken, Scenario, small, wrong_password
 
 SEEDS = 400
 Patch = pytest.MonkeyPatch
-needed, paused, looked_after, delivered, turned = (
+needed, paused, looks_again, delivered, failed, turned = (
     decide.need,
     schedule.retry_pause,
-    bookings._look_after,
+    bookings._look_again,
     bookings._delivered,
+    bookings.failed,
     step._turned,
 )
-booked, is_ready = bookings.book, state.ready
+booked, is_ready = bookings.book, health.ready
 
 
 def quarter_rule_off(patch: Patch) -> None:
@@ -52,7 +53,11 @@ def lockout_ignored(patch: Patch) -> None:
 
 
 def siblings_not_held_back(patch: Patch) -> None:
-    patch.setattr(bookings, "_hold_back", lambda known, *_: known)
+    def failing(known: State, *rest: Any) -> None:
+        failed(known, *rest)
+        known.held_back.clear()
+
+    patch.setattr(bookings, "failed", failing)
 
 
 def believes_everything(patch: Patch) -> None:
@@ -88,10 +93,10 @@ def recheck_off(patch: Patch) -> None:
 
 
 def verification_off(patch: Patch) -> None:
-    def look_after(*args: Any, written: bool) -> float:
-        return looked_after(*args, written=written) if written else inf
+    def look_again(*args: Any, written: bool) -> float:
+        return looks_again(*args, written=written) if written else inf
 
-    patch.setattr(bookings, "_look_after", look_after)
+    patch.setattr(bookings, "_look_again", look_again)
 
 
 def files_not_watched(patch: Patch) -> None:
@@ -99,14 +104,23 @@ def files_not_watched(patch: Patch) -> None:
 
 
 def repair_limit_off(patch: Patch) -> None:
-    patch.setattr(step, "REPAIR_EVERY_S", 0.0)
+    patch.setattr(bookings, "REPAIR_EVERY_S", 0.0)
 
 
 def held_until_not_updated(patch: Patch) -> None:
-    def delivering(known: State, line: wire.Delivered, now: float) -> State:
-        after, slot_id = delivered(known, line, now), (line.sink, line.registry)
-        held = replace(after.slots[slot_id], held_until=known.slots[slot_id].held_until)
-        return replace(after, slots={**after.slots, slot_id: held})
+    def delivering(known: State, slot: Slot, *rest: Any) -> None:
+        held_until = known.slots[slot.id].held_until
+        delivered(known, slot, *rest)
+        known.slots[slot.id] = replace(known.slots[slot.id], held_until=held_until)
+
+    patch.setattr(bookings, "_delivered", delivering)
+
+
+def our_own_writes_taken_for_drift(patch: Patch) -> None:
+    def delivering(known: State, slot: Slot, *rest: Any) -> None:
+        files = known.files.copy()
+        delivered(known, slot, *rest)
+        known.files.update(files)
 
     patch.setattr(bookings, "_delivered", delivering)
 
@@ -115,7 +129,7 @@ def readiness_latched(patch: Patch) -> None:
     def latched(known: State, now: float) -> bool:
         return bool(known.was_ready) or is_ready(known, now)
 
-    for module in (state, step, view):
+    for module in (health, step, view):
         patch.setattr(module, "ready", latched)
 
 
@@ -127,8 +141,8 @@ def wall_clock_believed(patch: Patch) -> None:
 
 
 def lines_of_any_worker_believed(patch: Patch) -> None:
-    def book(known: State, job: int, line: wire.Line, now: float) -> Any:
-        return booked(known, known.running.job.id if known.running else job, line, now)
+    def book(known: State, job: int, lines: tuple[wire.Line, ...], now: float) -> Any:
+        return booked(known, known.running.job.id if known.running else job, lines, now)
 
     patch.setattr(bookings, "book", book)
 
@@ -154,6 +168,7 @@ MUTATIONS: list[Callable[[Patch], None]] = [
     files_not_watched,
     repair_limit_off,
     held_until_not_updated,
+    our_own_writes_taken_for_drift,
     readiness_latched,
     wall_clock_believed,
     lines_of_any_worker_believed,

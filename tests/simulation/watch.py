@@ -14,7 +14,7 @@ from math import inf
 from ecr_refresher.core import wire
 from ecr_refresher.core.model import Outcome
 from ecr_refresher.core.plan import Plan, Refresh, Slot
-from ecr_refresher.daemon.machine import events, state
+from ecr_refresher.daemon.machine import events, health
 from ecr_refresher.daemon.machine.state import State
 from ecr_refresher.daemon.web import view
 
@@ -286,15 +286,16 @@ class Watch:
         if isinstance(event, events.Reported):
             if before.running is None or before.running.job.id != event.job:
                 if after is not before:
-                    self.fail(f"(e) {host.name}: a line of another worker was believed: {event.line}")
+                    self.fail(f"(e) {host.name}: a line of another worker was believed: {event.lines}")
                 return
-            self._listened(host, told, event.line, before)
+            for line in event.lines:
+                self._listened(host, told, line)
         if before.slots is not after.slots:
             self._check_pauses(host, before, after)
         if before.slots is not after.slots or host.walks:
             self._check_truth(host, told)
 
-    def _listened(self, host: Host, told: Told, line: wire.Line, before: State) -> None:
+    def _listened(self, host: Host, told: Told, line: wire.Line) -> None:
         match line:
             case wire.Clock():
                 told.measured_at = self.world.now
@@ -347,7 +348,7 @@ class Watch:
         if known.plan is not None:
             required = [slot for slot in known.plan.slots if slot.required]
             good = good and all(told.until.get(slot.id, 0.0) > aws_now for slot in required)
-        if state.ready(known, now) != good:
+        if health.ready(known, now) != good:
             self.fail(f"(e) {host.name}: readyz says {not good}")
         if known.offset_measured:
             allowed = 12.0 + 1e-4 * (self.world.now - told.measured_at)
@@ -364,7 +365,7 @@ class Watch:
             host.state, host.boot(), host.mono(), told.until, told.fetches, told.written, told.repaired
         ):
             self.fail(f"(e) {host.name}: {wrong}")
-        if host.walks and not state.live(host.state, host.mono()):
+        if host.walks and not health.live(host.state, host.mono()):
             self.fail(f"(e) {host.name}: livez says no, and the loop turns")
 
     # --- retries -----------------------------------------------------------------------------------------------------
@@ -384,21 +385,8 @@ class Watch:
             principal = next(slot.principal for slot in after.plan.slots if slot.id == slot_id) if after.plan else ""
             waits = now_known.retry_boot >= (after.principals[principal].retry_boot or inf) - 1e-3  # since its fetch
             shortest = 1.0 if left > 0 else rules.retry_first
-            longest = max(longest, self._held_back(before, slot_id) - boot)
             if pause > longest + 1e-3 or (pause < shortest - 1e-3 and not waits):
                 self.fail(f"(6.2) {host.name}: {slot_id} is tried again in {pause:.1f} s, with {left:.0f} s left")
-
-    def _held_back(self, known: State, slot_id: SlotId) -> float:
-        """Until when a login that was refused at its Airflow holds a connection back: it is one account for all."""
-        airflow = slot_id[0].split("/")[:2]
-        return max(
-            (
-                other.retry_boot or 0.0
-                for (sink, _), other in known.slots.items()
-                if sink.split("/")[:2] == airflow and other.failure is not None and other.failure.login_refused
-            ),
-            default=0.0,
-        )
 
     # --- (f): the end ------------------------------------------------------------------------------------------------
     def all_is_well(self) -> None:

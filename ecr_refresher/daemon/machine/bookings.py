@@ -1,65 +1,96 @@
-"""What each report line of a worker changes in the state. Pure."""
+"""Books a worker's report lines into the state. Pure.
+
+`book` copies the state once for all lines of a batch. The functions below it change the maps of that copy in place.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import replace
 
 from ...core import schedule, wire
 from ...core.model import Failure, Outcome, Reason
+from ...core.plan import Slot
+from .due import draw
 from .events import Action, Adopt, Exit, Say
-from .state import RECHECK_S, TOGETHER_S, PrincipalState, SlotId, SlotState, State, Tally, draw
+from .state import (
+    RECHECK_S,
+    REPAIR_EVERY_S,
+    TOGETHER_S,
+    PrincipalState,
+    SlotId,
+    SlotState,
+    State,
+    Stepped,
+    Tally,
+)
 
 SKEW_LOUD_S = 300.0
-Stepped = tuple[State, list[Action]]
+OUR_FAULT = "Report it: this is a fault of ecr-refresher"
 
 
-def book(state: State, job: int, line: wire.Line, now: float) -> Stepped:
-    """Enter one line into the state; lines of a worker that is already written off are passed over."""
+def book(state: State, job: int, lines: Iterable[wire.Line], now: float) -> Stepped:
+    """Book lines of the running pass; ignore those of a worker that is already given up."""
     if state.running is None or job != state.running.job.id:
         return state, []
+    state, said = state.copy(), list[Action]()
+    for line in lines:
+        state, more = _line(state, line, now)
+        said += more
+    return state, said
+
+
+def _line(state: State, line: wire.Line, now: float) -> Stepped:
     match line:
         case wire.Planned():
             return _planned(state, line, now)
         case wire.Refused():
             return _refused(state, line)
         case wire.Clock():
-            return _clocked(state, line)
-        case wire.Looked():
-            return _looked(state, line, now), []
+            state, said = skewed(state, line.skew)
+            return replace(state, offset=line.offset, offset_measured=True), said
         case wire.Fetched():
-            return _fetched(state, line, now), []
-        case wire.Proved():
-            return _proved(state, line), []
-        case wire.Delivered():
-            return _delivered(state, line, now), []
-        case wire.Done():
-            return replace(state, running=replace(state.running, done=True)), []
+            _fetched(state, line, now)
+        case wire.Proved() if line.failure is not None:
+            key = (line.registry, line.by)
+            state.proof_failures[key] = state.proof_failures.get(key, 0) + 1
+        case wire.Looked() if (slot := _slot_of(state, line)) is not None:
+            _looked(state, slot, line, now)
+        case wire.Delivered() if (slot := _slot_of(state, line)) is not None:
+            _delivered(state, slot, line, now)
+        case wire.Done() if state.running is not None:
+            state = replace(state, running=replace(state.running, done=True))
         case _:
-            return state, []  # of a cleanup: not this worker's business
+            pass
+    return state, []
 
 
+def _slot_of(state: State, line: wire.Looked | wire.Delivered) -> Slot | None:
+    return state.plan.by_id.get((line.sink, line.registry)) if state.plan else None
+
+
+# --- settings and clock ----------------------------------------------------------------------------------------------
 def _planned(state: State, line: wire.Planned, now: float) -> Stepped:
     plan, first, running = line.plan, state.plan is None, state.running
-    reloaded = False
-    slots = {slot.id: state.slots.get(slot.id, SlotState(look_boot=now)) for slot in plan.slots}
-    fresh = frozenset(slots) if first else frozenset(slots.keys() - state.slots.keys())
     said: list[Action] = [Adopt(plan, first)] if plan != state.plan else []
+    slots = {slot.id: state.slots.get(slot.id) or SlotState(look_boot=now) for slot in plan.slots}
     if running is not None:
-        running = replace(running, open=(running.open & slots.keys()) | fresh)
-        reloaded, running = running.reloads, replace(running, reloads=False)
-    if reloaded:
-        said.append(Say("info", "settings_reloaded", {"changed": plan != state.plan}))
-        state = replace(state, reloads_ok=state.reloads_ok + 1, last_reload_ok=True)
+        if running.loads and not first:
+            said.append(Say("info", "settings_reloaded", {"changed": plan != state.plan}))
+            state = replace(state, reloads_ok=state.reloads_ok + 1, last_reload_ok=True)
+        still_open = (running.open & slots.keys()) | (slots.keys() - state.slots.keys())
+        running = replace(running, open=still_open, loads=False)
+    if plan.settings_file and line.witness:
+        state.files[plan.settings_file] = line.witness
     state = replace(
         state,
         plan=plan,
         slots=slots,
-        tallies={slot_id: state.tallies.get(slot_id, Tally()) for slot_id in slots},
-        principals={slot.principal: state.principals.get(slot.principal, PrincipalState()) for slot in plan.slots},
+        tallies={slot_id: state.tallies.get(slot_id) or Tally() for slot_id in slots},
+        principals={key: state.principals.get(key) or PrincipalState() for key in plan.by_principal},
         running=running,
         own_hosts={**state.own_hosts, **line.own_hosts},
         load_tries=0,
-        files={**state.files, **({plan.settings_file: line.witness} if plan.settings_file and line.witness else {})},
     )
     return state, said
 
@@ -67,95 +98,38 @@ def _planned(state: State, line: wire.Planned, now: float) -> Stepped:
 def _refused(state: State, line: wire.Refused) -> Stepped:
     if state.plan is None:
         return state, [Exit(2, line.errors)]
-    said = Say("error", "settings_refused", {"error": "; ".join(line.errors), "kept": "the settings of before"})
-    running = None if state.running is None else replace(state.running, refused=True)
-    return replace(state, running=running, reloads_failed=state.reloads_failed + 1, last_reload_ok=False), [said]
-
-
-def _clocked(state: State, line: wire.Clock) -> Stepped:
-    state, said = skewed(state, line.skew)
-    return replace(state, offset=line.offset, offset_measured=True), said
+    fix = "Correct the settings; until then the old ones stay in force"
+    said = Say("error", "settings_refused", {"error": "; ".join(line.errors), "fix": fix})
+    running = state.running and replace(state.running, loads=False, refused=True)
+    state = replace(state, running=running, load_tries=0, reloads_failed=state.reloads_failed + 1, last_reload_ok=False)
+    return state, [said]
 
 
 def skewed(state: State, skew: float | None) -> Stepped:
-    """Note how far the wall clock is off; loudly where it has just gone too far."""
+    """Note how far the wall clock is off AWS's; warn when that becomes too much."""
     said: list[Action] = []
     if skew is not None and abs(skew) > SKEW_LOUD_S and (state.skew is None or abs(state.skew) <= SKEW_LOUD_S):
-        mend = "set the clock (chrony, timedatectl): AWS refuses requests signed with a wrong one"
-        said = [Say("warning", "clock_skewed", {"skew_s": round(skew, 1), "error": mend})]
+        error = f"the clock of this machine is {abs(skew):.0f} s {'ahead of' if skew > 0 else 'behind'} AWS's"
+        fix = "Set the clock (chrony, timedatectl): AWS refuses requests that are signed with a wrong one"
+        said = [Say("warning", "clock_skewed", {"skew_s": round(skew, 1), "error": error, "fix": fix})]
     return replace(state, skew=skew), said
 
 
-def with_slot(state: State, slot_id: SlotId, known: SlotState, *, closed: bool = True) -> State:
-    running = state.running
-    if running is not None and closed:
-        running = replace(running, open=running.open - {slot_id})
-    return replace(state, slots={**state.slots, slot_id: known}, running=running)
-
-
-def _look_after(state: State, slot_id: SlotId, now: float, *, written: bool) -> float:
-    """When to look at the slot again: files tell by themselves, Airflow has to be asked."""
-    if not slot_id[0].startswith("airflow/"):
-        return float("inf")
-    if written:
-        return now + RECHECK_S
-    # A little earlier or later each time, so that a fleet started at once does not ask at once for ever.
-    verify = now + state.rules.verify_every * (0.9 + 0.2 * draw(state, "verify", slot_id, state.jobs))
-    planned = state.slots[slot_id].look_boot
-    # The look that is to follow a write follows it, even if something else has had us look in between.
-    return min(verify, planned) if planned > now + TOGETHER_S else verify
-
-
-def _life_held(state: State, known: SlotState, line: wire.Looked | wire.Delivered, now: float) -> float | None:
-    """The life of what was found: of the same credential it stays, whatever newer ones are granted.
-
-    Of another daemon's it is a guess by our own newest token, but no less than what is left of it; that only once AWS
-    has told the time: with a clock that is behind, everything would seem to live longer, and be renewed too early.
-    """
-    if line.until is not None and line.until == known.held_until and known.life is not None:
-        return known.life
-    guess = line.life or known.life
-    if guess is None or not state.offset_measured:
-        return guess
-    return max(guess, (line.until or 0.0) - state.aws_time(now))
-
-
-def _looked(state: State, line: wire.Looked, now: float) -> State:
-    slot_id = (line.sink, line.registry)
-    known = state.slots.get(slot_id)
-    if known is None:
-        return state
-    life = _life_held(state, known, line, now)
-    known = replace(known, held_until=line.until or 0.0, life=life, witness=line.witness)
-    if line.needed:
-        return with_slot(state, slot_id, known, closed=False)
-    known = replace(
-        known,
-        expected_until=line.until,
-        tries=0,
-        failure=None,
-        retry_boot=None,
-        look_boot=_look_after(state, slot_id, now, written=False),
-    )
-    return with_slot(state, slot_id, known)
-
-
-def _fetched(state: State, line: wire.Fetched, now: float) -> State:
+# --- tokens ----------------------------------------------------------------------------------------------------------
+def _fetched(state: State, line: wire.Fetched, now: float) -> None:
     known = state.principals.get(line.principal)
     if known is None:
-        return state
-    aws_now = state.aws_time(now)
-    tally = replace(
-        known.tally,
-        attempts=known.tally.attempts + 1,
-        timed=known.tally.timed + 1,
-        seconds=known.tally.seconds + line.duration_s,
-    )
+        return
+    aws_now, tally = state.aws_time(now), known.tally
+    tally = replace(tally, attempts=tally.attempts + 1, timed=tally.timed + 1, seconds=tally.seconds + line.duration_s)
     if line.failure is None:
         known = PrincipalState(line.issued_at, line.expires_at, last_success_at=aws_now, tally=tally)
     else:
         tries = known.tries + 1
-        left = min((left for left in _lives_of(state, line.principal, aws_now) if left > 0), default=0.0)
+        held = (
+            (state.slots[slot.id].held_until for slot in state.plan.by_principal[line.principal]) if state.plan else ()
+        )
+        left = min((until - aws_now for until in held if until is not None and until > aws_now), default=0.0)
         roll = draw(state, line.principal, tries, state.jobs)
         known = replace(
             known,
@@ -165,44 +139,53 @@ def _fetched(state: State, line: wire.Fetched, now: float) -> State:
             retry_boot=now + schedule.retry_pause(line.failure, tries, left, state.rules, roll),
             tally=replace(tally, failures=tally.with_failure(line.failure.reason)),
         )
-    return replace(state, principals={**state.principals, line.principal: known})
+    state.principals[line.principal] = known
 
 
-def _proved(state: State, line: wire.Proved) -> State:
-    if line.failure is None:
-        return state
-    key = (line.registry, line.by)
-    return replace(state, proof_failures={**state.proof_failures, key: state.proof_failures.get(key, 0) + 1})
+# --- slots -----------------------------------------------------------------------------------------------------------
+def _looked(state: State, slot: Slot, line: wire.Looked, now: float) -> None:
+    state.held_back.pop(slot.group, None)
+    _saw_file(state, slot, line.witness, now)
+    known = state.slots[slot.id]
+    known = replace(known, held_until=line.until or 0.0, life=_life_held(state, known, line, now))
+    if not line.needed:
+        known = replace(
+            known,
+            expected_until=line.until,
+            tries=0,
+            failure=None,
+            retry_boot=None,
+            look_boot=_look_again(state, slot, now, written=False),
+        )
+        _close(state, slot.id)
+    state.slots[slot.id] = known
 
 
-def _lives_of(state: State, principal: str, aws_now: float) -> list[float]:
-    slots = state.plan.slots if state.plan else ()
-    mine = (state.slots[slot.id].held_until for slot in slots if slot.principal == principal)
-    return [until - aws_now for until in mine if until is not None]
-
-
-def _delivered(state: State, line: wire.Delivered, now: float) -> State:
-    slot_id = (line.sink, line.registry)
-    known, tally = state.slots.get(slot_id), state.tallies.get(slot_id)
-    if known is None or tally is None:
-        return state
+def _delivered(state: State, slot: Slot, line: wire.Delivered, now: float) -> None:
     if line.outcome is Outcome.FAILED:
-        failure = line.failure or Failure(Reason.INTERNAL, "no reason was given")
-        if not line.attempted:
-            return not_fetched(state, slot_id, failure, now)
-        return failed(state, slot_id, failure, now, line.duration_s)
+        failure = line.failure or Failure(Reason.INTERNAL, "the worker gave no reason", OUR_FAULT)
+        if line.attempted:
+            failed(state, slot, failure, now, line.duration_s)
+        else:
+            not_fetched(state, slot, failure, now)
+        return
+    state.held_back.pop(slot.group, None)
     written = line.outcome is Outcome.WRITTEN
-    distinct = written and line.token != known.token
-    tally = replace(
+    if written and line.witness is not None and slot.kind == "docker":
+        state.files[slot.target] = line.witness  # our own write: no slot of the file needs a look
+    elif not written:
+        _saw_file(state, slot, line.witness, now)
+    known, tally = state.slots[slot.id], state.tallies[slot.id]
+    state.tallies[slot.id] = replace(
         tally,
         attempts=tally.attempts + written,
         skipped=tally.skipped + (line.outcome is Outcome.SKIPPED),
         repaired=tally.repaired + line.repaired,
-        distinct=tally.distinct + distinct,
+        distinct=tally.distinct + (written and line.token != known.token),
         timed=tally.timed + written,
         seconds=tally.seconds + (line.duration_s if written else 0.0),
     )
-    known = replace(
+    state.slots[slot.id] = replace(
         known,
         held_until=line.until,
         expected_until=line.until,
@@ -214,72 +197,104 @@ def _delivered(state: State, line: wire.Delivered, now: float) -> State:
         failure=None,
         retry_boot=None,
         repaired_boot=now if line.repaired else known.repaired_boot,
-        look_boot=_look_after(state, slot_id, now, written=written),
+        look_boot=_look_again(state, slot, now, written=written),
     )
-    state = replace(state, tallies={**state.tallies, slot_id: tally})
-    if line.witness is not None and written:
-        # To the file's other slots our own write is not somebody else's, if they knew the file as this one did.
-        seen, slots = known.witness, state.slots
-        same = {other for other, held in slots.items() if other[0] == line.sink and held.witness == seen}
-        state = replace(
-            state, slots={**slots, **{other: replace(slots[other], witness=line.witness) for other in same}}
-        )
-    return with_slot(state, slot_id, replace(known, witness=line.witness or known.witness))
+    _close(state, slot.id)
 
 
-def not_fetched(state: State, slot_id: SlotId, failure: Failure, now: float) -> State:
-    """Book a failed fetch as the slot's failure; all slots of the principal are tried again together."""
-    known, aws_now = state.slots[slot_id], state.aws_time(now)
-    slot = next((slot for slot in state.plan.slots if slot.id == slot_id), None) if state.plan else None
-    principal = state.principals.get(slot.principal if slot else "", PrincipalState())
-    left, tries = (known.held_until or 0.0) - aws_now, max(principal.tries, 1)
-    if principal.retry_boot is None:
-        pause = schedule.retry_pause(failure, tries, left, state.rules, draw(state, slot and slot.principal, tries))
-    else:  # drawn when the fetch failed; this slot may have less life left than those that were known then
-        pause = schedule.hurried(principal.retry_boot - now, left)
-    known = replace(
-        known, tries=tries, outcome=Outcome.FAILED, failure=failure, failed_at=aws_now, retry_boot=now + pause
-    )
-    return with_slot(state, slot_id, known)
+def failed(state: State, slot: Slot, failure: Failure, now: float, duration_s: float = 0.0) -> None:
+    """Book a failed delivery and plan the retry. Slots of one group retry together.
 
-
-def failed(state: State, slot_id: SlotId, failure: Failure, now: float, duration_s: float = 0.0) -> State:
-    """Book a failed delivery, and plan the next try; slots of one Airflow are tried again together."""
-    known, tally = state.slots[slot_id], state.tallies[slot_id]
-    aws_now, tries = state.aws_time(now), known.tries + 1
-    left = (known.held_until or 0.0) - aws_now
-    group = slot_id[0].rsplit("/", 1)[0] if slot_id[0].startswith("airflow/") else slot_id
-    pause = schedule.retry_pause(failure, tries, left, state.rules, draw(state, group, tries, state.jobs))
-    retry_boot = max(now + pause, _held_back(state, group))
-    known = replace(
-        known, tries=tries, outcome=Outcome.FAILED, failure=failure, failed_at=aws_now, retry_boot=retry_boot
-    )
-    tally = replace(
+    After a refused login nothing of the group is tried earlier: it is one account, which must not be locked.
+    """
+    tally, tries = state.tallies[slot.id], state.slots[slot.id].tries + 1
+    state.tallies[slot.id] = replace(
         tally,
         attempts=tally.attempts + 1,
         failures=tally.with_failure(failure.reason),
         timed=tally.timed + 1,
         seconds=tally.seconds + duration_s,
     )
-    state = with_slot(replace(state, tallies={**state.tallies, slot_id: tally}), slot_id, known)
-    return _hold_back(state, group, now + pause) if failure.login_refused else state
+    roll = draw(state, slot.group, tries, state.jobs)
+    pause = schedule.retry_pause(failure, tries, _left(state, slot, now), state.rules, roll)
+    if failure.login_refused:
+        state.held_back[slot.group] = max(now + pause, state.held_back.get(slot.group, 0.0))
+    _fail(state, slot, failure, now, tries, pause)
 
 
-def _held_back(state: State, group: object) -> float:
-    """Until when a login that was refused to another slot of that Airflow holds all of them back."""
-    refused = (
-        known.retry_boot or 0.0
-        for (sink, _), known in state.slots.items()
-        if sink.rsplit("/", 1)[0] == group and known.failure is not None and known.failure.login_refused
+def not_fetched(state: State, slot: Slot, failure: Failure, now: float) -> None:
+    """Book a failed fetch as the slot's failure. All slots of the principal retry together, with the fetch."""
+    principal, left = state.principals[slot.principal], _left(state, slot, now)
+    tries = max(principal.tries, 1)
+    if principal.retry_boot is not None:  # drawn without this slot's life, where that was not known yet
+        pause = schedule.hurried(principal.retry_boot - now, left)
+    else:
+        roll = draw(state, slot.principal, tries, state.jobs)
+        pause = schedule.retry_pause(failure, tries, left, state.rules, roll)
+    _fail(state, slot, failure, now, tries, pause)
+
+
+def _fail(state: State, slot: Slot, failure: Failure, now: float, tries: int, pause: float) -> None:
+    state.slots[slot.id] = replace(
+        state.slots[slot.id],
+        tries=tries,
+        outcome=Outcome.FAILED,
+        failure=failure,
+        failed_at=state.aws_time(now),
+        retry_boot=now + pause,
     )
-    return max(refused, default=0.0)
+    _close(state, slot.id)
 
 
-def _hold_back(state: State, group: object, until_boot: float) -> State:
-    """After a refused login no slot of that Airflow tries again before this: one account, one count of tries."""
-    mine = [slot_id for slot_id in state.slots if slot_id[0].rsplit("/", 1)[0] == group]
-    held = {
-        slot_id: replace(state.slots[slot_id], retry_boot=max(until_boot, state.slots[slot_id].retry_boot or 0.0))
-        for slot_id in mine
-    }
-    return replace(state, slots={**state.slots, **held})
+def look_at_file(state: State, path: str, now: float) -> None:
+    """Somebody else wrote the file: look at its slots, but not so soon that one is repaired twice in a minute."""
+    for slot in state.plan.slots if state.plan else ():
+        if slot.kind == "docker" and slot.target == path:
+            known = state.slots[slot.id]
+            look_boot = min(known.look_boot, max(now, known.repaired_boot + REPAIR_EVERY_S))
+            state.slots[slot.id] = replace(known, look_boot=look_boot)
+
+
+def _saw_file(state: State, slot: Slot, witness: str | None, now: float) -> None:
+    if witness is None or slot.kind != "docker":
+        return
+    if state.files.get(slot.target, witness) != witness:
+        look_at_file(state, slot.target, now)
+    state.files[slot.target] = witness
+
+
+def _close(state: State, slot_id: SlotId) -> None:
+    if state.running is not None:
+        state.running.open.discard(slot_id)
+
+
+def _left(state: State, slot: Slot, now: float) -> float:
+    return (state.slots[slot.id].held_until or 0.0) - state.aws_time(now)
+
+
+def _look_again(state: State, slot: Slot, now: float, *, written: bool) -> float:
+    """When to look at the slot again. Files are watched by their stat; servers have to be asked."""
+    if slot.kind == "docker":
+        return float("inf")
+    if written:
+        return now + RECHECK_S
+    # Spread, so that a fleet that starts at once does not look at once for ever.
+    verify = now + state.rules.verify_every * (0.9 + 0.2 * draw(state, "verify", slot.id, state.jobs))
+    planned = state.slots[slot.id].look_boot
+    # A look that was planned after a write stays planned, whatever else causes a look before it.
+    return min(verify, planned) if planned > now + TOGETHER_S else verify
+
+
+def _life_held(state: State, known: SlotState, line: wire.Looked | wire.Delivered, now: float) -> float | None:
+    """The life of the credential that was found.
+
+    It stays for a credential that is already known. For another daemon's it is the life of our own newest token, but
+    at least what is left: that only on AWS's own time, since a clock that is behind makes everything seem to live
+    longer, and renewals come too early.
+    """
+    if line.until is not None and line.until == known.held_until and known.life is not None:
+        return known.life
+    guess = line.life or known.life
+    if guess is None or not state.offset_measured:
+        return guess
+    return max(guess, (line.until or 0.0) - state.aws_time(now))

@@ -1,4 +1,4 @@
-"""What can happen to the daemon, and what it can be told to do about it."""
+"""The events that the step takes in, and the actions that it asks for."""
 
 from __future__ import annotations
 
@@ -6,12 +6,13 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from ...core import wire
+from ...core.model import Failure
 from ...core.plan import Plan
 
 
 @dataclass(frozen=True, slots=True)
 class Turn:
-    """The loop came round; `files` are the witnesses of the watched files, `wall` and `mono` what those clocks say."""
+    """The loop turned. `wall` and `mono` are readings of those clocks, `files` the witnesses of the watched files."""
 
     wall: float
     mono: float
@@ -20,26 +21,27 @@ class Turn:
 
 @dataclass(frozen=True, slots=True)
 class Reported:
-    """A worker said something."""
+    """A worker reported these lines, all for this job."""
 
     job: int
-    line: wire.Line
+    lines: tuple[wire.Line, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class Exited:
-    """The worker is gone; `how` is fit for a message: 'exit status 0', 'killed by signal 9'.
+    """The pass's worker ended; with `job`, a child of the cleanup.
 
-    It is the pass's; `job` names a child of the cleanup.
+    `how` is fit for a message, like 'exit status 0'; `fix` is what the user can do about it, if anything.
     """
 
     how: str
     job: int | None = None
+    fix: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """Somebody wants something, by a signal."""
+    """A signal asked for this."""
 
     what: Literal["refresh", "reload", "stop"]
 
@@ -49,14 +51,14 @@ Event = Turn | Reported | Exited | Asked
 
 @dataclass(frozen=True, slots=True)
 class Start:
-    """Have a worker do this job."""
+    """Start a worker for this job."""
 
     job: wire.Job
 
 
 @dataclass(frozen=True, slots=True)
 class Kill:
-    """End the worker and all that it has started, now: the pass's, or a child of the cleanup by its `job`."""
+    """Kill the pass's worker and every process that it started; with `job`, that child of the cleanup."""
 
     job: int | None = None
 
@@ -66,21 +68,27 @@ class Exit:
     """End the daemon with this status."""
 
     code: int
-    settings_errors: tuple[str, ...] = ()  # told to people, who are there at the start
+    settings_errors: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Say:
-    """A log line."""
+    """Write a log line."""
 
     level: Literal["info", "warning", "error"]
     event: str
     fields: dict[str, Any] = field(default_factory=dict)
 
+    @classmethod
+    def failure(cls, event: str, failure: Failure, **more: Any) -> Say:
+        """An error line about a failure."""
+        fields = {"reason": failure.reason, "error": failure.message, "fix": failure.fix or None}
+        return cls("error", event, fields | more)
+
 
 @dataclass(frozen=True, slots=True)
 class Adopt:
-    """A plan is in force from now on: serve and log as it says."""
+    """Serve and log as this plan says."""
 
     plan: Plan
     first: bool

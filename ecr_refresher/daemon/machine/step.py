@@ -1,16 +1,19 @@
-"""The pure step: `step(state, event, now) -> (state, actions)`. What decides does not act."""
+"""The pure step: `step(state, event, now) -> (state, actions)`. It decides, and does nothing itself."""
 
 from __future__ import annotations
 
 from dataclasses import replace
+from math import inf
 
 from ...core import schedule, wire
 from ...core.model import Failure, Reason
-from ...core.plan import Plan, Slot
-from . import bookings, cleaning
-from .bookings import Stepped
+from . import bookings, cleanup
+from .due import draw, due_orders, lives_left
 from .events import Action, Asked, Event, Exit, Exited, Kill, Reported, Say, Start, Turn
-from .state import REPAIR_EVERY_S, STOP_S, Pass, SlotId, State, draw, due_orders, lives_left, ready
+from .health import ready
+from .state import STOP_S, Pass, State, Stepped
+
+_TOO_LONG = "See in the log which server did not answer, or raise refresh.deadline"
 
 
 def initial(seed: int, load: wire.Load, now: float, wall: float, mono: float) -> State:
@@ -18,26 +21,29 @@ def initial(seed: int, load: wire.Load, now: float, wall: float, mono: float) ->
         seed=seed,
         started_boot=now,
         load=load,
+        load_boot=now,
         offset=wall - now,
         turned_boot=now,
         turned_mono=mono,
-        load_boot=now,
     )
 
 
 def step(state: State, event: Event, now: float) -> Stepped:
-    """Take in one event; says what is to be done now. Never raises for anything that a worker or a clock does."""
+    """Take in one event and return the new state and the actions to carry out.
+
+    Never raises, whatever a worker or a clock does.
+    """
     match event:
         case Turn():
             state, said = _turned(state, event, now)
-            state, more = cleaning.turned(state, now)
+            state, more = cleanup.turned(state, now)
             return state, [*said, *more]
         case Reported() if state.cleaning.owns(event.job):
-            return cleaning.booked(state, event.job, event.line, now)
+            return cleanup.booked(state, event.job, event.lines, now)
         case Reported():
-            return bookings.book(state, event.job, event.line, now)
+            return bookings.book(state, event.job, event.lines, now)
         case Exited() if event.job is not None:
-            return cleaning.exited(state, event.job, event.how, now)
+            return cleanup.exited(state, event.job, event.how, event.fix, now)
         case Exited():
             return _exited(state, event, now)
         case Asked():
@@ -53,22 +59,26 @@ def _turned(state: State, turn: Turn, now: float) -> Stepped:
     state, more = _readiness(state, now)
     said += more
     if state.running is not None:
-        if state.stop_by_boot is not None and now >= state.stop_by_boot:
-            said.append(
-                Say("error", "worker_left_behind", {"error": "the worker can't be killed: it hangs in the kernel"})
-            )
-            return state, [*said, Exit(0)]
-        if now < state.running.job.ends_at:
-            return state, said
-        said.append(Kill())
-        if not state.running.killed:
-            limit_s = state.running.job.ends_at - now
-            said.append(Say("error", "pass_killed", {"error": "the pass took longer than it may", "late_s": -limit_s}))
-        return replace(state, running=replace(state.running, killed=True)), said
+        state, more = _watch_pass(state, state.running, now)
+        return state, [*said, *more]
     if state.stopping:
         return state, [*said, Exit(0)]
     state, job = _next_job(state, now)
     return state, [*said, *([Start(job)] if job else [])]
+
+
+def _watch_pass(state: State, running: Pass, now: float) -> Stepped:
+    """Kill a pass that takes too long; a stop does not wait for one that can't be killed."""
+    if state.stop_by_boot is not None and now >= state.stop_by_boot:
+        error = "the worker can't be killed: it hangs in the kernel"
+        fix = "Look for a dead disk or network file system under the files in the settings"
+        return state, [Say("error", "worker_left_behind", {"error": error, "fix": fix}), Exit(0)]
+    if now < running.job.ends_at:
+        return state, []
+    if running.killed:
+        return state, [Kill()]
+    said = Say("error", "pass_killed", {"error": "the pass took too long and was killed", "fix": _TOO_LONG})
+    return replace(state, running=replace(running, killed=True)), [Kill(), said]
 
 
 def _readiness(state: State, now: float) -> Stepped:
@@ -77,49 +87,41 @@ def _readiness(state: State, now: float) -> Stepped:
         return state, []
     said: list[Action] = [Say("info", "ready")] if is_ready else []
     if state.was_ready and not is_ready and not state.stopping:
-        said = [
-            Say("error", "not_ready", {"error": "a required slot holds no unexpired credential; see /readyz?verbose"})
-        ]
+        error = "a required slot holds no unexpired credential"
+        said = [Say("error", "not_ready", {"error": error, "fix": "Ask /readyz?verbose or /status which one and why"})]
     return replace(state, was_ready=is_ready), said
 
 
 def _seen_files(state: State, files: dict[str, str], now: float) -> State:
-    """Note which watched files have changed: the settings, secrets that were refused, what holds our entries."""
-    if state.running is not None or state.plan is None:
-        return state  # our own worker may be writing: compared at the first turn after it
+    """Act on changed files: settings are read again, a new secret is tried, slots in a changed file are looked at."""
+    plan = state.plan
+    if plan is None or state.running is not None:
+        return state  # a worker of ours may be writing them
     changed = {path for path, witness in files.items() if state.files.get(path, witness) != witness}
-    slots = dict(state.slots)
-    if changed:
-        for airflow in state.plan.airflows:
-            for slot in _slots_of_airflow(state.plan, airflow.name) if airflow.secret_paths & changed else ():
-                if slots[slot.id].retry_boot is not None:
-                    slots[slot.id] = replace(slots[slot.id], retry_boot=now)
-    for slot in state.plan.slots:
-        known = slots[slot.id]
-        seen = files.get(slot.target)
-        if slot.kind == "docker" and known.witness is not None and seen is not None and seen != known.witness:
-            look = max(now, known.repaired_boot + REPAIR_EVERY_S)
-            slots[slot.id] = replace(known, look_boot=min(known.look_boot, look))
-    reload = state.reload or state.plan.settings_file in changed
-    return replace(state, slots=slots, files={**state.files, **files}, reload=reload)
-
-
-def _slots_of_airflow(plan: Plan, name: str) -> list[Slot]:
-    return [slot for slot in plan.slots if slot.kind == "airflow" and slot.sink.split("/")[1] == name]
+    if not changed and files.keys() <= state.files.keys():
+        return state
+    state = state.copy()
+    state.files.update(files)
+    groups = {airflow.group for airflow in plan.airflows if airflow.secret_paths & changed}
+    for slot in plan.slots if groups else ():
+        if slot.group in groups:
+            state.held_back.pop(slot.group, None)
+            if state.slots[slot.id].retry_boot is not None:
+                state.slots[slot.id] = replace(state.slots[slot.id], retry_boot=now)
+    for path in changed:
+        bookings.look_at_file(state, path, now)
+    return replace(state, load_boot=now, load_tries=0) if plan.settings_file in changed else state
 
 
 def _next_job(state: State, now: float) -> tuple[State, wire.Job | None]:
-    plan = state.plan
-    if plan is None and now < state.load_boot:
+    plan, orders = state.plan, due_orders(state, now)
+    # Settings that have killed a worker come after the slots that are due: those renew by the old plan.
+    wanted = now >= state.load_boot and not (state.load_tries and (orders or state.force) and plan is not None)
+    if not (wanted or (plan is not None and (orders or state.force))):
         return state, None
-    orders = due_orders(state, now)
-    if not orders and not state.force and not state.reload and plan is not None:
-        return state, None
-    reloads = state.reload or state.reload_owed
-    loads = reloads or plan is None or plan.unresolved
-    everything = tuple(wire.Order(*slot_id, known.expected_until) for slot_id, known in state.slots.items())
+    loads = wanted or plan is None or plan.unresolved
     if state.force or loads:
-        orders = everything
+        orders = tuple(wire.Order(*slot_id, known.expected_until) for slot_id, known in state.slots.items())
     job = wire.Job(
         id=state.jobs + 1,
         ends_at=now + schedule.pass_limit(state.rules, lives_left(state, now)),
@@ -131,43 +133,57 @@ def _next_job(state: State, now: float) -> tuple[State, wire.Job | None]:
         clock_offset=state.offset if state.offset_measured else None,
         force=state.force,
     )
-    running = Pass(job, frozenset((order.sink, order.registry) for order in orders), reloads=reloads)
-    return replace(state, jobs=job.id, running=running, force=False, reload=False, reload_owed=False), job
+    running = Pass(job, {(order.sink, order.registry) for order in orders}, loads=wanted)
+    load_boot = inf if wanted else state.load_boot
+    return replace(state, jobs=job.id, running=running, force=False, load_boot=load_boot), job
 
 
 def _exited(state: State, event: Exited, now: float) -> Stepped:
-    running = state.running
+    running, said = state.running, list[Action]()
     if running is None:
         return state, []
-    said: list[Action] = []
-    state = replace(state, passes=state.passes + 1)
-    if state.plan is None:
-        tries = state.load_tries + 1
-        failure = Failure(Reason.INTERNAL, f"the worker ended without a word of the settings ({event.how})")
-        pause = schedule.retry_pause(failure, tries, 0.0, state.rules, draw(state, "load", tries))
-        state = replace(state, load_tries=tries, load_boot=now + pause)
-        said.append(Say("error", "load_failed", {"reason": failure.reason, "error": failure.message}))
+    state = replace(state.copy(), passes=state.passes + 1)
+    if state.stopping:
+        said = [Exit(0)]
+    elif running.loads:
+        state, said = _not_loaded(state, running, event, now)
     else:
-        if not running.done and not state.stopping:
-            said.append(Say("error", "pass_died", {"reason": Reason.INTERNAL, "error": event.how}))
-            if running.reloads and not running.refused:
-                state = replace(state, reloads_failed=state.reloads_failed + 1, last_reload_ok=False, reload_owed=True)
-        for slot_id in running.open & state.slots.keys():
-            state = _left_open(state, slot_id, running, event.how, now)
-    state = replace(state, running=None)
-    return state, [*said, *([Exit(0)] if state.stopping else [])]
+        said = _left_open(state, running, event, now)
+    return replace(state, running=None), said
 
 
-def _left_open(state: State, slot_id: SlotId, running: Pass, how: str, now: float) -> State:
-    """A slot that got no last word: it waits with its principal where that failed, else the fault is ours."""
-    if running.done and running.refused:
-        return state  # there was no pass, and nothing is known to be wrong with the slot
-    owners = {slot.id: slot.principal for slot in state.plan.slots} if state.plan else {}
-    principal = state.principals[owners[slot_id]]
-    if running.done and principal.failure is not None:
-        return bookings.not_fetched(state, slot_id, principal.failure, now)
-    why = "was killed: it took too long" if running.killed else f"ended early ({how})"
-    return bookings.failed(state, slot_id, Failure(Reason.INTERNAL, f"the pass {why}"), now)
+def _not_loaded(state: State, running: Pass, event: Exited, now: float) -> Stepped:
+    """The worker ended before it had read the settings; passes with the old plan go on until they are tried again."""
+    tries = state.load_tries + 1
+    why = "took too long and was killed" if running.killed else f"ended: {event.how}"
+    failure = Failure(Reason.INTERNAL, f"the worker that read the settings {why}", event.fix or bookings.OUR_FAULT)
+    pause = schedule.retry_pause(failure, tries, 0.0, state.rules, draw(state, "load", tries))
+    state = replace(state, load_tries=tries, load_boot=min(state.load_boot, now + pause))
+    if state.plan is None:
+        return state, [Say.failure("load_failed", failure, retry_in_s=round(pause, 1))]
+    state = replace(
+        state,
+        force=state.force or running.job.force,
+        reloads_failed=state.reloads_failed + 1,
+        last_reload_ok=False,
+    )
+    return state, [Say.failure("reload_failed", failure, retry_in_s=round(pause, 1))]
+
+
+def _left_open(state: State, running: Pass, event: Exited, now: float) -> list[Action]:
+    """Fail the slots that the pass left without an outcome: the fault is ours."""
+    said: list[Action] = []
+    failure = Failure(Reason.INTERNAL, f"the pass ended early: {event.how}", event.fix or bookings.OUR_FAULT)
+    if running.killed:
+        failure = Failure(Reason.INTERNAL, "the pass took too long and was killed", _TOO_LONG)
+    if not running.done:
+        said.append(Say.failure("pass_died", failure))
+    if running.refused:
+        return said
+    for slot in state.plan.slots if state.plan else ():
+        if slot.id in running.open:
+            bookings.failed(state, slot, failure, now)
+    return said
 
 
 def _asked(state: State, event: Asked, now: float) -> Stepped:
@@ -175,8 +191,7 @@ def _asked(state: State, event: Asked, now: float) -> Stepped:
         case "refresh":
             return replace(state, force=True), [Say("info", "refresh_asked")]
         case "reload":
-            return replace(state, reload=True), [Say("info", "reload_asked")]
+            return replace(state, load_boot=now, load_tries=0), [Say("info", "reload_asked")]
         case "stop":
-            said: list[Action] = [Say("info", "stopping")]
             by = now + STOP_S if state.stop_by_boot is None else state.stop_by_boot
-            return replace(state, stop_by_boot=by), [*said, Kill() if state.running else Exit(0)]
+            return replace(state, stop_by_boot=by), [Say("info", "stopping"), Kill() if state.running else Exit(0)]

@@ -12,7 +12,8 @@ from typing import Any
 
 import msgspec
 
-from ..machine.state import State, next_boot
+from ..machine.due import next_boot
+from ..machine.state import State
 from . import metrics, status_page, view
 
 Clock = Callable[[], float]

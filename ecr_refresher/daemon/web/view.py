@@ -12,7 +12,9 @@ from ... import __version__
 from ...core import times, wire
 from ...core.model import Failure, Outcome
 from ...core.plan import Cleanup, Registry, Slot
-from ..machine.state import State, holds, life_of, live, ready, renew_at, slot_next, started
+from ..machine.due import life_of, renew_at, slot_next
+from ..machine.health import holds, live, ready, started
+from ..machine.state import State
 
 TIME_MAX = 2.0**37  # seconds; the years that follow have more than four digits
 

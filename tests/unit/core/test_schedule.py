@@ -128,13 +128,17 @@ def test_a_pass_takes_no_more_than_its_deadline_or_a_quarter_of_the_shortest_lif
     assert schedule.pass_limit(RULES, []) == 60
     assert schedule.pass_limit(RULES, [40_000, 100]) == 25
     assert schedule.pass_limit(RULES, [40_000, 0, -7]) == 60
-    assert schedule.pass_limit(RULES, [1]) == schedule.PASS_MIN_S
+
+
+def test_a_slot_that_is_about_to_expire_or_says_so_leaves_a_pass_the_time_for_all_others() -> None:
+    assert schedule.pass_limit(RULES, [40_000, 1]) == schedule.PASS_MIN_S
+    assert schedule.pass_limit(Refresh(deadline=10), [40_000, 1]) == 10
 
 
 @given(st.floats(1, 3600), st.lists(st.floats(-1e6, 1e6)))
 def test_a_limit_is_never_below_what_a_worker_needs_nor_above_the_deadline(deadline: float, left: list[float]) -> None:
     limit = schedule.pass_limit(Refresh(deadline=deadline), left)
-    assert schedule.PASS_MIN_S <= limit <= max(deadline, schedule.PASS_MIN_S)
+    assert min(schedule.PASS_MIN_S, deadline) <= limit <= deadline
 
 
 # --- the clock -------------------------------------------------------------------------------------------------------

@@ -4,161 +4,53 @@ from __future__ import annotations
 
 import contextlib
 import json
-from typing import Any
+from enum import Enum
+from functools import cache
+from types import UnionType
+from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ecr_refresher.core import cleanup_rules, plan, wire
-from ecr_refresher.core.model import Failure, Outcome, Reason
+from ecr_refresher.core import plan, wire
 
-texts = st.text(max_size=12)
-seconds = st.floats(allow_nan=False, allow_infinity=False)
-maybe_text, maybe_seconds = st.none() | texts, st.none() | seconds
-failures = st.builds(Failure, st.sampled_from(Reason), texts, texts, st.booleans())
-secret_refs = st.none() | st.builds(plan.SecretRef, st.sampled_from(["file", "env"]), texts)
-maybe = st.none() | st.booleans()
-
-
-def several(one: st.SearchStrategy[Any]) -> st.SearchStrategy[tuple[Any, ...]]:
-    return st.lists(one, max_size=3).map(tuple)
+SIMPLE: dict[Any, st.SearchStrategy[Any]] = {
+    str: st.text(max_size=12),
+    float: st.floats(allow_nan=False, allow_infinity=False),
+    int: st.integers(-(2**63), 2**63 - 1),
+    bool: st.booleans(),
+    type(None): st.none(),
+}
 
 
-roles = st.builds(plan.Role, texts, maybe_text, maybe_text)
-principals = st.builds(
-    plan.Principal,
-    st.sampled_from(["ecr", "ecr-public"]),
-    texts,
-    several(roles),
-    maybe_text,
-    maybe_text,
-    maybe,
-    maybe,
-    maybe_text,
-)
-registries = st.builds(
-    plan.Registry,
-    texts,
-    texts,
-    principals,
-    st.booleans(),
-    maybe_text,
-    maybe_text,
-    maybe_text,
-    st.booleans(),
-    maybe_text,
-)
-connections = st.builds(plan.Connection, texts, texts, st.booleans(), maybe_text, st.booleans())
-
-airflows = st.builds(plan.Airflow, texts, texts, several(connections), maybe_text, secret_refs, secret_refs, maybe_text)
-engines = st.none() | st.builds(plan.Engine, texts, maybe_text, maybe_text, maybe_text)
-numbers = st.none() | st.integers(0, 2**31)
-dockers = st.builds(
-    plan.DockerConfig, texts, several(texts), st.integers(0, 0o777), numbers, numbers, engines, st.booleans()
-)
-refreshes = st.builds(plan.Refresh, seconds, seconds, maybe_seconds, seconds, seconds, seconds, seconds, st.booleans())
-servers = st.builds(plan.Server, texts, st.integers(0, 65535), maybe_text, maybe_text)
-sizes = st.none() | st.integers(0, 2**50)
-containers = st.builds(
-    cleanup_rules.ContainerRules, st.booleans(), seconds, st.booleans(), several(texts), several(texts)
-)
-images = st.builds(
-    cleanup_rules.ImageRules,
-    st.booleans(),
-    maybe_seconds,
-    seconds,
-    sizes,
-    seconds,
-    several(texts),
-    st.booleans(),
-)
-cleanups = st.builds(
-    plan.Cleanup,
-    st.booleans(),
-    st.builds(plan.Engine, texts),
-    seconds,
-    st.booleans(),
-    texts,
-    maybe_text,
-    containers,
-    images,
-    sizes,
-)
-plans = st.builds(
-    plan.Plan,
-    several(registries),
-    several(airflows),
-    several(dockers),
-    refreshes,
-    servers,
-    st.builds(plan.Log, texts, texts),
-    maybe_text,
-    cleanups,
-)
-loads = st.builds(wire.Load, maybe_text, maybe_text, maybe_text)
-orders = st.builds(wire.Order, texts, texts, maybe_seconds, st.booleans())
-jobs = st.builds(
-    wire.Job,
-    st.integers(),
-    seconds,
-    st.none() | loads,
-    st.none() | plans,
-    st.none() | several(orders),
-    st.dictionaries(texts, seconds, max_size=2),
-    st.dictionaries(texts, texts, max_size=2),
-    maybe_seconds,
-    st.booleans(),
-    st.booleans(),
-    st.sampled_from(["pass", "cleanup", "listen"]),
-    several(texts),
-    st.booleans(),
-)
-lines: st.SearchStrategy[wire.Line] = st.one_of(
-    st.builds(wire.Planned, plans, maybe_text, st.dictionaries(texts, texts, max_size=2)),
-    st.builds(wire.Refused, several(texts)),
-    st.builds(wire.Clock, seconds, seconds),
-    st.builds(wire.Looked, texts, texts, maybe_seconds, st.booleans(), texts, maybe_seconds, maybe_text),
-    st.builds(wire.Fetched, texts, seconds, maybe_seconds, maybe_seconds, st.none() | failures),
-    st.builds(wire.Proved, texts, texts, st.none() | failures),
-    st.builds(
-        wire.Delivered,
-        texts,
-        texts,
-        st.sampled_from(Outcome),
-        seconds,
-        maybe_seconds,
-        maybe_seconds,
-        maybe_text,
-        st.booleans(),
-        maybe_text,
-        st.none() | failures,
-    ),
-    st.just(wire.Listening()),
-    st.builds(wire.Removed, texts, texts, st.integers(0), st.booleans()),
-    st.builds(wire.Hindered, texts, failures, maybe_text),
-    st.builds(
-        wire.Swept,
-        st.booleans(),
-        seconds,
-        sizes,
-        sizes,
-        sizes,
-        st.integers(0),
-        st.dictionaries(texts, st.integers(0), max_size=2),
-        st.booleans(),
-        st.booleans(),
-    ),
-    st.just(wire.Done()),
-)
+@cache
+def every(kind: Any) -> st.SearchStrategy[Any]:
+    """Values of a type, with every field of every record in them drawn."""
+    if kind in SIMPLE:
+        return SIMPLE[kind]
+    parts = get_args(kind)
+    match get_origin(kind):
+        case origin if origin is Union or origin is UnionType:
+            return st.one_of(*map(every, parts))
+        case origin if origin is Literal:
+            return st.sampled_from(parts)
+        case origin if origin is tuple:
+            return st.lists(every(parts[0]), max_size=3).map(tuple)
+        case origin if origin is dict:
+            return st.dictionaries(*map(every, parts), max_size=2)
+    if issubclass(kind, Enum):
+        return st.sampled_from(kind)
+    hints = get_type_hints(kind)
+    return st.builds(kind, **{field: every(hints[field]) for field in kind.__struct_fields__})
 
 
-@given(jobs)
+@given(every(wire.Job))
 def test_a_job_comes_out_as_it_went_in(job: wire.Job) -> None:
     assert wire.load_job(wire.dump_job(job)) == job
 
 
-@given(st.integers(), lines)
+@given(SIMPLE[int], every(wire.Line))
 def test_a_line_comes_out_as_it_went_in_and_is_one_line(job: int, line: wire.Line) -> None:
     text = wire.dump_line(job, line)
     assert text.endswith(b"\n")
@@ -200,7 +92,7 @@ def test_any_bytes_are_a_line_or_a_value_error(text: bytes) -> None:
     ],
 )
 def test_what_is_no_report_line_is_refused(text: str) -> None:
-    with pytest.raises(ValueError):  # noqa: PT011 - whichever it is, the worker has gone mad
+    with pytest.raises(ValueError):  # noqa: PT011
         wire.load_line(text.encode())
 
 

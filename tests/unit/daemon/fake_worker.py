@@ -14,6 +14,8 @@ import time
 from pathlib import Path
 from typing import Any
 
+TRICKLE = 300  # lines, one after the other
+
 
 def main(directory: Path) -> None:
     job = json.loads(sys.stdin.read())
@@ -45,6 +47,12 @@ def main(directory: Path) -> None:
         case "hang":
             plan(job, directory)
             hang()
+        case "trickle":
+            plan(job, directory)
+            for _ in range(TRICKLE):
+                say(job, "proved", registry="own", by="registry")
+                time.sleep(0.001)
+            serve(job, directory)
 
 
 def serve(job: dict[str, Any], directory: Path, last: bytes = b"") -> None:

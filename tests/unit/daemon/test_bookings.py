@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import sys
+from collections.abc import Iterator
+from dataclasses import replace
 from math import inf
+from typing import Any
 
 import pytest
 from msgspec import structs
@@ -10,9 +14,10 @@ from msgspec import structs
 from ecr_refresher.core import wire
 from ecr_refresher.core.model import Outcome, Reason
 from ecr_refresher.core.plan import Connection
-from ecr_refresher.daemon.machine.state import RECHECK_S, ready
+from ecr_refresher.daemon.machine.health import ready
+from ecr_refresher.daemon.machine.state import RECHECK_S
 
-from .world import AIRFLOW, BOOT, DOCKER, EPOCH, HOST, LIFE, PRINCIPAL, World, failure, plan
+from .world import AIRFLOW, BOOT, CONFIG, DOCKER, EPOCH, HOST, LIFE, PRINCIPAL, World, failure, plan
 
 
 def test_a_write_is_an_attempt_and_tells_what_is_held_from_now_on() -> None:
@@ -89,7 +94,7 @@ def test_a_look_that_finds_nothing_is_not_the_last_word_on_a_slot() -> None:
     world = World().loaded()
     world.say(wire.Looked(*DOCKER, until=None, needed=True, why="nothing usable there", witness="absent"))
     assert world.slot(DOCKER).held_until == 0.0
-    assert world.slot(DOCKER).witness == "absent"
+    assert world.state.files[CONFIG] == "absent"
     assert world.state.running is not None
     assert DOCKER in world.state.running.open
 
@@ -145,3 +150,101 @@ def test_slots_that_a_new_plan_keeps_keep_what_is_known_of_them() -> None:
     world.ask("reload").turn().say(wire.Planned(structs.replace(plan(docker=False), airflows=(two,))))
     assert before == (world.slot(AIRFLOW), world.state.tallies[AIRFLOW], world.state.principals[PRINCIPAL])
     assert set(world.state.slots) == set(world.state.tallies) == {AIRFLOW, ("airflow/default/second", HOST)}
+
+
+# --- a thousand slots ------------------------------------------------------------------------------------------------
+class Counted(dict[Any, Any]):
+    """A map that counts how often it, or a copy of it, is gone through from end to end."""
+
+    times: list[int]
+
+    def copy(self) -> Counted:
+        copied = Counted(self.items())
+        copied.times = self.times
+        return copied
+
+    def __iter__(self) -> Iterator[Any]:
+        self.times.append(len(self))
+        return super().__iter__()
+
+    def keys(self) -> Any:
+        self.times.append(len(self))
+        return super().keys()
+
+    def values(self) -> Any:
+        self.times.append(len(self))
+        return super().values()
+
+    def items(self) -> Any:
+        self.times.append(len(self))
+        return super().items()
+
+
+def many(slots: int) -> tuple[World, list[tuple[str, str]]]:
+    """A pass over so many connections of one Airflow, with everything looked at."""
+    ids = tuple(Connection(f"docker_{number}", HOST) for number in range(slots))
+    world = World().loaded(
+        structs.replace(plan(docker=False), airflows=(structs.replace(plan().airflows[0], connections=ids),))
+    )
+    return world, list(world.state.slots)
+
+
+def calls_of(world: World, lines: list[wire.Line]) -> int:
+    """How many Python functions are called to book the lines in one go."""
+    calls = 0
+
+    def count(_frame: Any, what: str, _arg: object) -> None:
+        nonlocal calls
+        calls += what in ("call", "c_call")
+
+    sys.setprofile(count)
+    try:
+        world.say(*lines)
+    finally:
+        sys.setprofile(None)
+    return calls
+
+
+KINDS = ["written", "found", "failed", "refused", "not fetched"]
+
+
+def lines_for(world: World, slot_ids: list[tuple[str, str]], kind: str) -> list[wire.Line]:
+    def line(sink: str, registry: str) -> wire.Line:
+        match kind:
+            case "written":
+                return world.delivered((sink, registry))
+            case "found":
+                return wire.Looked(sink, registry, until=EPOCH + LIFE, life=LIFE, why="fresh")
+            case "not fetched":
+                return wire.Delivered(sink, registry, Outcome.FAILED, failure=failure(), attempted=False)
+            case _:
+                return world.failed((sink, registry), Reason.DENIED, login_refused=kind == "refused")
+
+    return [line(*slot_id) for slot_id in slot_ids]
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_batch_of_lines_copies_each_map_once(kind: str) -> None:
+    world, slot_ids = many(1000)
+    times: list[int] = []
+    for name in ("slots", "tallies", "principals"):
+        counted = Counted(getattr(world.state, name))
+        counted.times = times
+        world.state = replace(world.state, **{name: counted})  # type: ignore[arg-type]
+    world.say(*lines_for(world, slot_ids, kind))
+    assert len([size for size in times if size == 1000]) <= 2, "once for the slots, once for their tallies"
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_the_work_for_a_line_does_not_grow_with_the_number_of_slots(kind: str) -> None:
+    few, many_more = many(100), many(1000)
+    per_line = [calls_of(world, lines_for(world, ids, kind)) / len(ids) for world, ids in (few, many_more)]
+    assert per_line[1] <= per_line[0] * 1.1
+
+
+def test_a_step_leaves_the_state_before_as_it_was() -> None:
+    world, slot_ids = many(3)
+    before, copied = world.state, world.state.copy()
+    world.say(*lines_for(world, slot_ids, "written"), wire.Fetched(PRINCIPAL, 0.1, failure=failure()), wire.Done())
+    assert before == copied
+    assert world.state != before

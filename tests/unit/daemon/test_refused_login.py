@@ -7,7 +7,7 @@ import pytest
 from ecr_refresher.core import wire
 from ecr_refresher.core.model import Failure, Outcome, Reason
 from ecr_refresher.core.plan import Airflow, Connection, Plan, Principal, Registry, SecretRef
-from ecr_refresher.daemon.machine import events, state, step
+from ecr_refresher.daemon.machine import due, events, step
 
 HOST = "123456789012.dkr.ecr.us-east-1.amazonaws.com"
 REFUSED = Failure(Reason.DENIED, "refuses the user; correct one of them", login_refused=True)
@@ -29,8 +29,7 @@ def test_no_more_than_twelve_tries_an_hour(connections: int, seed: int) -> None:
                 lines: list[wire.Line] = [wire.Planned(plan)] if action.job.load is not None else []
                 orders = action.job.orders or tuple(wire.Order(*slot.id) for slot in plan.slots)
                 lines += [wire.Delivered(o.sink, o.registry, Outcome.FAILED, failure=REFUSED) for o in orders]
-                for line in [*lines, wire.Done()]:
-                    known, _ = step.step(known, events.Reported(action.job.id, line), now)
+                known, _ = step.step(known, events.Reported(action.job.id, (*lines, wire.Done())), now)
                 known, _ = step.step(known, events.Exited("exit status 0"), now)
-        now = max(now + 0.5, state.next_boot(known))
+        now = max(now + 0.5, due.next_boot(known))
     assert 10 <= tries <= 12

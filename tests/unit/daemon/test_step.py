@@ -13,18 +13,10 @@ from msgspec import structs
 from ecr_refresher.core import wire
 from ecr_refresher.core.model import Outcome, Reason
 from ecr_refresher.core.plan import Airflow, Connection, DockerConfig, Plan, Principal, Refresh, Registry, SecretRef
+from ecr_refresher.daemon.machine.due import next_boot, renew_at, slot_next_boot
 from ecr_refresher.daemon.machine.events import Adopt, Exit, Kill, Say, Start
-from ecr_refresher.daemon.machine.state import (
-    RECHECK_S,
-    REPAIR_EVERY_S,
-    STOP_S,
-    TURN_MAX_S,
-    live,
-    next_boot,
-    ready,
-    renew_at,
-    started,
-)
+from ecr_refresher.daemon.machine.health import live, ready, started
+from ecr_refresher.daemon.machine.state import RECHECK_S, REPAIR_EVERY_S, STOP_S, TURN_MAX_S
 
 from .world import (
     AIRFLOW,
@@ -314,15 +306,69 @@ def test_refused_settings_are_read_again_only_when_the_file_changes_again() -> N
     assert world.job().load is not None
 
 
-def test_a_reload_that_dies_is_counted_as_a_bad_one_and_made_good_by_the_next_pass() -> None:
+def test_a_reload_whose_worker_dies_is_said_and_counted_and_tried_again_after_a_pause() -> None:
     world = World().served()
-    world.ask("reload").turn().exit("killed by signal 9")
+    world.ask("reload").turn()
+    world.actions.clear()
+    world.exit("killed by signal 9", "Raise the memory limit")
+    (said,) = world.said(Say)
+    assert (said.event, said.fields["fix"]) == ("reload_failed", "Raise the memory limit")
     assert (world.state.reloads_failed, world.state.last_reload_ok) == (1, False)
     assert world.turn().said(Start) == []
     assert world.until_start().load is not None
     world.say(wire.Planned(plan(), "settings 1")).finish(world.fresh(DOCKER), world.fresh(AIRFLOW))
     assert (world.state.reloads_ok, world.state.reloads_failed, world.state.last_reload_ok) == (1, 1, True)
     assert world.wait(RECHECK_S).ask("refresh").turn().job().load is None
+
+
+def test_settings_that_kill_every_worker_stop_no_renewal_by_the_old_plan() -> None:
+    world = World().served(life=3600.0)
+    world.ask("reload")
+    pauses, renewals, died = [], 0, 0.0
+    while world.aws < EPOCH + 4 * 3600:
+        job = world.until_start()
+        if job.load is not None:
+            pauses.append(world.boot - died)
+            died = world.boot
+            world.exit("killed by signal 9")
+        else:
+            renewals += any(order.due for order in job.orders or ())
+            world.finish(world.fetched(3600.0), *world.deliveries(3600.0, ordered(job)))
+        assert ready(world.state, world.boot)
+        assert all(known.failure is None for known in world.state.slots.values()), "no slot is to blame"
+    assert renewals >= 4
+    assert max(pauses[5:]) > 3 * pauses[1], "the pauses grow"
+    assert max(pauses[1:]) <= Refresh().retry_max + TURN_MAX_S
+    world.files[SETTINGS] = "settings 2"
+    assert world.wait(1).turn().job().load is not None, "a changed file is read at once"
+
+
+def test_a_slot_that_is_due_comes_before_settings_that_have_killed_a_worker() -> None:
+    world = World().served()
+    world.ask("reload").turn().exit("killed by signal 9")
+    world.actions.clear()
+    job = world.wait(400.0).turn().job()
+    assert (job.load, list(ordered(job))) == (None, [AIRFLOW])
+    assert world.finish(world.fresh(AIRFLOW)).turn().job().load is not None
+
+
+def test_a_refresh_that_was_asked_for_is_not_lost_with_a_dead_reload() -> None:
+    world = World().served()
+    assert world.ask("reload").ask("refresh").turn().job().force
+    job = world.exit("killed by signal 9").turn().job()
+    assert (job.force, job.load) == (True, None)
+
+
+def test_a_reload_is_under_way_until_it_is_good_or_refused_or_dead() -> None:
+    world = World().loaded()
+    assert not world.state.reloading, "the first load is none"
+    world.served().turn()
+    for line in (wire.Planned(plan(), "settings 1"), wire.Refused(("bad",)), None):
+        assert world.ask("reload").state.reloading
+        assert world.turn().state.reloading
+        world = world.say(line) if line else world.exit("killed by signal 9")
+        assert not world.state.reloading
+        world.finish(world.fresh(DOCKER), world.fresh(AIRFLOW))
 
 
 def test_a_reload_that_is_refused_and_then_dies_is_one_bad_reload() -> None:
@@ -383,9 +429,7 @@ def test_after_a_refused_login_no_slot_of_that_airflow_tries_again_before_its_ti
     others = [("airflow/default/b", HOST), ("airflow/default/c", HOST)]
     world.finish(world.failed(others[0]), world.failed(refused, Reason.DENIED, login_refused=True))
     for slot_id in (refused, *others):
-        retry = world.slot(slot_id).retry_boot
-        assert retry is not None
-        assert retry - world.boot >= 300
+        assert slot_next_boot(world.state, world.plan_slot(slot_id)) - world.boot >= 300
     assert world.slot(DOCKER).retry_boot is None
     world.turn()
     world.files[PASSWORD] = "password 2"
@@ -500,32 +544,18 @@ def test_done_is_the_success_whatever_the_exit_status_says() -> None:
     assert "pass_died" in world.events_said()
 
 
-def test_slots_wait_with_their_principal_where_no_token_was_to_be_had() -> None:
+def test_a_failed_fetch_is_the_failure_of_each_slot_that_waited_for_it_and_no_delivery() -> None:
     world = World().loaded()
-    looks = [
-        wire.Looked(*slot_id, until=None, needed=True, why="nothing usable there") for slot_id in (DOCKER, AIRFLOW)
-    ]
     denied = failure(Reason.DENIED, "the identity may not do this")
-    world.finish(*looks, wire.Fetched(PRINCIPAL, 0.1, failure=denied))
+    lines = [wire.Delivered(*slot_id, Outcome.FAILED, failure=denied, attempted=False) for slot_id in (DOCKER, AIRFLOW)]
+    world.finish(wire.Fetched(PRINCIPAL, 0.1, failure=denied), *lines)
     principal = world.state.principals[PRINCIPAL]
     assert principal.retry_boot is not None
     assert principal.retry_boot - world.boot >= 60
     for slot_id in (DOCKER, AIRFLOW):
         assert world.slot(slot_id).failure == denied
         assert world.slot(slot_id).retry_boot == principal.retry_boot
-        assert world.state.tallies[slot_id].failures == ()  # nothing was delivered, so no delivery failed
-    assert set(ordered(world.until_start())) == {DOCKER, AIRFLOW}
-
-
-def test_a_failed_fetch_is_the_failure_of_each_slot_that_waited_for_it_and_no_delivery() -> None:
-    world = World().loaded()
-    denied = failure(Reason.DENIED, "the identity may not do this")
-    lines = [wire.Delivered(*slot_id, Outcome.FAILED, failure=denied, attempted=False) for slot_id in (DOCKER, AIRFLOW)]
-    world.finish(wire.Fetched(PRINCIPAL, 0.1, failure=denied), *lines)
-    for slot_id in (DOCKER, AIRFLOW):
-        assert world.slot(slot_id).failure == denied
         assert (world.state.tallies[slot_id].attempts, world.state.tallies[slot_id].failures) == (0, ())
-    assert world.slot(DOCKER).retry_boot == world.slot(AIRFLOW).retry_boot
     assert set(ordered(world.until_start())) == {DOCKER, AIRFLOW}
 
 
@@ -550,6 +580,14 @@ def test_lines_about_slots_and_principals_that_are_unknown_are_passed_over() -> 
         wire.Delivered("docker/other", HOST, Outcome.FAILED),
     )
     assert world.state == before
+
+
+def test_the_fix_of_an_end_is_that_of_the_slots_that_it_left_open() -> None:
+    world = World().loaded().exit("killed by the kernel at the memory limit of 160 MiB", "Raise the memory limit")
+    known = world.slot(DOCKER).failure
+    assert known is not None
+    assert "memory limit of 160 MiB" in known.message
+    assert known.fix == "Raise the memory limit"
 
 
 def test_an_exit_without_a_pass_changes_nothing() -> None:
@@ -615,8 +653,8 @@ def test_a_success_ends_the_row_of_failures() -> None:
 
 def test_the_limit_of_a_pass_is_a_quarter_of_the_shortest_life_left() -> None:
     world = World().served(life=100.0)
-    world.wait(80.0).turn()
-    assert world.job().ends_at == pytest.approx(world.boot + 5.0)
+    world.wait(20.0).ask("refresh").turn()
+    assert world.job().ends_at == pytest.approx(world.boot + 80.0 / 4)
 
 
 # --- the own registry ------------------------------------------------------------------------------------------------

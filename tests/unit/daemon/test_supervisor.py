@@ -10,6 +10,7 @@ import signal
 import socket
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterator
 from contextlib import closing, suppress
 from pathlib import Path
@@ -18,15 +19,30 @@ from typing import Any
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
+from ecr_refresher.daemon.supervisor import TURN_MIN_S
+
 from . import fake_worker
 
 RUN = """
-import os, sys
+import json, os, sys
 from ecr_refresher.core import wire
 from ecr_refresher.daemon import supervisor, workers
+from ecr_refresher.daemon.machine import events
 if "UNKILLABLE" in os.environ:
     workers.Worker.kill = lambda _: None
-sys.exit(supervisor.run(wire.Load(config="settings.yaml"), sys.argv[1:], os.environ))
+step, counted = supervisor.step, []
+def counting(state, event, now):
+    if isinstance(event, events.Reported):
+        counted.append((now, len(event.lines)))
+    return step(state, event, now)
+if "COUNTED" in os.environ:
+    supervisor.step = counting
+status = supervisor.run(wire.Load(config="settings.yaml"), sys.argv[1:], os.environ)
+if counted:
+    moments, lines = zip(*counted)
+    said = {"event": "counted", "bookings": len(lines), "lines": sum(lines), "lasted_s": moments[-1] - moments[0]}
+    print(json.dumps(said), file=sys.stderr)
+sys.exit(status)
 """
 HOST = "123456789012.dkr.ecr.us-east-1.amazonaws.com"
 END_S = 10.0  # DESIGN: SIGTERM ends it within 10 s, always
@@ -161,12 +177,13 @@ def test_it_ends_at_once_with_status_0_when_idle(start: Start, number: signal.Si
     assert daemon.ended() == 0
 
 
-def test_signals_until_it_is_gone_leave_no_traceback(start: Start) -> None:
+def test_signals_until_it_is_gone_change_neither_its_status_nor_its_log(start: Start) -> None:
     for _ in range(6):  # the moment that matters is short
         daemon = start("serve").serving()
-        daemon.signal(signal.SIGTERM)
         while daemon.process.poll() is None:
+            daemon.signal(signal.SIGTERM)
             daemon.signal(signal.SIGCHLD)
+            time.sleep(0.001)  # a storm of them would leave it no time to end
         assert daemon.process.returncode == 0
         assert daemon.process.stderr is not None
         assert [line for line in daemon.process.stderr if not line.startswith("{")] == []
@@ -212,11 +229,27 @@ def test_bad_new_settings_leave_the_old_ones_in_force(start: Start) -> None:
     assert daemon.metric("config_last_reload_successful") == 1
 
 
+def test_a_reload_whose_worker_dies_leaves_the_old_plan_at_work(start: Start) -> None:
+    daemon = start("serve").serving()
+    daemon.behave("die")
+    daemon.signal(signal.SIGHUP)
+    said = daemon.hear("reload_failed")
+    assert "exit status 3" in said["error"]
+    assert daemon.ask("/readyz")[0] == 200
+    assert daemon.metric("config_last_reload_successful") == 0
+    daemon.behave("serve")
+    daemon.signal(signal.SIGUSR1)
+    daemon.hear("worker_runs")
+    assert "load" not in daemon.jobs()[-1], "the old plan goes on"
+    daemon.hear("settings_reloaded")  # by itself, after a pause
+    assert daemon.metric("config_last_reload_successful") == 1
+
+
 def test_a_new_address_needs_a_restart_and_says_so(start: Start) -> None:
     daemon = start("serve").serving()
     (daemon.directory / "plan").write_text(json.dumps(plan(port=1)))
     daemon.signal(signal.SIGHUP)
-    assert "restart to apply" in daemon.hear("restart_needed")["error"]
+    assert daemon.hear("restart_needed")["fix"] == "Restart the daemon to apply it"
     assert daemon.ask("/livez")[0] == 200
 
 
@@ -237,21 +270,21 @@ def test_settings_refused_at_the_start_are_status_2(start: Start) -> None:
     assert daemon.ended() == 2
 
 
-def test_a_port_in_use_is_status_1_and_says_which_and_how_to_mend_it(start: Start) -> None:
+def test_a_port_in_use_is_status_1_and_says_which_and_the_fix(start: Start) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
         daemon = start("hang", plan(port))
-        error = daemon.hear("cannot_listen")["error"]
+        said = daemon.hear("cannot_listen")
         assert daemon.ended() == 1
-    assert f"127.0.0.1:{port}" in error
-    assert "ECR_REFRESHER_LISTEN" in error
+    assert f"127.0.0.1:{port}" in said["error"]
+    assert "ECR_REFRESHER_LISTEN" in said["fix"]
 
 
 def test_a_worker_that_dies_is_a_failed_pass_and_no_end(start: Start) -> None:
     daemon = start("serve").serving()
     daemon.behave("die")
     daemon.signal(signal.SIGUSR1)
-    assert daemon.hear("pass_died")["error"] == "exit status 3"
+    assert daemon.hear("pass_died")["error"] == "the pass ended early: exit status 3"
     status, text = daemon.ask("/readyz?verbose")
     assert (status, text) == (200, "[+]airflow/default/docker_default ok\npassed\n")
     assert daemon.metric("delivery_failures_total", reason="internal") == 1
@@ -277,7 +310,7 @@ def test_a_worker_that_babbles_is_killed(start: Start) -> None:
     daemon.signal(signal.SIGUSR1)
     pid = daemon.hear("worker_runs")["pid"]
     daemon.hear("worker_garbled")
-    assert daemon.hear("pass_died")["error"] == "killed by signal 9"
+    assert daemon.hear("pass_died")["error"] == "the pass ended early: killed by signal 9"
     assert is_gone(pid)
     assert "Traceback" not in json.dumps(daemon.said)
 
@@ -324,13 +357,28 @@ def test_what_a_worker_leaves_behind_is_ended_with_it_though_it_was_a_success(st
     assert daemon.ask("/readyz")[0] == 200
 
 
-def test_systemd_is_told_of_the_start_and_the_end_by_the_daemon_alone(start: Start, tmp_path: Path) -> None:
+def test_systemd_is_told_of_start_reload_and_end_by_the_daemon_alone(start: Start, tmp_path: Path) -> None:
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
         manager.bind(str(tmp_path / "notify"))
         manager.settimeout(30)
         daemon = start("serve", NOTIFY_SOCKET=str(tmp_path / "notify"))
         assert manager.recv(100) == b"READY=1"
+        for behaviour in ("serve", "refuse", "die"):
+            daemon.behave(behaviour)
+            daemon.signal(signal.SIGHUP)
+            assert manager.recv(100).startswith(b"RELOADING=1\nMONOTONIC_USEC=")
+            assert manager.recv(100) == b"READY=1", "good or bad, the reload is over"
         daemon.signal(signal.SIGTERM)
         assert daemon.ended() == 0
         assert manager.recv(100) == b"STOPPING=1"
         assert "NOTIFY_SOCKET" not in daemon.jobs()[0]["environ"]
+
+
+def test_report_lines_that_trickle_in_are_booked_together(start: Start) -> None:
+    """A turn costs as much as there are slots: it must not come with each line."""
+    daemon = start("trickle", COUNTED="1")
+    daemon.hear("ready")
+    daemon.signal(signal.SIGTERM)
+    counted = daemon.hear("counted")
+    assert counted["lines"] >= fake_worker.TRICKLE
+    assert counted["bookings"] <= counted["lasted_s"] / TURN_MIN_S + 2

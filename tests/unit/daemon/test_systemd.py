@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -48,19 +49,39 @@ def address(tmp_path: Path) -> str:
     return str(tmp_path / "notify")
 
 
-def test_ready_and_stopping_are_said_once(manage: Callable[[str], Manager], address: str) -> None:
+def test_each_phase_is_said_once(manage: Callable[[str], Manager], address: str) -> None:
     manager, notifier = manage(address), Notifier({"NOTIFY_SOCKET": address}, PID)
-    for _ in range(3):
-        notifier.ready()
-    for _ in range(3):
-        notifier.stopping()
+    for phase in ("starting", "ready", "ready", "stopping", "stopping"):
+        notifier.phase(phase)
     assert manager.heard() == ["READY=1", "STOPPING=1"]
+
+
+def test_a_reload_is_said_with_the_monotonic_time_and_ends_with_ready(
+    manage: Callable[[str], Manager], address: str
+) -> None:
+    manager, notifier = manage(address), Notifier({"NOTIFY_SOCKET": address}, PID)
+    notifier.phase("ready")
+    before = time.monotonic_ns() // 1000
+    notifier.phase("reloading")
+    after = time.monotonic_ns() // 1000
+    notifier.phase("ready")
+    first, reloading, last = manager.heard()
+    said, _, usec = reloading.partition("\nMONOTONIC_USEC=")
+    assert (first, said, last) == ("READY=1", "RELOADING=1", "READY=1")
+    assert before <= int(usec) <= after
+
+
+def test_what_has_not_started_does_not_reload(manage: Callable[[str], Manager], address: str) -> None:
+    manager, notifier = manage(address), Notifier({"NOTIFY_SOCKET": address}, PID)
+    notifier.phase("reloading")
+    notifier.phase("ready")
+    assert manager.heard() == ["READY=1"]
 
 
 def test_an_abstract_socket_is_written_with_an_at_sign(manage: Callable[[str], Manager], tmp_path: Path) -> None:
     name = f"ecr-refresher-test-{tmp_path.name}-{id(manage)}"
     manager = manage("\0" + name)
-    Notifier({"NOTIFY_SOCKET": "@" + name}, PID).ready()
+    Notifier({"NOTIFY_SOCKET": "@" + name}, PID).phase("ready")
     assert manager.heard() == ["READY=1"]
 
 
@@ -98,6 +119,6 @@ def test_no_watchdog_is_fed_that_is_not_ours_or_makes_no_sense(
 @pytest.mark.parametrize("environ", [{}, {"NOTIFY_SOCKET": ""}, {"NOTIFY_SOCKET": "/nowhere/notify"}])
 def test_a_manager_that_is_not_there_or_gone_ends_nothing(environ: dict[str, str]) -> None:
     notifier = Notifier({**environ, "WATCHDOG_USEC": "1000000"}, PID)
-    notifier.ready()
+    notifier.phase("ready")
     notifier.alive()
-    notifier.stopping()
+    notifier.phase("stopping")

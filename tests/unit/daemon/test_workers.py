@@ -6,7 +6,6 @@ import contextlib
 import fcntl
 import os
 import select
-import selectors
 import subprocess
 import sys
 import termios
@@ -17,10 +16,10 @@ from pathlib import Path
 import pytest
 
 from ecr_refresher.core import wire
+from ecr_refresher.core.exits import EXIT_MEMORY
 from ecr_refresher.core.plan import Airflow, Connection, Plan, Principal, Registry
-from ecr_refresher.daemon import spawn, supervisor, workers
-from ecr_refresher.daemon.machine import events
-from ecr_refresher.daemon.workers import Overflow, Worker
+from ecr_refresher.daemon import memory, workers
+from ecr_refresher.daemon.workers import Worker
 from tests.testbed.processes import wait_until
 
 JOB = wire.Job(7, 1e12)
@@ -51,20 +50,15 @@ def arrives(worker: Worker) -> None:
 
 
 def lines_of(worker: Worker) -> list[tuple[int, wire.Line]]:
-    """Everything that the worker says until the end."""
+    """Everything that the worker says until the end, or until it makes no sense."""
     found: list[tuple[int, wire.Line]] = []
-    while True:
+    while not worker.ended:
         arrives(worker)
-        try:
-            for line in worker.read():
-                found.append(line)  # noqa: PERF402 - those before an end count
-        except EOFError:
-            return found
+        found += worker.read()
+    return found
 
 
-def test_all_that_a_dead_worker_has_left_is_read_however_much_its_pipe_holds(
-    start: Start, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_all_that_a_dead_worker_has_left_is_read_however_much_its_pipe_holds(start: Start) -> None:
     worker = start("""
         import fcntl, os
         fcntl.fcntl(1, fcntl.F_SETPIPE_SZ, 1 << 20)  # as it is where pages have 64 KiB
@@ -72,16 +66,7 @@ def test_all_that_a_dead_worker_has_left_is_read_however_much_its_pipe_holds(
             os.write(1, b'{"job": 7, "line": {"type": "done"}}' + b" " * 100 + bytes([10]))
         """)
     os.waitpid(worker.pid, 0)
-    told: list[events.Event] = []
-    daemon = supervisor.Supervisor(wire.Load(None), [], {})
-    monkeypatch.setattr(daemon, "_apply", told.append)
-    daemon._workers[7] = worker
-    daemon._selector.register(worker.lines, selectors.EVENT_READ, 7)
-    monkeypatch.setattr(worker, "close", lambda: None)  # the fixture does
-    daemon._end_worker(7)
-    for used in (daemon._selector, daemon._wakeup, daemon._wakeup_end):
-        used.close()
-    assert told == [events.Reported(7, wire.Done())] * 6000
+    assert worker.read(workers.READS_ALL) == [(7, wire.Done())] * 6000
 
 
 SAY = """
@@ -108,23 +93,21 @@ def test_a_job_larger_than_any_pipe_arrives_whole_before_anybody_reads(start: St
     plan = Plan((Registry("h", "h", Principal("ecr", "us-east-1")),), (Airflow("a", "https://a", connections),))
     job = wire.Job(7, 1e12, plan=plan)
     size = len(wire.dump_job(job))
-    assert size > 1_000_000
+    assert size > 500_000
     worker = start(SAY + """say('{"job": %d, "line": {"type": "done"}}\\n' % len(sys.stdin.buffer.read()))""", job)
     assert lines_of(worker) == [(size, wire.Done())]
 
 
 def test_a_read_never_waits(start: Start) -> None:
     worker = start("import time; time.sleep(600)")
-    assert list(worker.read()) == []
+    assert worker.read() == []
 
 
 def test_last_words_are_read_before_the_end_is_told(start: Start) -> None:
     worker = start(SAY + """say('{"job": 7, "line": {"type": "done"}}\\n')""")
     os.waitid(os.P_PID, worker.pid, os.WEXITED | os.WNOWAIT)
-    lines = worker.read()
-    assert next(lines) == (7, wire.Done())
-    with pytest.raises(EOFError):
-        next(lines)
+    assert worker.read() == [(7, wire.Done())]
+    assert (worker.ended, worker.fault) == (True, None)
 
 
 @pytest.mark.parametrize(
@@ -139,35 +122,39 @@ def test_last_words_are_read_before_the_end_is_told(start: Start) -> None:
         "[" * 9999 + "\\n",
     ],
 )
-def test_garbage_is_a_value_error(start: Start, text: str) -> None:
-    worker = start(SAY + f"say('{text}')")
-    arrives(worker)
-    with pytest.raises(ValueError):  # noqa: PT011 - whichever it is, the worker has gone mad
-        lines_of(worker)
+def test_garbage_ends_the_report(start: Start, text: str) -> None:
+    worker = start(SAY + f"say('{text}')\nimport time; time.sleep(600)")
+    assert lines_of(worker) == []
+    assert worker.fault
+    assert "not a report line" in worker.fault
+
+
+def test_what_is_wrong_is_told_without_what_was_said(start: Start) -> None:
+    worker = start(SAY + """say('{"job": 7, "line": {"type": "clock", "offset": "a-secret"}}\\n')""")
+    assert lines_of(worker) == []
+    assert worker.fault
+    assert "secret" not in worker.fault
 
 
 def test_lines_before_garbage_in_the_same_breath_count(start: Start) -> None:
     worker = start(
-        SAY + """say('{"job": 7, "line": {"type": "done"}}\\nhello\\n{"job": 7, "line": {"type": "done"}}\\n')"""
+        SAY + """say('{"job": 7, "line": {"type": "done"}}\\nhello\\n{"job": 7, "line": {"type": "clock"}}\\n')"""
     )
-    arrives(worker)
-    lines = worker.read()
-    assert next(lines) == (7, wire.Done())
-    with pytest.raises(ValueError, match="Expecting value"):
-        next(lines)
+    assert lines_of(worker) == [(7, wire.Done())]
+    assert worker.fault
 
 
-def test_a_line_without_end_is_an_overflow(start: Start) -> None:
+def test_a_line_without_end_is_too_much(start: Start) -> None:
     worker = start(SAY + "while True: say('x' * 65536)")
-    with pytest.raises(Overflow):
-        lines_of(worker)
+    assert lines_of(worker) == []
+    assert f"more than {wire.LINE_MAX} bytes" in str(worker.fault)
 
 
-def test_lines_without_end_are_an_overflow(start: Start, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_lines_without_end_are_too_much(start: Start, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(workers, "TOTAL_MAX", 200_000)
     worker = start(SAY + """while True: say('{"job": 7, "line": {"type": "done"}}\\n' * 1000)""")
-    with pytest.raises(Overflow):
-        lines_of(worker)
+    assert 0 < len(lines_of(worker)) < 10_000
+    assert "200000 in all" in str(worker.fault)
 
 
 def test_a_flood_is_taken_in_portions(start: Start) -> None:
@@ -184,15 +171,15 @@ while True: say('{"job": 7, "line": {"type": "done"}}\\n' * 1000)
         return int.from_bytes(fcntl.ioctl(worker.lines, termios.FIONREAD, bytes(4)), sys.byteorder)
 
     wait_until(lambda: come() > 500_000, PATIENCE_S, "a flood")
-    assert 0 < len(list(worker.read())) < 10_000, "and then the loop has its turn"
+    assert 0 < len(worker.read()) < 10_000, "and then the loop has its turn"
 
 
-def test_it_leads_its_own_process_group_and_has_the_environment_it_was_given(start: Start) -> None:
+def test_it_leads_its_own_session_and_has_the_environment_it_was_given(start: Start) -> None:
     worker = start(
         SAY
         + """
 given = {"A": "b", "LC_CTYPE": "C.UTF-8", "MALLOC_ARENA_MAX": "2"}
-same = os.getpgrp() == os.getpid() and dict(os.environ) == given
+same = os.getpgrp() == os.getsid(0) == os.getpid() and dict(os.environ) == given
 say('{"job": %d, "line": {"type": "done"}}\\n' % same)
 """,
         A="b",
@@ -220,16 +207,16 @@ def test_a_kill_ends_what_the_worker_has_started_too(start: Start) -> None:
     worker = start("sleep 600 & sleep 600 & echo hello; wait", shell=True)
     arrives(worker)
     worker.kill()
-    with pytest.raises(ValueError, match="Expecting value"):
-        list(worker.read())  # "hello"
-    # The pipe ends only when the last of them has let go of it: a grandchild that lived on would keep it open.
-    assert lines_of(worker) == []
+    with open(worker.lines, "rb", closefd=False) as report:
+        os.set_blocking(worker.lines, True)
+        # The pipe ends only when the last of them has let go of it: a grandchild that lived on would keep it open.
+        assert report.read() == b"hello\n"
 
 
 def test_a_grandchild_that_outlives_the_worker_is_ended_with_the_group(start: Start) -> None:
     worker = start("sleep 600 & exit 0", shell=True)
     os.waitid(os.P_PID, worker.pid, os.WEXITED | os.WNOWAIT)
-    assert list(worker.read()) == []
+    assert worker.read() == []
     worker.kill()
     assert lines_of(worker) == []
 
@@ -247,11 +234,6 @@ def test_a_program_that_is_not_there_leaves_nothing_open() -> None:
     assert os.listdir("/proc/self/fd") == before
 
 
-@pytest.mark.parametrize(("code", "text"), [(0, "exit status 0"), (2, "exit status 2"), (-9, "killed by signal 9")])
-def test_an_end_is_described_for_people(code: int, text: str) -> None:
-    assert workers.describe(code) == text
-
-
 REAPS = """
 import os
 from ecr_refresher.daemon.workers import reap
@@ -259,11 +241,11 @@ pids = [os.posix_spawn("/bin/sh", ["sh", "-c", line], {}) for line in ("exit 3",
 for pid in pids[:2]:
     os.waitid(os.P_PID, pid, os.WEXITED | os.WNOWAIT)
 ended = dict(reap())
-assert ended == {pids[0]: "exit status 3", pids[1]: "killed by signal 9"}, ended
+assert ended == {pids[0]: 3, pids[1]: -9}, ended
 assert reap() == []
 os.kill(pids[2], 9)
 os.waitid(os.P_PID, pids[2], os.WEXITED | os.WNOWAIT)
-assert reap() == [(pids[2], "killed by signal 9")]
+assert reap() == [(pids[2], -9)]
 assert reap() == []
 """
 
@@ -273,45 +255,103 @@ def test_all_children_that_ended_are_reaped_with_how_and_none_is_waited_for() ->
     subprocess.run([sys.executable, "-c", REAPS], check=True, timeout=PATIENCE_S)
 
 
-# --- started early ---------------------------------------------------------------------------------------------------
-READS_ITS_JOB = [sys.executable, "-I", "-c", "import sys; print(len(sys.stdin.read()), flush=True)"]
+STARTS_ON_A_TERMINAL = """
+import os, pty, sys
+from ecr_refresher.core import wire
+from ecr_refresher.daemon.workers import Worker
+pid, terminal = pty.fork()
+if pid == 0:  # this terminal is its own, as a shell's is
+    open("/dev/tty").close()
+    script = f"if (: </dev/tty); then echo opened; else echo none; fi >{sys.argv[1]} 2>/dev/null"
+    os.waitpid(Worker(["/bin/sh", "-c", script], {}, wire.Job(7, 1e12)).pid, 0)
+    os._exit(0)
+assert os.waitpid(pid, 0)[1] == 0
+"""
 
 
-def test_one_that_was_started_early_gets_its_job_when_there_is_one() -> None:
-    early = spawn.start_early(READS_ITS_JOB, {})
-    assert early is not None
-    worker = Worker(["/nowhere/python"], {}, JOB, early)
-    arrives(worker)
-    assert os.read(worker.lines, 100) == f"{len(wire.dump_job(JOB))}\n".encode()
-    worker.close()
-    assert os.waitpid(worker.pid, 0)[1] == 0
-
-
-def test_one_that_was_started_early_sees_the_end_if_it_is_never_needed() -> None:
-    worker = [sys.executable, "-P", "-m", "ecr_refresher", "worker"]
-    program = f"from ecr_refresher.daemon import spawn; print(spawn.start_early({worker!r}, {{}}).pid)"
-    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
-    wait_until(lambda: not Path(f"/proc/{done.stdout.strip()}").exists(), PATIENCE_S, "the worker's end")
-    assert done.stderr == ""
-
-
-def test_one_that_has_died_early_is_an_os_error_and_leaves_no_descriptor() -> None:
-    before = set(os.listdir("/proc/self/fd"))
-    early = spawn.start_early(["/bin/false"], {})
-    assert early is not None
-    os.waitpid(early.pid, 0)
-    with pytest.raises(BrokenPipeError):
-        Worker(["/nowhere/python"], {}, JOB, early)
-    assert set(os.listdir("/proc/self/fd")) == before
-
-
-def test_where_none_can_be_started_early_it_is_tried_again_later() -> None:
-    before = set(os.listdir("/proc/self/fd"))
-    assert spawn.start_early(["/nowhere/python"], {}) is None
-    assert set(os.listdir("/proc/self/fd")) == before
+def test_it_can_t_open_the_terminal_that_the_daemon_was_started_on(tmp_path: Path) -> None:
+    """What it wrote into the terminal's input would be run by the user's shell."""
+    found = tmp_path / "found"
+    subprocess.run([sys.executable, "-c", STARTS_ON_A_TERMINAL, str(found)], check=True, timeout=PATIENCE_S)
+    assert found.read_text() == "none\n"
 
 
 def test_children_can_t_speak_for_the_daemon() -> None:
     environ = {"PATH": "/bin", "NOTIFY_SOCKET": "/n", "WATCHDOG_USEC": "1", "WATCHDOG_PID": "2"}
-    assert spawn.surroundings(environ) == {"PATH": "/bin", "MALLOC_ARENA_MAX": "2"}
-    assert spawn.surroundings({"MALLOC_ARENA_MAX": "7"}) == {"MALLOC_ARENA_MAX": "7"}, "the user knows better"
+    assert workers.surroundings(environ) == {"PATH": "/bin", "MALLOC_ARENA_MAX": "2"}
+    assert workers.surroundings({"MALLOC_ARENA_MAX": "7"}) == {"MALLOC_ARENA_MAX": "7"}, "the user knows better"
+
+
+# --- how it ended ----------------------------------------------------------------------------------------------------
+def test_an_end_is_described_for_people(start: Start) -> None:
+    worker = start("pass")
+    assert worker.ending(0) == ("exit status 0", "")
+    assert worker.ending(2) == ("exit status 2", "")
+    assert worker.ending(-15) == ("killed by signal 15", "")
+    worker.kill()
+    assert worker.ending(-9) == ("killed by signal 9", ""), "by the daemon itself"
+
+
+def test_its_own_memory_limit_is_named(start: Start) -> None:
+    how, fix = start("pass").ending(EXIT_MEMORY)
+    assert "memory limit" in how
+    assert "Raise the memory limit" in fix
+
+
+def test_a_kill_by_the_kernel_for_memory_is_named_with_the_figure(
+    start: Start, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(memory, "read", lambda: memory.Memory(160 << 20, 3))
+    worker = start("pass")
+    monkeypatch.setattr(memory, "read", lambda: memory.Memory(160 << 20, 4))
+    assert worker.ending(-9)[0] == "killed by the kernel at the memory limit of 160 MiB"
+
+
+@pytest.mark.parametrize("kills", [3, None])
+def test_a_kill_by_somebody_else_is_not_taken_for_one(
+    start: Start, monkeypatch: pytest.MonkeyPatch, kills: int | None
+) -> None:
+    monkeypatch.setattr(memory, "read", lambda: memory.Memory(None, kills))
+    how, fix = start("pass").ending(-9)
+    assert how == "killed by signal 9, which ecr-refresher did not send"
+    assert "Out of memory" in fix
+
+
+@pytest.mark.parametrize(
+    ("own", "files", "found"),
+    [
+        (
+            "0::/pod/app",
+            {"pod/app/memory.max": "167772160", "pod/app/memory.events": "low 0\noom 9\noom_kill 2"},
+            (160, 2),
+        ),
+        ("0::/", {"memory.max": "max", "memory.events": "oom_kill 0"}, (None, 0)),
+        ("0::/outside", {"memory.max": "max", "memory.events": "oom_kill 5"}, (None, 5)),
+        (
+            "5:cpu:/x\n4:memory:/x",
+            {"memory/x/memory.limit_in_bytes": "9223372036854771712", "memory/x/memory.oom_control": "oom_kill 1"},
+            (None, 1),
+        ),
+        (
+            "4:memory:/host",
+            {"memory/memory.limit_in_bytes": "1048576", "memory/memory.oom_control": "oom_kill 1"},
+            (1, 1),
+        ),
+        (
+            "4:memory:/x",
+            {"memory/x/memory.limit_in_bytes": "1", "memory/x/memory.oom_control": "under_oom 0"},
+            (None, None),
+        ),
+        ("0::/x", {"x/memory.max": "1", "x/memory.events": "oom_kill"}, (None, None)),
+        ("nonsense", {}, (None, None)),
+    ],
+)
+def test_the_limit_and_the_kills_of_a_control_group(
+    tmp_path: Path, own: str, files: dict[str, str], found: tuple[int | None, int | None]
+) -> None:
+    (tmp_path / "own").write_text(own + "\n")
+    for name, text in files.items():
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text(text + "\n")
+    limit, kills = memory.read(str(tmp_path), str(tmp_path / "own"))
+    assert (limit and limit >> 20, kills) == found

@@ -24,7 +24,8 @@ from ecr_refresher.core.plan import (
     Slot,
 )
 from ecr_refresher.daemon.machine import events
-from ecr_refresher.daemon.machine.state import SlotId, SlotState, State, next_boot
+from ecr_refresher.daemon.machine.due import next_boot
+from ecr_refresher.daemon.machine.state import SlotId, SlotState, State
 from ecr_refresher.daemon.machine.step import initial, step
 from ecr_refresher.daemon.web import metrics
 
@@ -111,12 +112,10 @@ class World:
 
     def say(self, *lines: wire.Line, job: int | None = None) -> World:
         """Lines of the worker that runs, or of the given job."""
-        for line in lines:
-            self.feed(events.Reported(self.state.jobs if job is None else job, line))
-        return self
+        return self.feed(events.Reported(self.state.jobs if job is None else job, lines))
 
-    def exit(self, how: str = "exit status 0") -> World:
-        return self.feed(events.Exited(how))
+    def exit(self, how: str = "exit status 0", fix: str = "") -> World:
+        return self.feed(events.Exited(how, fix=fix))
 
     def finish(self, *lines: wire.Line) -> World:
         return self.say(*lines, wire.Done()).exit()
@@ -180,7 +179,13 @@ class World:
     def fresh(self, slot_id: SlotId) -> wire.Looked:
         """A look that finds what is expected there."""
         known = self.slot(slot_id)
-        return wire.Looked(*slot_id, until=known.held_until, why="fresh", life=known.life, witness=known.witness)
+        return wire.Looked(
+            *slot_id,
+            until=known.held_until,
+            why="fresh",
+            life=known.life,
+            witness=self.state.files.get(slot_id[0].removeprefix("docker/")),
+        )
 
 
 def scraped(world: World, accept: str = "") -> str:

@@ -1,0 +1,46 @@
+"""The memory limit of this process's control group, and how often the kernel has killed a process for it."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from typing import NamedTuple
+
+CGROUPS, OWN = "/sys/fs/cgroup", "/proc/self/cgroup"
+_TEXT_MAX = 65536  # bytes that are read of any of these files
+
+
+class Memory(NamedTuple):
+    limit: int | None  # bytes
+    kills: int | None  # None: this kernel does not say
+
+
+def read(cgroups: str = CGROUPS, own: str = OWN) -> Memory:
+    """Read what the kernel says of our control group, version 2 or 1. Never raises."""
+    for folder, limit_file, events_file in _places(cgroups, own):
+        words = _text(f"{folder}/{events_file}").split()
+        if "oom_kill" in words[:-1]:
+            kills, limit = words[words.index("oom_kill") + 1], _text(f"{folder}/{limit_file}").strip()
+            # 'max' is no limit in version 2; version 1 writes a number near 2**63.
+            bounded = limit.isdigit() and int(limit) < 1 << 62
+            return Memory(int(limit) if bounded else None, int(kills) if kills.isdigit() else None)
+    return Memory(None, None)
+
+
+def _places(cgroups: str, own: str) -> Iterator[tuple[str, str, str]]:
+    """The folders to look in. In a container the own group may be mounted as the root of all."""
+    for line in _text(own).splitlines():
+        _, controllers, path = [*line.split(":", 2), "", ""][:3]
+        for inside in (path, ""):
+            if not controllers:
+                yield os.path.normpath(f"{cgroups}/{inside}"), "memory.max", "memory.events"
+            elif "memory" in controllers.split(","):
+                yield os.path.normpath(f"{cgroups}/memory/{inside}"), "memory.limit_in_bytes", "memory.oom_control"
+
+
+def _text(path: str) -> str:
+    try:
+        with open(path, "rb") as file:
+            return file.read(_TEXT_MAX).decode(errors="replace")
+    except OSError:
+        return ""
