@@ -25,6 +25,7 @@ class ApiServer:
 
     def __init__(self, record: Record, directory: Path, users: dict[str, str]) -> None:
         self.directory = directory
+        self.users = {name: token for token, name in users.items()}
         self.port = free_port()
         self.log_file = directory / "kube-apiserver.log"
         self._etcd, self._server = Process(record, "etcd"), Process(record, "kube-apiserver")
