@@ -124,7 +124,7 @@ def test_it_is_created_and_renewed_in_place_without_a_moment_without_a_valid_log
 def test_other_registries_entries_labels_and_annotations_stay(
     server: ApiServer, namespace: str, ecr: EcrStandIn, product: Product
 ) -> None:
-    others = {"auths": {"ghcr.io": {"auth": "b3RoZXI6b3RoZXI="}}, "HttpHeaders": {"a": "b"}}
+    others: dict[str, Any] = {"auths": {"ghcr.io": {"auth": "b3RoZXI6b3RoZXI="}}, "HttpHeaders": {"a": "b"}}
     value = base64.b64encode(json.dumps(others).encode()).decode()
     meta = {"name": NAME, "labels": {"team": "data"}, "annotations": {"argocd.argoproj.io/sync-wave": "1"}}
     body = {"metadata": meta, "type": "kubernetes.io/dockerconfigjson", "data": {".dockerconfigjson": value}}
