@@ -104,6 +104,8 @@ class RefreshPass:
             raise _own_unknown(self.unresolved)
         sink = self.tools.sink(slot, registry)
         holding = await self._at_sink(slot, sink.look)
+        if isinstance(sink, Attachable) and holding.until is not None and not self.job.dry_run:
+            await self._at_sink(slot, sink.attach)
         expected = Expectation(order.expected_until, order.due)
         need = self._need(holding, expected, slot)
         self.tools.report(
@@ -117,8 +119,6 @@ class RefreshPass:
             )
         )
         if need is Need.NONE:
-            if isinstance(sink, Attachable) and not self.job.dry_run:
-                await self._at_sink(slot, sink.attach)
             self._left_alone(slot, order, holding)
             return
         if self.job.dry_run:
