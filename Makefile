@@ -8,7 +8,7 @@ STAMP  := $(VENV)/.made-for-pyproject
 DEMO_ARGS ?=
 PYTEST_ARGS ?=
 
-.PHONY: help demo test soak prepare lint format docs bench profile lock clean venv
+.PHONY: help demo test soak prepare lint format docs bench lock clean venv
 .DEFAULT_GOAL := help
 
 help:  ## this list
@@ -62,9 +62,6 @@ docs: $(STAMP)  ## what of docs/settings.md and of the chart is made of the sett
 
 bench: $(STAMP) prepare  ## the tables of docs/benchmarks.md, ours beside what people use today; wants a quiet machine
 	$(BIN)/python -m bench --write
-
-profile: $(STAMP)  ## where a pass spends its time and memory
-	$(BIN)/python -m bench.profile
 
 # The newest that pyproject.toml allows, for every platform and Python from 3.11 on.
 LOCK := $(BIN)/python -m uv pip compile --quiet --universal --upgrade --generate-hashes --python-version 3.11 --custom-compile-command "make lock"

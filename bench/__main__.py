@@ -1,6 +1,6 @@
 """The benchmarks: ours beside what people use today, in one run, as Markdown. `make bench`, on a quiet machine.
 
-Real Airflow, engine and registry; AWS is a stand-in, on this machine. Needs root on Debian and `make prepare`.
+Airflow, engine and registry are real, AWS is a stand-in. Needs root on Debian and `make prepare`.
 """
 
 from __future__ import annotations
@@ -37,28 +37,33 @@ def main() -> int:
 
 
 def tables(runs: int, idle_s: float) -> str:
+    few = min(runs, 3)
     with tempfile.TemporaryDirectory(prefix="bench-") as name, world.world(Path(name)) as made:
         renewals = renewal.renewals(made, runs)
-        ours, scripts = gap.gaps(made, min(runs, 3))
+        ours, scripts = gap.gaps(made, few)
         resting = idle.idle(made, idle_s)
-        verification_s = idle.verification_cpu_s(made, runs)
-        spaced = idle.spaced_scrapes(made)
-        connections = {count: scale.of_connections(made, count, min(runs, 3)) for count in scale.CONNECTIONS}
-    platform = scale.of_a_platform(runs)
-    registries = {count: scale.of_registries(count, runs if count >= 100 else 3) for count in scale.REGISTRIES}
-    sinks = {count: scale.of_sinks(count, 2000) for count in scale.SINKS}
+        parts_of_a_day = idle.daily_parts(made, few)
+        with made.far() as far:
+            far_connections = scale.of_connections(far, scale.FAR_CONNECTIONS, few)
+        connections = {count: scale.of_connections(made, count, few) for count in scale.CONNECTIONS}
+    registries = {count: scale.of_registries(count, few) for count in scale.REGISTRIES}
     writes = {count: scale.writes_per_renewal(count) for count in scale.CLIENTS}
-    hundred = sinks[10][0]  # ten sinks make about a hundred series
-    a_day = renewal.day(renewals, verification_s, spaced.cpu_ms / 1000, resting.cpu_per_minute_s)
+    a_day = renewal.day(renewals.daemon.cpu_s, renewals.script.cpu_s, parts_of_a_day, resting.cpu_per_minute_s)
     sections = (
         f"{_machine()}; medians of {runs}.\n",
-        report.musts(renewals, resting, a_day, platform, registries[1000], hundred, spaced),
+        report.musts(renewals, resting, a_day, far_connections, ours, lines_of_python()),
         report.side_by_side(renewals, ours, scripts),
         report.a_day(a_day),
-        report.at_rest(resting),
-        report.growth(registries, connections, writes, sinks),
+        report.at_rest(resting, parts_of_a_day),
+        report.growth(registries, connections, writes),
     )
     return "\n".join(sections)
+
+
+def lines_of_python() -> int:
+    """Count the lines of the package."""
+    package = parts.REPOSITORY / "ecr_refresher"
+    return sum(len(path.read_text().splitlines()) for path in package.rglob("*.py"))
 
 
 def _machine() -> str:

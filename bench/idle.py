@@ -1,19 +1,25 @@
-"""The daemon while nothing is to be done: memory, wake-ups, CPU; what a verification and a scrape cost it."""
+"""The daemon between passes: memory, wake-ups and CPU; and the CPU of what comes back all day."""
 
 from __future__ import annotations
 
 import http.client
-import statistics
+import re
 import time
 from dataclasses import dataclass
 
-from bench.world import RunningDaemon, World, say
+from bench.world import World, say
 from ecr_refresher.daemon.machine.state import RECHECK_S
+from tests.testbed import parts
+from tests.testbed.daemon import PRODUCT
+from tests.testbed.measuring import measure, median
+
+SCRAPES, SCRAPE_PAUSE_S = 100, 0.25
+HEALTH_CHECKS = 5
 
 
 @dataclass(frozen=True)
 class Idle:
-    """After three passes, its workers gone: all processes together are the one."""
+    """After three passes, when no worker runs: one process."""
 
     resident_mb: float
     dirty_mb: float
@@ -46,51 +52,54 @@ def idle(world: World, for_s: float) -> Idle:
     return Idle(resident, dirty, wakeups_per_minute, cpu_per_minute, threads, descriptors, daemon.end())
 
 
-def verification_cpu_s(world: World, passes: int) -> float:
-    """CPU seconds of one pass that only looks, as each `verify_every`."""
+@dataclass(frozen=True)
+class Parts:
+    """CPU seconds of one verification, one scrape and one health check, and how often the image checks its health."""
+
+    verification_s: float
+    scrape_s: float
+    series: int
+    health_s: float
+    health_every_s: float
+
+
+def daily_parts(world: World, verifications: int) -> Parts:
+    """Measure what comes back all day. Each part counts in the process that it costs CPU in, the daemon included."""
+    say("verifications, scrapes, health checks")
     daemon = world.daemon(refresh={"verify_every": "5s"})
     daemon.wait_for("pass_finished", 1)
     daemon.calm()
     before, cpu = daemon.count("pass_finished"), daemon.watched.cpu_s()
-    daemon.wait_for("pass_finished", before + passes, within_s=120 + 10 * passes)
+    daemon.wait_for("pass_finished", before + verifications, within_s=120 + 10 * verifications)
     daemon.calm()
-    done = daemon.count("pass_finished") - before
-    spent = daemon.watched.cpu_s() - cpu
+    verification_s = (daemon.watched.cpu_s() - cpu) / (daemon.count("pass_finished") - before)
     daemon.end()
-    return spent / done
 
-
-def spaced_scrapes(world: World) -> Scrapes:
-    """As Prometheus scrapes: once in a while."""
     daemon = world.daemon()
     daemon.wait_for("pass_finished", 1)
     daemon.calm()
-    spaced = scrapes(daemon, 100, pause_s=0.25)
-    daemon.end()
-    return spaced
-
-
-@dataclass(frozen=True)
-class Scrapes:
-    """Of `/metrics`: median latency as the scraper sees it, and the daemon's CPU, in milliseconds each; its size."""
-
-    latency_ms: float
-    cpu_ms: float
-    series: int
-
-
-def scrapes(daemon: RunningDaemon, count: int, pause_s: float = 0.0) -> Scrapes:
-    """So many on one connection; with pauses between them the machine has forgotten the daemon each time."""
     connection = http.client.HTTPConnection("127.0.0.1", daemon.port, timeout=30)
-    latencies, text = list[float](), b""
-    cpu = daemon.watched.own_cpu_s()
-    for _ in range(count):
-        time.sleep(pause_s)
-        began = time.perf_counter()
+    text, cpu = b"", daemon.watched.own_cpu_s()
+    for _ in range(SCRAPES):
+        time.sleep(SCRAPE_PAUSE_S)  # as between Prometheus' scrapes, other work takes the processor's caches
         connection.request("GET", "/metrics")
         text = connection.getresponse().read()
-        latencies.append((time.perf_counter() - began) * 1000)
-    cpu = daemon.watched.own_cpu_s() - cpu
+    scrape_s = (daemon.watched.own_cpu_s() - cpu) / SCRAPES
     connection.close()
+
+    every_s, command = health_check()
+    environment = {**world.environment, "ECR_REFRESHER_LISTEN": f"127.0.0.1:{daemon.port}"}
+    cpu = daemon.watched.own_cpu_s()
+    asked = median([measure(command, environment).ok() for _ in range(HEALTH_CHECKS)])
+    answered_s = (daemon.watched.own_cpu_s() - cpu) / HEALTH_CHECKS
+    daemon.end()
     series = sum(bool(line) and not line.startswith(b"#") for line in text.splitlines())
-    return Scrapes(statistics.median(latencies), cpu / count * 1000, series)
+    return Parts(verification_s, scrape_s, series, asked.cpu_s + answered_s, every_s)
+
+
+def health_check() -> tuple[float, list[str]]:
+    """Return the seconds between the image's health checks, and its check as a command on this machine."""
+    text = (parts.REPOSITORY / "Dockerfile").read_text()
+    found = re.search(r"^HEALTHCHECK .*--interval=(\d+)s .*CMD \[\"ecr-refresher\", (.*)\]$", text, re.MULTILINE)
+    assert found, "the Dockerfile's HEALTHCHECK has another form"
+    return float(found[1]), [*PRODUCT, *(word.strip().strip('"') for word in found[2].split(","))]

@@ -1,4 +1,4 @@
-"""How cost grows: with registries, with connections, with the clients of one connection, with what is scraped."""
+"""How cost grows: with registries, with connections, with the clients of one connection."""
 
 from __future__ import annotations
 
@@ -8,21 +8,20 @@ import statistics
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from bench.idle import Scrapes, scrapes
-from bench.world import RunningDaemon, World, say
+from bench.world import World, say
 from tests.aws.many import Pass, platform
 from tests.simulation.test_fleet import LIFE, renewal
 from tests.testbed.measuring import Ended, measure
 
 REGISTRIES = (1, 10, 100, 1000)
 CONNECTIONS = (1, 10, 50, 200)
+FAR_CONNECTIONS = 30
 CLIENTS = (1, 10, 100, 1000)
-SINKS = (10, 100, 1000)
 
 
 @dataclass(frozen=True)
 class Scaled:
-    """A pass over so many: medians."""
+    """A pass: medians."""
 
     pass_s: float
     cpu_s: float
@@ -30,7 +29,7 @@ class Scaled:
 
 
 def of_registries(count: int, runs: int) -> Scaled:
-    """Registries of as many principals, each a role of its own; one config.json; proofs on; AWS 20 ms away."""
+    """Measure registries of as many principals, each a role of its own; one config.json; proofs on; AWS 20 ms away."""
     passes = []
     for _ in range(runs):
         say(f"{count} registries")
@@ -39,16 +38,6 @@ def of_registries(count: int, runs: int) -> Scaled:
             if done.exit_code:
                 raise Ended(done.stderr[-4000:])
             passes.append(done)
-    return _scaled(passes)
-
-
-def of_a_platform(runs: int) -> Scaled:
-    """A data platform's 100 registries over 10 roles and 4 regions, AWS 20 ms away, one call in 20 throttled."""
-    passes = []
-    for _ in range(runs):
-        say("a platform")
-        with platform() as world:
-            passes.append(world.once())
     return _scaled(passes)
 
 
@@ -61,7 +50,7 @@ def _scaled(passes: Sequence[Pass]) -> Scaled:
 
 
 def of_connections(world: World, count: int, runs: int) -> Scaled:
-    """One registry, and so many connections of one real Airflow that hold its token."""
+    """Measure one registry and so many connections of one real Airflow. Raises Ended if one is not written."""
     connections = {f"docker_{number}": world.settings["registries"][0] for number in range(count)}
     settings = {
         "registries": world.settings["registries"],
@@ -83,29 +72,12 @@ def of_connections(world: World, count: int, runs: int) -> Scaled:
 
 
 def writes_per_renewal(clients: int, renewals: int = 700) -> float:
-    """How many of so many clients write into their one connection each time, on average: simulated, for a year."""
+    """Return how many of so many clients write into their one connection per renewal: simulated, for a year."""
     rng, now, writes = random.Random(clients), 0.0, 0
     for _ in range(renewals):
         writers, now = renewal(rng, clients, now)
         writes += writers
     return writes / renewals if now > LIFE else 0.0
-
-
-def of_sinks(count: int, scraped: int) -> tuple[Scrapes, Scrapes]:
-    """Scrapes of a daemon that serves so many slots: while it is idle, and while a pass goes on."""
-    say(f"scrapes of {count} sinks")
-    registries = [{"host": registry["host"]} for registry in _registries(count)]
-    with platform(registries, throttled=False, latency_s=0.0) as world:
-        daemon = RunningDaemon(world.settings(), world.environment(), world.directory)
-        try:
-            daemon.wait_for("pass_finished", 1)
-            daemon.calm()
-            idle = scrapes(daemon, scraped)
-            daemon.force()
-            busy = scrapes(daemon, scraped // 10)
-        finally:
-            daemon.end()
-    return idle, busy
 
 
 def _registries(count: int) -> list[dict[str, str]]:

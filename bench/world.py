@@ -1,4 +1,4 @@
-"""What is measured against: real Airflow, engine and registry where this machine can have them, else stand-ins."""
+"""What is measured against: a real Airflow, engine and registry, near or far; AWS is a stand-in."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import sys
 import time
 import urllib.request
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -25,36 +25,53 @@ from tests.testbed.machine import Machine
 from tests.testbed.measuring import Ended, Watched
 from tests.testbed.processes import Record, free_port
 from tests.testbed.registry import HOST, Registry
+from tests.testbed.relay import Relay
 from tests.testbed.secret_hunt import Secrets
 from tests.testbed.standins.ecr import EcrStandIn
+from tests.testbed.standins.registry_front import RegistryFront
 
 CONNECTION = "docker_default"
+AIRFLOW_FAR_S, AWS_FAR_S = 0.08, 0.05  # one round trip
 
 
 @dataclass
 class World:
-    """One registry, one Airflow, one config.json that an engine proves; and what commands need to meet them."""
+    """One registry, one Airflow, one config.json that an engine proves; and what commands need to reach them."""
 
     directory: Path
     ecr: EcrStandIn
+    front: RegistryFront
     airflow: Airflow
     settings: dict[str, Any]
     environment: dict[str, str]
     daemons: list[RunningDaemon] = field(default_factory=list)
 
+    @contextlib.contextmanager
+    def far(self) -> Iterator[World]:
+        """Give the same world with Airflow and AWS as far away as users have them."""
+        with Relay(self.airflow.url, AIRFLOW_FAR_S) as airflow, Relay(self.ecr.url, AWS_FAR_S) as aws:
+            settings = {**self.settings, "airflow": {**self.settings["airflow"], "url": airflow.url}}
+            environment = {**self.environment, "AWS_ENDPOINT_URL_ECR": aws.url}
+            self.front.slow(AWS_FAR_S)
+            try:
+                with contextlib.closing(replace(self, settings=settings, environment=environment, daemons=[])) as far:
+                    yield far
+            finally:
+                self.front.heal()
+
     def fresh(self) -> None:
-        """Make it a machine where nobody has ever delivered anything."""
+        """Make it a machine where nothing was ever delivered."""
         shutil.rmtree(self.directory / "docker", ignore_errors=True)
         self.airflow.delete_all_connections()
 
     def command(self, *words: str) -> list[str]:
-        """A command of the product, with the world's settings."""
+        """Return a command of the product, with the world's settings."""
         file = self.directory / "settings.yaml"
         file.write_text(json.dumps(self.settings))
         return [*PRODUCT, *words, "--config", str(file)]
 
     def close(self) -> None:
-        """End what daemons still run."""
+        """End the daemons that still run."""
         for daemon in self.daemons:
             if daemon.process.poll() is None:
                 daemon.end()
@@ -81,7 +98,7 @@ class RunningDaemon:
         self.watched = Watched(self.process.pid)
 
     def wait_for(self, event: str, times: int, within_s: float = 120) -> float:
-        """Seconds from the start until a log line of that event had come so often. Raises Ended."""
+        """Return the seconds from the start to that many log lines of an event. Raises Ended."""
         while self.process.poll() is None and time.monotonic() < self.began + within_s:
             if self.count(event) >= times:
                 return time.monotonic() - self.began
@@ -92,7 +109,7 @@ class RunningDaemon:
         return self.log.read_bytes().count(f'"event": "{event}"'.encode())
 
     def one_pass(self) -> tuple[float, float, float]:
-        """Have it fetch and write everything: seconds, CPU seconds and peak megabytes of all processes."""
+        """Make it fetch and write everything. Return seconds, CPU seconds and peak megabytes of all processes."""
         before, cpu, began = self.count("pass_finished"), self.watched.cpu_s(), time.monotonic()
         self.force()
         peak = self.watched.peak_with_children(until=lambda: self.count("pass_finished") > before)
@@ -106,13 +123,13 @@ class RunningDaemon:
         self.process.send_signal(signal.SIGUSR1)
 
     def calm(self) -> None:
-        """Wait until no worker runs and the loop has gone to sleep."""
+        """Wait until no worker runs and the loop sleeps."""
         while self.watched.children():
             time.sleep(0.05)
         time.sleep(2)
 
     def end(self) -> float:
-        """Seconds that SIGTERM takes."""
+        """Return the seconds that SIGTERM takes."""
         began = time.monotonic()
         self.process.send_signal(signal.SIGTERM)
         self.process.wait(20)
@@ -121,7 +138,7 @@ class RunningDaemon:
 
 @contextlib.contextmanager
 def world(directory: Path) -> Iterator[World]:
-    """The real parts, up. Raises parts.Missing where one can't be had."""
+    """Start the real parts. Raises parts.Missing if this machine can't have one."""
     for missing in (SIMPLE.missing(), parts.missing_engine(), parts.missing_registry()):
         if missing:
             raise parts.Missing(missing)
@@ -144,9 +161,10 @@ def world(directory: Path) -> Iterator[World]:
             "docker": {"config_file": str(directory / "docker" / "config.json"), "engine": engine.url},
         }
         environment = clean_environment(directory, ecr_url=ecr.url, measured=False, env=registry.environment())
-        yield stack.enter_context(contextlib.closing(World(directory, ecr, airflow, settings, environment)))
+        made = World(directory, ecr, registry.front, airflow, settings, environment)
+        yield stack.enter_context(contextlib.closing(made))
 
 
 def say(text: str) -> None:
-    """Tell on stderr how far it is: standard output is for the tables."""
+    """Say on standard error how far the benchmarks are; standard output is for the tables."""
     print(text, file=sys.stderr, flush=True)
