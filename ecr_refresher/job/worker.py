@@ -92,7 +92,8 @@ def execute(job: wire.Job, report: Report) -> int:
     if plan is None:
         raise ValueError("a job needs a plan, or the order to load one")
     logs.configure(plan.log.level, plan.log.format)
-    tools = RealTools(plan, clock, report)
+    ends_at = min(job.ends_at, boot_time() + plan.refresh.deadline)
+    tools = RealTools(plan, clock, report, ends_at)
     if job.load is not None:
         plan = tools.plan = own_registry.known(plan, job.own_hosts)
         witness = _settings_witness(plan)
@@ -103,7 +104,6 @@ def execute(job: wire.Job, report: Report) -> int:
     if namespaces.wanted(job, plan):
         job, plan = _with_namespaces(job, plan, tools)
     _refresh(job, plan, tools, unresolved)
-    tools.close()
     return EXIT_DONE
 
 

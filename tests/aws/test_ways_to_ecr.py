@@ -15,10 +15,13 @@ from tests.testbed.standins.sts import TrustedRole
 
 
 def error_of(done: Finished) -> dict[str, Any]:
+    """The error of the one slot, with the fix as the log tells it."""
     assert done.exit_code == 1, done.stderr
     (slot,) = done.json()["slots"]
     error: dict[str, Any] = slot["error"]
-    return error
+    (logged,) = (line for line in done.logs() if line["event"] == "token_fetch_failed")
+    assert logged["error"] == error["message"]
+    return {**error, "fix": logged["fix"]}
 
 
 def ini(path: Path, text: str) -> dict[str, str]:
@@ -49,20 +52,18 @@ def test_the_refusal_of_a_chain_names_the_role_that_refused_and_the_one_that_ask
     world.ecr.sts.roles |= {HUB: TrustedRole(BASE_KEY), PULL: TrustedRole(BASE_KEY)}  # not the hub
     error = error_of(world.once({"host": PARTNER, "role_arn": [HUB, PULL]}))
     assert error["reason"] == "denied"
-    assert f"taking on the role {PULL} (2 of 2 in the chain): {HUB} may not do this" in error["message"]
-    assert f"allow sts:AssumeRole on it to the role {HUB}" in error["message"]
+    assert f"assuming the role {PULL} (number 2 of the chain): {HUB} may not call sts:AssumeRole" in error["message"]
+    assert f"Allow sts:AssumeRole to the role {HUB} in the trust policy" in error["fix"]
     assert world.who_asked() == []
 
 
-@pytest.mark.parametrize(("given", "mend"), [(None, "give external_id if"), ("team-dat", "must be the one given here")])
-def test_an_external_id_that_is_missing_or_wrong_is_named_as_the_mend(
-    world: World, given: str | None, mend: str
-) -> None:
+@pytest.mark.parametrize(("given", "fix"), [(None, "give external_id if"), ("team-dat", "correct external_id if")])
+def test_the_fix_names_an_external_id_that_is_missing_or_wrong(world: World, given: str | None, fix: str) -> None:
     world.ecr.sts.roles[PULL] = TrustedRole(BASE_KEY, external_id="team-data")
     registry = {"host": PARTNER, "role_arn": PULL} | ({"external_id": given} if given else {})
     error = error_of(world.once(registry))
     assert error["reason"] == "denied"
-    assert mend in error["message"]
+    assert fix in error["fix"]
     assert world.delivered() == {}
 
 
@@ -132,13 +133,16 @@ def test_a_web_identity_that_is_not_trusted_is_told_as_such(world: World, tmp_pa
     world.ecr.sts.roles[PULL] = TrustedRole(web_token="another")
     error = error_of(world.once({"host": PARTNER}, env=web_identity(world, tmp_path, "stale-web-token")))
     assert error["reason"] == "denied"
-    assert "web identity's role (AWS_ROLE_ARN): AWS does not take the web identity's token" in error["message"]
+    assert "role of the web identity (AWS_ROLE_ARN): AWS refuses the token of the web identity" in error["message"]
 
 
 def test_a_web_identity_token_that_is_not_there_is_missing(world: World, tmp_path: Path) -> None:
     env = {**NO_KEYS, "AWS_ROLE_ARN": PULL, "AWS_WEB_IDENTITY_TOKEN_FILE": str(tmp_path / "not-there")}
     error = error_of(world.once({"host": PARTNER}, env=env))
-    assert (error["reason"], "not-there can't be read" in error["message"]) == ("missing", True)
+    assert (error["reason"], "not-there, named by AWS_WEB_IDENTITY_TOKEN_FILE, can't be read" in error["message"]) == (
+        "missing",
+        True,
+    )
 
 
 def test_imdsv2(world: World, metadata: Metadata) -> None:
@@ -198,8 +202,9 @@ def test_no_credentials_are_told_with_every_source_that_was_tried(world: World) 
     env = {**NO_KEYS, "KUBERNETES_SERVICE_HOST": "10.0.0.1"}
     error = error_of(world.once({"host": HOST}, env=env))
     assert error["reason"] == "missing"
-    for said in ("AWS_ACCESS_KEY_ID", "AWS_WEB_IDENTITY", "profile 'default'", "container role", "hop limit must be 2"):
+    for said in ("AWS_ACCESS_KEY_ID", "AWS_WEB_IDENTITY", "profile 'default'", "container role"):
         assert said in error["message"]
+    assert "hop limit must be 2" in error["fix"]
 
 
 def test_a_profile_that_is_not_there_is_named(world: World) -> None:
@@ -236,8 +241,8 @@ def test_the_probe_names_the_rights_that_a_pull_through_cache_needs(world: World
     done = world.once({"host": HOST, "probe_image": "docker-hub/library/busybox:1"})
     assert done.exit_code == 0  # a finding of the probe only warns
     (warning,) = (line for line in done.logs() if line["event"] == "proof_failed")
-    assert "allow ecr:BatchImportUpstreamImage on the repository" in warning["error"]
-    assert "ecr:CreateRepository" in warning["error"]
+    assert "Allow ecr:BatchImportUpstreamImage on the repository" in warning["fix"]
+    assert "ecr:CreateRepository" in warning["fix"]
 
 
 # --- another STS and IMDSv2 than our own

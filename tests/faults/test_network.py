@@ -85,12 +85,11 @@ class Fault:
 
 
 CUT = ("transient", "cut the connection")
-LATE = ("transient", "no answer within the time that this pass has")
+LATE = ("transient", "no answer within")
 UNTRUSTED = ("invalid", "certificate")
 FAULTS = {
     "an answer cut off before its first byte": Fault(wire(Cut()), ("transient", "broke"), CUT),
-    # botocore minds no Content-Length: half a token is no token.
-    "half an answer": Fault(wire(HalfAnswer()), ("invalid", "holds no token"), CUT, doubted=False),
+    "half an answer": Fault(wire(HalfAnswer()), ("transient", "broke"), CUT, doubted=False),
     "an answer without end": Fault(wire(Endless()), LATE, LATE, doubted=False),
     "nobody listens": Fault(
         each(lambda _, stand_in: stand_in.stop()), ("transient", "refused"), ("transient", "refused")

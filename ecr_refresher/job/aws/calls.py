@@ -26,15 +26,16 @@ class AwsCalls:
         """Make one call: its answer, or the response of its error. Raises Failed where there is neither."""
         aws = self._aws()
         action = "".join(word.capitalize() for word in call.split("_"))
-        with aws.client(self._principal, self._service) as client:
+        client = aws.client(self._principal, self._service)
 
-            def send() -> Any:
-                try:
-                    return getattr(client, call)(**request)
-                except boto.ClientError as error:
-                    return error.response
+        def send() -> Any:
+            try:
+                return getattr(client, call)(**request)
+            except boto.ClientError as error:
+                return error.response
 
-            answer = aws.call(Doing(doing, self._principal.region, f"{self._service}:{action}"), send)
+        answer = aws.call(Doing(doing, self._principal.region, f"{self._service}:{action}"), send)
         if not isinstance(answer, Mapping):
-            raise Failed(Reason.INVALID, f"{doing}: the answer makes no sense")
+            fix = "Look for a proxy or a test endpoint in between"
+            raise Failed(Reason.INVALID, f"{doing}: the answer makes no sense", fix)
         return answer

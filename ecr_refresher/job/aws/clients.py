@@ -1,255 +1,228 @@
-"""boto3's core: sessions and clients that act as a principal. Base credentials come by botocore's whole chain.
+"""boto3 clients that act as a principal: its profile's credentials, then its chain of roles.
 
-`boto3` itself, whose resources and S3 transfers nobody here needs, would cost each pass another 0.02 s and 3 MB.
+A client belongs to one principal and service. All of them send by `net.http`, from botocore's `before-send` event: so
+AWS is asked through the same proxies and with the same trust as everything else, and an answer has a largest size.
 """
 
 from __future__ import annotations
 
-import contextlib
+import functools
+import io
 import os
 import threading
-from collections.abc import Callable, Iterator
-from contextvars import ContextVar
-from dataclasses import dataclass
-from datetime import datetime
+from collections.abc import Callable
+from dataclasses import dataclass, field
 from typing import Any
 
-import botocore
-import botocore.config
-import botocore.session
-from botocore.credentials import Credentials
-from botocore.utils import parse_timestamp
+from botocore.awsrequest import AWSResponse
+from botocore.config import Config
+from msgspec import structs
+from urllib3 import HTTPResponse
 
 from ... import __version__, logs
-from ...core import partitions
+from ...core import budgets, partitions
 from ...core.model import Failed, Reason, Secret
-from ...core.plan import Principal, Refresh, Role
-from ...core.times import written
-from . import errors as aws_errors
-from . import models as aws_models
-from .assumed_roles import AssumedRoles, Keys
+from ...core.plan import Principal, Role
+from ..net import http
+from ..net.trust import Trust, trust_for
+from . import credential_errors, credentials, errors
 from .clock import AwsClock
+from .credentials import BEFORE_SEND, Base, Sender
 from .errors import Doing
+from .made_once import MadeOnce
 
-CONNECT_S, READ_S = 3.05, 10.0
+LIMITS = http.Limits(budgets.AWS_CONNECT_S, budgets.AWS_READ_S, budgets.AWS_ALL_S)
 SESSION_NAME = "ecr-refresher"
-# The schedule is the only retry layer: an SDK that retries by itself hides what happens, and waits too long.
-_CALLS: dict[str, Any] = {
-    "retries": {"total_max_attempts": 1},
-    "connect_timeout": CONNECT_S,
-    "read_timeout": READ_S,
-    "max_pool_connections": 32,  # as many as fetch side by side
-    # Ours to be found in CloudTrail by; and botocore's own is put together anew for each call, at a sixth of its cost.
-    "user_agent": f"ecr-refresher/{__version__} Botocore/{botocore.__version__}",
-}
-# Whose keys sign the calls of this thread; None: the base credentials that the client was made with.
-_acting: ContextVar[Keys | None] = ContextVar("_acting", default=None)
-
-
-def _sign_as_acting(context: dict[str, Any], **_: Any) -> None:
-    """Put the role's keys into a request: botocore's signer takes them before its client's (signers.py, `sign`)."""
-    keys = _acting.get()
-    if keys is not None:
-        given = Credentials(keys.access_key, keys.secret_key.reveal(), keys.session_token.reveal())
-        context.setdefault("signing", {})["request_credentials"] = given
+# The schedule is the only retry layer: an SDK that retries hides what happens, and waits too long.
+CONFIG = Config(
+    retries={"mode": "standard", "total_max_attempts": 1},
+    connect_timeout=LIMITS.connect_s,
+    read_timeout=LIMITS.read_s,
+    user_agent_extra=f"ecr-refresher/{__version__}",  # to find the calls in CloudTrail
+)
 
 
 @dataclass(frozen=True, slots=True)
-class Endpoint:
-    """What is called, where, and how; all that clients differ in."""
+class Keys:
+    """Temporary keys of an assumed role, which outlive a pass."""
 
-    service: str
-    region: str
-    url: str | None
-    ca_file: str | None
-    use_fips: bool | None
-    use_dualstack: bool | None
-
-    def options(self) -> dict[str, Any]:
-        """As botocore's `Session.create_client` wants it."""
-        config = botocore.config.Config(
-            use_fips_endpoint=self.use_fips, use_dualstack_endpoint=self.use_dualstack, **_CALLS
-        )
-        return {"region_name": self.region, "endpoint_url": self.url, "verify": self.ca_file, "config": config}
+    access_key: str = field(repr=False)
+    secret_key: Secret = field(repr=False)
+    session_token: Secret = field(repr=False)
 
 
-def _moment(value: Any) -> datetime:
-    """As botocore's own parser, whose way with text costs a tenth of a call: STS writes ISO 8601."""
-    if isinstance(value, str):
-        with contextlib.suppress(ValueError):
-            moment = datetime.fromisoformat(value)
-            if moment.tzinfo is not None:
-                return moment
-    return parse_timestamp(value)
+class _Stopped(Exception):
+    """Ends a call before it sends its request; its text is the URL."""
 
 
-class _Profile:
-    """One session for all clients of a profile: a session costs 150 ms and 9 MB, a client on it 5 ms.
-
-    A client serves every role that calls the same endpoint: a thousand roles need no thousand clients, and their
-    calls share connections.
-    """
-
-    def __init__(self, name: str | None) -> None:
-        self._name = name
-        self._lock = threading.Lock()  # neither sessions nor the making of clients are thread-safe
-        self._session: Any = None
-        self._clients: dict[Endpoint, Any] = {}
-
-    def client(self, endpoint: Endpoint) -> Any:
-        """The client for an endpoint. Raises botocore's errors."""
-        with self._lock:
-            if endpoint not in self._clients:
-                self._clients[endpoint] = client = self._opened().create_client(endpoint.service, **endpoint.options())
-                client.meta.events.register("before-call", _sign_as_acting)
-            return self._clients[endpoint]
-
-    def source(self) -> str | None:
-        """How the session comes by its credentials, in botocore's own word; None: not. Raises botocore's errors."""
-        with self._lock:
-            found = self._opened().get_credentials()
-        return None if found is None else str(found.method)
-
-    def close(self) -> None:
-        with self._lock:
-            for client in self._clients.values():
-                client.close()
-            self._clients.clear()
-
-    def _opened(self) -> Any:
-        if self._session is None:
-            session = botocore.session.Session(profile=self._name)
-            aws_models.read_quickly(session.get_component("data_loader"))
-            # For the calls that botocore makes by itself, of a profile's role or a web identity's.
-            session.set_default_client_config(botocore.config.Config(**_CALLS))
-            session.get_component("response_parser_factory").set_parser_defaults(timestamp_parser=_moment)
-            # botocore reads AWS_DEFAULT_REGION only; ECS and EKS give AWS_REGION.
-            if not session.get_config_variable("region") and os.environ.get("AWS_REGION"):
-                session.set_config_variable("region", os.environ["AWS_REGION"])
-            self._session = session
-        return self._session
+NOBODY = Keys("nobody", Secret("nobody"), Secret("nobody"))  # for a client that sends nothing
 
 
 class Aws:
-    """Clients for principals, with what they share in one pass: sessions by profile, and keys of assumed roles."""
+    """Clients of one pass. `ends_at` is the end of the pass on the boot clock."""
 
-    def __init__(self, clock: AwsClock, rules: Refresh | None = None) -> None:
+    def __init__(self, clock: AwsClock, ends_at: float | None = None) -> None:
         self._clock = clock
-        self._lock = threading.Lock()
-        self._profiles: dict[str | None, _Profile] = {}
-        self._roles = AssumedRoles(clock.now)
-        rules = rules or Refresh()
-        self._pause = (
-            f"the next try comes after a pause that grows from {written(rules.retry_first)} "
-            f"to {written(rules.retry_max)} (refresh.retry_first, retry_max)"
-        )
+        self._ends_at = ends_at
+        self._bases: MadeOnce[Base] = MadeOnce()
+        self._sources: MadeOnce[str] = MadeOnce()
+        self._keys: MadeOnce[Keys] = MadeOnce()
+        self._making = threading.Lock()  # boto3 makes clients one at a time; nothing is sent meanwhile
+        self._clients: dict[tuple[Principal, str], Any] = {}
 
-    @contextlib.contextmanager
-    def client(self, principal: Principal, service: str) -> Iterator[Any]:
-        """A client whose calls from this thread act as the principal. Raises Failed if a role can't be taken on."""
-        url = principal.endpoint_url if service == principal.service else None
-        ca_file = principal.ca_file if service == principal.service or principal.endpoint_url is None else None
-        keys = self._keys(principal)
-        with self._acting_as(keys, principal, service, principal.region, url, ca_file) as client:
-            yield client
+    def client(self, principal: Principal, service: str) -> Any:
+        """The client that calls `service` as the principal. Raises Failed where its credentials can't be had."""
+        self.source(principal.profile)
+        keys = self._role_keys(principal)
+        with self._making:
+            if (principal, service) not in self._clients:
+                self._clients[principal, service] = self._made(principal, service, keys)
+            return self._clients[principal, service]
 
-    def source(self, name: str | None) -> str | None:
-        """How botocore comes by the base credentials of a profile, in its own word: `env`, `iam-role`…; None: not."""
-        return self._profile(name).source()
+    def endpoint(self, principal: Principal) -> str:
+        """The URL that the principal's tokens are asked for at; needs no credentials. Raises Failed."""
 
-    def _profile(self, name: str | None) -> _Profile:
-        with self._lock:
-            return self._profiles.setdefault(name, _Profile(name))
+        def stop(request: Any, **_: Any) -> None:
+            raise _Stopped(request.url)
 
-    def close(self) -> None:
-        """Close all connections."""
-        for profile in self._profiles.values():
-            profile.close()
+        with self._making:
+            client = self._made(principal, principal.service, NOBODY, stop)
+        try:
+            client.get_authorization_token()
+        except _Stopped as stopped:
+            return str(stopped)
+        raise AssertionError("botocore sent a request by itself")
+
+    def source(self, profile: str | None) -> str:
+        """How botocore gets the credentials of a profile, in its own word: `env`, `iam-role`… Raises Failed.
+
+        A source that hangs holds up the principals of its profile alone.
+        """
+        base, wait_s = self._base(profile), budgets.CREDENTIALS_S
+        if self._ends_at is not None:
+            wait_s = max(0.1, min(wait_s, self._ends_at - self._clock.boot() - budgets.CREDENTIALS_MARGIN_S))
+        try:
+            return self._sources.get(profile, lambda: credentials.find(base, lambda: self._clock.skew), wait_s)
+        except TimeoutError:
+            raise credential_errors.too_slow(base.core, profile, wait_s) from None
+
+    def trust(self, principal: Principal, service: str) -> Trust:
+        """The trust of the principal's calls of a service. Raises Failed."""
+        # The CA of an endpoint of its own is for that endpoint alone.
+        elsewhere = principal.endpoint_url is not None and service != principal.service
+        return self.trust_of(principal.profile, None if elsewhere else principal.ca_file)
+
+    def trust_of(self, profile: str | None, ca_file: str | None) -> Trust:
+        """The trust of AWS's servers, registries among them, for a profile and the entry's `ca_file`. Raises Failed."""
+        return trust_for(ca_file, aws=True, profile_bundle=self._base(profile).ca_bundle)
 
     def call(self, doing: Doing, send: Callable[[], Any]) -> Any:
-        """Send one request; note AWS's time by the answer. Raises Failed, with what was being done in its message."""
-        sent = self._clock.boot()
+        """Make one call. Raises Failed, with what was being done in its message."""
         try:
-            answer = send()
+            return send()
         except Exception as error:  # noqa: BLE001 - botocore lets out whatever its parsers stumble over
-            self._clock.observe(sent, _date(getattr(error, "response", None)))
-            raise aws_errors.explain(doing, error, skew_s=self._clock.skew, pause=self._pause) from None
-        self._clock.observe(sent, _date(answer))
-        return answer
+            raise errors.explain(doing, error, skew_s=self._clock.skew) from None
 
-    @contextlib.contextmanager
-    def _acting_as(
-        self, keys: Keys | None, principal: Principal, service: str, region: str, url: str | None, ca_file: str | None
-    ) -> Iterator[Any]:
-        endpoint = Endpoint(service, region, url, _readable(ca_file), principal.use_fips, principal.use_dualstack)
-        doing = Doing(f"finding credentials for {service} in {region}", region, "it", principal.profile)
-        client = self.call(doing, lambda: self._profile(principal.profile).client(endpoint))
-        before = _acting.set(keys)
-        try:
-            yield client
-        finally:
-            _acting.reset(before)
+    def _base(self, profile: str | None) -> Base:
+        return self._bases.get(profile, lambda: credentials.open_session(profile, CONFIG, self._sender))
 
-    def _keys(self, principal: Principal) -> Keys | None:
-        """Keys at the end of the role chain; None without one. Each role has a lock of its own, and none is nested."""
+    def _made(self, principal: Principal, service: str, keys: Keys | None, send: Sender | None = None) -> Any:
+        base, trust = self._base(principal.profile), self.trust(principal, service)
+        url = principal.endpoint_url if service == principal.service else None
+        config = CONFIG
+        if url is None and not _has_configured_endpoint(service):
+            kind = Config(use_fips_endpoint=principal.use_fips, use_dualstack_endpoint=principal.use_dualstack)
+            config = config.merge(kind)
+        make = functools.partial(base.session.client, service, principal.region, endpoint_url=url, config=config)
+        if keys is not None:
+            make = functools.partial(
+                make,
+                aws_access_key_id=keys.access_key,
+                aws_secret_access_key=keys.secret_key.reveal(),
+                aws_session_token=keys.session_token.reveal(),
+            )
+        client = self.call(Doing(f"making a client for {service} in {principal.region}", principal.region), make)
+        if send is None and trust != base.trust:
+            send = self._sender(trust)
+        if send is not None:
+            client.meta.events.unregister(BEFORE_SEND, base.sender)
+            client.meta.events.register(BEFORE_SEND, send)
+        return client
+
+    def _sender(self, trust: Trust) -> Sender:
+        """A handler of `before-send`: sends the prepared request, and returns the answer for botocore to parse."""
+
+        def send(request: Any, **_: Any) -> AWSResponse:
+            sent = self._clock.boot()
+            headers = {k: v.decode() if isinstance(v, bytes) else v for k, v in request.headers.items()}
+            answer = http.send(request.method, request.url, trust, LIMITS, headers=headers, body=request.body)
+            self._clock.observe(sent, answer.headers.get("date"))
+            said: Any = answer.headers
+            raw = HTTPResponse(io.BytesIO(answer.body), preload_content=False)
+            return AWSResponse(request.url, answer.status, said, raw)
+
+        return send
+
+    def _role_keys(self, principal: Principal) -> Keys | None:
+        """Keys of the last role of the chain, assumed with those of the roles before it; None without roles."""
         if not principal.roles:
             return None
-        # Keys of a role are good in every region of the partition, so all its regions share them.
-        partition = partitions.of_region(principal.region)
-        ca_file = principal.ca_file if principal.endpoint_url is None else None
-        way = (principal.profile, partition, principal.use_fips, principal.use_dualstack, ca_file)
-        keys: Keys | None = None
-        for number in range(1, len(principal.roles) + 1):
-            chain, before = principal.roles[:number], keys
-            keys = self._roles.get((*way, chain), lambda: self._take_on(principal, chain, before, ca_file))  # noqa: B023
-        return keys
+        region = _sts_region(principal)
+        caller = structs.replace(
+            principal,
+            service="ecr",
+            region=region,
+            roles=principal.roles[:-1],
+            endpoint_url=None,
+            ca_file=None if principal.endpoint_url is not None else principal.ca_file,
+        )
+        # Keys are good in every region of the partition, so all its regions share them.
+        partition = partitions.of_region(region)
+        key = (structs.replace(caller, region=partition.id if partition else region), principal.roles[-1])
+        return self._keys.get(key, lambda: self._assume(caller, principal.roles[-1]))
 
-    def _take_on(self, principal: Principal, chain: tuple[Role, ...], before: Keys | None, ca_file: str | None) -> Keys:
-        role = chain[-1]
-        which = f" ({len(chain)} of {len(principal.roles)} in the chain)" if len(principal.roles) > 1 else ""
+    def _assume(self, caller: Principal, role: Role) -> Keys:
         asked = {"RoleArn": role.arn, "RoleSessionName": role.session_name or SESSION_NAME}
-        by = f"the role {chain[-2].arn}" if before is not None else "the base identity"
-        trust = "and its external id must be the one given here"
         if role.external_id is not None:
             asked["ExternalId"] = role.external_id
-        else:
-            trust = "and give external_id if it asks for one"
-        region = self._sts_region(principal)
-        doing = Doing(
-            f"taking on the role {role.arn}{which}",
-            region,
-            f"sts:AssumeRole on it to {by}, which its trust policy must name; {trust}",
-            principal.profile,
-        )
-        with self._acting_as(before, principal, "sts", region, None, ca_file) as sts:
-            return _keys_from(self.call(doing, lambda: sts.assume_role(**asked)), doing)
+        doing = _assuming(caller, role)
+        sts = self.client(caller, "sts")
+        return _keys_from(self.call(doing, lambda: sts.assume_role(**asked)), doing)
 
-    def _sts_region(self, principal: Principal) -> str:
-        """The machine's own region where that will do: a role's keys are then the same for every region asked."""
-        home = os.environ.get("AWS_REGION") or os.environ.get("AWS_DEFAULT_REGION") or ""
-        same = partitions.of_region(home) is not None and partitions.of_region(home) == partitions.of_region(
-            principal.region
-        )
-        return home if same else principal.region
+
+def _assuming(caller: Principal, role: Role) -> Doing:
+    number = len(caller.roles) + 1
+    which = f" (number {number} of the chain)" if number > 1 else ""
+    by = f"the role {caller.roles[-1].arn}" if caller.roles else "the base identity"
+    trust = "give external_id if that policy asks for one"
+    if role.external_id is not None:
+        trust = "correct external_id if that policy asks for another"
+    return Doing(
+        f"assuming the role {role.arn}{which}",
+        caller.region,
+        "sts:AssumeRole",
+        f"to {by} in the trust policy of that role and in the caller's own policy; {trust}",
+    )
 
 
 def _keys_from(answer: Any, doing: Doing) -> Keys:
     given = answer.get("Credentials")
     given = given if isinstance(given, dict) else {}
     key, secret, token = (given.get(name) for name in ("AccessKeyId", "SecretAccessKey", "SessionToken"))
-    expires = given.get("Expiration")
-    if not (key and secret and token and isinstance(expires, datetime)):
-        raise Failed(Reason.INVALID, f"{doing.what}: STS's answer holds no keys; is a proxy in between?")
-    return Keys(key, logs.hide(Secret(secret)), logs.hide(Secret(token)), expires.timestamp())
+    if not (key and secret and token):
+        message = f"{doing.what}: the answer of STS holds no keys"
+        raise Failed(Reason.INVALID, message, "Look for a proxy or a test endpoint in between")
+    return Keys(key, logs.hide(Secret(secret)), logs.hide(Secret(token)))
 
 
-def _readable(ca_file: str | None) -> str | None:
-    if ca_file is not None and not os.access(ca_file, os.R_OK):
-        raise Failed(Reason.MISSING, f"the CA file {ca_file} can't be read; correct ca_file, or mount it")
-    return ca_file
+def _sts_region(principal: Principal) -> str:
+    """The machine's own region where it is of the same partition: then one call serves all regions of a role."""
+    home = os.environ.get("AWS_REGION") or os.environ.get("AWS_DEFAULT_REGION") or ""
+    partition = partitions.of_region(home)
+    return home if partition is not None and partition == partitions.of_region(principal.region) else principal.region
 
 
-def _date(answer: Any) -> str | None:
-    headers = answer.get("ResponseMetadata", {}).get("HTTPHeaders", {}) if isinstance(answer, dict) else {}
-    date = headers.get("date")
-    return date if isinstance(date, str) else None
+def _has_configured_endpoint(service: str) -> bool:
+    """Whether a variable names the endpoint of a service: botocore takes none beside FIPS or dual-stack."""
+    name = f"AWS_ENDPOINT_URL_{service.replace('-', '_').upper()}"
+    return bool(os.environ.get(name) or os.environ.get("AWS_ENDPOINT_URL"))

@@ -9,7 +9,7 @@ from datetime import datetime
 from typing import Any
 
 from ... import logs
-from ...core import partitions
+from ...core import ecr_host, partitions
 from ...core.ecr_host import EcrHost
 from ...core.model import Credential, Failed, Reason, Secret
 from ...core.plan import PUBLIC, Principal
@@ -18,55 +18,49 @@ from .clock import AwsClock
 from .errors import Doing
 
 USERNAME = "AWS"
-LIFE_MAX_S = 30 * 86400.0  # ECR grants 12 hours; what claims more than this is no expiry to plan by
+LIFE_MAX_S = 30 * 86400.0  # ECR grants 12 hours
 
 
 def fetch(aws: Aws, clock: AwsClock, principal: Principal) -> Credential:
-    """Ask for one token: it opens every registry of the principal in its region.
+    """Fetch one token: it opens every registry that the principal may use in its region. Raises Failed.
 
-    `registryIds` is deprecated and not sent: without it the token is just as good for other accounts' registries.
-    Raises Failed.
+    `registryIds` is deprecated and not sent: without it the token is as good for other accounts' registries.
     """
-    with aws.client(principal, principal.service) as client:
-        answer = aws.call(_asking(principal), client.get_authorization_token)
+    client = aws.client(principal, principal.service)
+    answer = aws.call(_fetching(principal), client.get_authorization_token)
     return credential_from(answer, clock.now(), public=principal.service == PUBLIC)
 
 
-def _asking(principal: Principal) -> Doing:
+def _fetching(principal: Principal) -> Doing:
     if principal.service == PUBLIC:
-        allow = "ecr-public:GetAuthorizationToken and sts:GetServiceBearerToken on *"
-        return Doing("asking ECR Public for a token", principal.region, allow, principal.profile)
-    return Doing(
-        f"asking ECR in {principal.region} for a token",
-        principal.region,
-        "ecr:GetAuthorizationToken on *",
-        principal.profile,
-    )
+        on = "and sts:GetServiceBearerToken on *"
+        return Doing("fetching a token from ECR Public", principal.region, "ecr-public:GetAuthorizationToken", on)
+    what = f"fetching a token from ECR in {principal.region}"
+    return Doing(what, principal.region, "ecr:GetAuthorizationToken", "on *")
 
 
 def own_host(aws: Aws, principal: Principal) -> str:
-    """Find out the host of the caller's own registry in a region: by STS, which needs no right, else by ECR.
+    """Return the host of the caller's own registry in a region: STS says it and needs no right, else ECR.
 
     Raises Failed.
     """
-    doing = Doing("asking STS whose account this is", principal.region, "sts:GetCallerIdentity on *", principal.profile)
+    doing = Doing("asking STS for the caller's account", principal.region, "sts:GetCallerIdentity", "on *")
     try:
-        with aws.client(principal, "sts") as sts:
-            account = aws.call(doing, sts.get_caller_identity)["Account"]
+        account = aws.call(doing, aws.client(principal, "sts").get_caller_identity)["Account"]
         partition = partitions.of_region(principal.region) or partitions.PARTITIONS[0]
         return str(EcrHost(account, principal.region, partition.suffix))
     except (Failed, KeyError):
-        # A network that lets only ECR through: the token's own answer names the registry as well.
-        with aws.client(principal, "ecr") as ecr:
-            answer = aws.call(_asking(principal), ecr.get_authorization_token)
+        # On a network that lets only ECR through, the answer with the token names the registry as well.
+        answer = aws.call(_fetching(principal), aws.client(principal, "ecr").get_authorization_token)
         endpoint = (_first(answer.get("authorizationData")) or {}).get("proxyEndpoint")
-        if not isinstance(endpoint, str) or "://" not in endpoint:
-            raise _invalid("names no registry; name it under 'registries' in the settings") from None
-        return endpoint.split("://", 1)[1].rstrip("/")
+        try:
+            return str(ecr_host.parse(str(endpoint).partition("://")[2].rstrip("/")))
+        except ValueError:
+            raise _invalid("names no registry", "Name the registry under 'registries' in the settings") from None
 
 
 def credential_from(answer: dict[str, Any], now: float, *, public: bool = False) -> Credential:
-    """Read GetAuthorizationToken's answer; ECR Public's has one object where ECR's has a list.
+    """Read the answer of GetAuthorizationToken; ECR Public's has one object where ECR's has a list.
 
     Raises Failed (`invalid`) that says what is wrong, and nothing of the token.
     """
@@ -78,7 +72,7 @@ def credential_from(answer: dict[str, Any], now: float, *, public: bool = False)
     expires = grant.get("expiresAt")
     if not isinstance(expires, datetime):
         raise _invalid("says no expiry")
-    # Cut to whole seconds: an Airflow marker records no finer ones, and all slots shall speak of the same moment.
+    # Cut to whole seconds, the resolution of an Airflow marker: all slots then name the same moment.
     try:
         expires_at = float(math.floor(expires.timestamp()))
     except (ValueError, OverflowError):  # a year that no clock reaches
@@ -109,7 +103,5 @@ def _password(token: object) -> Secret:
     return logs.hide(Secret(password))
 
 
-def _invalid(what: str) -> Failed:
-    return Failed(
-        Reason.INVALID, f"ECR's answer {what}; what was there before stays. Is a proxy or test endpoint in between?"
-    )
+def _invalid(what: str, fix: str = "Look for a proxy or a test endpoint in between") -> Failed:
+    return Failed(Reason.INVALID, f"ECR's answer {what}, so the old token stays", fix)

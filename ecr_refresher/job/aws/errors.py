@@ -1,6 +1,7 @@
-"""What botocore's errors mean: a reason, what happened to what, and the mend. Nothing secret gets in.
+"""What the errors of AWS's calls mean: a reason, a message and a fix.
 
-AWS's own messages are not passed on: they may quote the request. What is taken from them is the caller's ARN.
+AWS's own messages are not passed on, since they may quote the request. Taken from them are the caller's ARN, the action
+that was denied, and the kind of policy that denied it.
 """
 
 from __future__ import annotations
@@ -8,13 +9,12 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from typing import Any
-from urllib.parse import urlsplit
 
 import botocore.exceptions as boto
+from msgspec import structs
 
 from ...core import partitions
 from ...core.model import Failed, Reason
-from . import credential_sources
 
 SKEW_TOLERATED_S = 240.0  # AWS refuses signatures that are five minutes off
 
@@ -29,175 +29,121 @@ _SIGNATURE = {"SignatureDoesNotMatch", "InvalidSignatureException"}
 _CLOCK = {"RequestExpired", "RequestTimeTooSkewed", "RequestInTheFuture"}
 _REGION_OFF = {"OptInRequired", "RegionDisabledException", "RegionDisabled"}
 _WEB_TOKEN = {"InvalidIdentityToken", "InvalidIdentityTokenException", "IDPRejectedClaim", "IDPRejectedClaimException"}
+_ELSEWHERE = "Look for a proxy or a test endpoint in between"
+
+# AWS's message: "User: ARN is not authorized to perform: ACTION on resource: … with an explicit deny in a KIND", or
+# "… because no KIND allows the ACTION action" (IAM user guide, "Troubleshoot access denied error messages").
+_WHO = re.compile(r"(?:User|Role|Principal): (arn:aws[\w-]*:[\w-]+::\d{12}:[\w+=,.@/-]{1,200})")
+_ACTION = re.compile(r"perform: ([a-z0-9-]{2,30}:[A-Za-z]{3,60})\b")
+_POLICY = re.compile(r"(explicit deny in an?|because no) ([A-Za-z -]{4,40}?(?:policy|boundary))\b")
+_WHOSE_POLICY = {
+    "service control policy": "Have the organization's administrators change that policy (SCP)",
+    "resource control policy": "Have the organization's administrators change that policy (RCP)",
+    "permissions boundary": "Allow {action} in the permissions boundary of the identity",
+    "VPC endpoint policy": "Allow {action} in the policy of the VPC endpoint that this network uses",
+    "session policy": "Allow {action} in the policy that is given where the role is assumed",
+}
 
 
 @dataclass(frozen=True, slots=True)
 class Doing:
-    """What was being done when AWS said no: for the message, and for the mend."""
+    """What was being done when AWS refused: for the message, and for the fix."""
 
     what: str
     region: str
-    allow: str  # what to allow if it was not allowed
-    profile: str | None = None
+    action: str = ""  # the IAM action that it takes
+    allowed: str = ""  # to whom and on what it must be allowed
+
+    @property
+    def allow(self) -> str:
+        return f"Allow {self.action} {self.allowed}".strip() if self.action else "See the policies of the identity"
 
 
-def explain(doing: Doing, error: Exception, *, skew_s: float, pause: str) -> Failed:
-    """Give the failure for any exception that botocore lets out. `pause` says when the next try comes."""
+def explain(doing: Doing, error: Exception, *, skew_s: float) -> Failed:
+    """Return the failure for any exception that botocore lets out."""
     match error:
+        case Failed():
+            return Failed.of(structs.replace(error.failure, message=f"{doing.what}: {error.failure.message}"))
         case boto.ClientError():
-            return _refusal(doing, error, skew_s, pause)
-        case boto.BotoCoreError():
-            return _trouble(doing, error)
-        case OSError() if error.filename:  # web identity's or pod identity's token file
-            mend = "mount it, or correct AWS_WEB_IDENTITY_TOKEN_FILE or AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE"
-            return Failed(
-                Reason.MISSING, f"{doing.what}: the file {error.filename} can't be read ({error.strerror}); {mend}"
-            )
+            return _refused(doing, error, skew_s)
+        case boto.NoRegionError() | boto.InvalidRegionError():
+            return Failed(Reason.INVALID, f"{doing.what}: no region is set for AWS's STS", "Set AWS_REGION")
+    kind = type(error).__name__
+    if isinstance(error, boto.BotoCoreError) and "Endpoint" in kind:
+        # FIPS or dual-stack with an endpoint of its own, or where AWS has none
+        message = f"{doing.what}: there is no such endpoint ({kind})"
+        return Failed(Reason.INVALID, message, "Correct use_fips, use_dualstack or AWS_ENDPOINT_URL")
+    if isinstance(error, boto.BotoCoreError) and re.search("Config|Profile|Validation|NotFound", kind):
+        message = f"{doing.what}: AWS's configuration is wrong ({kind})"
+        return Failed(Reason.INVALID, message, "Correct the file that AWS_CONFIG_FILE names, or ~/.aws/config")
     # botocore's parsers let plain errors out when an answer makes no sense (a date of the year 99999, say)
-    return Failed(Reason.INVALID, f"{doing.what}: the answer makes no sense ({type(error).__name__})")
+    return Failed(Reason.INVALID, f"{doing.what}: the answer makes no sense ({kind})", _ELSEWHERE)
 
 
-def _refusal(doing: Doing, error: boto.ClientError, skew_s: float, pause: str) -> Failed:
+def _refused(doing: Doing, error: boto.ClientError, skew_s: float) -> Failed:
     answer: Any = error.response
     code = re.sub(r"[^\w.-]", "", str(answer.get("Error", {}).get("Code", "")))[:80]
     said = str(answer.get("Error", {}).get("Message", ""))
     meta = answer.get("ResponseMetadata", {})
     status = meta.get("HTTPStatusCode", 0)
-    what = _what(doing, error)
     if code in _THROTTLED or status == 429:
-        after = meta.get("HTTPHeaders", {}).get("retry-after", "")
-        asked = f"; it asks for a pause of {after} s" if re.fullmatch(r"\d{1,5}", after) else ""
-        return Failed(Reason.THROTTLED, f"{what}: AWS asks for fewer requests ({code}){asked}; {pause}")
-    if code in _CLOCK or (code in _SIGNATURE and abs(skew_s) > SKEW_TOLERATED_S):
-        return Failed(
-            Reason.DENIED,
-            f"{what}: this machine's clock is {abs(skew_s):.0f} s {'ahead of' if skew_s > 0 else 'behind'} AWS's, so "
-            f"AWS refuses its signatures ({code}); set it right (chronyc tracking, timedatectl)",
-        )
+        after = str(meta.get("HTTPHeaders", {}).get("retry-after", ""))
+        pause_s = float(after) if re.fullmatch(r"\d{1,5}", after) else None
+        fix = "Wait for the next try; if it lasts, find out who else in the account calls so often"
+        message = f"{doing.what}: AWS asks for fewer requests ({code})"
+        return Failed(Reason.THROTTLED, message, fix, retry_after_s=pause_s)
+    if (message_and_fix := _denied(doing, error, code, said, skew_s)) is not None:
+        message, fix = message_and_fix
+        return Failed(Reason.DENIED, f"{doing.what}: {message} ({code})", fix)
     if "scoped to a valid region" in said:
-        return Failed(
-            Reason.INVALID,
-            f"{what}: wrong region: the endpoint is not that of {doing.region} ({code}); "
-            "correct endpoint_url, AWS_ENDPOINT_URL_ECR or the registry's host",
-        )
-    if code in _REGION_OFF or (code in _KEY_UNKNOWN and partitions.is_opt_in(doing.region)):
-        sure = "is" if code in _REGION_OFF else "may be"
-        return Failed(
-            Reason.DENIED,
-            f"{what}: the opt-in region {doing.region} {sure} switched off for this account ({code}); enable it "
-            "(aws account enable-region)" + ("" if code in _REGION_OFF else ", or check the access key"),
-        )
-    if mend := _denied(doing, error, code, said):
-        return Failed(Reason.DENIED, f"{what}: {mend}")
+        message = f"{doing.what}: the endpoint is not that of {doing.region} ({code})"
+        return Failed(Reason.INVALID, message, "Correct endpoint_url, AWS_ENDPOINT_URL_ECR or the registry's host")
+    message = f"{doing.what}: AWS answered {status} ({code or 'no code'})"
     if status >= 500:
-        return Failed(Reason.TRANSIENT, f"{what}: AWS answered {status} ({code or 'no code'})")
-    return Failed(Reason.INVALID, f"{what}: AWS answered {status} ({code or 'no code'})")
+        return Failed(Reason.TRANSIENT, message, "Wait for the next try; see health.aws.amazon.com if it lasts")
+    return Failed(Reason.INVALID, message, _ELSEWHERE)
 
 
-def _what(doing: Doing, error: boto.ClientError) -> str:
-    """botocore itself takes on roles, of a profile or a web identity, before it can do what was asked."""
-    if error.operation_name == "AssumeRoleWithWebIdentity":
-        return f"{doing.what}: taking on the web identity's role (AWS_ROLE_ARN)"
-    if error.operation_name == "AssumeRole" and "role" not in doing.what:
-        return f"{doing.what}: taking on the role of the profile '{doing.profile or 'default'}'"
-    return doing.what
-
-
-def _denied(doing: Doing, error: boto.ClientError, code: str, said: str) -> str | None:
+def _denied(doing: Doing, error: boto.ClientError, code: str, said: str, skew_s: float) -> tuple[str, str] | None:
+    """Message and fix, where somebody must grant a right, or correct a key, a clock or a region."""
     if code in _FORBIDDEN:
-        # "User: ARN is not authorized to perform: …": who was turned away is half of the mend.
-        who = re.search(r"(?:User|Role|Principal): (arn:aws[\w-]*:[\w-]+::\d{12}:[\w+=,.@/-]{1,200})", said)
-        name = who[1] if who else "the identity"
-        if error.operation_name == "AssumeRoleWithWebIdentity":
-            return f"the role does not trust this token ({code}); correct its trust policy, or the service account"
-        return f"{name} may not do this ({code}); allow {doing.allow}"
-    if code in _WEB_TOKEN:
-        return f"AWS does not take the web identity's token ({code}); see the account's identity provider for it"
+        return _forbidden(doing, error, said)
+    if code in _CLOCK or (code in _SIGNATURE and abs(skew_s) > SKEW_TOLERATED_S):
+        way = "ahead of" if skew_s > 0 else "behind"
+        message = f"this machine's clock is {abs(skew_s):.0f} s {way} AWS's, so AWS refuses its signatures"
+        return message, "Set the clock right (chronyc tracking, timedatectl)"
+    if "scoped to a valid region" in said:
+        return None
+    enable = "Enable the region (aws account enable-region)"
+    if code in _REGION_OFF:
+        return f"the opt-in region {doing.region} is switched off for this account", enable
+    if code in _KEY_UNKNOWN and partitions.is_opt_in(doing.region):
+        message = f"the opt-in region {doing.region} may be switched off for this account"
+        return message, f"{enable}, or correct the access key"
+    found_first = "See which key botocore finds first (aws sts get-caller-identity)"
     if code in _KEY_UNKNOWN:
-        return f"AWS does not know the access key ({code}); see which is found first (aws sts get-caller-identity)"
-    if code in _EXPIRED:
-        return f"the AWS session has expired ({code}); renew it, or use a role that renews itself"
+        return "AWS does not know the access key", found_first
     if code in _SIGNATURE:
-        return f"the secret key is wrong ({code}); check what botocore finds first (aws sts get-caller-identity)"
+        return "the secret key is wrong", found_first
+    if code in _EXPIRED:
+        return "the AWS session has expired", "Renew it, or use a role, which renews itself"
+    if code in _WEB_TOKEN:
+        message = "AWS refuses the token of the web identity"
+        return message, "Correct the account's identity provider for it, or the audience of the token"
     return None
 
 
-def _trouble(doing: Doing, error: boto.BotoCoreError) -> Failed:
-    what, kind = doing.what, type(error).__name__
-    match error:
-        case boto.NoCredentialsError():
-            found = credential_sources.tried(profile=doing.profile)
-            return Failed(
-                Reason.MISSING, f"{what}: no AWS credentials were found; tried: {found}; {credential_sources.mend()}"
-            )
-        case boto.PartialCredentialsError():
-            return Failed(Reason.MISSING, f"{what}: only a part of an access key is set; give key id and secret")
-        case boto.ProfileNotFound():
-            name = re.sub(r"[^\w.@/ -]", "?", str(error.kwargs.get("profile", "")))[:100]
-            return Failed(
-                Reason.MISSING, f"{what}: there is no AWS profile '{name}'; correct it, or see AWS_CONFIG_FILE"
-            )
-        case boto.TokenRetrievalError() | boto.SSOError():
-            login = f"aws sso login --profile {doing.profile}" if doing.profile else "aws sso login"
-            return Failed(Reason.DENIED, f"{what}: the SSO login has expired ({kind}); run '{login}'")
-        case boto.CredentialRetrievalError() | boto.MetadataRetrievalError():
-            source = re.sub(r"[^\w -]", "", str(error.kwargs.get("provider", "a metadata service")))[:60]
-            return Failed(
-                Reason.TRANSIENT, f"{what}: {source} gave no credentials ({kind}); {credential_sources.mend()}"
-            )
-        case boto.SSLError() | boto.HTTPClientError() | boto.ConnectionError():
-            return _unreachable(doing, error)
-        case boto.NoRegionError():
-            return Failed(Reason.INVALID, f"{what}: no region is set for AWS's STS; set AWS_REGION")
-    if "Endpoint" in kind:  # FIPS or dual-stack with an endpoint of one's own, or where there is none
-        return Failed(
-            Reason.INVALID,
-            f"{what}: no such endpoint ({kind}); see use_fips, use_dualstack and AWS_ENDPOINT_URL",
-        )
-    if "ParserError" in kind:
-        return Failed(Reason.INVALID, f"{what}: the answer makes no sense ({kind})")
-    if "Config" in kind or "Profile" in kind or "Validation" in kind or "NotFound" in kind:
-        return Failed(Reason.INVALID, f"{what}: AWS's configuration is wrong ({kind}); see AWS_CONFIG_FILE")
-    return Failed(Reason.TRANSIENT, f"{what}: {kind}")
-
-
-def _unreachable(doing: Doing, error: boto.BotoCoreError) -> Failed:
-    """DNS, connecting, TLS and waiting apart: each has another mend."""
-    host = urlsplit(str(error.kwargs.get("endpoint_url", ""))).hostname or "the endpoint"
-    inner = " ".join(type(cause).__name__ + " " + str(cause)[:300] for cause in _causes(error))
-    if isinstance(error, boto.SSLError):
-        why = "it has a certificate that is not trusted here" if "CERTIFICATE_VERIFY" in inner else "no common terms"
-        return Failed(
-            Reason.INVALID,
-            f"{doing.what}: TLS with {host} failed: {why}; give its CA as ca_file or in AWS_CA_BUNDLE "
-            "(a proxy in between has its own)",
-        )
-    if isinstance(error, boto.ProxyConnectionError):
-        return Failed(Reason.TRANSIENT, f"{doing.what}: the proxy could not be reached; see HTTPS_PROXY and NO_PROXY")
-    if "NameResolutionError" in inner or "gaierror" in inner:
-        return Failed(
-            Reason.TRANSIENT,
-            f"{doing.what}: DNS knows no {host}; is the region {doing.region} right, has it this kind of endpoint "
-            "(use_fips, use_dualstack), does this network have a resolver?",
-        )
-    if isinstance(error, boto.ReadTimeoutError):
-        return Failed(Reason.TRANSIENT, f"{doing.what}: {host} took the request and did not answer in time")
-    if isinstance(error, boto.ConnectTimeoutError | boto.EndpointConnectionError):
-        how = "in time" if isinstance(error, boto.ConnectTimeoutError) else "(refused or no route)"
-        return Failed(
-            Reason.TRANSIENT,
-            f"{doing.what}: no connection to {host} {how}; see security groups, VPC endpoints and HTTPS_PROXY",
-        )
-    return Failed(Reason.TRANSIENT, f"{doing.what}: the connection to {host} broke ({type(error).__name__})")
-
-
-def _causes(error: BaseException) -> list[BaseException]:
-    """The error and what is wrapped in it, by botocore (`error`), urllib3 (`reason`) or Python."""
-    found: list[BaseException] = []
-    todo: list[Any] = [error]
-    while todo and len(found) < 10:
-        one = todo.pop()
-        if isinstance(one, BaseException) and one not in found:
-            found.append(one)
-            todo += [getattr(one, "kwargs", {}).get("error"), getattr(one, "reason", None), one.__cause__]
-    return found
+def _forbidden(doing: Doing, error: boto.ClientError, said: str) -> tuple[str, str]:
+    if error.operation_name == "AssumeRoleWithWebIdentity":
+        return "the role does not trust this token", "Correct its trust policy, or the service account"
+    who, named, policy = _WHO.search(said), _ACTION.search(said), _POLICY.search(said)
+    action = named[1] if named else doing.action
+    message = f"{who[1] if who else 'the identity'} may not call {action or 'this'}"
+    fix = doing.allow if action in doing.allow else f"Allow {action} as well as {doing.allow.removeprefix('Allow ')}"
+    if policy:
+        kind = policy[2].strip()
+        message += f": explicit deny in a {kind}" if policy[1].startswith("explicit") else f": no {kind} allows it"
+        if policy[1].startswith("explicit"):
+            fix = f"Remove the deny of {action} from that policy"
+        fix = _WHOSE_POLICY.get(kind, fix).format(action=action)
+    return message, fix

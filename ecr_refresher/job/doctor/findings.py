@@ -50,8 +50,10 @@ def failed(text: str, mend: str) -> Finding:
 
 
 def of_failure(failure: Failure) -> Finding:
-    """Take a failure's message apart: what happened stands before its first semicolon, and the mend behind it."""
-    text, _, mend = failure.message.partition("; ")
+    """The finding of a failure; one without a fix of its own has it behind the first semicolon of its message."""
+    text, mend = failure.message, failure.fix
+    if not mend:
+        text, _, mend = failure.message.partition("; ")
     return failed(text, mend or _GENERAL[failure.reason])
 
 

@@ -1,7 +1,8 @@
-"""Proxies of the environment: which one leads to a URL, and that none ever leads to instance metadata."""
+"""Which proxy leads to a URL, by one rule for every client; none ever leads to instance metadata."""
 
 from __future__ import annotations
 
+import ipaddress
 import os
 import ssl
 from collections.abc import MutableMapping
@@ -12,20 +13,20 @@ from urllib.request import getproxies, proxy_bypass
 
 import urllib3
 
+from ...core.model import Failed, Reason
+
 # EC2's instance metadata, ECS's and EKS's containers', by IPv4 and IPv6. Brackets too: botocore compares the URL's own
 # spelling (botocore.utils.should_bypass_proxies).
-METADATA = ("169.254.169.254", "169.254.170.2", "169.254.170.23", *("[fd00:ec2::254]", "[fd00:ec2::23]"))
-_NAMES = ("http_proxy", "https_proxy", "all_proxy", "no_proxy", "request_method")  # in a CGI, HTTP_PROXY is no proxy
-_VARIABLES = (*_NAMES, *map(str.upper, _NAMES))
-HOSTS_MAX, CONNECTIONS_MAX = 16, 16  # kept open, and to each: as many as are asked side by side
+METADATA = ("169.254.169.254", "169.254.170.2", "169.254.170.23", "[fd00:ec2::254]", "[fd00:ec2::23]")
+HOSTS_MAX, CONNECTIONS_MAX = 32, 32  # kept open, and to each: as many as there are calls side by side
 _SERVICE_URLS = ("AWS_EC2_METADATA_SERVICE_ENDPOINT", "AWS_CONTAINER_CREDENTIALS_FULL_URI")
 
 
 def keep_metadata_direct(environ: MutableMapping[str, str] = os.environ) -> None:
-    """Name the metadata services in NO_PROXY: botocore would ask them through the environment's proxy.
+    """Name the metadata services in NO_PROXY: botocore asks them through the environment's proxy otherwise.
 
-    What a proxy answers there is at best nothing, at worst its own machine's credentials. To be called before there
-    are threads: others read the environment.
+    What a proxy answers there is at best nothing, at worst its own machine's credentials. Call this before there are
+    threads, since others read the environment.
     """
     # Python lets the variable in small letters win over the one in capitals.
     name = "no_proxy" if environ.get("no_proxy") else "NO_PROXY"
@@ -37,23 +38,50 @@ def keep_metadata_direct(environ: MutableMapping[str, str] = os.environ) -> None
 
 
 def proxy_for(url: str) -> str | None:
-    """The proxy that the environment names for this URL, if any."""
+    """The URL of the proxy that the environment names for this URL, or None.
+
+    HTTPS_PROXY, HTTP_PROXY and ALL_PROXY by the URL's scheme, unless NO_PROXY names the host: as a name, a domain, an
+    address, or a network such as 10.0.0.0/8. Raises Failed where a variable names no proxy.
+    """
     parts = urlsplit(url)
-    proxies = _proxies(tuple(map(os.environ.get, _VARIABLES)))
+    proxies = getproxies()
     proxy = proxies.get(parts.scheme) or proxies.get("all")
     if not proxy or proxy_bypass(parts.netloc.rpartition("@")[2], proxies):
         return None
-    return proxy if "://" in proxy else f"http://{proxy}"
+    if _is_in_a_network(parts.hostname or "", proxies.get("no", "")):
+        return None
+    proxy = proxy if "://" in proxy else f"http://{proxy}"
+    if not _is_a_proxy(proxy):
+        message = f"the proxy that the environment names for {parts.scheme} URLs is not an http or https URL"
+        raise Failed(Reason.INVALID, message, "Correct HTTPS_PROXY, HTTP_PROXY or ALL_PROXY")
+    return proxy
 
 
-@lru_cache(maxsize=16)
-def _proxies(_seen: tuple[str | None, ...]) -> dict[str, str]:
-    """What the variables come to. Python reads the whole environment for it, which a thousand proofs would feel."""
-    return getproxies()
+def _is_in_a_network(host: str, no_proxy: str) -> bool:
+    """Whether the host is an address of a network in NO_PROXY."""
+    try:
+        address = ipaddress.ip_address(host)
+    except ValueError:
+        return False
+    for entry in no_proxy.replace("[", "").replace("]", "").split(","):
+        try:
+            if address in ipaddress.ip_network(entry.strip(), strict=False):
+                return True
+        except ValueError:
+            continue
+    return False
+
+
+def _is_a_proxy(url: str) -> bool:
+    try:
+        parts = urlsplit(url)
+        return parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        return False
 
 
 def pool_for(url: str, context: ssl.SSLContext) -> urllib3.PoolManager:
-    """The pool for requests to this URL, by the environment's proxy where it names one; the same one for each call."""
+    """The pool for requests to this URL, through the environment's proxy if it names one. Calls share it."""
     return _pool(proxy_for(url), context)
 
 

@@ -19,6 +19,7 @@ from .refresh_pass import Sink
 
 if TYPE_CHECKING:
     from ..aws.clients import Aws
+    from ..net.trust import Trust
     from ..sinks.docker.config_json import DockerConfigSink
     from ..sinks.kubernetes.pull_secret import Connecting, PullSecret
 
@@ -39,6 +40,7 @@ class RealTools:
     plan: Plan
     clock: AwsClock
     report: Callable[[wire.Line], None]
+    ends_at: float | None = None  # when the pass ends, on the boot clock
     _aws: Aws | None = None
     _airflows: dict[str, Connections] = field(default_factory=dict)
     _dockers: dict[str, DockerConfigSink] = field(default_factory=dict)
@@ -59,21 +61,17 @@ class RealTools:
             if self._aws is None:
                 from ..aws.clients import Aws
 
-                self._aws = Aws(self.clock, self.plan.refresh)
+                self._aws = Aws(self.clock, self.ends_at)
             return self._aws
 
-    def close(self) -> None:
-        """Close the connections to AWS and forget them; those to a server that hangs end with the process."""
-        with self._aws_lock:
-            if self._aws is not None:
-                self._aws.close()
-            self._aws = None
-
     def prove(self, tried: Registry, credential: Credential) -> None:
-        registry.prove(tried, credential)
+        registry.prove(tried, credential, self._trust(tried))
 
     def probe(self, tried: Registry, credential: Credential) -> None:
-        registry.probe(tried, credential)
+        registry.probe(tried, credential, self._trust(tried))
+
+    def _trust(self, tried: Registry) -> Trust:
+        return self.aws().trust_of(tried.principal.profile, tried.ca_file)
 
     def engine_login(self, tried: Engine, host: str, credential: Credential) -> None:
         engine.login(tried, host, credential)

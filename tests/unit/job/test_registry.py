@@ -8,7 +8,7 @@ import socket
 import ssl
 import threading
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import pytest
@@ -143,11 +143,11 @@ def test_a_registry_that_can_t_be_reached_is_transient() -> None:
         url = f"http://127.0.0.1:{closed.getsockname()[1]}"
     failed = finding(Front(url=url).registry())
     assert failed.failure.reason is Reason.TRANSIENT
-    assert "could not be reached" in str(failed)
+    assert "could not be asked: no connection to 127.0.0.1" in str(failed)
 
 
 def test_a_registry_that_does_not_answer_is_transient(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(registry, "PROOF_S", 0.1)
+    monkeypatch.setattr(registry, "LIMITS", replace(registry.LIMITS, read_s=0.1))
     with socket.create_server(("127.0.0.1", 0)) as silent:
         failed = finding(Front(url=f"http://127.0.0.1:{silent.getsockname()[1]}").registry())
     assert failed.failure.reason is Reason.TRANSIENT
@@ -172,7 +172,7 @@ def test_tls_is_verified_and_the_error_names_the_mend(
 ) -> None:
     failed = finding(serve(certificate=authority.issue("127.0.0.1")).registry())
     assert failed.failure.reason is Reason.INVALID
-    assert "ca_file" in str(failed)
+    assert "ca_file" in failed.failure.fix
 
 
 def test_the_given_ca_is_believed(serve: Callable[..., Front], authority: CertificateAuthority) -> None:
@@ -193,7 +193,7 @@ def test_a_certificate_for_another_name_is_refused(
     serve: Callable[..., Front], authority: CertificateAuthority
 ) -> None:
     front = serve(certificate=authority.issue("registry.example.com"))
-    assert "TLS failed" in str(finding(front.registry(ca_file=str(authority.ca_file))))
+    assert "TLS with 127.0.0.1 failed" in str(finding(front.registry(ca_file=str(authority.ca_file))))
     assert front.asked == []
 
 
@@ -234,21 +234,22 @@ def test_the_probe_looks_for_the_manifest_of_its_image(serve: Callable[..., Fron
 @pytest.mark.parametrize(
     ("status", "reason", "says"),
     [
-        (401, Reason.DENIED, "allow ecr:BatchGetImage and ecr:GetDownloadUrlForLayer"),
+        (401, Reason.DENIED, "Allow ecr:BatchGetImage and ecr:GetDownloadUrlForLayer"),
         (403, Reason.DENIED, "may not be pulled"),
-        (404, Reason.MISSING, "has no image web_scraper:latest; correct probe_image or push it"),
+        (404, Reason.MISSING, "has no image web_scraper:latest. Correct probe_image, or push the image"),
         (500, Reason.TRANSIENT, "answered 500"),
     ],
 )
 def test_a_probe_says_what_is_missing(serve: Callable[..., Front], status: int, reason: Reason, says: str) -> None:
     failed = finding(serve(status, BASIC).registry(probe_image="web_scraper:latest"), registry.probe)
     assert failed.failure.reason is reason
-    assert says in str(failed)
+    assert says in str(failed.failure)
 
 
 def test_every_end_of_a_proof_has_a_failure_for_the_report() -> None:
     denied = Failed(Reason.DENIED, "no")
-    assert registry.as_failure(Refused()) == Failure(Reason.INVALID, "the registry refuses the new token (401)")
+    refused = registry.as_failure(Refused())
+    assert (refused.reason, refused.message) == (Reason.INVALID, "the registry refuses the new token (401)")
     assert registry.as_failure(denied) is denied.failure
     fault = registry.as_failure(urllib3.exceptions.LocationParseError(PASSWORD))
-    assert fault == Failure(Reason.INTERNAL, "the proof failed (LocationParseError)")
+    assert fault == Failure(Reason.INTERNAL, "the proof failed (LocationParseError)", "Please report it")

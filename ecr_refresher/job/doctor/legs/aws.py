@@ -60,9 +60,7 @@ def _credentials(scene: Scene, principal: Principal) -> Leg:
 
 def _who(scene: Scene, base: Principal) -> list[Finding]:
     """Name the identity. A network that lets only ECR through does not let STS answer: that is no failure yet."""
-    aws = scene.tools.aws()
-    doing = Doing("looking for AWS credentials", base.region, "sts:GetCallerIdentity on *", base.profile)
-    source = aws.call(doing, lambda: aws.source(base.profile))
+    source = scene.tools.aws().source(base.profile)
     try:
         return [ok(f"{_identity(scene, base)} ({_SOURCES.get(source, source)})")]
     except Failed as error:
@@ -80,9 +78,8 @@ def _role(scene: Scene, principal: Principal) -> Leg:
 
 def _identity(scene: Scene, principal: Principal) -> str:
     aws = scene.tools.aws()
-    doing = Doing("asking STS whose credentials these are", principal.region, "sts:GetCallerIdentity on *")
-    with aws.client(principal, "sts") as sts:
-        answer = aws.call(doing, sts.get_caller_identity)
+    doing = Doing("asking STS whose credentials these are", principal.region, "sts:GetCallerIdentity", "on *")
+    answer = aws.call(doing, aws.client(principal, "sts").get_caller_identity)
     arn = str(answer.get("Arn", ""))
     return arn if _ARN.fullmatch(arn) else "an identity whose ARN makes no sense"
 

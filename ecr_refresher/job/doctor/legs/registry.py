@@ -44,11 +44,8 @@ def _login(scene: Scene, registry: Registry) -> list[Finding]:
     try:
         scene.tools.prove(registry, scene.credential(registry))
     except proof.Refused:
-        raise Failed(
-            Reason.DENIED,
-            f"{registry.host} refuses the token that ECR has just granted (401); "
-            "is the region's token asked at the right endpoint (endpoint_url), and the host right?",
-        ) from None
+        message = f"{registry.host} refuses the token that ECR has just granted (401)"
+        raise Failed(Reason.DENIED, message, "Correct endpoint_url, or the registry's host") from None
     return [ok("it takes the token")]
 
 

@@ -1,0 +1,98 @@
+"""The base credentials of a profile, by botocore's whole chain.
+
+Getting them may run a `credential_process` or ask a metadata service, so it takes a while or hangs.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import boto3
+import botocore.session
+from botocore.config import Config
+
+from ...core.model import Failed, Reason
+from ..net.trust import Trust, trust_for
+from . import credential_errors
+from .credential_errors import chain, whose
+
+BEFORE_SEND = "before-send"
+Sender = Callable[..., Any]
+_KEYS = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "AWS_SECURITY_TOKEN")
+
+
+@dataclass(frozen=True, slots=True)
+class Base:
+    """The session of a profile, and the trust of its calls."""
+
+    profile: str | None
+    core: Any  # botocore's session, which knows the profile's settings
+    session: boto3.Session
+    ca_bundle: str | None  # of the profile
+    trust: Trust
+    sender: Sender  # registered on the session; clients inherit it
+
+
+def open_session(profile: str | None, config: Config, sender: Callable[[Trust], Sender]) -> Base:
+    """Open the profile's session, without its credentials yet. Raises Failed."""
+    core = botocore.session.Session(profile=profile)
+    try:
+        # botocore's own calls, for a role of the profile or a web identity, keep to the same rules as ours.
+        core.set_default_client_config(config)
+        # botocore reads AWS_DEFAULT_REGION only; ECS and EKS give AWS_REGION.
+        if not core.get_config_variable("region") and os.environ.get("AWS_REGION"):
+            core.set_config_variable("region", os.environ["AWS_REGION"].strip())
+        ca_bundle = core.get_scoped_config().get("ca_bundle")
+        session = boto3.Session(botocore_session=core)
+    except Exception as error:  # noqa: BLE001 - reading its files, botocore lets out what its parsers stumble over
+        raise credential_errors.explain(error, core, profile, 0.0) from None
+    trust = trust_for(aws=True, profile_bundle=ca_bundle)
+    send = sender(trust)
+    session.events.register(BEFORE_SEND, send)
+    return Base(profile, core, session, ca_bundle, trust, send)
+
+
+def find(base: Base, skew_s: Callable[[], float]) -> str:
+    """Get the credentials, which the session then keeps; return where from, in botocore's own word. Raises Failed."""
+    _refuse_bad_variables(base.profile)
+    _refuse_mfa(base.core, base.profile)
+    try:
+        found = base.session.get_credentials()
+        frozen = found and found.get_frozen_credentials()
+    except Exception as error:  # noqa: BLE001 - each source of credentials has errors of its own
+        raise credential_errors.explain(error, base.core, base.profile, skew_s()) from None
+    if found is None or frozen is None:
+        raise credential_errors.none_found(base.profile)
+    if not all(_is_clean(part or "") for part in (frozen.access_key, frozen.secret_key, frozen.token)):
+        message = f"the AWS credentials of {whose(base.profile)} hold a blank, a line end or another foreign character"
+        raise Failed(Reason.INVALID, message, f"Correct what they come from ({found.method})")
+    return str(found.method)
+
+
+def _refuse_bad_variables(name: str | None) -> None:
+    """botocore passes on a key with a line end, which fails in the middle of a request."""
+    if name is not None or not os.environ.get(_KEYS[0]):
+        return
+    for variable in _KEYS:
+        if not _is_clean(os.environ.get(variable, "")):
+            message = f"{variable} holds a blank, a line end or another foreign character"
+            fix = f"Set {variable} without it; `printf %s` and `kubectl create secret` add no line end"
+            raise Failed(Reason.INVALID, message, fix)
+
+
+def _is_clean(text: str) -> bool:
+    return all("!" <= character <= "~" for character in text)
+
+
+def _refuse_mfa(core: Any, name: str | None) -> None:
+    """botocore asks for the code of an MFA device on the terminal."""
+    if name is None and os.environ.get(_KEYS[0]):
+        return  # the keys of the environment come first
+    for profile, settings in chain(core, name):
+        if settings.get("role_arn") and settings.get("mfa_serial"):
+            message = f"the AWS profile '{profile}' has mfa_serial: its role asks a person for a code"
+            fix = "Use a profile without mfa_serial, or one that holds keys of `aws sts get-session-token`"
+            raise Failed(Reason.INVALID, message, fix)

@@ -1,0 +1,114 @@
+"""Whom TLS trusts, by one rule for every client: AWS, registries, Airflow, and the routes that `check` tries.
+
+The first of these that is set names one PEM file, and its CAs alone are trusted:
+
+1. `ca_file` of the entry in the settings;
+2. for AWS's APIs and registries: AWS_CA_BUNDLE, then `ca_bundle` of the AWS profile;
+3. REQUESTS_CA_BUNDLE.
+
+Else the system's store is trusted, as OpenSSL finds it (SSL_CERT_FILE, SSL_CERT_DIR, its defaults). A machine without
+such a store trusts the CAs of the certifi package.
+"""
+
+from __future__ import annotations
+
+import os
+import ssl
+import stat
+import threading
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cache
+
+from ...core.model import Failed, Reason
+
+
+@dataclass(frozen=True, slots=True)
+class Trust:
+    """The CAs to trust: those of `file`, or the system's where it is None."""
+
+    file: str | None = None
+    named_by: str = ""  # the setting or variable that names the file
+    store: str | None = None  # SSL_CERT_FILE, which OpenSSL reads in place of the system's own file
+
+    def __str__(self) -> str:
+        if self.file is not None:
+            return f"{self.file} ({self.named_by})"
+        return "the system's CAs" + (f" with {self.store} (SSL_CERT_FILE)" if self.store else "")
+
+
+def trust_for(
+    ca_file: str | None = None,
+    *,
+    aws: bool = False,
+    profile_bundle: str | None = None,
+    environ: Mapping[str, str] = os.environ,
+) -> Trust:
+    """The trust of one client; `ca_file` is its entry's, and `profile_bundle` its AWS profile's.
+
+    Give `.file` to a library that takes a path (None: its default, the system's CAs), `context()` to any other. Raises
+    Failed where a variable is empty, or the file can't be read.
+    """
+    named = [("ca_file", ca_file)]
+    if aws:
+        named += [("AWS_CA_BUNDLE", environ.get("AWS_CA_BUNDLE")), ("ca_bundle of the AWS profile", profile_bundle)]
+    named += [("REQUESTS_CA_BUNDLE", environ.get("REQUESTS_CA_BUNDLE") or None)]
+    for named_by, file in named:
+        if file is not None:
+            _check(file, named_by)
+            return Trust(file, named_by)
+    if store := environ.get("SSL_CERT_FILE"):
+        _check(store, "SSL_CERT_FILE")  # OpenSSL passes silently over a missing file
+        return Trust(store=store)
+    return Trust()
+
+
+def context(trust: Trust) -> ssl.SSLContext:
+    """A TLS context with this trust; all who ask share it, since reading a store takes 20 ms. Raises Failed."""
+    with _reading:
+        return _context(trust)
+
+
+_reading = threading.Lock()
+
+
+@cache
+def _context(trust: Trust) -> ssl.SSLContext:
+    try:
+        made = ssl.create_default_context(cafile=trust.file)
+        if trust.file is None and not _is_there_a_store(made):
+            import certifi
+
+            made.load_verify_locations(certifi.where())
+    except ssl.SSLError:
+        message = f"the CA file {trust.file}, named by {trust.named_by}, holds no certificate"
+        raise Failed(Reason.INVALID, message, f"Put the CA's PEM there, or correct {trust.named_by}") from None
+    except OSError as error:
+        raise _unreadable(trust.file or "of the system", trust.named_by, error.strerror) from None
+    return made
+
+
+def _is_there_a_store(made: ssl.SSLContext) -> bool:
+    """Whether the system has CAs: in a file, which is loaded by now, or in a directory, which OpenSSL reads later."""
+    directory = ssl.get_default_verify_paths().capath
+    return bool(made.get_ca_certs() or (directory and os.listdir(directory)))
+
+
+def _check(file: str, named_by: str) -> None:
+    """Raise Failed unless it is a regular file that can be read; a pipe would block whoever opens it."""
+    if not file:
+        raise Failed(Reason.INVALID, f"{named_by} is empty", f"Unset {named_by}, or name a CA file in PEM format")
+    try:
+        mode = os.stat(file).st_mode
+    except OSError as error:
+        raise _unreadable(file, named_by, error.strerror) from None
+    if not stat.S_ISREG(mode):
+        what = "a directory" if stat.S_ISDIR(mode) else "not a regular file"
+        raise _unreadable(file, named_by, f"it is {what}")
+    if not os.access(file, os.R_OK):
+        raise _unreadable(file, named_by, "permission denied")
+
+
+def _unreadable(file: str, named_by: str, why: str | None) -> Failed:
+    message = f"the CA file {file}, named by {named_by}, can't be read: {(why or 'unknown error').lower()}"
+    return Failed(Reason.MISSING, message, f"Mount the file, or correct {named_by}")
