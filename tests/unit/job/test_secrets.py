@@ -20,7 +20,7 @@ TEXT = "correct horse battery"
 
 @pytest.fixture(autouse=True)
 def nothing_hidden(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(logs, "_hidden", {})
+    monkeypatch.setattr(logs, "_hidden", set())
 
 
 @pytest.fixture

@@ -27,7 +27,7 @@ PASSWORD = "eyJwYXlsb2FkIjoi-the-password-of-a-test"
 
 @pytest.fixture(autouse=True)
 def nothing_hidden(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(logs, "_hidden", {})
+    monkeypatch.setattr(logs, "_hidden", set())
 
 
 def encoded(text: str) -> str:
