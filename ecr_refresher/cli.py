@@ -6,13 +6,14 @@ import os
 import sys
 from typing import TYPE_CHECKING
 
-from .core.exits import EXIT_DONE, EXIT_FAILED, EXIT_MEMORY
+from .core.exits import EXIT_DONE, EXIT_FAILED
 
 if TYPE_CHECKING:
     import argparse
-    from collections.abc import Callable, Sequence
+    from collections.abc import Sequence
 
     from .core import wire
+    from .job.commands.foreground import Streams, Work
 
 WORKER = "worker"  # started by the supervisor, not by people
 
@@ -42,27 +43,11 @@ def _do(words: list[str]) -> int:
 
 def _worker() -> int:
     from . import logs
-    from .job import worker
+    from .job import limits, worker
 
     logs.silence_libraries()
     sys.stdout = sys.stderr = logs.Printed()  # its answers go to the descriptor, not through these
-
-    def serve() -> int:
-        try:
-            return worker.serve()
-        except MemoryError:
-            error, fix = f"the worker reached its memory limit{_data_limit()}", "Raise the memory limit"
-            logs.get().error("worker_failed", reason="internal", error=error, fix=fix)
-            return EXIT_MEMORY
-
-    return _end(_bare_of_values("worker", serve))
-
-
-def _data_limit() -> str:
-    import resource
-
-    limit, _ = resource.getrlimit(resource.RLIMIT_DATA)
-    return "" if limit == resource.RLIM_INFINITY else f" of {limit >> 20} MiB"
+    return _end(limits.bare_of_values("worker", worker.serve))
 
 
 def _run(given: argparse.Namespace) -> int:
@@ -79,32 +64,28 @@ def _run(given: argparse.Namespace) -> int:
 
 
 def _once(given: argparse.Namespace) -> int:
-    from .terminal import Paint, Progress
-
-    paint, progress = Paint(sys.stdout), Progress(sys.stderr)
-
-    def once() -> tuple[int, str]:
+    def once(streams: Streams) -> tuple[int, str]:
         from .job.commands import once
+        from .terminal import Paint, Progress
 
         how = {"force": given.force, "dry_run": given.dry_run, "strict": given.strict}
-        status, table, document = once.run(_source(given), paint, progress, **how)
+        status, table, document = once.run(_source(given), Paint(streams.output), Progress(streams.errors), **how)
         return status, once.dump(document) if given.json else table
 
     return _in_the_foreground("once", once)
 
 
 def _check(given: argparse.Namespace) -> int:
-    from .terminal import Paint
+    def check(streams: Streams) -> tuple[int, str]:
+        from .job.commands import check
+        from .terminal import Paint
 
-    paint = Paint(sys.stdout)
+        checked = check.run(_source(given), reader=given.reader)
+        return checked.status, checked.json() if given.json else checked.table(Paint(streams.output))
 
-    def check() -> tuple[int, str]:
-        from .job import doctor
+    from .core import budgets
 
-        checked = doctor.run(_source(given), reader=given.reader)
-        return checked.status, checked.json() if given.json else checked.table(paint)
-
-    return _in_the_foreground("check", check)
+    return _in_the_foreground("check", check, budgets.CHECK_S)
 
 
 def _status(given: argparse.Namespace) -> int:
@@ -114,7 +95,7 @@ def _status(given: argparse.Namespace) -> int:
 
 
 def _config(given: argparse.Namespace) -> int:
-    def config() -> tuple[int, str]:
+    def config(_streams: Streams) -> tuple[int, str]:
         from .job.commands import config
 
         return (EXIT_DONE, config.schema()) if given.what == "schema" else config.show(_source(given))
@@ -123,7 +104,7 @@ def _config(given: argparse.Namespace) -> int:
 
 
 def _iam_policy(given: argparse.Namespace) -> int:
-    def iam_policy() -> tuple[int, str]:
+    def iam_policy(_streams: Streams) -> tuple[int, str]:
         from .job.aws import iam_policy
         from .job.commands import iam_policy as iam
 
@@ -139,7 +120,7 @@ def _iam_policy(given: argparse.Namespace) -> int:
 
 
 def _cleanup(given: argparse.Namespace) -> int:
-    def cleanup() -> tuple[int, str]:
+    def cleanup(_streams: Streams) -> tuple[int, str]:
         from .job.commands import cleanup as command
         from .job.commands import once
 
@@ -174,40 +155,12 @@ def _source(given: argparse.Namespace) -> wire.Load:
     return wire.Load(given.config, given.log_level, given.log_format)
 
 
-def _in_the_foreground(name: str, work: Callable[[], tuple[int, str]]) -> int:
-    """Do a worker's job in this process; print the result, and end with its status."""
-    import contextlib
-    import signal
+def _in_the_foreground(name: str, work: Work, limit_s: float | None = None) -> int:
+    """Do the work in a child process, print its result, and return its exit status."""
+    from .core import budgets
+    from .job.commands import foreground
 
-    from . import logs
-
-    logs.silence_libraries()
-    # Process 1 of a container ignores a signal that it does not handle. Files stay whole wherever this ends it.
-    signal.signal(signal.SIGTERM, lambda *_: os._exit(EXIT_FAILED))
-    text = ""
-
-    def quietly() -> int:
-        nonlocal text
-        with contextlib.redirect_stdout(logs.Printed()):
-            status, text = work()
-        return status
-
-    status = _bare_of_values(name, quietly)
-    if text:
-        print(text, flush=True)  # noqa: T201 - standard output is for the command's result
-    return _end(status)
-
-
-def _bare_of_values(name: str, work: Callable[[], int]) -> int:
-    """The status of `work`. A traceback would show values, and one may be a token: only the place is logged."""
-    from . import logs
-
-    try:
-        return work()
-    except Exception as error:  # noqa: BLE001 - see above
-        failure = logs.fault_of(error)
-        logs.get().error(f"{name}_failed", reason=failure.reason, error=failure.message, fix=failure.fix)
-        return EXIT_FAILED
+    return foreground.run(name, work, budgets.START_S if limit_s is None else limit_s)
 
 
 def _fill_what_is_closed() -> None:

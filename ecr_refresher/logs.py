@@ -85,7 +85,7 @@ def place_of(error: BaseException) -> str:
 def configure(level: str = "info", fmt: str = "json") -> None:
     """Set up the log; may be called again when the settings change."""
     logging.disable()  # botocore logs tokens at DEBUG, urllib3 whole URLs
-    colours = sys.stderr.isatty() and not os.environ.get("NO_COLOR")
+    colours = os.isatty(_Stderr.descriptor) and not os.environ.get("NO_COLOR")
     console = structlog.dev.ConsoleRenderer(
         colors=colours, sort_keys=False, exception_formatter=structlog.dev.plain_traceback
     )
@@ -107,6 +107,11 @@ def get() -> Any:
     if not structlog.is_configured():
         configure()
     return structlog.get_logger()
+
+
+def write_to(descriptor: int) -> None:
+    """Write log lines to this descriptor from now on, in place of standard error."""
+    _Stderr.descriptor = descriptor
 
 
 def silence_libraries() -> None:
@@ -158,16 +163,22 @@ def _nothing() -> None:
     pass
 
 
+def tell(text: str) -> None:
+    """Print a line for people where log lines go."""
+    _Stderr().msg(f"ecr-refresher: {printable(redact(text))}")
+
+
 def tell_settings_errors(errors: Sequence[str]) -> None:
     """Print what is wrong with the settings for people, a line each."""
     for error in errors:
-        _Stderr().msg(f"ecr-refresher: settings: {printable(redact(error))}")
+        tell(f"settings: {error}")
 
 
 class _Stderr:
     """Writes whole lines. A full disk or a closed pipe behind stderr does not end the process."""
 
     clear: Callable[[], None] = staticmethod(_nothing)
+    descriptor = 2
 
     def __init__(self, *_: object) -> None:
         pass
@@ -175,7 +186,7 @@ class _Stderr:
     def msg(self, line: str) -> None:
         self.clear()
         with contextlib.suppress(OSError):
-            os.write(2, line.encode(errors="replace") + b"\n")
+            os.write(self.descriptor, line.encode(errors="replace") + b"\n")
 
     debug = info = warning = error = msg
 

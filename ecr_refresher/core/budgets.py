@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 # Seconds
+DEADLINE_MAX_S = 600.0  # the longest refresh.deadline
+START_S = 60.0  # a foreground command, until its settings are read
 CALL_S = 25.0  # one call of a pass, from its start; the libraries' own timeouts are shorter
 PROOF_S = 10.0  # one proof of a token: it only warns, so it may not hold up a delivery for long
 MARGIN_S = 0.5  # the last calls of a pass end this much before the pass, so that their failures are still reported

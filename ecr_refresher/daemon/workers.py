@@ -7,9 +7,9 @@ import os
 import signal
 from collections.abc import Mapping, Sequence
 
+from .. import memory
 from ..core import wire
 from ..core.exits import EXIT_MEMORY
-from . import memory
 
 TOTAL_MAX = 16 << 20  # bytes that one worker may report
 READ_SIZE = 65536  # what a pipe usually holds

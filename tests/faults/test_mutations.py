@@ -124,26 +124,26 @@ MUTATIONS = {
         slow=True,
     ),
     "tokens are logged, and nothing is masked": Mutation(
-        edit("job.refresh.refresh_pass", "repaired=repaired or None", "repaired=credential.secret.reveal()")
-        + edit("logs", "        return redact(value)\n", "        return value\n"),
+        edit("job.refresh.last_words", "repaired=repaired or None", "repaired=credential.secret.reveal()")
+        + edit("logs", "else redact(str(value))", "else str(value)"),
         FAULTS + "test_secrets.py::test_a_workers_arguments_and_environment_hold_no_more_than_the_user_has_set",
         reported=WHOLE_RUN,
     ),
     "a worker's memory has no limit": Mutation(
-        edit("job.worker", "    resource.setrlimit(resource.RLIMIT_DATA, (most, most))\n", ""),
+        edit("job.limits", "    resource.setrlimit(resource.RLIMIT_DATA, (most, most))\n", ""),
         FAULTS + "test_worker_gone_mad.py::test_a_mad_worker_fails_its_pass_and_nothing_else",
         slow=True,
     ),
     "an orphan leaves behind what it has started": Mutation(
-        edit("job.worker", "        os.killpg(0, signal.SIGKILL)\n", "        pass\n"),
+        edit("job.limits", "        os.killpg(0, signal.SIGKILL)\n", "        pass\n"),
         FAULTS + "test_killed.py::test_after_a_killed_supervisor_a_hung_helper_and_what_it_started_do_not_live_on",
         slow=True,
     ),
     "tokens are reported to the supervisor": Mutation(
         edit(
             "job.refresh.refresh_pass",
-            'token = f"{self.job.id}.{self._fetches}.{slot.principal}"',
-            "token = credential.secret.reveal()",
+            "token=self._names[credential]",
+            "token=credential.secret.reveal()",
         ),
         FAULTS + "test_secrets.py::test_the_supervisors_memory_holds_no_token_and_no_password_after_ten_passes",
         slow=True,

@@ -1,4 +1,4 @@
-"""The rows as a table for people and as JSON for machines. Pure."""
+"""The rows of `check` as a table for people and as JSON for machines. Pure."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from ...core.printable import printable
 from ...logs import redact
 from ..doctor.findings import Finding, Row, Verdict
 
@@ -23,7 +24,7 @@ _VERDICT_WIDTH = 11
 
 
 def table(rows: Sequence[Row], paint: Callable[[str, str], str]) -> str:
-    """One row a leg: its verdict, what was tried, and below that each finding with its mend; 100 columns wide."""
+    """One row a leg: its verdict, what was tried, and below that each finding with its fix; 100 columns wide."""
     name_width = max([len("LEG"), *(len(row.leg) for row in rows)]) + 2
     indent = " " * (_VERDICT_WIDTH + name_width)
     lines = ["STATUS".ljust(_VERDICT_WIDTH) + "LEG".ljust(name_width) + "WHAT WAS TRIED, AND FOUND"]
@@ -53,8 +54,8 @@ def _document(rows: Sequence[Row], status: int) -> dict[str, Any]:
                 "findings": [
                     {
                         "verdict": str(finding.verdict).replace(" ", "_"),
-                        "finding": redact(finding.text),
-                        "mend": None if finding.mend is None else redact(finding.mend),
+                        "text": redact(finding.text),
+                        "fix": None if finding.fix is None else redact(finding.fix),
                     }
                     for finding in row.findings
                 ],
@@ -65,7 +66,7 @@ def _document(rows: Sequence[Row], status: int) -> dict[str, Any]:
 
 
 def _paragraphs(row: Row) -> list[str]:
-    """Where all is well, one line will do; what is not gets lines of its own."""
+    """One line where all is well; else a line for each finding and each fix."""
     if len(row.findings) == 1 and row.verdict is Verdict.OK:
         return [redact(f"{row.tried}: {row.findings[0].text}")]
     return [redact(row.tried), *(redact(text) for finding in row.findings for text in _sentences(finding, row))]
@@ -74,7 +75,7 @@ def _paragraphs(row: Row) -> list[str]:
 def _sentences(finding: Finding, row: Row) -> list[str]:
     differs = finding.verdict is not row.verdict and len(row.findings) > 1
     said = _sentence(f"{_SHOWN[finding.verdict]}: {finding.text}" if differs else finding.text)
-    return [said] if finding.mend is None else [said, _sentence(f"Mend: {finding.mend}")]
+    return [said] if finding.fix is None else [said, _sentence(f"Fix: {finding.fix}")]
 
 
 def _sentence(text: str) -> str:
@@ -83,7 +84,7 @@ def _sentence(text: str) -> str:
 
 def _wrapped(text: str, width: int) -> list[str]:
     # A word longer than the line (a path, an ARN) is broken, so that the table keeps its width.
-    return textwrap.wrap(text, width, subsequent_indent="  ", break_on_hyphens=False) or [""]
+    return textwrap.wrap(printable(text), width, subsequent_indent="  ", break_on_hyphens=False) or [""]
 
 
 def _summary(rows: Sequence[Row]) -> str:

@@ -1,4 +1,4 @@
-"""`ecr-refresher cleanup`: looks which logins are good now, cleans once in the foreground, and says what was done."""
+"""`cleanup`: looks which logins are valid now, cleans once, and says what went and what stays."""
 
 from __future__ import annotations
 
@@ -6,33 +6,33 @@ from dataclasses import asdict
 from typing import Any
 
 from ...boot_clock import boot_time
-from ...core import wire
+from ...core import budgets, wire
 from ...core.exits import EXIT_DONE, EXIT_FAILED, EXIT_USAGE
 from ...core.plan import Cleanup
 from ...core.times import rfc3339
 from ...core.validity import valid_hosts
 from ...terminal import columns
+from .. import limits
 from ..aws.clock import AwsClock
 from ..cleanup import wording
 from ..cleanup.policy import Usage
 from ..cleanup.report import CleanupReport, Gone, Stayed
 from ..cleanup.run import clean
-from ..worker import execute
-from .pass_report import Account as Looks
+from ..refresh.run import execute
+from .pass_report import PassReport
 
-LOOK_LIMIT_S = 60.0
-LIMIT_S = 3600.0  # by hand one waits
-FATAL = ("engine", "disk", "state_file")  # a thing that could not be removed is told, and is no failure
+FATAL = ("engine", "disk", "state_file")  # a single thing that could not be removed is no failure
 
 
 def run(load: wire.Load, *, dry_run: bool) -> tuple[int, str, dict[str, Any]]:
-    """Clean, or say what would go; gives the exit status, the text for people and the document for machines."""
-    looks = Looks(dry_run=True)
-    job = wire.Job(1, boot_time() + LOOK_LIMIT_S, load=load, dry_run=True)
+    """Clean, or say what would go; returns the exit status, the text for people and the document for machines."""
+    looks = PassReport(dry_run=True)
+    job = wire.Job(1, boot_time() + budgets.DEADLINE_MAX_S, load=load, dry_run=True)
     if execute(job, looks.take) != EXIT_DONE or looks.plan is None:
         return EXIT_USAGE, "", {"error": "the settings are wrong; see standard error"}
+    limits.set_alarm(budgets.CLEANUP_S + budgets.CLEANUP_GRACE_S)
     clock = AwsClock(looks.offset)
-    held = {slot_id: finding.until for slot_id, finding in looks.findings.items()}
+    held = {slot_id: slot.until for slot_id, slot in looks.slots.items()}
     valid = valid_hosts(looks.plan, held, clock.now())
     record = clean(
         looks.plan,
@@ -41,7 +41,7 @@ def run(load: wire.Load, *, dry_run: bool) -> tuple[int, str, dict[str, Any]]:
         lambda _line: None,
         lambda _registry: None,
         dry_run=dry_run,
-        ends_at=boot_time() + LIMIT_S,
+        ends_at=boot_time() + budgets.CLEANUP_S,
         explains=dry_run,
     )
     failed = not record.ended or any(trouble.what in FATAL for trouble in record.troubles)

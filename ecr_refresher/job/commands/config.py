@@ -4,26 +4,26 @@ from __future__ import annotations
 
 import json
 import os
-import sys
 
 from ... import logs
 from ...core import wire
+from ...core.exits import EXIT_DONE, EXIT_USAGE
 from .. import settings
 from ..settings import effective, json_schema
-from . import refused
 
 
 def show(source: wire.Load) -> tuple[int, str]:
-    """Exit status, and the settings in effect as a settings file. Warnings and errors go to standard error."""
+    """Return the exit status, and the settings in effect as a settings file."""
     try:
         loaded = settings.read(source, os.environ)
     except settings.SettingsError as error:
-        return refused.tell(error), ""
+        logs.tell_settings_errors(error.errors)
+        return EXIT_USAGE, ""
     for warning in loaded.warnings:
-        print(f"ecr-refresher: warning: {logs.redact(warning)}", file=sys.stderr)  # noqa: T201 - for people
-    return 0, effective.text(loaded)
+        logs.tell(f"warning: {warning}")
+    return EXIT_DONE, effective.text(loaded)
 
 
 def schema() -> str:
-    """The JSON Schema of the settings file."""
+    """Return the JSON Schema of the settings file."""
     return json.dumps(json_schema.json_schema(), indent=2)

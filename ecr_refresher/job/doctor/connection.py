@@ -22,7 +22,7 @@ def judged(
     found = [*_fields(shape, host), *_user_s_own(shape, host)]
     held = holding.judged(Holding(shape.until), now, life, rules)
     # What another pass will write anew is told once.
-    if not any(one.mend == holding.DELIVER for one in found):
+    if not any(one.fix == holding.DELIVER for one in found):
         found.append(held)
     return found
 

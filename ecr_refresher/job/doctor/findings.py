@@ -1,4 +1,4 @@
-"""What trying a leg has shown: a verdict, the finding in one sentence, and the mend in the next. Pure."""
+"""What trying a leg has shown: a verdict, the finding and its fix. Pure."""
 
 from __future__ import annotations
 
@@ -6,60 +6,58 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
+from ...core.exits import EXIT_DONE, EXIT_FAILED
 from ...core.model import Failure, Reason
 
 
 class Verdict(StrEnum):
-    """How it stands with a leg; the table and the JSON use these very words."""
+    """How a leg is; the table and the JSON use these words."""
 
     OK = "ok"
-    WARNING = "warning"  # works, or a pass will mend it; somebody should know
-    FAILED = "failed"  # somebody must mend it
-    NOT_TRIED = "not tried"  # what it stands on has failed
+    WARNING = "warning"  # it works, or a pass will repair it; somebody should know
+    FAILED = "failed"  # somebody must fix it
+    NOT_TRIED = "not tried"  # a leg before it failed
 
 
-_GENERAL = {
-    Reason.TRANSIENT: "try again; if it lasts, look at the other side",
-    Reason.THROTTLED: "wait a while, and find out who asks so much",
-    Reason.DENIED: "grant the right, or correct the login",
-    Reason.INVALID: "correct it in the settings",
-    Reason.MISSING: "create it",
-    Reason.INTERNAL: "please report it",
+_GENERAL_FIX = {
+    Reason.TRANSIENT: "Try again; if it lasts, look at the other side",
+    Reason.THROTTLED: "Wait a while, and find out who asks so often",
+    Reason.DENIED: "Grant the right, or correct the login",
+    Reason.INVALID: "Correct it in the settings",
+    Reason.MISSING: "Create it",
+    Reason.INTERNAL: "Please report it",
 }
 
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One finding. `mend` is there unless all is well."""
+    """One finding. It has a fix unless all is well."""
 
     verdict: Verdict
     text: str
-    mend: str | None = None
+    fix: str | None = None
 
 
 def ok(text: str) -> Finding:
     return Finding(Verdict.OK, text)
 
 
-def warning(text: str, mend: str) -> Finding:
-    return Finding(Verdict.WARNING, text, mend)
+def warning(text: str, fix: str) -> Finding:
+    return Finding(Verdict.WARNING, text, fix)
 
 
-def failed(text: str, mend: str) -> Finding:
-    return Finding(Verdict.FAILED, text, mend)
+def failed(text: str, fix: str) -> Finding:
+    return Finding(Verdict.FAILED, text, fix)
 
 
 def of_failure(failure: Failure) -> Finding:
-    """The finding of a failure; one without a fix of its own has it behind the first semicolon of its message."""
-    text, mend = failure.message, failure.fix
-    if not mend:
-        text, _, mend = failure.message.partition("; ")
-    return failed(text, mend or _GENERAL[failure.reason])
+    text, _, fix = failure.message.partition("; ") if not failure.fix else (failure.message, "", failure.fix)
+    return failed(text, fix or _GENERAL_FIX[failure.reason])
 
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One leg when it has been tried: which, of what, what was done, and what was found; the time in seconds."""
+    """One leg after it has been tried, and how many seconds it took."""
 
     leg: str
     subject: str
@@ -69,13 +67,13 @@ class Row:
 
     @property
     def verdict(self) -> Verdict:
-        """The worst of its findings."""
+        """The worst verdict of its findings."""
         order = (Verdict.NOT_TRIED, Verdict.FAILED, Verdict.WARNING)
         return next((one for one in order if any(each.verdict is one for each in self.findings)), Verdict.OK)
 
 
 def softened(row: Row) -> Row:
-    """The row of something that is not required: its failures are warnings."""
+    """The row of a leg that is not required: its failures are warnings."""
 
     def soft(finding: Finding) -> Finding:
         if finding.verdict is not Verdict.FAILED:
@@ -86,5 +84,4 @@ def softened(row: Row) -> Row:
 
 
 def exit_status(rows: Iterable[Row]) -> int:
-    """0 only if nothing failed."""
-    return int(any(row.verdict is Verdict.FAILED for row in rows))
+    return EXIT_FAILED if any(row.verdict is Verdict.FAILED for row in rows) else EXIT_DONE

@@ -82,6 +82,8 @@ class RefreshPass:
         self._calls = BlockingCalls(lambda: job.ends_at - tools.clock.boot() - budgets.MARGIN_S)
         self._shared: dict[tuple[object, ...], asyncio.Task[Any]] = {}
         self._lives = dict(job.lives)  # principal -> life of its tokens
+        # Another user can write into the record beside that user's file, so such a record counts for its own slot only.
+        self._own_files = {docker.sink for docker in plan.dockers if docker.uid is None}
         self._names: dict[Credential, str] = {}
         self._last_words = LastWords(tools.report, tools.clock)
 
@@ -106,6 +108,8 @@ class RefreshPass:
         holding = await self._at_sink(slot, sink.look)
         if isinstance(sink, Attachable) and holding.until is not None and not self.job.dry_run:
             await self._at_sink(slot, sink.attach)
+        if holding.life is not None and slot.sink in self._own_files:
+            self._lives.setdefault(slot.principal, holding.life)
         expected = Expectation(order.expected_until, order.due)
         need = self._need(holding, expected, slot)
         self.tools.report(
@@ -160,10 +164,7 @@ class RefreshPass:
         return decide.need(holding, expected, self.tools.clock.now(), life, self.rules, force=self.job.force)
 
     def _life(self, holding: Holding, slot: Slot) -> float | None:
-        """How long the slot's tokens live: as a fetch has shown, else as the slot's own record says.
-
-        A record counts for its own slot only: the user whose file it lies beside can write into it.
-        """
+        """How long the slot's tokens live: as a fetch or a file of our own has shown, else as its own record says."""
         return self._lives.get(slot.principal) or holding.life
 
     def _left_alone(self, slot: Slot, order: wire.Order, holding: Holding, *, skipped: bool = False) -> None:

@@ -15,10 +15,11 @@ from pathlib import Path
 
 import pytest
 
+from ecr_refresher import memory
 from ecr_refresher.core import wire
 from ecr_refresher.core.exits import EXIT_MEMORY
 from ecr_refresher.core.plan import Airflow, Connection, Plan, Principal, Registry
-from ecr_refresher.daemon import memory, workers
+from ecr_refresher.daemon import workers
 from ecr_refresher.daemon.workers import Worker
 from tests.testbed.processes import wait_until
 

@@ -79,13 +79,13 @@ def test_a_secret_in_a_wrong_place_is_masked(file: str) -> None:
 
 
 def test_the_command_shows_warnings_apart(
-    file: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+    file: str, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("ECR_REFRESHER_LISTN", "x")
     status, text = config.show(Load(file))
     assert status == 0
     assert text.startswith("# The settings in effect")
-    assert "did you mean 'ECR_REFRESHER_LISTEN'" in capsys.readouterr().err
+    assert "did you mean 'ECR_REFRESHER_LISTEN'" in capfd.readouterr().err
 
 
 def test_wrong_settings_end_both_commands_with_2(file: str, capfd: pytest.CaptureFixture[str]) -> None:
@@ -119,14 +119,14 @@ def test_a_policy_of_what_the_settings_name(file: str) -> None:
     }
 
 
-def test_every_fault_of_a_policy_s_command_line_is_told(capsys: pytest.CaptureFixture[str]) -> None:
+def test_every_fault_of_a_policy_s_command_line_is_told(capfd: pytest.CaptureFixture[str]) -> None:
     wanted = iam_policy.Wanted("pull")
     assert iam.policy(Load(), wanted, ("web", f"{HOST}/web:latest", f"{HOST}/ok"), ("ecr-pull",)) == (2, "")
-    told = capsys.readouterr().err
+    told = capfd.readouterr().err
     for gist in ("'web' is neither", "has a tag", "'ecr-pull' is no ARN of a role"):
         assert gist in told
     assert iam.policy(Load(), iam_policy.Wanted("pull", create_repository=True), (f"{HOST}/ok",), ())[0] == 2
-    assert "goes with push" in capsys.readouterr().err
+    assert "goes with push" in capfd.readouterr().err
 
 
 @pytest.mark.parametrize(

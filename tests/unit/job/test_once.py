@@ -15,10 +15,9 @@ from ecr_refresher.core import wire
 from ecr_refresher.core.exits import EXIT_USAGE
 from ecr_refresher.core.model import Failure, Outcome, Reason
 from ecr_refresher.core.plan import Airflow, Connection, DockerConfig, Plan, Principal, Registry
-from ecr_refresher.job import worker
-from ecr_refresher.job.commands import once
-from ecr_refresher.job.commands import once_table as once_report
-from ecr_refresher.job.commands.pass_report import Account
+from ecr_refresher.job.commands import once, once_table
+from ecr_refresher.job.commands.pass_report import PassReport
+from ecr_refresher.job.refresh import run
 from ecr_refresher.terminal import Paint, Progress
 from tests.unit.test_terminal import Terminal
 
@@ -26,7 +25,7 @@ NOW, H = 1_800_000_000.0, 3600.0
 HOST = "123456789012.dkr.ecr.us-east-1.amazonaws.com"
 PRINCIPAL = "ecr/us-east-1"
 DOCKER, AIRFLOW = ("docker//config.json", HOST), ("airflow/default/docker_default", HOST)
-DENIED = Failure(Reason.DENIED, "the password is wrong; correct it")
+DENIED = Failure(Reason.DENIED, "the password is wrong", "Correct it")
 
 
 def plan(*, required: bool = True) -> Plan:
@@ -50,15 +49,15 @@ def failed(slot_id: tuple[str, str], failure: Failure = DENIED) -> wire.Delivere
     return wire.Delivered(*slot_id, Outcome.FAILED, failure=failure)
 
 
-def account(*lines: wire.Line, of: Plan | None = None, dry_run: bool = False) -> Account:
-    account = Account(dry_run=dry_run)
+def report(*lines: wire.Line, of: Plan | None = None, dry_run: bool = False) -> PassReport:
+    taken = PassReport(dry_run)
     for line in (wire.Planned(of or plan()), *lines):
-        account.take(line)
-    return account
+        taken.take(line)
+    return taken
 
 
 def verdict(*lines: wire.Line, of: Plan | None = None, strict: bool = False, dry_run: bool = False) -> int:
-    return account(*lines, of=of, dry_run=dry_run).verdict(NOW, strict=strict)[0]
+    return report(*lines, of=of, dry_run=dry_run).verdict(NOW, strict=strict)[0]
 
 
 # --- the exit status -------------------------------------------------------------------------------------------------
@@ -91,19 +90,20 @@ def test_a_slot_that_is_not_required_fails_nothing_unless_strict() -> None:
 
 def test_a_failure_that_does_no_harm_yet_is_a_warning_that_says_why_not() -> None:
     held, not_required = looked(AIRFLOW, 2 * H), plan(required=False)
-    assert account(held, failed(AIRFLOW)).verdict(NOW, strict=False)[1] == [
-        f"airflow/default/docker_default ({HOST}) failed, but what it holds is good until 2027-01-15T10:00:00Z"
+    assert report(held, failed(AIRFLOW)).verdict(NOW, strict=False)[1] == [
+        f"airflow/default/docker_default ({HOST}) failed, but its credential is good until 2027-01-15T10:00:00Z"
     ]
-    assert account(failed(AIRFLOW), of=not_required).verdict(NOW, strict=False)[1] == [
+    assert report(failed(AIRFLOW), of=not_required).verdict(NOW, strict=False)[1] == [
         f"airflow/default/docker_default ({HOST}) failed, but it is not required"
     ]
 
 
-def test_a_token_that_was_not_to_be_had_fails_the_slots_that_waited_for_it() -> None:
-    fetch = wire.Fetched(PRINCIPAL, 0.1, failure=DENIED)
-    assert verdict(looked(DOCKER), looked(AIRFLOW, 10 * H, needed=False), fetch) == 1
-    account_ = account(looked(DOCKER), looked(AIRFLOW, 10 * H, needed=False), fetch)
-    failures = {slot.id: account_.failure_of(slot) for slot in plan().slots}
+def test_a_failed_fetch_fails_the_slots_that_waited_for_it() -> None:
+    lines: list[wire.Line] = [looked(DOCKER), looked(AIRFLOW, 10 * H, needed=False)]
+    lines.append(wire.Fetched(PRINCIPAL, 0.1, failure=DENIED))
+    waited = structs.replace(failed(DOCKER), attempted=False)
+    assert verdict(*lines, waited) == 1
+    failures = {slot_id: slot.failure for slot_id, slot in report(*lines, waited).slots.items()}
     assert failures == {DOCKER: DENIED, AIRFLOW: None}
 
 
@@ -121,26 +121,27 @@ def test_a_dry_run_whose_look_fails_is_1() -> None:
 
 
 # --- what is told ----------------------------------------------------------------------------------------------------
-def table(told: Account, *, terminal: bool = False) -> list[str]:
+def table(told: PassReport, *, terminal: bool = False) -> list[str]:
     stream = Terminal() if terminal else io.StringIO()
-    return once_report.table(told, told.verdict(NOW, strict=False)[1], NOW, Paint(stream, {})).splitlines()
+    return once_table.table(told, told.verdict(NOW, strict=False)[1], NOW, Paint(stream, {})).splitlines()
 
 
 def test_the_table_is_for_people() -> None:
-    told = account(looked(DOCKER), looked(AIRFLOW, 10 * H), written(DOCKER), failed(AIRFLOW))
+    told = report(looked(DOCKER), looked(AIRFLOW, 10 * H), written(DOCKER), failed(AIRFLOW))
     status, warnings = told.verdict(NOW, strict=False)
     assert status == 0
     assert table(told) == [
         "SINK                            OUTCOME  HELD UNTIL",
         "docker//config.json             written  2027-01-15T20:00:00Z, in 12 h",
         "airflow/default/docker_default  failed   2027-01-15T18:00:00Z, in 10 h",
-        "denied: the password is wrong; correct it (airflow/default/docker_default)",
+        "denied: the password is wrong (airflow/default/docker_default)",
+        "  fix: Correct it",
         f"warning: {warnings[0]}",
     ]
 
 
 def test_the_table_has_colours_on_a_terminal_and_is_as_even_as_without() -> None:
-    told = account(looked(DOCKER), looked(AIRFLOW, 10 * H), written(DOCKER), failed(AIRFLOW))
+    told = report(looked(DOCKER), looked(AIRFLOW, 10 * H), written(DOCKER), failed(AIRFLOW))
     painted = table(told, terminal=True)
     assert "\x1b[32mwritten\x1b[0m" in painted[1]
     assert "\x1b[31mfailed\x1b[0m" in painted[2]
@@ -151,7 +152,7 @@ def test_the_table_names_registries_where_there_are_several() -> None:
     partner = Registry("partner", "210987654321.dkr.ecr.eu-west-1.amazonaws.com", Principal("ecr", "eu-west-1"))
     two = structs.replace(plan(), registries=(*plan().registries, partner), airflows=())
     two = structs.replace(two, dockers=(DockerConfig("/config.json", (HOST, "partner")),))
-    told = account(written(DOCKER), written(("docker//config.json", "partner")), of=two)
+    told = report(written(DOCKER), written(("docker//config.json", "partner")), of=two)
     assert table(told) == [
         "SINK                 OUTCOME  HELD UNTIL                     REGISTRY",
         f"docker//config.json  written  2027-01-15T20:00:00Z, in 12 h  {HOST}",
@@ -162,13 +163,13 @@ def test_the_table_names_registries_where_there_are_several() -> None:
 def test_a_failure_of_many_is_told_once() -> None:
     connections = tuple(Connection(f"team_{number}", HOST) for number in range(5))
     many = structs.replace(plan(), airflows=(Airflow("default", "https://airflow", connections),), dockers=())
-    told = account(*(failed((f"airflow/default/team_{number}", HOST)) for number in range(5)), of=many)
+    told = report(*(failed((f"airflow/default/team_{number}", HOST)) for number in range(5)), of=many)
     names = ", ".join(f"airflow/default/team_{number}" for number in range(3))
-    assert table(told)[6:] == [f"denied: the password is wrong; correct it ({names} and 2 more)"]
+    assert table(told)[6:] == [f"denied: the password is wrong ({names} and 2 more)", "  fix: Correct it"]
 
 
 def test_the_table_of_a_dry_run_says_why() -> None:
-    told = account(looked(DOCKER), looked(AIRFLOW, 10 * H, needed=False), dry_run=True)
+    told = report(looked(DOCKER), looked(AIRFLOW, 10 * H, needed=False), dry_run=True)
     lines = table(told)
     assert "would write (due for renewal)" in lines[1]
     assert lines[1].endswith(" -")
@@ -176,8 +177,19 @@ def test_the_table_of_a_dry_run_says_why() -> None:
     assert "fresh (" not in lines[2]
 
 
+def test_nothing_from_outside_moves_the_cursor_or_forges_a_line() -> None:
+    hostile = Failure(Reason.DENIED, "it says \x1b[2J\nwritten", "Ask \x9b1m")
+    at = ("docker//home/\x1b]0;x\x07/config.json", HOST)
+    of = structs.replace(plan(), airflows=(), dockers=(DockerConfig(at[0].removeprefix("docker/"), (HOST,)),))
+    lines = table(report(failed(at, hostile), of=of))
+    assert len(lines) == 4
+    assert "\x1b" not in "".join(lines)
+    assert "\x9b" not in "".join(lines)
+    assert lines[2].startswith("denied: it says \\x1b[2J\\nwritten")
+
+
 def test_progress_says_how_far_it_has_come() -> None:
-    told = Account()
+    told = PassReport()
     said = [told.progress()]
     lines: list[wire.Line] = [looked(DOCKER), looked(AIRFLOW), written(DOCKER), failed(AIRFLOW)]
     for line in [wire.Planned(plan()), *lines]:
@@ -191,14 +203,14 @@ def test_progress_says_how_far_it_has_come() -> None:
         "served 1 of 2",
         "served 2 of 2",
     ]
-    assert account(looked(DOCKER), looked(AIRFLOW), dry_run=True).progress() == "done"
+    assert report(looked(DOCKER), looked(AIRFLOW), dry_run=True).progress() == "done"
     fresh = [looked(slot_id, 10 * H, needed=False) for slot_id in (DOCKER, AIRFLOW)]
-    assert account(*fresh).progress() == "done"
+    assert report(*fresh).progress() == "done"
 
 
 def test_the_document_is_for_machines() -> None:
-    told = account(looked(DOCKER), looked(AIRFLOW, 10 * H), written(DOCKER), failed(AIRFLOW))
-    document = json.loads(once.dump(once_report.document(told, 0, ["a warning"])))
+    told = report(looked(DOCKER), looked(AIRFLOW, 10 * H), written(DOCKER), failed(AIRFLOW))
+    document = json.loads(once.dump(once_table.document(told, 0, ["a warning"])))
     assert document == {
         "status": 0,
         "dry_run": False,
@@ -217,7 +229,7 @@ def test_the_document_is_for_machines() -> None:
                 "required": True,
                 "outcome": "failed",
                 "held_until": "2027-01-15T18:00:00Z",
-                "error": {"reason": "denied", "message": "the password is wrong; correct it"},
+                "error": {"reason": "denied", "message": "the password is wrong", "fix": "Correct it"},
             },
         ],
         "warnings": ["a warning"],
@@ -226,8 +238,8 @@ def test_the_document_is_for_machines() -> None:
 
 def test_the_own_registry_found_out_later_replaces_what_stood_for_it() -> None:
     unknown = Plan((Registry("default", "", Principal("ecr", "us-east-1")),), (), (DockerConfig("/c", ("default",)),))
-    told = account(wire.Planned(plan()), written(DOCKER), written(AIRFLOW), of=unknown)
-    assert set(told.findings) == {DOCKER, AIRFLOW}
+    told = report(wire.Planned(plan()), written(DOCKER), written(AIRFLOW), of=unknown)
+    assert set(told.slots) == {DOCKER, AIRFLOW}
     assert told.verdict(NOW, strict=True) == (0, [])
 
 
@@ -241,7 +253,7 @@ def test_wrong_settings_are_status_2_every_error_is_reported_and_once_prints_the
     settings.write_text("registries: [not-a-host]\nserver: {listen: nowhere}\n")
     refused: list[wire.Line] = []
     load = wire.Load(str(settings))
-    assert worker.execute(wire.Job(1, boot_time() + 60, load=load), refused.append) == EXIT_USAGE == 2
+    assert run.execute(wire.Job(1, boot_time() + 60, load=load), refused.append) == EXIT_USAGE == 2
     (line,) = refused
     assert isinstance(line, wire.Refused)
     assert len(line.errors) == 2

@@ -33,13 +33,20 @@ FRESH, DUE, EXPIRED = Holding(NOW + 10 * H), Holding(NOW + 3.5 * H), Holding(NOW
 LAST_QUARTER = Holding(NOW + 2 * H)
 
 
-def plan(connections: int = 1, *, rules: Refresh | None = None, engine: bool = False, probe: bool = False) -> Plan:
+def plan(
+    connections: int = 1,
+    *,
+    rules: Refresh | None = None,
+    engine: bool = False,
+    probe: bool = False,
+    owner: int | None = None,
+) -> Plan:
     """One registry in one file and some Airflow connections."""
     own = Registry("own", HOST, OWN, probe_image="web_scraper:latest" if probe else None)
     return Plan(
         (own,),
         (Airflow("default", "https://airflow", tuple(Connection(f"c{n}", "own") for n in range(connections))),),
-        (DockerConfig("/config.json", ("own",), engine=ENGINE if engine else None),),
+        (DockerConfig("/config.json", ("own",), engine=ENGINE if engine else None, uid=owner),),
         rules or Refresh(),
     )
 
@@ -83,6 +90,7 @@ class World:
         self.probing: Callable[[], object] = lambda: None
         self.logging_in: Callable[[], object] = lambda: None
         self.released = threading.Event()
+        self.looked_at = threading.Event()  # once any slot has been looked at
 
     def sink_of(self, slot_id: tuple[str, str]) -> FakeSink:
         return self.sinks.setdefault(slot_id, FakeSink())
@@ -110,6 +118,8 @@ class World:
 
     def report(self, line: wire.Line) -> None:
         self.lines.append(line)
+        if isinstance(line, wire.Looked):
+            self.looked_at.set()
         if isinstance(line, wire.Delivered):
             self.done.append("delivered")
 
@@ -549,7 +559,7 @@ def test_a_fault_of_ours_in_one_slot_is_told_by_type_and_place_without_its_value
     world.run()
     failure = world.failure(AIRFLOW)
     assert failure.reason is Reason.INTERNAL
-    assert failure.message.startswith("KeyError at test_refresh.py:")
+    assert failure.message.startswith("a fault of ecr-refresher: KeyError at test_refresh.py:")
     assert SECRET not in failure.message
     assert world.delivered(DOCKER).outcome is Outcome.WRITTEN
 
@@ -601,7 +611,7 @@ def test_a_sink_that_eats_memory_fails_alone(world: World) -> None:
 def test_a_record_that_lies_about_its_life_speaks_for_its_own_slot_alone(world: World, life: float) -> None:
     """Issued one second before it ends, or good for a century: the others' renewal goes by what tokens really live."""
     world.hold(Holding(NOW + 11 * H, own_record=True, life=life), DOCKER).hold(DUE, AIRFLOW)
-    world.run(plan(), wire.Order(*DOCKER), wire.Order(*AIRFLOW), lives={OWN.key: LIFE})
+    world.run(plan(owner=1000), wire.Order(*DOCKER), wire.Order(*AIRFLOW), lives={OWN.key: LIFE})
     assert world.delivered(AIRFLOW).outcome is Outcome.WRITTEN
     assert {line.life for line in world.said(wire.Delivered)} == {LIFE}
 
@@ -610,8 +620,16 @@ def test_a_record_that_lies_about_its_life_speaks_for_its_own_slot_alone(world: 
 def test_a_lie_about_its_life_is_not_believed_of_others_even_where_no_token_has_been_seen_yet(
     world: World, life: float
 ) -> None:
-    world.hold(Holding(NOW + 11 * H, own_record=True, life=life), DOCKER).hold(DUE, AIRFLOW).run()
+    world.hold(Holding(NOW + 11 * H, own_record=True, life=life), DOCKER).hold(DUE, AIRFLOW).run(plan(owner=1000))
     assert world.delivered(AIRFLOW).outcome is Outcome.WRITTEN
+
+
+def test_a_file_of_our_own_tells_how_long_tokens_live_so_that_a_restart_burns_none(world: World) -> None:
+    """50 minutes of 12 hours are too few; of one hour they are plenty."""
+    world.hold(Holding(NOW + 3000, own_record=True, life=1 * H), DOCKER).hold(Holding(NOW + 3000), AIRFLOW)
+    world.sink_of(AIRFLOW).looking = lambda: world.looked_at.wait(20)
+    world.run()
+    assert "fetch" not in world.done
 
 
 def test_a_message_with_something_secret_in_it_is_masked(world: World) -> None:

@@ -67,7 +67,7 @@ def _who(scene: Scene, base: Principal) -> list[Finding]:
         if error.failure.reason in (Reason.DENIED, Reason.MISSING):
             raise
         found = of_failure(error.failure)
-        return [warning(f"credentials are there ({_SOURCES.get(source, source)}); {found.text}", found.mend or "")]
+        return [warning(f"credentials are there ({_SOURCES.get(source, source)}); {found.text}", found.fix or "")]
 
 
 def _role(scene: Scene, principal: Principal) -> Leg:

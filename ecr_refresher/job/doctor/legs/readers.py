@@ -89,7 +89,7 @@ def judged(read: Read | None, shadow: str | None, airflow: Airflow, now: float, 
         )
     if read.shape.host is not None and until is not None:
         held = holding.judged(Holding(until), now, life, rules)
-        return ok(f"it reads what was delivered, {held.text}") if held.mend is None else held
+        return ok(f"it reads what was delivered, {held.text}") if held.fix is None else held
     return holding.judged(Holding(until), now, life, rules)
 
 

@@ -28,18 +28,18 @@ PLACE = Examination("/d/config.json", "/d", True, True, 0, False, False, False, 
 # --- findings
 
 
-def test_a_message_is_taken_apart_into_the_finding_and_the_mend() -> None:
-    found = of_failure(Failure(Reason.DENIED, "it says no; grant this; or that"))
-    assert found == Finding(Verdict.FAILED, "it says no", "grant this; or that")
+def test_a_failure_brings_its_own_fix() -> None:
+    found = of_failure(Failure(Reason.DENIED, "it says no; twice", "Grant this; or that"))
+    assert found == Finding(Verdict.FAILED, "it says no; twice", "Grant this; or that")
 
 
 @pytest.mark.parametrize("reason", Reason)
-def test_a_message_without_a_mend_gets_the_one_of_its_reason(reason: Reason) -> None:
-    assert of_failure(Failure(reason, "it broke")).mend
+def test_a_failure_without_a_fix_gets_one_by_its_reason(reason: Reason) -> None:
+    assert of_failure(Failure(reason, "it broke")).fix
 
 
 def row(*verdicts: Verdict) -> Row:
-    return Row("leg", "subject", "tried", tuple(Finding(verdict, "text", "mend") for verdict in verdicts))
+    return Row("leg", "subject", "tried", tuple(Finding(verdict, "text", "fix") for verdict in verdicts))
 
 
 @pytest.mark.parametrize(
@@ -107,15 +107,15 @@ def test_a_good_connection_is_ok() -> None:
 )
 def test_what_a_write_puts_right_is_a_warning_told_once(changes: dict[str, object], said: str) -> None:
     (found,) = judged(**changes)
-    assert (found.verdict, found.mend) == (Verdict.WARNING, holding.DELIVER)
+    assert (found.verdict, found.fix) == (Verdict.WARNING, holding.DELIVER)
     assert said in found.text
 
 
-def test_what_is_the_users_own_is_told_with_a_mend_by_hand() -> None:
+def test_what_is_the_users_own_is_told_with_a_fix_by_hand() -> None:
     port, reauth, held = judged(port="5000", reauth=False)
     assert (port.verdict, reauth.verdict, held.verdict) == (Verdict.FAILED, Verdict.WARNING, Verdict.OK)
     assert f"{HOST}:5000" in port.text
-    assert connection.BY_HAND in (port.mend or "")
+    assert connection.BY_HAND in (port.fix or "")
 
 
 def test_reauth_true_and_an_empty_port_are_fine() -> None:
@@ -234,6 +234,6 @@ def test_what_airflow_reads_is_judged(
     assert (found.verdict, said in found.text) == (verdict, True), found
 
 
-def test_words_of_well_being_have_no_mend() -> None:
-    assert ok("fine").mend is None
-    assert failed("bad", "do this").mend == "do this"
+def test_words_of_well_being_have_no_fix() -> None:
+    assert ok("fine").fix is None
+    assert failed("bad", "do this").fix == "do this"

@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 import pytest
 
 from ecr_refresher.core.model import Failed, Reason
-from ecr_refresher.job.commands import check_table as report
+from ecr_refresher.job.commands import check_table
 from ecr_refresher.job.doctor.findings import Finding, Row, Verdict, failed, ok, warning
 from ecr_refresher.job.doctor.trying import Leg, try_all
 
@@ -19,7 +19,7 @@ def leg(name: str, act: Callable[[], Sequence[Finding]] = lambda: [ok("fine")], 
 
 
 def broken() -> Sequence[Finding]:
-    raise Failed(Reason.DENIED, "it says no; grant it")
+    raise Failed(Reason.DENIED, "it says no", "Grant it")
 
 
 def verdicts(legs: Sequence[Leg], done: Sequence[Row] = ()) -> dict[str, Verdict]:
@@ -29,7 +29,7 @@ def verdicts(legs: Sequence[Leg], done: Sequence[Row] = ()) -> dict[str, Verdict
 def test_what_stands_on_a_failed_leg_is_not_tried_and_names_the_first_that_failed() -> None:
     rows = try_all([leg("a", broken), leg("b", after=(("a", "x"),)), leg("c", after=(("b", "x"),)), leg("d")])
     assert [row.verdict for row in rows] == [Verdict.FAILED, Verdict.NOT_TRIED, Verdict.NOT_TRIED, Verdict.OK]
-    assert {row.findings[0].text for row in rows[1:3]} == {"stands on 'a' of x, which failed"}
+    assert {row.findings[0].text for row in rows[1:3]} == {"'a' of x failed"}
 
 
 def test_a_warning_does_not_keep_others_from_being_tried() -> None:
@@ -104,7 +104,7 @@ ROWS = [
     Row("settings", "file", "read the settings", (ok("2 registries"),), 0.1),
     Row("route", FAR, f"connected to {FAR}", (failed("refused", "see whether it is up"),)),
     Row("entry", "x", "looked", (warning("an old entry", "log out"), ok("good until tomorrow"))),
-    Row("token", "y", "asked", (Finding(Verdict.NOT_TRIED, "stands on 'route' of z, which failed"),)),
+    Row("token", "y", "asked", (Finding(Verdict.NOT_TRIED, "'route' of z failed"),)),
 ]
 
 
@@ -113,48 +113,55 @@ def plain(text: str, _meaning: str) -> str:
 
 
 def test_the_table_is_100_columns_wide_at_most_and_even() -> None:
-    lines = report.table(ROWS, plain).splitlines()
+    lines = check_table.table(ROWS, plain).splitlines()
     assert max(map(len, lines)) <= 100
     starts = [line.index(row.leg) for row in ROWS for line in lines if f" {row.leg} " in line and line[0] != " "]
     assert len(set(starts)) == 1
 
 
-def test_the_table_says_the_finding_and_then_the_mend() -> None:
-    text = report.table(ROWS, plain)
-    refused, mend = (
-        next(n for n, line in enumerate(text.splitlines()) if word in line) for word in ("refused.", "Mend: see")
+def test_the_table_says_the_finding_and_then_the_fix() -> None:
+    text = check_table.table(ROWS, plain)
+    refused, fix = (
+        next(n for n, line in enumerate(text.splitlines()) if word in line) for word in ("refused.", "Fix: see")
     )
-    assert mend == refused + 1  # fmt: skip
+    assert fix == refused + 1
     assert "read the settings: 2 registries" in text
     assert "ok: good until tomorrow." in text
     assert text.endswith("1 ok, 1 warning, 1 FAILED, 1 not tried")
 
 
 def test_the_verdict_is_painted_by_its_meaning() -> None:
-    text = report.table(ROWS, lambda text, meaning: f"<{meaning}>{text}")
+    text = check_table.table(ROWS, lambda text, meaning: f"<{meaning}>{text}")
     assert [
         word for word in ("<good>ok", "<warning>warning", "<bad>FAILED", "<dim>not tried") if word not in text
     ] == []
 
 
 def test_machines_get_the_same_with_the_exit_status() -> None:
-    document = json.loads(report.json_text(ROWS, 1))
+    document = json.loads(check_table.json_text(ROWS, 1))
     assert document["status"] == 1
     assert document["counts"] == {"ok": 1, "warning": 1, "failed": 1, "not_tried": 1}
-    assert document["legs"][1]["findings"] == [
-        {"verdict": "failed", "finding": "refused", "mend": "see whether it is up"}
-    ]
+    assert document["legs"][1]["findings"] == [{"verdict": "failed", "text": "refused", "fix": "see whether it is up"}]
     assert document["legs"][0] == {
         "leg": "settings",
         "subject": "file",
         "verdict": "ok",
         "tried": "read the settings",
         "seconds": 0.1,
-        "findings": [{"verdict": "ok", "finding": "2 registries", "mend": None}],
+        "findings": [{"verdict": "ok", "text": "2 registries", "fix": None}],
     }
 
 
-@pytest.mark.parametrize("show", [lambda rows: report.table(rows, plain), lambda rows: report.json_text(rows, 1)])
+@pytest.mark.parametrize(
+    "show", [lambda rows: check_table.table(rows, plain), lambda rows: check_table.json_text(rows, 1)]
+)
 def test_no_secret_gets_through(show: Callable[[Sequence[Row]], str]) -> None:
     token = "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiJvcGVyIn0.c2lnbmF0dXJl"
     assert token not in show([Row("a", token, token, (failed(token, token),))])
+
+
+def test_nothing_from_outside_moves_the_cursor_or_forges_a_line() -> None:
+    hostile = "x\x1b[2J\r\nok   all is well\x9b1m"
+    text = check_table.table([Row("a", hostile, hostile, (failed(hostile, hostile),))], plain)
+    assert not set(text) & {"\x1b", "\r", "\x9b"}
+    assert len(text.splitlines()) == 6

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from ecr_refresher.core import wire
-from ecr_refresher.job import doctor
+from ecr_refresher.job.commands import check
 
 HOST = "123456789012.dkr.ecr.us-east-1.amazonaws.com"
 
@@ -29,17 +29,17 @@ def load(tmp_path: Path, **settings: object) -> wire.Load:
 
 
 def test_wrong_settings_are_rows_of_the_table_with_status_2(tmp_path: Path) -> None:
-    checked = doctor.run(load(tmp_path, registries=[HOST], dockre={}, refresh={"deadline": "soon"}))
+    checked = check.run(load(tmp_path, registries=[HOST], dockre={}, refresh={"deadline": "soon"}))
     assert checked.status == 2
     (row,) = checked.rows
-    mends = {finding.text.partition(":")[0]: finding.mend or "" for finding in row.findings}
-    assert mends.keys() == {"dockre", "refresh.deadline"}
-    assert "did you mean 'docker'?" in mends["dockre"]
+    fixes = {finding.text.partition(":")[0]: finding.fix or "" for finding in row.findings}
+    assert fixes.keys() == {"dockre", "refresh.deadline"}
+    assert "did you mean 'docker'?" in fixes["dockre"]
 
 
 def test_warnings_of_the_settings_are_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("ECR_REFRESHER_PORT", "tcp://10.0.0.1:9719")
-    checked = doctor.run(load(tmp_path, registries=[HOST]), reader=True)
+    checked = check.run(load(tmp_path, registries=[HOST]), reader=True)
     assert (checked.rows[0].leg, checked.rows[0].verdict) == ("settings", "warning")
 
 
@@ -49,7 +49,7 @@ def test_a_reader_takes_the_settings_of_roots_daemon_whoever_it_is(
 ) -> None:
     monkeypatch.setattr("os.geteuid", lambda: euid)
     docker = {"config_file": str(tmp_path / "config.json"), "owner": "50000:0"}
-    checked = doctor.run(load(tmp_path, registries=[HOST], docker=docker), reader=True)
+    checked = check.run(load(tmp_path, registries=[HOST], docker=docker), reader=True)
     assert [(row.leg, row.verdict) for row in checked.rows] == [
         ("settings", "ok"),
         ("helper", "ok"),
@@ -61,7 +61,7 @@ def test_a_reader_takes_the_settings_of_roots_daemon_whoever_it_is(
 
 def test_a_reader_asks_aws_nothing_not_even_for_the_own_registry(tmp_path: Path) -> None:
     settings = {"registries": [{"region": "us-east-1"}], "docker": {"config_file": str(tmp_path / "config.json")}}
-    checked = doctor.run(load(tmp_path, **settings), reader=True)
+    checked = check.run(load(tmp_path, **settings), reader=True)
     assert [(row.leg, row.verdict) for row in checked.rows][1:3] == [
         ("own registry", "not tried"),
         ("helper", "not tried"),

@@ -1,0 +1,96 @@
+"""`check`: tries every leg, and says what is wrong and how to fix it. It changes nothing, anywhere."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from ... import logs
+from ...core import wire
+from ...core.exits import EXIT_USAGE
+from ...core.plan import Plan
+from .. import settings
+from ..aws import own_registry
+from ..aws.clock import AwsClock
+from ..doctor.findings import Finding, Row, Verdict, exit_status, failed, of_failure, ok, warning
+from ..doctor.legs import airflow, aws, backends, docker, readers, registry, routes
+from ..doctor.scene import OWN_REGISTRY, Scene
+from ..doctor.trying import try_all
+from ..net import proxies
+from ..refresh.tools import RealTools
+from . import check_table
+
+_LEGS = (routes.legs, aws.legs, registry.legs, airflow.legs, backends.legs, docker.legs)
+_READER_LEGS = (readers.legs,)
+_SEE_SETTINGS = "See docs/settings.md"
+
+
+@dataclass(frozen=True, slots=True)
+class Checked:
+    """The exit status, and the rows in both forms."""
+
+    status: int
+    rows: Sequence[Row]
+
+    def table(self, paint: Callable[[str, str], str]) -> str:
+        return check_table.table(self.rows, paint)
+
+    def json(self) -> str:
+        return check_table.json_text(self.rows, self.status)
+
+
+def run(load: wire.Load, *, reader: bool = False) -> Checked:
+    """Try everything that the settings name; as a `reader`, what Airflow and docker on this machine find."""
+    proxies.keep_metadata_direct()
+    logs.configure("error", "json")  # findings go into the table
+    plan, row = _settings(load, reader=reader)
+    if plan is None:
+        return Checked(EXIT_USAGE, [row])
+    tools = RealTools(plan, AwsClock(), report=lambda _: None)
+    rows = [row]
+    if plan.unresolved:
+        plan, own = _own_registry(tools, reader=reader)
+        rows.append(own)
+    scene = Scene(plan, tools)
+    legs = [leg for make in (_READER_LEGS if reader else _LEGS) for leg in make(scene)]
+    rows += try_all(legs, rows)
+    return Checked(exit_status(rows), rows)
+
+
+def _settings(load: wire.Load, *, reader: bool) -> tuple[Plan | None, Row]:
+    where = load.config or os.environ.get("ECR_REFRESHER_CONFIG") or "the environment"
+    row = ("settings", where, f"read the settings from {where}")
+    try:
+        # A reader is seldom the user that the daemon runs as, and only root may set owners.
+        plan, warnings = settings.load(load, os.environ, euid=0 if reader else None)
+    except settings.SettingsError as error:
+        return None, Row(*row, tuple(failed(*_parts(line)) for line in error.errors))
+    return plan, Row(*row, tuple(warning(*_parts(line)) for line in warnings) or (ok(_summary(plan)),))
+
+
+def _parts(line: str) -> tuple[str, str]:
+    text, _, fix = logs.redact(line).partition("; ")
+    return text, fix or _SEE_SETTINGS
+
+
+def _summary(plan: Plan) -> str:
+    counts = {
+        "registries": len([one for one in plan.registries if one.alias_of is None]),
+        "Airflow connections": sum(len(airflow.connections) for airflow in plan.airflows),
+        "Docker files": len(plan.dockers),
+    }
+    return "they name " + ", ".join(f"{what}: {count}" for what, count in counts.items())
+
+
+def _own_registry(tools: RealTools, *, reader: bool) -> tuple[Plan, Row]:
+    """Ask for the caller's own registry where the settings name none: every other leg needs its host."""
+    row = (*OWN_REGISTRY, "asked AWS for the caller's own registry")
+    if reader:
+        found = Finding(Verdict.NOT_TRIED, "a reader needs no AWS credentials", "Name the registry in the settings")
+        return tools.plan, Row(*row, (found,))
+    from ..aws import ecr
+
+    hosts, failure = own_registry.find_out(tools.plan, lambda principal: ecr.own_host(tools.aws(), principal))
+    tools.plan = own_registry.known(tools.plan, hosts)
+    return tools.plan, Row(*row, (ok(f"it is {', '.join(hosts.values())}") if not failure else of_failure(failure),))

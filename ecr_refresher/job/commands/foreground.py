@@ -1,0 +1,111 @@
+"""Runs a command's work in a child process, and leaves no process behind.
+
+The child leads a session without a terminal, so that no library and no credential helper can read from the terminal or
+type into it. Afterwards its whole group is killed.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import sys
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, TextIO
+
+from ... import memory
+from ...core.exits import EXIT_FAILED, EXIT_MEMORY
+
+if TYPE_CHECKING:
+    from types import FrameType
+
+_ENDING = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
+
+
+@dataclass(frozen=True, slots=True)
+class Streams:
+    """Where the command's result and its progress go."""
+
+    output: TextIO
+    errors: TextIO
+
+
+Work = Callable[[Streams], tuple[int, str]]
+
+
+def run(name: str, work: Work, limit_s: float) -> int:
+    """Do the work, print the text that it returns, and return its exit status. It is ended after `limit_s` seconds."""
+    alive, alive_here = os.pipe()
+    signal.pthread_sigmask(signal.SIG_BLOCK, _ENDING)  # none may come before both can handle it
+    child = os.fork()
+    if child == 0:
+        os.close(alive_here)
+        os.setsid()
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, _ENDING)
+        os._exit(_do(name, work, limit_s, alive))
+    os.close(alive)
+    return _wait(name, child)
+
+
+def _wait(name: str, child: int) -> int:
+    ended_by: list[int] = []
+
+    def end(number: int, _frame: FrameType | None) -> None:
+        ended_by.append(number)
+        os.kill(child, signal.SIGKILL)
+
+    kills_before = memory.read().kills
+    for number in _ENDING:
+        signal.signal(number, end)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, _ENDING)
+    os.waitid(os.P_PID, child, os.WEXITED | os.WNOWAIT)  # not reaped yet, so that the group keeps its number
+    for number in _ENDING:
+        signal.signal(number, signal.SIG_IGN)
+    with contextlib.suppress(ProcessLookupError):  # the child was killed before it led a group
+        os.killpg(child, signal.SIGKILL)
+    code = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+    if ended_by:
+        return 130 if ended_by[0] == signal.SIGINT else EXIT_FAILED
+    if code < 0:
+        from ... import logs
+
+        error, fix = _killed(-code, kills_before)
+        logs.get().error(f"{name}_failed", reason="internal", error=error, fix=fix)
+        return EXIT_FAILED
+    return code
+
+
+def _killed(number: int, kills_before: int | None) -> tuple[str, str]:
+    """How the child was ended, and the fix."""
+    now = memory.read()
+    if now.kills is not None and kills_before is not None and now.kills > kills_before:
+        figure = "" if now.limit is None else f" of {now.limit >> 20} MiB"
+        return f"killed by the kernel at the memory limit{figure}", "Raise the memory limit of the container or service"
+    if number == signal.SIGKILL:
+        return "it took longer than it may, or somebody killed it", "Find out what hangs"
+    return f"killed by signal {number}", "Please report it"
+
+
+def _do(name: str, work: Work, limit_s: float, alive: int) -> int:
+    """The child: do the work; returns the exit status."""
+    from ... import logs
+    from .. import limits
+
+    output, errors = limits.leave_terminal()
+    streams = Streams(os.fdopen(output, "w"), os.fdopen(errors, "w"))
+    logs.silence_libraries()
+    sys.stdout = sys.stderr = logs.Printed()
+    limits.bound_memory()
+    limits.set_alarm(limit_s)
+    threading.Thread(target=lambda: os.read(alive, 1) or limits.end_group(), name="orphan", daemon=True).start()
+
+    def work_and_print() -> int:
+        status, text = work(streams)
+        with contextlib.suppress(BrokenPipeError):  # the reader of a pipe has ended, as `head` does
+            print(text, end="\n" if text else "", file=streams.output, flush=True)
+        return status
+
+    status = limits.bare_of_values(name, work_and_print)
+    return EXIT_FAILED if status == EXIT_MEMORY else status

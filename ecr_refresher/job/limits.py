@@ -1,0 +1,91 @@
+"""What a job's process may use: memory, time, and no terminal."""
+
+from __future__ import annotations
+
+import faulthandler
+import os
+import resource
+import signal
+import threading
+from collections.abc import Callable
+from typing import NoReturn
+
+from .. import logs, memory
+from ..core import budgets
+from ..core.exits import EXIT_FAILED, EXIT_MEMORY
+
+EXIT_ORPHANED = 3
+
+
+def bound_memory() -> None:
+    """Let a leak end in a MemoryError here, before the kernel ends this process or its supervisor."""
+    threading.stack_size(budgets.STACK)  # by default as large as `ulimit -s`, and stacks count as data
+    _, hard = resource.getrlimit(resource.RLIMIT_DATA)
+    most = data_max(memory.read().limit)
+    most = most if hard == resource.RLIM_INFINITY else min(hard, most)
+    resource.setrlimit(resource.RLIMIT_DATA, (most, most))
+
+
+def data_max(cgroup: int | None) -> int:
+    """The bytes of data that one process may have under a control group's limit, if there is one."""
+    if cgroup is None:
+        return budgets.DATA_MAX
+    return min(budgets.DATA_MAX, max(budgets.DATA_MIN, cgroup - budgets.BESIDE))
+
+
+def bare_of_values(name: str, work: Callable[[], int]) -> int:
+    """Do the work; returns its exit status. A traceback would show values, and one may be a token: none is shown."""
+    try:
+        return work()
+    except MemoryError:
+        most = resource.getrlimit(resource.RLIMIT_DATA)[0]
+        error = f"the {name} reached its memory limit" + (f" of {most >> 20} MiB" if most > 0 else "")
+        fix = "Raise the memory limit of the container or service"
+        logs.get().error(f"{name}_failed", reason="internal", error=error, fix=fix)
+        return EXIT_MEMORY
+    except Exception as error:  # noqa: BLE001 - see above
+        failure = logs.fault_of(error)
+        logs.get().error(f"{name}_failed", reason=failure.reason, error=failure.message, fix=failure.fix)
+        return EXIT_FAILED
+
+
+def set_alarm(seconds: float) -> None:
+    """End the process group after this time; a little later even where the interpreter itself is stuck."""
+    signal.signal(signal.SIGALRM, lambda _number, _frame: end_group())
+    signal.setitimer(signal.ITIMER_REAL, max(0.1, seconds))
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    faulthandler.dump_traceback_later(max(0.1, seconds) + 0.5, exit=True, file=nowhere)
+
+
+def end_group() -> NoReturn:
+    """End this process and everything that it started."""
+    if os.getpgrp() == os.getpid():
+        os.killpg(0, signal.SIGKILL)
+    os._exit(EXIT_ORPHANED)
+
+
+def leave_terminal() -> tuple[int, int]:
+    """Close standard input, and send what libraries and children print into the log.
+
+    Returns descriptors of the real standard output and standard error. Log lines go to the real one.
+    """
+    output, errors = os.dup(1), os.dup(2)
+    logs.write_to(errors)
+    reading, writing = os.pipe()
+    nothing = os.open(os.devnull, os.O_RDONLY)
+    os.dup2(nothing, 0)
+    os.dup2(writing, 1)
+    os.dup2(writing, 2)
+    os.close(writing)
+    os.close(nothing)
+    threading.Thread(target=_log_lines, args=(reading,), name="stray output", daemon=True).start()
+    return output, errors
+
+
+def _log_lines(descriptor: int) -> None:
+    total = 0
+    with open(descriptor, "rb") as file:
+        while line := file.readline(budgets.STRAY_LINE):  # longer lines come in pieces
+            total += len(line)
+            if total <= budgets.STRAY_ALL and line.strip():
+                logs.get().warning("stray_output", text=line.decode(errors="replace").rstrip())

@@ -1,0 +1,104 @@
+"""Loads the settings where the job says so, then does the pass: the one road of `run` and `once`."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import Callable
+
+from msgspec.structs import replace
+
+from ... import logs
+from ...boot_clock import boot_time
+from ...core import budgets, wire
+from ...core.exits import EXIT_DONE, EXIT_USAGE
+from ...core.model import Failed, Failure, witness_of
+from ...core.plan import Plan
+from ..aws import own_registry
+from ..aws.clock import AwsClock
+from ..blocking import BlockingCalls
+from ..limits import set_alarm
+from ..net import proxies
+from .refresh_pass import RefreshPass
+from .tools import RealTools
+
+Report = Callable[[wire.Line], None]
+
+
+def execute(job: wire.Job, report: Report) -> int:
+    """Do the job; returns the exit status. The pass ends within the job's limit and `refresh.deadline`."""
+    began = boot_time()
+    proxies.keep_metadata_direct()
+    clock = AwsClock(job.clock_offset, on_change=lambda offset, skew: report(wire.Clock(offset, skew)))
+    plan, unresolved = job.plan, None
+    if job.load is not None:
+        plan = _load(job.load, report)
+        if plan is None:
+            return EXIT_USAGE
+        plan = own_registry.known(plan, job.own_hosts)
+        job = replace(job, ends_at=min(job.ends_at, began + plan.refresh.deadline))
+    if plan is None:
+        raise ValueError("a job has neither a plan nor the order to load one")
+    set_alarm(job.ends_at - boot_time() + budgets.ALARM_GRACE_S)
+    logs.configure(plan.log.level, plan.log.format)
+    tools = RealTools(plan, clock, report, job.ends_at)
+    if job.load is not None:
+        witness = _settings_witness(plan)
+        report(wire.Planned(plan, witness))
+        if plan.unresolved:  # the plan is reported before: a daemon answers its probes while AWS does not answer
+            hosts, unresolved = _own_hosts(job, tools)
+            plan = tools.plan = own_registry.known(plan, hosts)
+            report(wire.Planned(plan, witness, hosts))
+    _refresh(job, plan, tools, unresolved)
+    return EXIT_DONE
+
+
+def _refresh(job: wire.Job, plan: Plan, tools: RealTools, unresolved: Failure | None) -> None:
+    began = boot_time()
+    asyncio.run(RefreshPass(job, plan, tools, unresolved).run())
+    logs.get().info("pass_finished", duration_s=round(boot_time() - began, 3))
+
+
+def _load(source: wire.Load, report: Report) -> Plan | None:
+    """Read the settings; every error is reported, and then there is no plan."""
+    from .. import settings
+
+    logs.configure(source.log_level or "info", source.log_format or "json")
+    try:
+        plan, warnings = settings.load(source, os.environ)
+    except settings.SettingsError as error:
+        report(wire.Refused(tuple(logs.redact(line) for line in error.errors)))
+        return None
+    logs.configure(plan.log.level, plan.log.format)
+    for warning in warnings:
+        logs.get().warning("settings_warning", error=warning)
+    return plan
+
+
+def _own_hosts(job: wire.Job, tools: RealTools) -> tuple[dict[str, str], Failure | None]:
+    """Ask AWS for the caller's own registries, by principal, for as long as the pass has."""
+    from ..aws import ecr
+
+    calls = BlockingCalls(lambda: job.ends_at - boot_time() - budgets.MARGIN_S)
+
+    def ask() -> tuple[dict[str, str], Failure | None]:
+        return own_registry.find_out(tools.plan, lambda principal: ecr.own_host(tools.aws(), principal))
+
+    hosts: dict[str, str] = {}
+    failure: Failure | None
+    try:
+        hosts, failure = asyncio.run(calls.run("fetch", 1, budgets.CALL_S, ask))
+    except Failed as error:
+        failure = error.failure
+    if failure is not None:
+        logs.get().error("own_registry_unknown", reason=failure.reason, error=failure.message, fix=failure.fix or None)
+    return hosts, failure
+
+
+def _settings_witness(plan: Plan) -> str | None:
+    if plan.settings_file is None:
+        return None
+    try:
+        return witness_of(os.stat(plan.settings_file))
+    except OSError:
+        return witness_of(None)
