@@ -315,3 +315,49 @@ def test_the_pods_own_service_account_is_read_afresh_when_its_token_rotates(
     served = product.run_cli("once", "--json", settings=wanted, ecr_url=ecr.url, env=env, prefix=prefix)
     assert served.exit_code == 0
     assert password(server, namespace)
+
+
+RIGHTS = {
+    f"get secrets/{NAME}": ("get", "secrets", NAME),
+    f"patch secrets/{NAME}": ("patch", "secrets", NAME),
+    "create secrets": ("create", "secrets", None),
+    "get serviceaccounts/worker": ("get", "serviceaccounts", "worker"),
+    "patch serviceaccounts/worker": ("patch", "serviceaccounts", "worker"),
+}
+
+
+def grant(server: ApiServer, namespace: str, *rights: str) -> None:
+    """Give the publisher these rights and no others."""
+    rules: list[dict[str, Any]] = []
+    for verb, resource, name in (RIGHTS[right] for right in rights):
+        bound = {"resourceNames": [name]} if name else {}
+        rules.append({"apiGroups": [""], "verbs": [verb], "resources": [resource], **bound})
+    base = f"/apis/rbac.authorization.k8s.io/v1/namespaces/{namespace}"
+    server.call("DELETE", f"{base}/roles/it")
+    assert server.call("POST", f"{base}/roles", {"metadata": {"name": "it"}, "rules": rules})[0] == 201
+    subject = {"kind": "User", "name": "publisher", "apiGroup": "rbac.authorization.k8s.io"}
+    role = {"kind": "Role", "name": "it", "apiGroup": "rbac.authorization.k8s.io"}
+    server.call("POST", f"{base}/rolebindings", {"metadata": {"name": "it"}, "subjects": [subject], "roleRef": role})
+
+
+def test_check_names_each_right_that_is_missing_and_the_least_ones_are_enough(
+    server: ApiServer, namespace: str, ecr: EcrStandIn, product: Product
+) -> None:
+    ecr.book.life_s = 3600
+    server.call("POST", f"/api/v1/namespaces/{namespace}/serviceaccounts", {"metadata": {"name": "worker"}})
+    wanted = settings(server, namespace, token=server.users["publisher"], service_accounts=["worker"])
+
+    def rights() -> dict[str, Any]:
+        done = product.run_cli("check", "--json", settings=wanted, ecr_url=ecr.url)
+        (row,) = [row for row in done.json()["legs"] if row["leg"] == "rights"]
+        return dict(row)
+
+    for missing in RIGHTS:
+        grant(server, namespace, *(right for right in RIGHTS if right != missing))
+        found = rights()
+        (one,) = found["findings"]
+        assert one["finding"] == f"the identity may not {missing} in namespace {namespace}"
+        assert "Role" in one["fix"]
+    grant(server, namespace, *RIGHTS)
+    assert rights()["verdict"] == "ok"
+    assert product.run_cli("once", "--strict", settings=wanted, ecr_url=ecr.url).exit_code == 0

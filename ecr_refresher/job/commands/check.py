@@ -14,14 +14,15 @@ from .. import settings
 from ..aws import own_registry
 from ..aws.clock import AwsClock
 from ..doctor.findings import Finding, Row, Verdict, exit_status, failed, of_failure, ok, warning
-from ..doctor.legs import airflow, aws, backends, docker, readers, registry, routes
+from ..doctor.legs import airflow, aws, backends, docker, kubernetes, readers, registry, routes
 from ..doctor.scene import OWN_REGISTRY, Scene
 from ..doctor.trying import try_all
 from ..net import proxies
+from ..refresh import namespaces
 from ..refresh.tools import RealTools
 from . import check_table
 
-_LEGS = (routes.legs, aws.legs, registry.legs, airflow.legs, backends.legs, docker.legs)
+_LEGS = (routes.legs, aws.legs, registry.legs, airflow.legs, backends.legs, docker.legs, kubernetes.legs)
 _READER_LEGS = (readers.legs,)
 _SEE_SETTINGS = "See docs/settings.md"
 
@@ -52,6 +53,9 @@ def run(load: wire.Load, *, reader: bool = False) -> Checked:
     if plan.unresolved:
         plan, own = _own_registry(tools, reader=reader)
         rows.append(own)
+    if not reader and any(entry.namespace_selector for entry in plan.kubernetes):
+        plan, _ = namespaces.resolved(plan, tools.list_namespaces)  # the legs say why they could not be listed
+        tools.plan = plan
     scene = Scene(plan, tools)
     legs = [leg for make in (_READER_LEGS if reader else _LEGS) for leg in make(scene)]
     rows += try_all(legs, rows)
@@ -79,6 +83,7 @@ def _summary(plan: Plan) -> str:
         "registries": len([one for one in plan.registries if one.alias_of is None]),
         "Airflow connections": sum(len(airflow.connections) for airflow in plan.airflows),
         "Docker files": len(plan.dockers),
+        "Kubernetes secrets": len(plan.kubernetes),
     }
     return "they name " + ", ".join(f"{what}: {count}" for what, count in counts.items())
 

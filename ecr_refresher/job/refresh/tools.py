@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from ..aws.clients import Aws
     from ..net.trust import Trust
     from ..sinks.docker.config_json import DockerConfigSink
+    from ..sinks.kubernetes.api_server import ApiServer
     from ..sinks.kubernetes.pull_secret import Connecting, PullSecret
 
 
@@ -111,9 +112,13 @@ class RealTools:
 
     def list_namespaces(self, entry: KubernetesSecret) -> tuple[str, ...]:
         """The namespaces that the entry's selector matches now. Raises Failed."""
+        return self.api_server(entry).namespaces(entry.namespace_selector or "")
+
+    def api_server(self, entry: KubernetesSecret) -> ApiServer:
+        """The one client for its API server. Raises Failed."""
         with self._lock:
             connecting = self._connecting(entry.kubeconfig)
-        return connecting.api().namespaces(entry.namespace_selector or "")
+        return connecting.api()
 
     def _connecting(self, kubeconfig: str | None) -> Connecting:
         from ..sinks.kubernetes.pull_secret import Connecting

@@ -41,7 +41,8 @@ class ApiServer:
         self._find(kubeconfig, settings)
         settings.proxy = proxy_for(settings.host)
         settings.no_proxy = None
-        self.who = f"the Kubernetes API server {settings.host}"
+        self.url = settings.host
+        self.who = f"the Kubernetes API server {self.url}"
         api = client.ApiClient(settings)
         self._core: Any = client.CoreV1Api(api)  # bodies are plain dictionaries, which its types do not know
         self._access: Any = client.AuthorizationV1Api(api)
@@ -155,6 +156,20 @@ class ApiServer:
         """The server's version, e.g. `v1.33.1`. Raises Failed."""
         with self._explained("get /version"):
             return str(client.VersionApi(self._api).get_code(_request_timeout=TIMEOUTS_S).git_version)
+
+    def who_am_i(self) -> str | None:
+        """The name by which the server knows the identity; None where it is older than 1.28 and can't say."""
+        with self._explained("create selfsubjectreviews"):
+            try:
+                answer = client.AuthenticationV1Api(self._api).create_self_subject_review(
+                    client.V1SelfSubjectReview(), _request_timeout=TIMEOUTS_S
+                )
+            except ApiException as error:
+                if error.status == NOT_FOUND:
+                    return None
+                raise
+        user = answer.status.user_info if answer.status else None
+        return str(user.username) if user and user.username else None
 
     def _found(self, what: str, get: Callable[..., Any], *where: str) -> Any:
         with self._explained(what):

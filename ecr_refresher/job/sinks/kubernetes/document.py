@@ -113,14 +113,9 @@ def _moment(text: str) -> float | None:
         return None
 
 
-def longest_match(auths: Mapping[str, Any], image: str) -> str | None:
-    """The key of `auths` by which a kubelet pulls this image: the longest that is its host, or a path above it.
+def bare(key: str) -> str:
+    """A key of `auths` as the kubelet matches it against image names: schemes and `/v1/`, `/v2/` do not count.
 
-    Source: kubelet's credentialprovider keyring; schemes and a trailing `/v1` or `/v2` do not count.
+    The longest that is the image's host, or a path above the image, wins (kubelet's credentialprovider keyring).
     """
-    found = [key for key in auths if image == (bare := _bare(key)) or image.startswith(f"{bare}/")]
-    return max(found, key=lambda key: len(_bare(key)), default=None)
-
-
-def _bare(key: str) -> str:
     return key.removeprefix("https://").removeprefix("http://").removesuffix("/v1/").removesuffix("/v2/").rstrip("/")

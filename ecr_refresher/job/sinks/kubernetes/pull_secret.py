@@ -52,6 +52,15 @@ class Connecting:
             ) from None
 
 
+@dataclass(frozen=True, slots=True)
+class Examination:
+    """What a kubelet would find: the login's expiry, and entries that it would prefer for some images."""
+
+    exists: bool
+    until: float | None = None
+    longer: tuple[str, ...] = ()
+
+
 @dataclass(slots=True, eq=False)
 class _Delivery:
     """One login on its way into the secret."""
@@ -135,6 +144,15 @@ class PullSecret:
             f"{self._path} is changed by somebody else all the time",
             "Find out by whom (the audit log, or its managedFields), and stop the other writer",
         )
+
+    def examine(self, host: str) -> Examination:
+        """Look at the secret as a kubelet reads it; changes nothing. Raises Failed."""
+        content = self._look()
+        if content is None:
+            return Examination(False)
+        auths = (content.config or {}).get("auths", {})
+        longer = [key for key in auths if document.bare(key).startswith(f"{host}/")]
+        return Examination(True, document.holding(content, host).until, tuple(longer))
 
     def attach(self) -> None:
         """Name the secret in the imagePullSecrets of the ServiceAccounts; other entries stay. Raises Failed."""
