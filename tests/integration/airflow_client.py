@@ -49,7 +49,7 @@ class Client:
         with pytest.raises(Failed) as caught:
             act()
         for secret in self.secrets.values():
-            assert secret not in caught.value.failure.message
+            assert secret not in str(caught.value.failure)
         return caught.value.failure
 
 

@@ -32,7 +32,7 @@ def once(product: Product, ecr: EcrStandIn, entry: dict[str, Any], *args: str, *
 def outcome(done: Finished) -> tuple[str, str | None]:
     (slot,) = done.json()["slots"]
     error = slot["error"]
-    return slot["outcome"], error and error["message"]
+    return slot["outcome"], error and f"{error['message']}. {error.get('fix')}"
 
 
 # --- MWAA --------------------------------------------------------------------------------------------------------
@@ -74,27 +74,54 @@ def test_mwaa_gets_its_connection_and_keeps_the_users_own_fields(
 
 
 @on(SIMPLE)
-def test_what_mwaa_refuses_is_told_with_the_mend(
+def test_what_mwaa_refuses_is_told_with_the_fix(
     airflow: Airflow, mwaa: MwaaStandIn, ecr: EcrStandIn, product: Product
 ) -> None:
     def told(environment: str = "prod-airflow") -> str:
         done = once(product, ecr, {"mwaa_environment": environment}, **to(mwaa))
         assert done.exit_code == 1
-        assert ecr.calls == [], "no token is fetched in vain"
+        assert ecr.calls == [], "no token is fetched where none can be delivered"
         return str(outcome(done)[1])
 
     mwaa.user = "viewer"
-    assert "allow airflow:InvokeRestApi on role/prod-airflow/ROLE" in told()
+    assert "Allow airflow:InvokeRestApi on role/prod-airflow/ROLE" in told()
     assert "can_read, can_create and can_edit on Connections" in told()
     mwaa.refuses = "AccessDeniedException"
-    assert "AWS forbids GET /version (AccessDeniedException)" in told()
+    assert "AWS answered AccessDeniedException to GET /version" in told()
+    mwaa.refuses = "ThrottlingException"
+    assert "ThrottlingException to GET /version" in told()
     mwaa.refuses = "InternalServerException"
-    assert "InternalServerException; tried again" in told()
+    assert "AWS answered InternalServerException" in told()
     mwaa.refuses = None
-    assert "(MWAA environment other in us-east-1) is not there; correct mwaa_environment" in told("other")
+    for mwaa.answers in (401, 403):
+        said = told()
+        assert f"answered {mwaa.answers} to GET /version. Allow airflow:InvokeRestApi" in said
+        assert "token_file" not in said
+    mwaa.answers = None
+    assert "Correct mwaa_environment" in told("other")
     airflow.stop()
     mwaa.stop()
     assert "no connection to 127.0.0.1" in told()
+
+
+@on(SIMPLE)
+@pytest.mark.parametrize("count", [12, 40])
+def test_mwaa_that_allows_ten_calls_a_second_gets_all_its_connections(
+    airflow: Airflow, mwaa: MwaaStandIn, ecr: EcrStandIn, product: Product, count: int
+) -> None:
+    mwaa.per_second = 10.0
+    entry = {"mwaa_environment": "prod-airflow", "connections": {f"docker_{each}": HOST for each in range(count)}}
+    outcomes: list[str] = []
+    for _ in range(2):  # passes
+        done = once(product, ecr, entry, **to(mwaa))
+        outcomes = [slot["outcome"] for slot in done.json()["slots"]]
+        reasons = {slot["error"]["reason"] for slot in done.json()["slots"] if slot["error"]}
+        assert reasons <= {"throttled"}
+        if "failed" not in outcomes:
+            break
+    print(f"{count} connections: {len(mwaa.calls)} calls, {mwaa.throttled} of them throttled")
+    assert "failed" not in outcomes, done.stderr
+    assert all(airflow.db_connection(f"docker_{each}") is not None for each in range(count))
 
 
 # --- Airflow's own secrets backends ------------------------------------------------------------------------------

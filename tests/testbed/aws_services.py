@@ -6,6 +6,8 @@ Every request is checked by botocore's own model of the service, so that what pa
 from __future__ import annotations
 
 import json
+import threading
+import time
 import uuid
 from typing import Any
 from urllib.parse import unquote
@@ -54,6 +56,11 @@ class MwaaStandIn(ModelledService):
         super().__init__("mwaa")
         self.airflow, self.environment = airflow, environment
         self.user = "oper"
+        self.answers: int | None = None  # the status of every answer of Airflow, in place of its own
+        self.per_second: float | None = None  # more calls than this are throttled, as AWS does it
+        self.throttled = 0
+        self._spare, self._at = 0.0, 0.0
+        self._counting = threading.Lock()
 
     def respond(self, exchange: Exchange) -> None:
         body = json.loads(exchange.body() or b"{}")
@@ -66,6 +73,13 @@ class MwaaStandIn(ModelledService):
         if name != self.environment:
             self.refuse(exchange, "ResourceNotFoundException", 404)
             return
+        if not self._within_rate():
+            self.refuse(exchange, "ThrottlingException", 429)
+            return
+        if self.answers is not None:
+            content = {"RestApiStatusCode": self.answers, "RestApiResponse": {"detail": "no"}}
+            self.refuse(exchange, "RestApiClientException", **content)
+            return
         login = self.airflow.login(self.user)
         path = self.airflow.flavour.api + asked["Path"]
         status, answer = self.airflow.request(asked["Method"], path, asked.get("Body"), login)
@@ -74,6 +88,20 @@ class MwaaStandIn(ModelledService):
             exchange.send(Reply.json(200, content))
         else:
             self.refuse(exchange, "RestApiClientException" if status < 500 else "RestApiServerException", **content)
+
+    def _within_rate(self) -> bool:
+        """A bucket of one second's calls, which fills at `per_second`."""
+        if self.per_second is None:
+            return True
+        with self._counting:
+            now = time.monotonic()
+            self._spare = min(self.per_second, self._spare + (now - self._at) * self.per_second)
+            self._at = now
+            if self._spare < 1.0:
+                self.throttled += 1
+                return False
+            self._spare -= 1.0
+            return True
 
 
 class SecretsManagerStandIn(ModelledService):

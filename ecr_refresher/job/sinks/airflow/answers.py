@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ....core.model import Failed, Reason
+from ....core.printable import printable
 
 RIGHTS = "can_read, can_create and can_edit on Connections (with the SimpleAuthManager: the role op)"
 
@@ -38,11 +39,6 @@ class Answer:
     def refused(self, *statuses: int) -> bool:
         """True if the API itself, not a web page in front of it, answered with one of these."""
         return self.status in statuses and not self.page
-
-
-def printable(text: str) -> str:
-    """Escape what moves a terminal's cursor or forges a line."""
-    return "".join(each if each.isprintable() else each.encode("unicode_escape").decode() for each in text)
 
 
 def failure(who: str, what: str, answer: Answer, *, sent: Collection[str] = (), team: str | None = None) -> Failed:

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from ....core.model import NOTHING, Credential, Holding
+from ....core.printable import printable
 from . import marker
-from .answers import printable
 
 CONN_TYPE, LOGIN = "docker", "AWS"
 

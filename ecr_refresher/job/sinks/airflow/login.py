@@ -198,7 +198,7 @@ class Session:
             raise self._refused_basic(answer)
         if answer.done or answer.refused(404):
             return _Login(dialect, login.authorization)
-        if answer.status == 429 or answer.page or answer.status < 500:
+        if answer.status < 500:
             raise failure(self._transport.who, f"a look at the connection {ours}", answer)
         return login  # a 5xx is no verdict on the password
 

@@ -7,7 +7,8 @@ from typing import Any
 
 from ....core.model import Failed, Reason, Secret
 from ....core.plan import Airflow
-from .answers import Answer, printable
+from ....core.printable import printable
+from .answers import Answer
 from .pace import Pace
 
 # What `invoke_rest_api(**request)` gives: its answer, or the error's response where AWS or Airflow refused.

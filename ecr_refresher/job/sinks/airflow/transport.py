@@ -17,10 +17,11 @@ from urllib3 import exceptions
 from .... import __version__
 from ....core.model import Failed, Reason, Secret
 from ....core.plan import Header, SecretRef
+from ....core.printable import printable
 from ...files.secrets import describe
 from ...net.proxies import proxy_for
 from . import client_parts
-from .answers import Answer, printable
+from .answers import Answer
 from .pace import Pace
 
 USER_AGENT = f"ecr-refresher/{__version__}"

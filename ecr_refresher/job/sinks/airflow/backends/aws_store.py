@@ -9,8 +9,8 @@ from typing import Any
 
 from .....core.model import NOTHING, Credential, Failed, Holding, Outcome, Reason
 from .....core.plan import Connection
+from .....core.printable import printable
 from .. import entry
-from ..answers import printable
 from ..entry import Shape
 
 # Makes one call by its boto3 name: gives the answer, or the error's response where AWS refused.
