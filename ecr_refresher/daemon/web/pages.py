@@ -7,8 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from math import floor
-from typing import Any
 
 import msgspec
 
@@ -18,6 +16,9 @@ from . import metrics, status_page, view
 
 Clock = Callable[[], float]
 PLAIN = "text/plain; charset=utf-8"
+# A page that took some time to render is kept for so many times as long, so that a flood can't keep the loop busy.
+KEPT_TIMES = 10
+KEPT_MAX_S = 1.0
 _PAGE_HEADERS = {"Content-Security-Policy": status_page.POLICY, "Referrer-Policy": "no-referrer"}
 
 
@@ -33,12 +34,12 @@ class Answer:
 
 @dataclass(frozen=True, slots=True)
 class _Rendered:
-    """A body, and how long it is true; times are on the boot clock."""
+    """A body. It is true for `state` until `true_until`, and good enough until `kept_until` (on the boot clock)."""
 
-    state: State
-    at: float
-    until: float
     body: bytes
+    state: State
+    true_until: float
+    kept_until: float
 
 
 class Pages:
@@ -53,17 +54,16 @@ class Pages:
     def publish(self, state: State) -> None:
         self._state = state
 
-    def answer(self, method: str, target: str, accept: str = "", *, max_age: float = 0.0) -> Answer:
-        """Answer one request; its body may be `max_age` seconds older than the state."""
+    def answer(self, method: str, target: str, accept: str = "") -> Answer:
         path, _, query = target.partition("?")
         pages: dict[str, Callable[[], Answer]] = {
             "/livez": lambda: self._probe(view.livez, self._mono, query),
             "/healthz": lambda: self._probe(view.livez, self._mono, query),
             "/readyz": lambda: self._probe(view.readyz, self._now, query),
             "/startupz": lambda: self._probe(view.startupz, self._now, query),
-            "/metrics": lambda: self._metrics(accept, max_age),
-            "/status": lambda: self._status(max_age),
-            "/": lambda: self._page(max_age),
+            "/metrics": lambda: self._metrics(accept),
+            "/status": self._status,
+            "/": self._page,
         }
         if path not in pages:
             return Answer(404, PLAIN, b"Not found. Ask for / /livez /readyz /startupz /metrics or /status\n")
@@ -77,43 +77,41 @@ class Pages:
         text = found.verbose() if verbose else ("ok\n" if found.ok else "failed\n")
         return Answer(200 if found.ok else 503, PLAIN, text.encode())
 
-    def _metrics(self, accept: str, max_age: float) -> Answer:
+    def _metrics(self, accept: str) -> Answer:
         write, content_type = metrics.encoder(accept)
-        media_type = content_type.partition(";")[0]
 
         def render(state: State, now: float) -> bytes:
             return write(metrics.StateCollector(state, now))
 
-        return Answer(200, content_type, self._body(media_type, render, max_age, next_boot(self._state)))
+        media_type, _, _ = content_type.partition(";")
+        return Answer(200, content_type, self._body(media_type, render, next_boot(self._state)))
 
-    def _status(self, max_age: float) -> Answer:
+    def _status(self) -> Answer:
         def render(state: State, now: float) -> bytes:
-            return msgspec.json.format(msgspec.json.encode(self._document(state, now)), indent=2) + b"\n"
+            document = msgspec.json.encode(view.status(state, now, self._mono()))
+            return msgspec.json.format(document, indent=2) + b"\n"
 
-        return Answer(200, "application/json", self._body("status", render, max_age))
+        return Answer(200, "application/json", self._body("status", render, self._next_second()))
 
-    def _page(self, max_age: float) -> Answer:
+    def _page(self) -> Answer:
         def render(state: State, now: float) -> bytes:
-            return status_page.render(self._document(state, now))
+            return status_page.render(view.status(state, now, self._mono()))
 
-        return Answer(200, "text/html; charset=utf-8", self._body("page", render, max_age), _PAGE_HEADERS)
+        body = self._body("page", render, self._next_second())
+        return Answer(200, "text/html; charset=utf-8", body, _PAGE_HEADERS)
 
-    def _document(self, state: State, now: float) -> dict[str, Any]:
-        return view.status(state, now, self._mono())
+    def _next_second(self) -> float:
+        """When the next second of AWS's time begins: pages show times in whole seconds."""
+        now = self._now()
+        return now + 1.0 - self._state.aws_time(now) % 1.0
 
-    def _body(
-        self, name: str, render: Callable[[State, float], bytes], max_age: float, until: float | None = None
-    ) -> bytes:
-        """Render a page, unless its last body is still true: the state is the same, and `until` has not come.
-
-        Without `until` it is true until the next second of AWS's time, since times are shown in whole seconds.
-        """
-        state, now = self._state, self._now()
-        last = self._rendered.get(name)
-        if last is not None and (now - last.at < max_age or (last.state is state and now < last.until)):
+    def _body(self, name: str, render: Callable[[State, float], bytes], true_until: float) -> bytes:
+        """The last body while it is true or was expensive to render; else a new one."""
+        state, now, last = self._state, self._now(), self._rendered.get(name)
+        if last is not None and (now < last.kept_until or (last.state is state and now < last.true_until)):
             return last.body
-        if until is None:
-            until = now + 1.0 - (state.aws_time(now) - floor(state.aws_time(now)))
+        began = self._mono()
         body = render(state, now)
-        self._rendered[name] = _Rendered(state, now, until, body)
+        kept_until = self._now() + min(KEPT_MAX_S, KEPT_TIMES * (self._mono() - began))
+        self._rendered[name] = _Rendered(body, state, true_until, kept_until)
         return body

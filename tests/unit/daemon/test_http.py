@@ -4,9 +4,14 @@ from __future__ import annotations
 
 import contextlib
 import http.client
+import itertools
 import json
+import os
+import shutil
 import socket
 import ssl
+import subprocess
+import sys
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -18,9 +23,10 @@ from prometheus_client.parser import text_string_to_metric_families as parse_tex
 from ecr_refresher.core import wire
 from ecr_refresher.core.plan import Server
 from ecr_refresher.daemon.machine.state import TURN_MAX_S
-from ecr_refresher.daemon.web import server
+from ecr_refresher.daemon.web import client
 from ecr_refresher.daemon.web.listening import listen
 from ecr_refresher.daemon.web.pages import Answer, Pages
+from tests.testbed import parts
 from tests.testbed.certificates import CertificateAuthority
 
 from .house import PATIENCE_S, House
@@ -158,17 +164,25 @@ def test_a_page_is_rendered_again_when_the_state_or_the_time_changes_it(house: H
     assert json.loads(house.text("/status"))["now"] > before
 
 
-def test_in_a_crowd_a_page_may_be_a_second_old_and_a_probe_is_never_old(house: House) -> None:
-    with contextlib.ExitStack() as stack:
-        for _ in range(server.CROWD + 1):
-            assert asked(stack.enter_context(house.dial()))
-        assert json.loads(house.text("/status"))["ready"] is True
-        house.world.ask("stop")
-        house.publish()
-        assert json.loads(house.text("/status"))["ready"] is True
-        assert house.ask("/readyz").status == 503
-        house.world.wait(server.CROWDED_AGE_S)
-        assert json.loads(house.text("/status"))["ready"] is False
+def test_a_page_that_takes_long_to_render_is_kept_for_a_second_and_probes_never() -> None:
+    world = World().served()
+    ticks = itertools.count()
+    pages = Pages(world.state, lambda: world.boot, lambda: world.mono + next(ticks))  # each look takes a second
+
+    def ready() -> bool:
+        return bool(json.loads(pages.answer("GET", "/status").body)["ready"])
+
+    assert ready()
+    pages.publish(world.ask("stop").state)
+    assert ready()
+    assert pages.answer("GET", "/readyz").status == 503
+    world.wait(1.0)
+    assert not ready()
+
+
+def test_all_clients_get_the_same_body(house: House) -> None:
+    first, second = (house.pages.answer("GET", "/metrics").body for _ in range(2))
+    assert first is second
 
 
 # --- connections -----------------------------------------------------------------------------------------------------
@@ -244,12 +258,12 @@ def test_a_head_of_ten_megabytes_is_cut_off_unread(house: House) -> None:
 
 def test_a_head_that_is_too_long_is_refused(house: House) -> None:
     with house.dial() as sock:
-        sock.sendall(b"GET /livez HTTP/1.1\r\nX: " + b"x" * server.HEAD_MAX)
+        sock.sendall(b"GET /livez HTTP/1.1\r\nX: " + b"x" * client.HEAD_MAX)
         assert rest_of(sock).startswith(b"HTTP/1.1 431 ")
 
 
 def test_a_client_that_is_too_slow_is_let_go(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(server, "REQUEST_S", 0.05)
+    monkeypatch.setattr(client, "REQUEST_S", 0.05)
     with house.dial() as sock:
         sock.sendall(b"GET /livez HTT")
         assert rest_of(sock) == b""
@@ -258,7 +272,7 @@ def test_a_client_that_is_too_slow_is_let_go(house: House, monkeypatch: pytest.M
 
 
 def test_a_kept_connection_is_let_go_when_nothing_more_comes(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(server, "IDLE_S", 0.05)
+    monkeypatch.setattr(client, "IDLE_S", 0.05)
     with house.dial() as sock:
         sock.sendall(b"GET /livez HTTP/1.1\r\nHost: x\r\n\r\n")
         assert rest_of(sock).count(b"HTTP/1.1 200 OK") == 1
@@ -284,7 +298,7 @@ def test_five_hundred_connections_that_say_nothing_leave_others_answered(house: 
 
 def test_the_connection_that_has_been_idle_longest_makes_room_for_a_new_one(house: House) -> None:
     with contextlib.ExitStack() as stack:
-        kept = [stack.enter_context(house.dial()) for _ in range(server.CONNECTIONS_MAX)]
+        kept = [stack.enter_context(house.dial()) for _ in range(client.CONNECTIONS_MAX)]
         for sock in kept:
             assert asked(sock).startswith(b"HTTP/1.1 200 OK")
         assert asked(kept[0]).startswith(b"HTTP/1.1 200 OK")  # it is now the last that has to go
@@ -314,10 +328,10 @@ def test_a_client_that_never_stops_asking_has_its_turns_and_others_theirs(house:
 
 def test_a_page_that_fails_is_a_500_and_the_others_are_answered(capfd: pytest.CaptureFixture[str]) -> None:
     class BrokenPages(Pages):
-        def answer(self, method: str, target: str, accept: str = "", *, max_age: float = 0.0) -> Answer:
+        def answer(self, method: str, target: str, accept: str = "") -> Answer:
             if target == "/metrics":
                 raise KeyError("a-token-that-nobody-may-see")
-            return super().answer(method, target, accept, max_age=max_age)
+            return super().answer(method, target, accept)
 
     world = World().served()
     with House(world, Server(port=0), BrokenPages(world.state, lambda: world.boot, lambda: world.mono)) as house:
@@ -332,15 +346,15 @@ def test_a_page_that_fails_is_a_500_and_the_others_are_answered(capfd: pytest.Ca
 def test_clients_that_send_their_request_while_a_page_is_rendered_for_long_are_answered(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(server, "REQUEST_S", 0.5)
+    monkeypatch.setattr(client, "REQUEST_S", 0.5)
     rendering, go_on = threading.Event(), threading.Event()
 
     class SlowPages(Pages):
-        def answer(self, method: str, target: str, accept: str = "", *, max_age: float = 0.0) -> Answer:
+        def answer(self, method: str, target: str, accept: str = "") -> Answer:
             if target == "/status":
                 rendering.set()
                 go_on.wait(PATIENCE_S)
-            return super().answer(method, target, accept, max_age=max_age)
+            return super().answer(method, target, accept)
 
     world = World().served()
     pages = SlowPages(world.state, lambda: world.boot, lambda: world.mono)
@@ -382,6 +396,17 @@ def test_without_a_host_it_listens_at_every_interface_at_one_port() -> None:
     finally:
         for sock in sockets:
             sock.close()
+
+
+def test_where_ipv6_is_switched_off_it_listens_on_ipv4() -> None:
+    if os.geteuid() != 0 or shutil.which("unshare") is None:
+        parts.give_up("IPv6 switched off: a network namespace needs root and unshare")
+    ask = "from ecr_refresher.daemon.web.listening import listen; print(listen('', 0), listen('localhost', 0))"
+    off = "ip link set lo up && echo 1 > /proc/sys/net/ipv6/conf/all/disable_ipv6 && exec"
+    command = ["unshare", "-n", "sh", "-c", f'{off} "$0" "$@"', sys.executable, "-c", ask]
+    done = subprocess.run(command, capture_output=True, text=True, check=True, cwd=parts.REPOSITORY)
+    assert "laddr=('0.0.0.0', " in done.stdout
+    assert "laddr=('127.0.0.1', " in done.stdout
 
 
 def test_a_host_that_nobody_knows_is_an_os_error() -> None:
@@ -443,7 +468,7 @@ def test_a_renewed_certificate_is_shown_and_half_a_renewal_changes_nothing(
 
 
 def test_handshakes_that_never_end_are_let_go(authority: CertificateAuthority, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(server, "REQUEST_S", 0.2)
+    monkeypatch.setattr(client, "REQUEST_S", 0.2)
     certificate, key = authority.issue("127.0.0.1")
     house = House(World().served(), Server(port=0, tls_cert=certificate, tls_key=key))
     try:
