@@ -24,7 +24,9 @@ def serve() -> int:
     report = _reporter(job.id, lines)
     if job.kind == "listen":
         from .cleanup.usage import listener
+        from .net import engine
 
+        engine.ignore_users_logins()
         listener.serve(job, report, lines, limits.end_group)
     limits.set_alarm(job.ends_at - boot_time() + budgets.ALARM_GRACE_S)  # no orphan outlives a killed supervisor
     status = _clean(job, report) if job.kind == "cleanup" else _refresh(job, report)
@@ -40,9 +42,11 @@ def _refresh(job: wire.Job, report: Report) -> int:
 
 def _clean(job: wire.Job, report: Report) -> int:
     from .cleanup.run import clean
+    from .net import engine
 
     if job.plan is None:
         raise ValueError("a cleanup needs a plan")
+    engine.ignore_users_logins()
     logs.configure(job.plan.log.level, job.plan.log.format)
     clean(
         job.plan,

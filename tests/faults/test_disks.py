@@ -149,14 +149,14 @@ FAULTS = {
     "a directory": Fault(become_a_directory, be_a_file_again, "invalid", "s a directory", readable=False),
     "a fifo": Fault(instead(os.mkfifo), Place.put_back, "invalid", "config.json", readable=False),
     "not JSON": Fault(
-        instead(lambda file: file.write_text('{"auths": {')), Place.put_back, "invalid", "mend the file", readable=False
+        instead(lambda file: file.write_text('{"auths": {')), Place.put_back, "invalid", "is not JSON", readable=False
     ),
-    "50 MB": Fault(grow, Place.put_back, "invalid", "bigger than 16 MB", readable=False),
+    "50 MB": Fault(grow, Place.put_back, "invalid", "is larger than 264 KiB", readable=False),
     "a link to nowhere": Fault(
         instead(lambda file: file.symlink_to("none/new.json")),
         Place.put_back,
         "missing",
-        "whose directory is not there",
+        "whose directory does not exist",
         readable=False,
     ),
     "a circle of links": Fault(
@@ -166,7 +166,7 @@ FAULTS = {
         lambda place: mount("--bind", place.file, place.file),
         lambda place: umount(place.file),
         "invalid",
-        "mount its directory instead of the file",
+        "is mounted as a single file",
     ),
     "his link to root's file": Fault(
         link_to_roots_file, own_file_again, "denied", "belongs to uid 0", owner=f"{BOB}:{BOB}", readable=False

@@ -46,7 +46,7 @@ MUTATIONS = {
         slow=True,
     ),
     "who wrote meanwhile is written over": Mutation(
-        edit("job.sinks.docker.login", "return folder.witness(place.name) == known.witness", "return True"),
+        edit("job.sinks.docker.writing", "return folder.witness(place.name) == state.witness", "return True"),
         SINKS + "test_docker_config_races.py::test_a_writer_without_end_is_told",
     ),
     "a write takes no lock": Mutation(
@@ -54,14 +54,39 @@ MUTATIONS = {
         SINKS + "test_docker_config_races.py::test_a_lock_that_is_held_is_waited_for_and_then_told_with_its_holder",
     ),
     "links to somebody else's file are followed": Mutation(
-        edit("job.sinks.docker.login", "if place.linked and seen", "if False and seen"),
+        edit("job.sinks.docker.writing", "if place.linked and seen", "if False and seen"),
         SINKS + "test_docker_config_faults.py::TestLinks::test_one_to_somebody_elses_file_is_refused",
         root=True,
     ),
     "root writes for another user as root": Mutation(
-        edit("job.sinks.docker.as_owner", "        os.setresuid(user.uid, user.uid, user.uid)\n", "")
-        + edit("job.sinks.docker.as_owner", '"PYTHONHOME"}', '"PYTHONHOME", "SABOTAGE_EDITS"}'),
+        edit("job.sinks.docker.child", "        os.setresuid(user.uid, user.uid, user.uid)\n", "")
+        + edit("job.sinks.docker.child", '"PYTHONHOME"}', '"PYTHONHOME", "SABOTAGE_EDITS"}'),
         SINKS + "test_docker_config_owner.py::test_his_dangling_link_to_where_he_may_not_write_is_refused",
+        root=True,
+    ),
+    "a helper runs with the groups of root": Mutation(
+        edit("job.sinks.docker.child", "os.setresgid(user.gid, user.gid, user.file_gid)", "pass")
+        + edit("job.sinks.docker.child", '"PYTHONHOME"}', '"PYTHONHOME", "SABOTAGE_EDITS"}'),
+        SINKS + "test_docker_hostile_owner.py::test_a_helper_gets_the_users_own_groups_and_never_roots",
+        root=True,
+    ),
+    "a child stays in the terminal's session": Mutation(
+        edit("job.sinks.docker.child", "own_session=True", "own_session=False"),
+        SINKS + "test_docker_config_helpers.py::test_a_helper_has_no_terminal_and_a_session_of_its_own",
+        slow=True,
+    ),
+    "root writes where others could lead it": Mutation(
+        edit("job.sinks.docker.writing", "roots_only=os.geteuid() == 0", "roots_only=False"),
+        SINKS
+        + "test_docker_hostile_owner.py"
+        + "::test_root_without_owner_writes_nowhere_that_another_user_controls_and_check_says_so",
+        root=True,
+    ),
+    "another user's record tells the life of all tokens": Mutation(
+        edit("job.sinks.docker.sink", "own = self._user is None and", "own ="),
+        SINKS
+        + "test_docker_hostile_owner.py"
+        + "::test_a_record_that_she_falsified_says_nothing_of_others_and_no_more_than_a_token_can_live",
         root=True,
     ),
     "a full disk is no failure": Mutation(

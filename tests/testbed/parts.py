@@ -26,6 +26,8 @@ PROMTOOL = Path("/usr/bin/promtool")
 COMPOSE = Path("/usr/bin/docker-compose")
 DEBOOTSTRAP = Path("/usr/sbin/debootstrap")
 CHROMIUM = Path("/usr/bin/chromium")
+PODMAN = Path("/usr/bin/podman")
+SKOPEO = Path("/usr/bin/skopeo")
 ETCD = Path("/usr/bin/etcd")
 # Outside the repository: it takes four minutes to build, and every clone can use it.
 CACHE = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "ecr-refresher-testbed"

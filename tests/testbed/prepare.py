@@ -37,6 +37,8 @@ PACKAGES = {
     "prometheus": parts.PROMETHEUS,
     "docker-compose": parts.COMPOSE,
     "chromium": parts.CHROMIUM,
+    "podman": parts.PODMAN,
+    "skopeo": parts.SKOPEO,
     "fonts-dejavu-core": Path("/usr/share/fonts/truetype/dejavu/DejaVuSans.ttf"),
     "ca-certificates": Path("/etc/ssl/certs/ca-certificates.crt"),
     **prepare_kubernetes.PACKAGES,

@@ -83,7 +83,7 @@ class Run:
         """Clean; what failed is in the record, and has been reported."""
         began = time.monotonic()
         try:
-            with engine.told(self.rules.engine, TIMEOUT_S):
+            with engine.failures(self.rules.engine, TIMEOUT_S):
                 api = engine.client(self.rules.engine, TIMEOUT_S)
                 with contextlib.closing(api):
                     self._clean(api)

@@ -17,7 +17,7 @@ from ..doctor.findings import Finding, Row, Verdict, exit_status, failed, of_fai
 from ..doctor.legs import airflow, aws, backends, docker, kubernetes, readers, registry, routes
 from ..doctor.scene import OWN_REGISTRY, Scene
 from ..doctor.trying import try_all
-from ..net import proxies
+from ..net import engine, proxies
 from ..refresh import namespaces
 from ..refresh.tools import RealTools
 from . import check_table
@@ -49,6 +49,7 @@ def run(load: wire.Load, *, reader: bool = False) -> Checked:
     if plan is None:
         return Checked(EXIT_USAGE, [row])
     tools = RealTools(plan, AwsClock(), report=lambda _: None)
+    engine.ignore_users_logins()
     rows = [row]
     if plan.unresolved:
         plan, own = _own_registry(tools, reader=reader)

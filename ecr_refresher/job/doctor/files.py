@@ -1,94 +1,101 @@
-"""Files and those who read them, judged. Pure."""
+"""Judges files and the tools that read them. Pure."""
 
 from __future__ import annotations
 
+import os
+
 from ..files.examination import Examination
-from ..sinks.docker.readers import ANOTHER, NONE, OURS, UNREADABLE, Reading
+from ..sinks.docker.messages import Found, Reading
+from ..sinks.docker.readers import ANOTHER, NONE, OURS, PODMAN, UNREADABLE, UNUSABLE
 from . import holding
 from .findings import Finding, failed, ok, warning
 
+_WORDS = {
+    OURS: "this login",
+    ANOTHER: "another login",
+    NONE: "no login",
+    UNREADABLE: "a file that it may not read",
+    UNUSABLE: "a file that it can't use",
+}
 
-def place(seen: Examination, mode: int, uid: int | None = None, gid: int | None = None) -> list[Finding]:
-    """Judge where a file is to be written; `mode`, `uid` and `gid` are those that it is to have."""
+
+def place(seen: Examination, mode: int | None, uid: int | None = None, gid: int | None = None) -> list[Finding]:
+    """Judge where a file is to be written. `mode`, `uid` and `gid` are those that it must have; None: as it is."""
     found = []
     if seen.mounted:
-        found.append(
-            failed(
-                f"{seen.path} is mounted as a single file, which can't be replaced",
-                "mount its directory instead of the file",
-            )
-        )
+        what = f"{seen.path} is mounted as a single file, which can't be replaced"
+        found.append(failed(what, "Mount its directory instead of the file"))
     if seen.read_only:
-        found.append(failed(f"the file system of {seen.folder} is read-only", "mount it writable"))
+        found.append(failed(f"the file system of {seen.folder} is read-only", "Mount it writable"))
     elif not seen.writable:
-        found.append(
-            failed(
-                f"uid {seen.by} may not write in {seen.folder}",
-                f"chown {seen.by} {seen.folder}, or set config_file to a place of its own, or run as its owner",
-            )
-        )
+        fix = f"Run chown {seen.by} {seen.folder}, set config_file to another place, or run as the directory's owner"
+        found.append(failed(f"uid {seen.by} may not write in {seen.folder}", fix))
     elif seen.blocked:
-        names = " and ".join(f"{seen.folder}/{name}" for name in seen.blocked)
-        found.append(
-            failed(
-                f"uid {seen.by} may not write {names}, which another user has left there",
-                f"chown {seen.by} {names.replace(' and ', ' ')}, or remove them",
-            )
-        )
+        paths = [f"{seen.folder}/{name}" for name in seen.blocked]
+        what = f"uid {seen.by} may not write {' and '.join(paths)}, which another user made"
+        found.append(failed(what, f"Run chown {seen.by} {' '.join(paths)}, or remove them"))
     if seen.full:
-        found.append(failed(f"the disk of {seen.folder} is full", "free some space, or inodes"))
+        found.append(failed(f"the disk of {seen.folder} is full", "Free some space, or inodes"))
     found += _ownership(seen, mode, uid, gid)
     if found:
         return found
     if seen.mode is None:
         where = "" if seen.folder_is_there else " with its directories"
-        return [ok(f"it is not there yet, and may be made{where}")]
-    return [ok(f"it may be replaced; mode {seen.mode:04o}, owner {seen.uid}:{seen.gid}")]
+        return [ok(f"it does not exist yet, and can be made{where}")]
+    return [ok(f"it can be replaced; mode {seen.mode:04o}, owner {seen.uid}:{seen.gid}")]
 
 
-def _ownership(seen: Examination, mode: int, uid: int | None, gid: int | None) -> list[Finding]:
+def _ownership(seen: Examination, mode: int | None, uid: int | None, gid: int | None) -> list[Finding]:
     if seen.mode is None:
         return []
     found = []
-    if seen.mode != mode:
+    if mode not in (None, seen.mode):
         others = ", so that others may read the login" if seen.mode & 0o044 & ~mode else ""
-        found.append(
-            warning(
-                f"its mode is {seen.mode:04o}, not {mode:04o}{others}",
-                f"run `ecr-refresher once --force`, or chmod {mode:04o} {seen.path}",
-            )
-        )
+        fix = f"Run `ecr-refresher once --force`, or chmod {mode:04o} {seen.path}"
+        found.append(warning(f"its mode is {seen.mode:04o}, not {mode:04o}{others}", fix))
+    elif mode is None and seen.mode & 0o004:
+        fix = f'Run chmod o-r {seen.path}, or set mode: "0600"'
+        found.append(warning(f"its mode is {seen.mode:04o}, so everybody may read the login", fix))
     if (uid not in (None, seen.uid)) or (gid not in (None, seen.gid)):
         wanted = f"{seen.uid if uid is None else uid}:{seen.gid if gid is None else gid}"
-        found.append(
-            warning(
-                f"it belongs to {seen.uid}:{seen.gid}, not to {wanted}",
-                f"run `ecr-refresher once --force`, or chown {wanted} {seen.path}",
-            )
-        )
+        fix = f"Run `ecr-refresher once --force`, or chown {wanted} {seen.path}"
+        found.append(warning(f"it belongs to {seen.uid}:{seen.gid}, not to {wanted}", fix))
     return found
 
 
-def readers(reading: Reading, config_file: str, who: str) -> Finding:
-    """Judge whether docker-py and the docker command, run as `who`, find the login that `config_file` holds."""
-    if reading.both_find_it:
-        return ok(f"both find it in {reading.file}")
-    folder = config_file.rpartition("/")[0]
-    if reading.file != config_file:
-        return warning(
-            f"{who}'s docker reads {reading.file}, and finds {_found(reading)} there",
-            f"set DOCKER_CONFIG={folder} for whoever pulls, or let config_file be {reading.file}",
-        )
-    if UNREADABLE in (reading.docker_py, reading.docker):
-        return failed(
-            f"{who} may not read {config_file}",
-            f'as root set owner: "uid:gid", or run ecr-refresher as {who}, or set mode: "0640" and share the group',
-        )
-    return failed(f"{_found(reading)} is found in {config_file}", holding.DELIVER)
+def old_entry(key: str, config_file: str) -> Finding:
+    """Judge another entry of the same host."""
+    fix = f"Run docker --config {os.path.dirname(config_file)} logout {key}, then `ecr-refresher once`"
+    return warning(f"an old entry '{key}' is beside it, which tools that look by URL use", fix)
 
 
-def _found(reading: Reading) -> str:
-    words = {OURS: "this login", ANOTHER: "another login", NONE: "no login", UNREADABLE: "a file that it may not read"}
-    if reading.docker_py == reading.docker:
-        return words[reading.docker]
-    return f"{words[reading.docker]} (docker-py: {words[reading.docker_py]})"
+def readers(reading: Reading, config_file: str, who: str) -> list[Finding]:
+    """Judge whether the tools, run as `who`, find the login that `config_file` holds."""
+    found = [_judged(found, config_file, who) for found in reading.found]
+    if reading.auth_in_environ:
+        what = "DOCKER_AUTH_CONFIG is set: docker 28.3 and newer read it before any file"
+        found.append(warning(what, "Unset it for whoever pulls"))
+    return found
+
+
+def _judged(found: Found, config_file: str, who: str) -> Finding:
+    what = f"{found.tool} finds {_WORDS[found.login]}" + (f" as '{found.entry}'" if found.entry else "")
+    is_podman, host_only = found.tool == PODMAN, "/" not in found.entry.removeprefix("https://")
+    if found.login == OURS:
+        return ok(f"{what} in {found.file}")
+    if is_podman and found.entry and not host_only:
+        fix = f"Run podman logout --authfile {found.file} {found.entry}"
+        return warning(f"{what} in {found.file}, and uses it for images below that", fix)
+    if found.file != config_file:
+        variable = f"REGISTRY_AUTH_FILE={config_file}" if is_podman else f"DOCKER_CONFIG={os.path.dirname(config_file)}"
+        fix = f"Set {variable} for whoever pulls, or set config_file to {found.file}"
+        return warning(f"{what} in {found.file}, which {who}'s {found.tool} reads instead of {config_file}", fix)
+    if found.login == UNREADABLE:
+        fix = f'Set owner: "uid:gid" as root, run ecr-refresher as {who}, or set mode: "0640" and share the group'
+        return failed(f"{who} may not read {config_file}", fix)
+    if found.login == UNUSABLE:
+        fix = "Remove entries without a login and helpers that are not installed: docker-py reads all of them"
+        return warning(f"{found.tool} can't use {config_file}", fix)
+    if is_podman:
+        return warning(f"{what} in {config_file}", "Remove credsStore from it, which Podman does not read")
+    return failed(f"{what} in {config_file}", holding.DELIVER)

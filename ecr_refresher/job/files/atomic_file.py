@@ -1,7 +1,7 @@
 """A directory held open: files in it are read whole and replaced whole, never written in place.
 
-All goes by the directory's descriptor, so that nobody who may rename directories on the way can lead a write
-elsewhere, and the last component is never followed as a link.
+Everything goes by the directory's descriptor, so renaming a directory on the path meanwhile leads no write elsewhere.
+The last component is never followed as a link.
 """
 
 from __future__ import annotations
@@ -15,16 +15,18 @@ from dataclasses import dataclass, field
 from types import TracebackType
 
 from ...core.model import Failed, Reason, witness_of
-from .errors import told
+from .budgets import FILE_BYTES
+from .errors import os_errors
 
-FILE_MAX = 16 * 1024 * 1024
 _READ = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC  # non-blocking: a FIFO must not hang us
 _CREATE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+NEW_MODE = 0o600
+_GROUPS_BITS = 0o070
 
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
-    """A file's bytes and the stat of the very file they were read from; None and None where there is none."""
+    """A file's bytes and the stat of the very file they were read from; None and None if there is no file."""
 
     content: bytes | None = field(default=None, repr=False)
     stat: os.stat_result | None = None
@@ -36,27 +38,27 @@ class Snapshot:
 
 @dataclass(frozen=True, slots=True)
 class Ownership:
-    """How a file is to be owned; None leaves it as it was, or as it comes."""
+    """The mode, user and group that a file must have. None keeps what an existing file has, as far as we may."""
 
-    mode: int
+    mode: int | None = None
     uid: int | None = None
     gid: int | None = None
 
     def holds(self, seen: os.stat_result) -> bool:
-        """Whether a file is owned like this already."""
+        """Whether a file has them already."""
         return (
-            stat.S_IMODE(seen.st_mode) == self.mode
+            self.mode in (None, stat.S_IMODE(seen.st_mode))
             and self.uid in (None, seen.st_uid)
             and self.gid in (None, seen.st_gid)
         )
 
 
 class Folder:
-    """One directory. Raises Failed for all that the operating system refuses."""
+    """One directory. Raises Failed for whatever the operating system refuses."""
 
     def __init__(self, path: str) -> None:
         self.path = path
-        with told(path):
+        with os_errors(path):
             self.fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
 
     def __enter__(self) -> Folder:
@@ -68,67 +70,67 @@ class Folder:
     def full(self, name: str) -> str:
         return os.path.join(self.path, name)
 
-    def read(self, name: str) -> Snapshot:
-        """Give the file's content; raises Failed where it is no plain file, too big, or may not be read."""
+    def read(
+        self, name: str, most: int = FILE_BYTES, check: Callable[[os.stat_result], object] | None = None
+    ) -> Snapshot:
+        """Return the file's content. Raises Failed if it is not a regular file, has more bytes, or may not be read.
+
+        `check` gets the stat of the opened file before anything is read, and may raise.
+        """
         path = self.full(name)
-        with told(path):
+        with os_errors(path):
             try:
                 descriptor = os.open(name, _READ, dir_fd=self.fd)
             except FileNotFoundError:
                 return Snapshot()
             try:
                 seen = os.fstat(descriptor)
+                if stat.S_ISDIR(seen.st_mode):
+                    fix = "Remove it. Docker creates such a directory where a file to mount was missing"
+                    raise Failed(Reason.INVALID, f"{path} is a directory", fix)
                 if not stat.S_ISREG(seen.st_mode):
-                    what = "a directory" if stat.S_ISDIR(seen.st_mode) else "no plain file"
-                    raise Failed(Reason.INVALID, f"{path} is {what}; remove it, or name another file")
+                    raise Failed(Reason.INVALID, f"{path} is not a regular file", "Remove it, or name another file")
+                if check is not None:
+                    check(seen)
                 with open(descriptor, "rb", closefd=False) as file:
-                    content = file.read(FILE_MAX + 1)
+                    content = file.read(most + 1)
             finally:
                 os.close(descriptor)
-        if len(content) > FILE_MAX:
-            raise Failed(Reason.INVALID, f"{path} is bigger than {FILE_MAX >> 20} MB; it can't be what it should be")
+        if len(content) > most:
+            raise Failed(Reason.INVALID, f"{path} is larger than {most >> 10} KiB", "Remove what does not belong there")
         return Snapshot(content, seen)
 
     def stat(self, name: str) -> os.stat_result | None:
-        """The file's stat at this moment; None where there is none."""
-        with told(self.full(name)):
+        """The file's stat now; None if there is no file."""
+        with os_errors(self.full(name)):
             try:
                 return os.stat(name, dir_fd=self.fd, follow_symlinks=False)
             except FileNotFoundError:
                 return None
 
     def witness(self, name: str) -> str:
-        """The file's witness at this moment."""
+        """The file's witness now."""
         return witness_of(self.stat(name))
 
     def replace(
-        self,
-        name: str,
-        content: bytes,
-        owner: Ownership,
-        still: Callable[[], bool] = lambda: True,
-        *,
-        hurried: bool = False,
+        self, name: str, content: bytes, owner: Ownership, still: Callable[[], bool] = lambda: True
     ) -> os.stat_result | None:
-        """Put a new file in the place of `name`: whole, on the disk, and owned as wanted; or leave all as it was.
+        """Replace `name` by a new file: whole, on the disk, and owned as wanted. On failure the old one stays.
 
-        The temporary file has a fixed name, so that a killed run's leftover is found: call this under a lock.
-        `still` is asked at the last moment; None is returned if it says no. `hurried` has the content go to the disk
-        only after that moment, which then comes milliseconds sooner.
+        Call this under a lock: the temporary file has a fixed name, so that the next run replaces a killed run's.
+        `still` is asked right before the rename; if it says no, nothing changes and None is returned.
         """
         temporary = f".{name.removeprefix('.')}.ecr-refresher.tmp"
-        with told(self.full(name)):
+        with os_errors(self.full(name)):
             self._remove(temporary)
-            descriptor = os.open(temporary, _CREATE, 0o600, dir_fd=self.fd)
+            descriptor = os.open(temporary, _CREATE, NEW_MODE, dir_fd=self.fd)
             try:
-                _fill(descriptor, content, owner)
-                if not hurried:
-                    os.fsync(descriptor)
+                _fill(descriptor, content, owner, self.stat(name))
+                os.fsync(descriptor)
                 if not still():
                     self._remove(temporary)
                     return None
                 os.rename(temporary, name, src_dir_fd=self.fd, dst_dir_fd=self.fd)
-                os.fsync(descriptor)
                 written = os.fstat(descriptor)
             except BaseException:
                 with contextlib.suppress(OSError):
@@ -151,19 +153,49 @@ class Folder:
                 raise
 
 
-def _fill(descriptor: int, content: bytes, owner: Ownership) -> None:
-    born = os.fstat(descriptor)
-    if (owner.uid, owner.gid) not in ((None, None), (born.st_uid, born.st_gid)):
-        os.fchown(descriptor, -1 if owner.uid is None else owner.uid, -1 if owner.gid is None else owner.gid)
+def _fill(descriptor: int, content: bytes, owner: Ownership, old: os.stat_result | None) -> None:
+    """Write the content, and give the file its user, group and mode."""
     rest = memoryview(content)
     while rest:
         rest = rest[os.write(descriptor, rest) :]
-    os.fchmod(descriptor, owner.mode)
+    mode = owner.mode
+    if mode is None:
+        mode = NEW_MODE if old is None else stat.S_IMODE(old.st_mode) & 0o777
+    if owner.uid is not None:
+        _give(descriptor, owner.uid, -1)
+    elif old is not None and os.geteuid() == 0:
+        _give(descriptor, old.st_uid, -1)
+    if owner.gid is not None:
+        _give(descriptor, -1, owner.gid)
+    elif old is not None:
+        try:
+            _give(descriptor, -1, old.st_gid)
+        except PermissionError:  # not a group of ours: then no other group may read the file in its place
+            mode &= ~_GROUPS_BITS
+    os.fchmod(descriptor, mode)
+
+
+def _give(descriptor: int, uid: int, gid: int) -> None:
+    """Change the file's user or group, where it has another; -1 leaves it."""
+    seen = os.fstat(descriptor)
+    if uid in (-1, seen.st_uid) and gid in (-1, seen.st_gid):
+        return
+    try:
+        os.fchown(descriptor, uid, gid)
+    except PermissionError:
+        if gid == -1:
+            raise
+        own = os.getegid()
+        os.setegid(gid)  # allowed in the owner's child only, which has this group set aside for this
+        try:
+            os.fchown(descriptor, uid, gid)
+        finally:
+            os.setegid(own)
 
 
 def make_directories(path: str) -> None:
-    """Make a directory and those above it that are missing, each for its owner alone."""
-    with told(path):
+    """Make a directory and those above it that are missing, with mode 0700."""
+    with os_errors(path):
         missing = []
         while not os.path.isdir(path):
             missing.append(path)

@@ -1,4 +1,4 @@
-"""What the operating system says about a file, as a `Failed` that names the path and the mend."""
+"""What the operating system says about a file, as a `Failed` with the path, the reason and the fix."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ MOUNTED = {errno.EBUSY, errno.EXDEV}
 
 
 @contextmanager
-def told(path: str) -> Iterator[None]:
-    """Raise what goes wrong with `path` inside as Failed; the original error is not attached."""
+def os_errors(path: str) -> Iterator[None]:
+    """Raise an OSError inside as Failed, without the original error."""
     try:
         yield
     except OSError as error:
@@ -26,39 +26,36 @@ def told(path: str) -> Iterator[None]:
 
 
 def failed(path: str, number: int, text: str) -> Failed:
-    """Tell what happened, to what, and what to do."""
+    """Say what failed for this path, and how to fix it."""
+    what = f"{path}: {text}"
     if number in FULL:
-        return Failed(Reason.TRANSIENT, f"{path} can't be written: {_full(path, number)}")
+        return Failed(Reason.TRANSIENT, f"{path} can't be written: {_full(path, number)}", "Free some space")
     if number in MOUNTED:
         return mounted(path)
     if number == errno.EROFS:
-        return Failed(Reason.DENIED, f"{path} can't be written: its file system is read-only; mount it writable")
+        return Failed(Reason.DENIED, f"{path} can't be written: its file system is read-only", "Mount it writable")
     if number in (errno.EACCES, errno.EPERM):
-        whose = f"uid {os.geteuid()}, gid {os.getegid()}"
-        mend = "grant it on the file and its directory, or set `owner`"
-        return Failed(Reason.DENIED, f"{path}: {text} ({whose}); {mend}")
+        who = f"uid {os.geteuid()}, gid {os.getegid()}"
+        fix = "Let that user read and write the file and its directory, or set `owner` to the file's user"
+        return Failed(Reason.DENIED, f"{what} ({who})", fix)
     if number in (errno.ENOTDIR, errno.EISDIR, errno.ELOOP, errno.ENAMETOOLONG):
-        return Failed(Reason.INVALID, f"{path}: {text}; give the path of a plain file, or of its directory")
+        return Failed(Reason.INVALID, what, "Give the path of a regular file, or of its directory")
     if number == errno.ENOENT:
-        return Failed(Reason.MISSING, f"{path}: {text}; create its directory")
-    return Failed(Reason.TRANSIENT, f"{path}: {text}")
+        return Failed(Reason.MISSING, what, "Create its directory")
+    return Failed(Reason.TRANSIENT, what, "Check the disk or the network file system")
 
 
 def mounted(path: str) -> Failed:
-    """A file that is itself a mount point can be written in place only, and would be read torn."""
-    return Failed(
-        Reason.INVALID,
-        f"{path} is mounted as a single file, which can't be replaced; mount its directory instead of the file",
-    )
+    """The failure for a file that is itself a mount point: it can only be written in place, so readers see it torn."""
+    what = f"{path} is mounted as a single file, which can't be replaced"
+    return Failed(Reason.INVALID, what, "Mount its directory instead of the file")
 
 
 def _full(path: str, number: int) -> str:
     if number == errno.EDQUOT:
-        return "the disk quota is used up; free some space or raise the quota"
+        return "the disk quota is used up"
     try:
         disk = os.statvfs(os.path.dirname(path))
     except OSError:
-        return "the disk is full; free some space"
-    if disk.f_files and not disk.f_favail:
-        return "the disk has no inodes left; remove some files"
-    return "the disk is full; free some space"
+        return "the disk is full"
+    return "the disk has no inodes left" if disk.f_files and not disk.f_favail else "the disk is full"

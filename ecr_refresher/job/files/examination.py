@@ -1,4 +1,4 @@
-"""What the operating system says of a place for a file, to whoever asks; nothing is written."""
+"""Examines the place of a file without writing there: directory, disk, mount, mode, owner."""
 
 from __future__ import annotations
 
@@ -6,36 +6,36 @@ import os
 import stat
 from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 
-from .errors import told
+from msgspec import Struct
+
+from .errors import os_errors
 
 
-@dataclass(frozen=True, slots=True)
-class Examination:
-    """One place. What is told of the folder is told of the nearest one above where it is not there yet."""
+class Examination(Struct, frozen=True, forbid_unknown_fields=True, tag="examination"):
+    """One place. Where the folder is missing, what is said of it is said of the nearest one above."""
 
     path: str
     folder: str
     folder_is_there: bool
-    writable: bool  # the folder, to the user `by`
+    writable: bool  # the folder, by the user `by`
     by: int
     read_only: bool  # its file system
     full: bool
     mounted: bool  # the file itself is a mount point
-    blocked: Sequence[str] = ()  # which of our own files there may not be written: another user of us has made them
-    mode: int | None = None  # of the file; None where there is none
+    blocked: tuple[str, ...] = ()  # our own files there that this user may not write
+    mode: int | None = None  # of the file; None if there is no file
     uid: int | None = None
     gid: int | None = None
 
 
 def examine(config_file: str, ours: Sequence[str] = ()) -> Examination:
-    """Examine the place of a file, for the user that we are; `ours` are our other files there. Raises Failed."""
+    """Examine the place of a file for the user that we are; `ours` names our other files there. Raises Failed."""
     folder = wanted = os.path.dirname(config_file)
     while not os.path.isdir(folder) and folder != os.path.dirname(folder):
         folder = os.path.dirname(folder)
     seen = None
-    with told(config_file):
+    with os_errors(config_file):
         disk = os.statvfs(folder)
         with suppress(FileNotFoundError, PermissionError):
             seen = os.stat(config_file)
@@ -50,7 +50,7 @@ def examine(config_file: str, ours: Sequence[str] = ()) -> Examination:
         read_only=read_only,
         full=bool(disk.f_blocks and room == 0) or bool(disk.f_files and not disk.f_favail),
         mounted=is_mount(config_file),
-        blocked=[name for name in ours if _is_closed(os.path.join(wanted, name))],
+        blocked=tuple(name for name in ours if _is_closed(os.path.join(wanted, name))),
         mode=None if seen is None else stat.S_IMODE(seen.st_mode),
         uid=None if seen is None else seen.st_uid,
         gid=None if seen is None else seen.st_gid,

@@ -10,28 +10,28 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 
 from ...core.model import Failed, Reason
+from . import budgets
 from .atomic_file import Folder
-from .errors import told
+from .errors import os_errors
 
-WAIT_S = 5.0
 _POLL_S = 0.01
 _FLAGS = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 
 
 @contextmanager
 def locked(folder: Folder, name: str) -> Iterator[None]:
-    """Hold the lock; raises Failed, `transient` and naming the holder, if it can't be had within `WAIT_S`."""
-    descriptor = _acquire(folder, name, time.monotonic() + WAIT_S)
+    """Hold the lock. Raises Failed, `transient` with the holder's name, after waiting `LOCK_S`."""
+    descriptor = _acquire(folder, name, time.monotonic() + budgets.LOCK_S)
     try:
         yield
     finally:
-        os.close(descriptor)  # gives the lock back
+        os.close(descriptor)  # releases the lock
 
 
 def _acquire(folder: Folder, name: str, ends_at: float) -> int:
     path = folder.full(name)
     while True:
-        with told(path):
+        with os_errors(path):
             descriptor = os.open(name, _FLAGS, 0o600, dir_fd=folder.fd)
         try:
             _wait_for(descriptor, path, ends_at)
@@ -40,14 +40,14 @@ def _acquire(folder: Folder, name: str, ends_at: float) -> int:
         except BaseException:
             os.close(descriptor)
             raise
-        os.close(descriptor)  # somebody removed the file while we waited: its lock excludes nobody any more
+        os.close(descriptor)  # somebody removed the file during the wait: its lock excludes nobody any more
 
 
 def _wait_for(descriptor: int, path: str, ends_at: float) -> None:
     if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-        raise Failed(Reason.INVALID, f"{path} is no plain file; remove it")
+        raise Failed(Reason.INVALID, f"{path} is not a regular file", "Remove it")
     while True:
-        with told(path):
+        with os_errors(path):
             try:
                 fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
@@ -55,8 +55,8 @@ def _wait_for(descriptor: int, path: str, ends_at: float) -> None:
             else:
                 return
         if time.monotonic() >= ends_at:
-            holder = _holder(descriptor)
-            raise Failed(Reason.TRANSIENT, f"{path} is locked by {holder}; tried again, or end that process")
+            what = f"{path} is locked by {_holder(descriptor)}"
+            raise Failed(Reason.TRANSIENT, what, "Wait for the next try, or end that process")
         time.sleep(_POLL_S)
 
 
@@ -69,17 +69,20 @@ def _is_still(folder: Folder, name: str, descriptor: int) -> bool:
 
 
 def _holder(descriptor: int) -> str:
-    """Name the process that holds the lock, as far as the kernel tells (see proc_locks(5))."""
-    inode = str(os.fstat(descriptor).st_ino)
-    with suppress(OSError, ValueError, IndexError), open("/proc/locks", encoding="ascii", errors="replace") as table:
+    """Name the process that holds the lock, as far as the kernel says (see proc_locks(5)).
+
+    Read as bytes: a child that has become another user may not be able to load the codecs of text files.
+    """
+    inode = str(os.fstat(descriptor).st_ino).encode()
+    with suppress(OSError, ValueError, IndexError), open("/proc/locks", "rb") as table:
         for line in table:
             words = line.split()
-            if words[1] == "FLOCK" and words[5].rpartition(":")[2] == inode:
-                return f"process {words[4]}{_command(words[4])}"
+            if words[1] == b"FLOCK" and words[5].rpartition(b":")[2] == inode:
+                return f"process {int(words[4])}{_command(int(words[4]))}"
     return "another process"
 
 
-def _command(pid: str) -> str:
-    with suppress(OSError), open(f"/proc/{pid}/comm", encoding="utf-8", errors="replace") as comm:
-        return f" ({comm.read().strip()})"
+def _command(pid: int) -> str:
+    with suppress(OSError), open(f"/proc/{pid}/comm", "rb") as comm:
+        return f" ({comm.read().strip().decode('utf-8', 'replace')})"
     return ""

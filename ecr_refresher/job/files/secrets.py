@@ -1,4 +1,4 @@
-"""Secrets where the settings refer to them: read afresh at each pass, hidden from every message."""
+"""Reads the secrets that settings refer to, afresh at each pass, and hides them from every message."""
 
 from __future__ import annotations
 
@@ -9,18 +9,19 @@ from collections.abc import Mapping
 from ... import logs
 from ...core.model import Failed, Reason, Secret
 from ...core.plan import SecretRef
+from .budgets import SECRET_BYTES
 
-FILE_MAX = 65_536
+_READ = os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC  # non-blocking: a FIFO must not hang the pass
 
 
 def read_secret(ref: SecretRef, environ: Mapping[str, str] = os.environ) -> Secret:
-    """Read a secret from its file or variable; one line end at its end is not part of it.
+    """Read a secret from its file or variable, without one line end at its end.
 
     Raises Failed: `missing` where there is none (yet), `denied` where it may not be read.
     """
     text = _from_env(ref.where, environ) if ref.kind == "env" else _from_file(ref.where)
     if not text:
-        raise Failed(Reason.MISSING, f"{describe(ref)} is empty; put the secret there")
+        raise Failed(Reason.MISSING, f"{describe(ref)} is empty", "Put the secret there")
     return logs.hide(Secret(text))
 
 
@@ -31,25 +32,36 @@ def describe(ref: SecretRef) -> str:
 
 def _from_env(name: str, environ: Mapping[str, str]) -> str:
     if name not in environ:
-        raise Failed(Reason.MISSING, f"the environment variable {name} is not set; set it, or name a file")
+        raise Failed(Reason.MISSING, f"the environment variable {name} is not set", "Set it, or name a file instead")
     return environ[name]
 
 
 def _from_file(path: str) -> str:
     try:
-        with open(path, "rb") as file:
-            if os.fstat(file.fileno()).st_mode & stat.S_IROTH:
-                logs.get().warning("secret_world_readable", error=f"everybody may read {path}; chmod o-r it")
-            raw = file.read(FILE_MAX + 1)
+        descriptor = os.open(path, _READ)
+        try:
+            seen = os.fstat(descriptor)
+            if not stat.S_ISREG(seen.st_mode):
+                raise Failed(Reason.INVALID, f"{path} is not a regular file", "Name a file that holds the secret")
+            with open(descriptor, "rb", closefd=False) as file:
+                raw = file.read(SECRET_BYTES + 1)
+        finally:
+            os.close(descriptor)
     except FileNotFoundError:
-        raise Failed(Reason.MISSING, f"the file {path} is not there (yet); create it with the secret in it") from None
+        what = f"the file {path} does not exist (yet)"
+        raise Failed(Reason.MISSING, what, "Create it with the secret in it") from None
     except PermissionError:
-        raise Failed(Reason.DENIED, f"the file {path} may not be read by uid {os.geteuid()}; grant it") from None
+        what = f"uid {os.geteuid()} may not read the file {path}"
+        raise Failed(Reason.DENIED, what, "Let that user read it") from None
     except OSError as error:
-        raise Failed(Reason.INVALID, f"the file {path} can't be read: {error.strerror}") from None
-    if len(raw) > FILE_MAX:
-        raise Failed(Reason.INVALID, f"the file {path} is larger than {FILE_MAX} bytes, so it is no secret file")
+        what = f"the file {path} can't be read: {error.strerror}"
+        raise Failed(Reason.INVALID, what, "Name a file that holds the secret") from None
+    if seen.st_mode & stat.S_IROTH:
+        logs.get().warning("secret_world_readable", error=f"everybody may read {path}", fix=f"Run chmod o-r {path}")
+    if len(raw) > SECRET_BYTES:
+        what = f"the file {path} is larger than {SECRET_BYTES} bytes"
+        raise Failed(Reason.INVALID, what, "Name a file that holds nothing but the secret")
     try:
         return raw.decode().removesuffix("\n").removesuffix("\r")
     except UnicodeDecodeError:
-        raise Failed(Reason.INVALID, f"the file {path} is no UTF-8 text") from None
+        raise Failed(Reason.INVALID, f"the file {path} is not UTF-8 text", "Write the secret as plain text") from None

@@ -1,12 +1,14 @@
-"""The Docker engine: a client of it, its errors in our words, and the proof of a login, which leaves nothing there."""
+"""The container engine, Docker's or Podman's: a client, its errors in our words, the proof of a login, and mounts."""
 
 from __future__ import annotations
 
 import contextlib
 import grp
 import os
+import re
 import stat
 from collections.abc import Iterator
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
@@ -17,37 +19,72 @@ if TYPE_CHECKING:
     from docker import APIClient
 
 TIMEOUT_S = 8
+_NO_LOGINS = Path(__file__).with_name("no_logins")
+_UNTRUSTED = re.compile(r"x509|certificate", re.IGNORECASE)
+_REFUSED = re.compile(r"\b40[13]\b|unauthorized|denied|incorrect username", re.IGNORECASE)
+
+
+def ignore_users_logins() -> None:
+    """Have docker-py read an empty `config.json` from now on, in this process. To be called before threads start.
+
+    docker-py reads the user's file whenever a client is made, and asks the helpers in it before a login. So an entry
+    that it can't read, or a missing helper, would end every proof and cleanup.
+    """
+    os.environ["DOCKER_CONFIG"] = str(_NO_LOGINS)
 
 
 def version(engine: Engine) -> str:
-    """Ask which engine answers, e.g. `20.10.24, API 1.41`. Raises Failed."""
-    with told(engine), contextlib.closing(client(engine)) as api:
+    """Ask which engine answers, e.g. `Docker 20.10.24, API 1.41`. Raises Failed."""
+    with failures(engine), contextlib.closing(client(engine)) as api:
         answer = api.version()
-        return f"{answer.get('Version')}, API {answer.get('ApiVersion')}"
+    names = [str(part.get("Name")) for part in answer.get("Components") or ()]
+    name = "Podman" if any(name.startswith("Podman") for name in names) else "Docker"
+    return f"{name} {answer.get('Version')}, API {answer.get('ApiVersion')}"
 
 
 def login(engine: Engine, host: str, credential: Credential) -> None:
     """Have the engine try the login at the registry. Raises Failed; every finding is a warning."""
     from docker.errors import APIError
 
-    with told(engine), contextlib.closing(client(engine)) as api:
+    with failures(engine), contextlib.closing(client(engine)) as api:
         try:
-            # Without reauth a second login is answered from docker-py's memory without asking anybody.
-            api.login(credential.username, credential.secret.reveal(), registry=host, reauth=True)
+            # Without reauth docker-py answers a second login from its memory, without asking the engine.
+            api.login(
+                credential.username,
+                credential.secret.reveal(),
+                registry=host,
+                reauth=True,
+                dockercfg_path=str(_NO_LOGINS / "config.json"),
+            )
         except APIError as error:
-            # The engine answers 500 to a wrong login, with the registry's text; it is not kept: it may quote.
-            status = error.status_code
+            # Docker and Podman answer 500 to a wrong login, with the registry's text. It may quote, so only its kind
+            # is kept.
+            status, text = error.status_code, str(error.explanation)
         else:
             return
-    raise Failed(
-        Reason.DENIED,
-        f"the engine at {engine.url} could not log in at {host} ({status}); it may not trust the "
-        f"registry's CA (/etc/docker/certs.d/{host}/ca.crt): see journalctl -u docker",
-    )
+    what = f"the engine at {engine.url} could not log in at {host}"
+    if _UNTRUSTED.search(text):
+        fix = f"Put the registry's CA into /etc/docker/certs.d/{host}/ca.crt (Podman: /etc/containers/certs.d/{host}/)"
+        raise Failed(Reason.DENIED, f"{what}: it does not trust the registry's certificate", fix)
+    if _REFUSED.search(text):
+        fix = "Check the role's rights, and that the engine reaches the registry itself and not a proxy"
+        raise Failed(Reason.DENIED, f"{what}: the registry refused the token", fix)
+    raise Failed(Reason.TRANSIENT, f"{what} (status {status})", "See the engine's log")
+
+
+def containers_that_mount(engine: Engine, path: str) -> list[str]:
+    """Names of running containers that mount this very file, and not its directory. Raises Failed."""
+    with failures(engine), contextlib.closing(client(engine)) as api:
+        running: list[dict[str, Any]] = api.containers()
+    return [
+        str((container.get("Names") or [container.get("Id", "")])[0]).lstrip("/")
+        for container in running
+        if any(mount.get("Source") == path for mount in container.get("Mounts") or ())
+    ]
 
 
 def client(engine: Engine, timeout_s: int = TIMEOUT_S) -> APIClient:
-    """A client of the engine, which has answered with its version. Use it within `told`."""
+    """A client of the engine, which has answered with its version. Use it within `failures`."""
     from docker import APIClient
     from docker.tls import TLSConfig
 
@@ -60,32 +97,37 @@ def client(engine: Engine, timeout_s: int = TIMEOUT_S) -> APIClient:
 
 
 @contextlib.contextmanager
-def told(engine: Engine, timeout_s: float = TIMEOUT_S) -> Iterator[None]:
-    """Raise what goes wrong with the engine inside as Failed; the original error is not attached."""
+def failures(engine: Engine, timeout_s: float = TIMEOUT_S) -> Iterator[None]:
+    """Raise what goes wrong with the engine inside as Failed, without the original error."""
     from docker.errors import APIError, DockerException
 
     try:
         yield
     except APIError as error:
-        said = Failed(Reason.TRANSIENT, f"the engine at {engine.url} refused a request ({error.status_code})")
+        what = f"the engine at {engine.url} answered {error.status_code}"
+        failed = Failed(Reason.TRANSIENT, what, "See the engine's log")
     except (DockerException, OSError) as error:  # those of requests are OSErrors
-        said = Failed(Reason.TRANSIENT, _unreachable(engine.url, error, timeout_s))
+        failed = _unreachable(engine.url, error, timeout_s)
     else:
         return
-    raise said
+    raise failed
 
 
-def _unreachable(url: str, error: Exception, timeout_s: float) -> str:
+def _unreachable(url: str, error: Exception, timeout_s: float) -> Failed:
     text = f"{error} {error.__cause__}"
     if "Permission denied" in text:
-        return f"the engine's socket {url} may not be opened by uid {os.geteuid()}; {_join(url)}"
+        what = f"uid {os.geteuid()} may not open the engine's socket {url}"
+        return Failed(Reason.TRANSIENT, what, _join(url))
     if "FileNotFound" in text or "No such file" in text:
-        return f"there is no engine at {url}; start it, or mount its socket"
+        return Failed(Reason.TRANSIENT, f"there is no engine at {url}", "Start it, or mount its socket")
     if "Connection refused" in text or "ConnectionRefused" in text:
-        return f"nobody answers at {url}; start the engine (systemctl start docker)"
+        fix = "Start the engine (systemctl start docker, or podman.socket)"
+        return Failed(Reason.TRANSIENT, f"nothing answers at {url}", fix)
     if "timed out" in text.lower():
-        return f"the engine at {url} did not answer within {timeout_s:g} s; see journalctl -u docker"
-    return f"the engine at {url} can't be reached ({type(error).__name__}); is it up, and the address right?"
+        what = f"the engine at {url} did not answer within {timeout_s:g} s"
+        return Failed(Reason.TRANSIENT, what, "See the engine's log")
+    what = f"the engine at {url} can't be reached ({type(error).__name__})"
+    return Failed(Reason.TRANSIENT, what, "Check the address, and that the engine runs")
 
 
 def _join(url: str) -> str:
@@ -94,14 +136,14 @@ def _join(url: str) -> str:
     try:
         owner = os.stat(path)
     except OSError:
-        return f"let this user into the directories above {path}"
+        return f"Let this user into the directories above {path}"
     try:
         name = grp.getgrgid(owner.st_gid).gr_name
     except KeyError:
         name = "without a name here"
     if not owner.st_mode & stat.S_IWGRP:
-        return f"its group may not write to it: chmod g+rw {path}, and join the group {name} (gid {owner.st_gid})"
+        return f"Run chmod g+rw {path}, and join the group {name} (gid {owner.st_gid})"
     return (
-        f"join the group {name} (gid {owner.st_gid}): usermod -aG, SupplementaryGroups= of systemd, "
+        f"Join the group {name} (gid {owner.st_gid}): usermod -aG, SupplementaryGroups= of systemd, "
         f"--group-add {owner.st_gid} or supplementalGroups of a container"
     )

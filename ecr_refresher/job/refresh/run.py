@@ -18,7 +18,7 @@ from ..aws import own_registry
 from ..aws.clock import AwsClock
 from ..blocking import BlockingCalls
 from ..limits import set_alarm
-from ..net import proxies
+from ..net import engine, proxies
 from .refresh_pass import RefreshPass
 from .tools import RealTools
 
@@ -42,6 +42,7 @@ def execute(job: wire.Job, report: Report) -> int:
     set_alarm(job.ends_at - boot_time() + budgets.ALARM_GRACE_S)
     logs.configure(plan.log.level, plan.log.format)
     tools = RealTools(plan, clock, report, job.ends_at)
+    engine.ignore_users_logins()
     if job.load is not None:
         witness = _settings_witness(plan)
         report(wire.Planned(plan, witness))

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
 
-from ...core import budgets, wire
+from ...core import wire
 from ...core.model import Credential, Failed, Failure, Holding, Outcome
 from ...core.plan import Airflow, Connection, DockerConfig, Engine, KubernetesSecret, Plan, Principal, Registry, Slot
 from ..aws.clock import AwsClock
@@ -20,7 +20,7 @@ from .refresh_pass import Sink
 if TYPE_CHECKING:
     from ..aws.clients import Aws
     from ..net.trust import Trust
-    from ..sinks.docker.config_json import DockerConfigSink
+    from ..sinks.docker.sink import DockerConfigSink
     from ..sinks.kubernetes.api_server import ApiServer
     from ..sinks.kubernetes.pull_secret import Connecting, PullSecret
 
@@ -42,6 +42,7 @@ class RealTools:
     clock: AwsClock
     report: Callable[[wire.Line], None]
     ends_at: float | None = None  # when the pass ends, on the boot clock
+    environ: Mapping[str, str] = field(default_factory=lambda: dict(os.environ))
     _aws: Aws | None = None
     _airflows: dict[str, Connections] = field(default_factory=dict)
     _dockers: dict[str, DockerConfigSink] = field(default_factory=dict)
@@ -157,10 +158,10 @@ class RealTools:
         return AirflowSink(airflow, read_secret=read_secret)
 
     def docker(self, docker: DockerConfig) -> DockerConfigSink:
-        from ..sinks.docker.config_json import DockerConfigSink
+        from ..sinks.docker.sink import DockerConfigSink
 
         if docker.config_file not in self._dockers:
-            self._dockers[docker.config_file] = DockerConfigSink(docker, environ=os.environ, threads=budgets.PER_FILE)
+            self._dockers[docker.config_file] = DockerConfigSink(docker, environ=self.environ)
         return self._dockers[docker.config_file]
 
 

@@ -13,7 +13,8 @@ import structlog
 from ecr_refresher import logs
 from ecr_refresher.core.model import Failed, Reason, Secret
 from ecr_refresher.core.plan import SecretRef
-from ecr_refresher.job.files.secrets import FILE_MAX, read_secret
+from ecr_refresher.job.files.budgets import SECRET_BYTES
+from ecr_refresher.job.files.secrets import read_secret
 
 TEXT = "correct horse battery"
 
@@ -84,7 +85,7 @@ def test_a_file_that_is_not_there_yet_is_missing_and_says_which(path: Path) -> N
     failed = refusal(file(path))
     assert failed.failure.reason is Reason.MISSING
     assert str(path) in str(failed)
-    assert "not there (yet)" in str(failed)
+    assert "does not exist (yet)" in str(failed)
 
 
 def test_a_variable_that_is_not_set_is_missing_and_says_which() -> None:
@@ -102,15 +103,17 @@ def test_an_empty_secret_is_missing(path: Path) -> None:
 
 def test_what_can_t_be_a_secret_file_is_invalid_and_not_shown(path: Path, tmp_path: Path) -> None:
     path.write_bytes(b"\xff\xfesecret-in-other-code")
-    assert "no UTF-8 text" in str(refusal(file(path)))
+    assert "not UTF-8 text" in str(refusal(file(path)))
     assert "other-code" not in str(refusal(file(path)))
-    path.write_bytes(b"x" * (FILE_MAX + 1))
+    path.write_bytes(b"x" * (SECRET_BYTES + 1))
     assert "larger than" in str(refusal(file(path)))
-    assert "Is a directory" in str(refusal(file(tmp_path)))
+    assert "not a regular file" in str(refusal(file(tmp_path)))
+    os.mkfifo(tmp_path / "fifo")
+    assert "not a regular file" in str(refusal(file(tmp_path / "fifo")))
     with socket.socket(socket.AF_UNIX) as sock:
         sock.bind(str(tmp_path / "sock"))
         assert "can't be read" in str(refusal(file(tmp_path / "sock")))
-    for ref in (path, tmp_path, tmp_path / "sock"):
+    for ref in (path, tmp_path, tmp_path / "sock", tmp_path / "fifo"):
         assert refusal(file(ref)).failure.reason is Reason.INVALID
 
 
@@ -118,7 +121,7 @@ def test_a_file_that_may_not_be_read_is_denied_and_says_to_whom(path: Path, monk
     def refuse(*_: object, **__: object) -> None:
         raise PermissionError(13, "Permission denied")
 
-    monkeypatch.setattr("builtins.open", refuse)  # root may read everything
+    monkeypatch.setattr("os.open", refuse)  # root may read everything
     failed = refusal(file(path))
     monkeypatch.undo()
     assert failed.failure.reason is Reason.DENIED

@@ -4,14 +4,21 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from ecr_refresher.core import budgets
+import pytest
+
 from ecr_refresher.core.plan import DockerConfig, Plan
 from ecr_refresher.job.aws.clock import AwsClock
+from ecr_refresher.job.net import engine
 from ecr_refresher.job.refresh.tools import RealTools
 
 
-def test_a_file_s_sink_knows_how_many_may_bring_logins_at_the_same_time(tmp_path: Path) -> None:
-    """Else writes would rest while no more logins can come, or never."""
+def test_the_file_s_readers_are_asked_with_the_users_environment_whatever_docker_py_is_shown(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The clients of engines read an empty config.json; `check` must say what the user's own tools read."""
+    monkeypatch.setenv("DOCKER_CONFIG", str(tmp_path))
     docker = DockerConfig(str(tmp_path / "config.json"), ())
     tools = RealTools(Plan((), dockers=(docker,)), AwsClock(), lambda _: None)
-    assert tools.docker(docker)._writes._most == budgets.PER_FILE
+    engine.ignore_users_logins()
+    found = tools.docker(docker).readers("123456789012.dkr.ecr.us-east-1.amazonaws.com").found
+    assert {each.file for each in found} == {str(tmp_path / "config.json")}

@@ -43,7 +43,7 @@ class Hearing:
     """One connection's hearing; `history` is what is known at this moment.
 
     `held` tells that `history` is up to date, or was until the engine itself closed the stream. Errors of the engine
-    are raised as its client's: use it within `engine.told`.
+    are raised as its client's: use it within `engine.failures`.
     """
 
     def __init__(self, api: APIClient, clock: AwsClock, history: History | None, *, held: bool = False) -> None:

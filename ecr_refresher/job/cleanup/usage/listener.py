@@ -67,7 +67,7 @@ class Listener:
         self.heard = False
         try:
             with (
-                engine.told(self._rules.engine, TIMEOUT_S),
+                engine.failures(self._rules.engine, TIMEOUT_S),
                 contextlib.closing(engine.client(self._rules.engine, TIMEOUT_S)) as api,
             ):
                 known = self._history or self._from_file()

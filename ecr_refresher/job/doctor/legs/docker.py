@@ -1,4 +1,4 @@
-"""Docker: its `config.json` files, what they hold, who would find that there, and the engines."""
+"""The legs of docker logins: the `config.json` files, what they hold, which tools find that, and the engines."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def legs(scene: Scene) -> Iterator[Leg]:
         yield Leg(
             "file",
             docker.sink,
-            f"looked where {docker.config_file} is to be written",
+            f"looked whether {docker.config_file} can be written",
             partial(_place, scene, docker),
             required=docker.required,
         )
@@ -34,7 +34,7 @@ def legs(scene: Scene) -> Iterator[Leg]:
 
 
 def entry_legs(scene: Scene, docker: DockerConfig, registry: Registry) -> Iterator[Leg]:
-    """What one file holds for one registry, and who would find it there."""
+    """The legs of one registry in one file: what it holds, and which tools find that."""
     subject = f"{docker.sink} {registry.name}"
     required = docker.required and registry.required
     helper = Leg(
@@ -58,7 +58,7 @@ def entry_legs(scene: Scene, docker: DockerConfig, registry: Registry) -> Iterat
     reader = Leg(
         "reader",
         subject,
-        f"looked for it as docker-py and the docker command of {who} would",
+        f"looked for it as the tools of {who} do",
         partial(_readers, scene, docker, registry, who),
         after=(entry.key,),
         required=required,
@@ -73,63 +73,62 @@ def _place(scene: Scene, docker: DockerConfig) -> list[Finding]:
 
 
 def _helper(scene: Scene, docker: DockerConfig, registry: Registry) -> list[Finding]:
-    claim = scene.tools.docker(docker).claimed_by(registry.host)
-    if claim is None:
-        return [ok("none does, so the login stands in the file")]
-    program, on_path = claim
-    if not on_path:
+    seen = scene.tools.docker(docker).inspect(registry.host)
+    if seen.helper is None:
+        return [ok("none does, so the login is kept in the file")]
+    if not seen.on_path:
         return [
             failed(
-                f"{program} claims it, and is not on PATH, so that every docker command fails there",
-                f"install it, or take {registry.host} out of credHelpers, or credsStore out, in {docker.config_file}",
+                f"{seen.helper} claims it and is not on PATH, so every docker command fails there",
+                f"Install it, or remove {registry.host} from credHelpers, or credsStore, in {docker.config_file}",
             )
         ]
-    if program == PREFIX + ECR_LOGIN:
-        return [ok(f"{program} does: it fetches logins by itself, as whoever pulls, and nothing is written for it")]
-    return [ok(f"{program} does, and is given the login to keep")]
+    if seen.helper == PREFIX + ECR_LOGIN:
+        return [ok(f"{seen.helper} does: it fetches logins itself for whoever pulls, so nothing is written")]
+    return [ok(f"{seen.helper} does, and keeps the login")]
 
 
 def _look(scene: Scene, docker: DockerConfig, registry: Registry) -> list[Finding]:
     sink = scene.tools.docker(docker)
     now = scene.tools.clock.now()
     held = sink.look(registry.host, now)
-    found = [
-        warning(
-            f"an old entry '{twin}' stands beside it, which tools that look by URL take",
-            f"docker --config {os.path.dirname(docker.config_file)} logout {registry.host}, "
-            "then run `ecr-refresher once`",
-        )
-        for twin in sink.twins(registry.host)
-    ]
+    found = [files.old_entry(url, docker.config_file) for url in sink.inspect(registry.host).urls]
     return [*found, holding.judged(held, now, held.life or scene.life(registry), scene.plan.refresh)]
 
 
 def _readers(scene: Scene, docker: DockerConfig, registry: Registry, who: str) -> list[Finding]:
     sink = scene.tools.docker(docker)
-    claim = sink.claimed_by(registry.host)
-    if claim is not None and claim[0] == PREFIX + ECR_LOGIN:
+    if sink.inspect(registry.host).helper == PREFIX + ECR_LOGIN:
         return [ok("the helper answers them")]
     if sink.look(registry.host, scene.tools.clock.now()).until is None:
-        return [ok("there is nothing to be found yet")]
-    return [files.readers(sink.readers(registry.host), docker.config_file, who)]
+        return [ok("it holds no login yet")]
+    return files.readers(sink.readers(registry.host), docker.config_file, who)
 
 
 def _engine_legs(scene: Scene, docker: DockerConfig, engine: Engine) -> Iterator[Leg]:
     answers = Leg(
         "engine",
         engine.url,
-        f"asked the engine at {engine.url} who it is",
-        lambda: [ok(f"Docker {docker_engine.version(engine)}")],
+        f"asked the engine at {engine.url} for its version",
+        lambda: [ok(docker_engine.version(engine))],
         required=docker.required,
     )
     yield answers
+    yield Leg(
+        "mounts",
+        docker.config_file,
+        f"looked for running containers that mount {docker.config_file} itself",
+        partial(_mounts, engine, docker.config_file),
+        after=(answers.key,),
+        required=False,
+    )
     for name in docker.registries:
         registry = scene.plan.registry(name)
         if registry.alias_of is None:
             yield Leg(
                 "engine login",
                 f"{engine.url} {name}",
-                f"had it log in at {registry.host}; it keeps nothing of that",
+                f"had it log in at {registry.host}, which leaves nothing there",
                 partial(_engine_login, scene, engine, registry),
                 after=(*needs_host(registry), answers.key, token_key(registry.principal)),
                 required=docker.required and registry.required,
@@ -138,4 +137,16 @@ def _engine_legs(scene: Scene, docker: DockerConfig, engine: Engine) -> Iterator
 
 def _engine_login(scene: Scene, engine: Engine, registry: Registry) -> list[Finding]:
     scene.tools.engine_login(engine, registry.host, scene.credential(registry))
-    return [ok("it takes the token")]
+    return [ok("the registry takes the token")]
+
+
+def _mounts(engine: Engine, config_file: str) -> list[Finding]:
+    names = docker_engine.containers_that_mount(engine, config_file)
+    if not names:
+        return [ok("none does")]
+    return [
+        warning(
+            f"{', '.join(names)} mounts the file itself, and keeps the old one when it is replaced",
+            f"Mount its directory {os.path.dirname(config_file)} there instead, and start the container again",
+        )
+    ]

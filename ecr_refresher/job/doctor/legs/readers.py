@@ -1,4 +1,4 @@
-"""`check --reader`, where Airflow is installed: does it read what was delivered, or does something shadow that?"""
+"""`check --reader`, where Airflow is installed: does it read what was delivered, or something else first?"""
 
 from __future__ import annotations
 

@@ -1,100 +1,173 @@
-"""Would docker-py and the docker command find the login that stands in a `config.json`? Run as whoever pulls."""
+"""What the docker command, docker-py and Podman find for a host, in the files that each of them reads.
+
+BuildKit is given logins by the docker command. Run as whoever pulls, in a child: it runs that user's helpers.
+"""
 
 from __future__ import annotations
 
-import base64
 import os
-from collections.abc import Callable, Mapping
+import shutil
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from ....core.model import Failed, Secret
 from ...files.atomic_file import Folder
-from . import login as docker_login
-from . import memory as docker_memory
-from .helper import Helper
-from .login import Place
-from .memory import Memory
+from ...files.budgets import config_bytes
+from ...files.paths import resolve
+from . import record
+from .document import Document
+from .helper import PREFIX, Helper
+from .messages import ConfigFile, Found, Reading
+from .record import Records
+from .writing import auth_of, login_in
 
-Found = tuple[str, Secret] | None  # user name and password
-OURS, ANOTHER, NONE, UNREADABLE = "ours", "another", "none", "unreadable"
-
-
-@dataclass(frozen=True, slots=True)
-class Reading:
-    """What each of them finds: `ours`, `another` login, `none`, or that the file is `unreadable`."""
-
-    file: str  # the one that they read
-    docker_py: str
-    docker: str
-
-    @property
-    def both_find_it(self) -> bool:
-        return self.docker_py == self.docker == OURS
+OURS, ANOTHER, NONE = "ours", "another", "none"
+UNREADABLE = "unreadable"  # the file may not be read
+UNUSABLE = "unusable"  # the tool can't use the file
+DOCKER, DOCKER_PY, PODMAN = "docker", "docker-py", "Podman"
+PATHS_MAX = 5
+Login = tuple[str, Secret] | None  # user name and password
 
 
-def read(config_file: str, host: str, environ: Mapping[str, str] = os.environ) -> Reading:
-    """Look for the login as both do, in the file that they would read; `config_file` is the one that we serve."""
-    file = their_file(environ) or config_file
-    memory = _memory(config_file)
-
-    def verdict(find: Callable[[], Found]) -> str:
-        if os.path.exists(file) and not os.access(file, os.R_OK, effective_ids=True):
-            return UNREADABLE
-        found = find()
-        if found is None:
-            return NONE
-        auth = base64.b64encode(f"{found[0]}:{found[1].reveal()}".encode()).decode()
-        return ANOTHER if docker_memory.match(memory, host, auth) is None else OURS
-
-    return Reading(
-        file, verdict(lambda: _by_docker_py(file, host, environ)), verdict(lambda: _by_docker(file, host, environ))
-    )
+def read(file: ConfigFile, host: str, environ: Mapping[str, str]) -> Reading:
+    """Look for the login as each tool does; `file` is the one that we keep."""
+    search = _Search(file, host, environ, _records(file))
+    found = [search.by_docker(), search.by_docker_py()]
+    if os.path.basename(file.path) == "auth.json" or any(map(search.has, ("podman", "skopeo"))):
+        found += search.by_podman()
+    return Reading(tuple(found), bool(environ.get("DOCKER_AUTH_CONFIG")))
 
 
-def their_file(environ: Mapping[str, str]) -> str | None:
-    """Where they look: `$DOCKER_CONFIG`, else `~/.docker`; None for somebody without a home."""
+def docker_file(environ: Mapping[str, str]) -> str | None:
+    """The file that docker reads: in `$DOCKER_CONFIG`, else in `~/.docker`; None for a user without a home."""
     folder = environ.get("DOCKER_CONFIG") or (os.path.join(environ["HOME"], ".docker") if environ.get("HOME") else None)
     return None if folder is None else os.path.join(folder, "config.json")
 
 
-def _memory(config_file: str) -> Memory:
-    place = Place(*os.path.split(os.path.realpath(config_file)))
+def podman_files(environ: Mapping[str, str]) -> Iterator[str]:
+    """The files that Podman and skopeo read, in their order (containers-auth.json(5), and seen with Podman 4.3)."""
+    if environ.get("REGISTRY_AUTH_FILE"):
+        yield environ["REGISTRY_AUTH_FILE"]
+        return
+    runtime = environ.get("XDG_RUNTIME_DIR")
+    yield f"{runtime}/containers/auth.json" if runtime else f"/run/containers/{os.geteuid()}/auth.json"
+    home = environ.get("HOME", "")
+    settings = environ.get("XDG_CONFIG_HOME") or (home and f"{home}/.config")
+    if settings:
+        yield f"{settings}/containers/auth.json"
+    if file := docker_file(environ):
+        yield file
+
+
+def _records(file: ConfigFile) -> Records:
     try:
-        with Folder(place.folder) as folder:
-            return docker_memory.recall(folder, place.memory)
+        path = resolve(file.path).path
+        with Folder(os.path.dirname(path)) as folder:
+            return record.read(folder, f".{os.path.basename(path)}.ecr-refresher.json", file.logins)
     except Failed:
         return {}
 
 
-def _by_docker_py(file: str, host: str, environ: Mapping[str, str]) -> Found:
-    """Ask docker-py itself; whatever it stumbles over, a pull would stumble over as well."""
-    import docker.auth
+@dataclass(frozen=True, slots=True)
+class _Search:
+    file: ConfigFile
+    host: str
+    environ: Mapping[str, str]
+    records: Records
 
+    def has(self, program: str) -> bool:
+        return shutil.which(program, path=self.environ.get("PATH", os.defpath)) is not None
+
+    def by_docker(self) -> Found:
+        """The helper that claims the host, else `auths` by the host, else by a URL of it."""
+        path = docker_file(self.environ) or self.file.path
+        document = self._document(path)
+        if isinstance(document, str):
+            return Found(DOCKER, path, "", document)
+        try:
+            name = document.helper_for(self.host)
+            if name is not None:
+                return Found(DOCKER, path, PREFIX + name, self._whose(Helper(name, self.environ).get(self.host)))
+        except Failed:
+            return Found(DOCKER, path, "", UNUSABLE)
+        return self._in_auths(DOCKER, path, document)
+
+    def by_docker_py(self) -> Found:
+        """Ask docker-py itself: a pull would fail of the same errors."""
+        path = docker_file(self.environ) or self.file.path
+        document = self._document(path)
+        if isinstance(document, str):
+            return Found(DOCKER_PY, path, "", document)
+        import docker.auth
+
+        try:
+            config = docker.auth.load_config(path, credstore_env=dict(self.environ))
+            helper = config.get_credential_store(self.host)
+            entry = PREFIX + helper if helper else self.host
+            found = {key.lower(): value for key, value in (config.resolve_authconfig(self.host) or {}).items()}
+        except Exception:  # noqa: BLE001 - its errors may quote the file
+            return Found(DOCKER_PY, path, "", UNUSABLE)
+        login = (str(found.get("username") or ""), Secret(str(found["password"]))) if found.get("password") else None
+        return Found(DOCKER_PY, path, entry, self._whose(login))
+
+    def by_podman(self) -> Iterator[Found]:
+        """The first file that has the host; entries for a part of the host are preferred for images below it."""
+        path = self.file.path
+        for path in podman_files(self.environ):
+            document = self._document(path)
+            if isinstance(document, str):
+                if document == UNREADABLE:
+                    yield Found(PODMAN, path, "", document)
+                    return
+                continue
+            for part in document.paths(self.host)[:PATHS_MAX]:
+                yield Found(PODMAN, path, part, self._whose(login_in(_auth(document, part) or "")))
+            found = self._by_podman_in(path, document)
+            if found.login != NONE:
+                yield found
+                return
+        yield Found(PODMAN, path, "", NONE)
+
+    def _by_podman_in(self, path: str, document: Document) -> Found:
+        """`credHelpers` counts for Podman, `credsStore` does not."""
+        try:
+            name = document.own_helper_for(self.host)
+            if name is not None:
+                return Found(PODMAN, path, PREFIX + name, self._whose(Helper(name, self.environ).get(self.host)))
+        except Failed:
+            return Found(PODMAN, path, "", UNUSABLE)
+        return self._in_auths(PODMAN, path, document)
+
+    def _in_auths(self, tool: str, path: str, document: Document) -> Found:
+        for entry in (self.host,) if document.names(self.host) else document.urls(self.host):
+            login = login_in(_auth(document, entry) or "")
+            if login is not None:
+                return Found(tool, path, entry, self._whose(login))
+        return Found(tool, path, "", NONE)
+
+    def _whose(self, login: Login) -> str:
+        if login is None:
+            return NONE
+        ours = record.match(self.records, self.host, auth_of(*login).reveal()) is not None
+        return OURS if ours else ANOTHER
+
+    def _document(self, path: str) -> Document | str:
+        """The file's content, or why there is none."""
+        if os.path.exists(path) and not os.access(path, os.R_OK, effective_ids=True):
+            return UNREADABLE
+        try:
+            resolved = resolve(path).path
+            if not os.path.isdir(os.path.dirname(resolved)):
+                return NONE
+            with Folder(os.path.dirname(resolved)) as folder:
+                content = folder.read(os.path.basename(resolved), config_bytes(self.file.logins)).content
+            return NONE if content is None else Document.parse(path, content)
+        except Failed:
+            return UNUSABLE
+
+
+def _auth(document: Document, entry: str) -> str | None:
     try:
-        found = docker.auth.load_config(file, credstore_env=dict(environ)).resolve_authconfig(host)
-    except Exception:  # noqa: BLE001 - its errors may quote the file
+        return document.auth(entry)
+    except Failed:
         return None
-    if not found:
-        return None
-    found = {key.lower(): value for key, value in found.items()}
-    if not found.get("password"):
-        return None
-    return str(found.get("username") or ""), Secret(str(found["password"]))
-
-
-def _by_docker(file: str, host: str, environ: Mapping[str, str]) -> Found:
-    """Do as the docker command: the helper that claims the host, else `auths` by the host, else by a URL of it."""
-    place = Place(*os.path.split(os.path.realpath(file)))
-    try:
-        with Folder(place.folder) as folder:
-            _, document = docker_login.read(folder, place, None)
-        name = document.helper_for(host)
-        if name is not None:
-            return Helper(name, environ).get(host)
-        auth = document.auth(host)
-        for other in () if document.names(host) else document.twins(host):
-            auth = auth or document.auth(other)
-        username, colon, password = base64.b64decode(auth or "").decode().partition(":")
-    except (Failed, ValueError):
-        return None
-    return (username, Secret(password.strip("\0"))) if colon else None

@@ -16,7 +16,19 @@ from ecr_refresher.job.doctor.legs.aws import skew
 from ecr_refresher.job.doctor.legs.readers import Read
 from ecr_refresher.job.files.examination import Examination
 from ecr_refresher.job.sinks.airflow.entry import Shape, shape
-from ecr_refresher.job.sinks.docker.readers import ANOTHER, NONE, OURS, UNREADABLE, Reading
+from ecr_refresher.job.sinks.docker.messages import Found, Reading
+from ecr_refresher.job.sinks.docker.readers import (
+    ANOTHER,
+    DOCKER_PY,
+    NONE,
+    OURS,
+    PODMAN,
+    UNREADABLE,
+    UNUSABLE,
+)
+from ecr_refresher.job.sinks.docker.readers import (
+    DOCKER as DOCKER_COMMAND,
+)
 
 HOST = "123456789012.dkr.ecr.us-east-1.amazonaws.com"
 LIFE, NOW, RULES = 43_200.0, 1_800_000_000.0, Refresh()
@@ -150,19 +162,19 @@ def test_an_extra_that_makes_no_sense_says_nothing_of_reauth(extra: object) -> N
     ("changes", "verdict", "said"),
     [
         ({}, Verdict.OK, "mode 0600, owner 0:0"),
-        ({"mode": None}, Verdict.OK, "may be made"),
+        ({"mode": None}, Verdict.OK, "can be made"),
         ({"mode": None, "folder_is_there": False}, Verdict.OK, "with its directories"),
         ({"mounted": True}, Verdict.FAILED, "mounted as a single file"),
         ({"read_only": True, "writable": False}, Verdict.FAILED, "read-only"),
         ({"writable": False}, Verdict.FAILED, "uid 0 may not write in /d"),
-        ({"blocked": ["lock"]}, Verdict.FAILED, "may not write /d/lock"),
+        ({"blocked": ("lock",)}, Verdict.FAILED, "may not write /d/lock"),
         ({"full": True}, Verdict.FAILED, "the disk of /d is full"),
         ({"mode": 0o644}, Verdict.WARNING, "0644, not 0600, so that others may read"),
         ({"mode": 0o400}, Verdict.WARNING, "0400, not 0600"),
     ],
 )
 def test_a_place_for_a_file_is_judged(changes: dict[str, object], verdict: Verdict, said: str) -> None:
-    (found,) = files.place(dataclasses.replace(PLACE, **changes), 0o600)  # type: ignore[arg-type]
+    (found,) = files.place(structs.replace(PLACE, **changes), 0o600)
     assert (found.verdict, said in found.text) == (verdict, True), found
 
 
@@ -171,20 +183,52 @@ def test_a_file_of_another_owner_is_told_with_both() -> None:
     assert (found.verdict, found.text) == (Verdict.WARNING, "it belongs to 0:0, not to 50000:0")
 
 
+@pytest.mark.parametrize(("mode", "verdict"), [(0o600, Verdict.OK), (0o640, Verdict.OK), (0o644, Verdict.WARNING)])
+def test_without_a_wanted_mode_only_a_file_that_everybody_may_read_is_warned_of(mode: int, verdict: Verdict) -> None:
+    (found,) = files.place(structs.replace(PLACE, mode=mode), None)
+    assert found.verdict is verdict
+
+
+CONFIG = "/d/config.json"
+
+
 @pytest.mark.parametrize(
-    ("reading", "verdict", "said"),
+    ("found", "verdict", "said", "fix"),
     [
-        (Reading("/d/config.json", OURS, OURS), Verdict.OK, "both find it"),
-        (Reading("/h/config.json", OURS, OURS), Verdict.OK, "both find it"),
-        (Reading("/h/config.json", NONE, NONE), Verdict.WARNING, "reads /h/config.json, and finds no login there"),
-        (Reading("/h/config.json", OURS, ANOTHER), Verdict.WARNING, "finds another login (docker-py: this login)"),
-        (Reading("/d/config.json", UNREADABLE, UNREADABLE), Verdict.FAILED, "uid 7 may not read /d/config.json"),
-        (Reading("/d/config.json", ANOTHER, ANOTHER), Verdict.FAILED, "another login is found"),
+        (Found(DOCKER_COMMAND, CONFIG, HOST, OURS), Verdict.OK, f"docker finds this login as '{HOST}' in {CONFIG}", ""),
+        (Found(DOCKER_PY, "/h/config.json", HOST, OURS), Verdict.OK, "docker-py finds this login", ""),
+        (Found(DOCKER_PY, "/h/config.json", "", NONE), Verdict.WARNING, "finds no login", "DOCKER_CONFIG=/d for"),
+        (
+            Found(PODMAN, "/h/auth.json", "", NONE),
+            Verdict.WARNING,
+            "finds no login",
+            f"REGISTRY_AUTH_FILE={CONFIG}",
+        ),
+        (Found(DOCKER_COMMAND, CONFIG, "", UNREADABLE), Verdict.FAILED, f"uid 7 may not read {CONFIG}", "owner:"),
+        (Found(DOCKER_COMMAND, CONFIG, HOST, ANOTHER), Verdict.FAILED, "docker finds another login", holding.DELIVER),
+        (Found(DOCKER_PY, CONFIG, "", UNUSABLE), Verdict.WARNING, f"docker-py can't use {CONFIG}", "Remove entries"),
+        (Found(PODMAN, CONFIG, "", NONE), Verdict.WARNING, "Podman finds no login", "Remove credsStore"),
+        (
+            Found(PODMAN, CONFIG, f"{HOST}/team", ANOTHER),
+            Verdict.WARNING,
+            "uses it for images below",
+            f"Run podman logout --authfile {CONFIG} {HOST}/team",
+        ),
     ],
 )
-def test_readers_are_judged_by_what_they_find(reading: Reading, verdict: Verdict, said: str) -> None:
-    found = files.readers(reading, "/d/config.json", "uid 7")
-    assert (found.verdict, said in found.text) == (verdict, True), found
+def test_readers_are_judged_by_what_they_find(found: Found, verdict: Verdict, said: str, fix: str) -> None:
+    (judged,) = files.readers(Reading((found,)), CONFIG, "uid 7")
+    assert (judged.verdict, said in judged.text, fix in (judged.fix or "")) == (verdict, True, True), judged
+
+
+def test_a_login_in_the_environment_is_named_since_newer_docker_commands_read_it_first() -> None:
+    (judged,) = files.readers(Reading((), auth_in_environ=True), CONFIG, "uid 7")
+    assert (judged.verdict, "DOCKER_AUTH_CONFIG" in judged.text) == (Verdict.WARNING, True)
+
+
+@pytest.mark.parametrize("key", [f"https://{HOST}", f"https://{HOST}/v2/"])
+def test_an_old_entry_is_logged_out_by_its_own_key(key: str) -> None:
+    assert f"docker --config /d logout {key}, then" in (files.old_entry(key, CONFIG).fix or "")
 
 
 # --- the clock, and what Airflow reads

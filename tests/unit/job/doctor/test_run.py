@@ -45,10 +45,10 @@ def test_warnings_of_the_settings_are_told(tmp_path: Path, monkeypatch: pytest.M
 
 @pytest.mark.parametrize(("euid", "who"), [(0, "uid 50000"), (50_000, "this user"), (1000, "this user")])
 def test_a_reader_takes_the_settings_of_roots_daemon_whoever_it_is(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, euid: int, who: str
+    tmp_path: Path, open_path: Path, monkeypatch: pytest.MonkeyPatch, euid: int, who: str
 ) -> None:
     monkeypatch.setattr("os.geteuid", lambda: euid)
-    docker = {"config_file": str(tmp_path / "config.json"), "owner": "50000:0"}
+    docker = {"config_file": str(open_path / "config.json"), "owner": "50000:0"}
     checked = check.run(load(tmp_path, registries=[HOST], docker=docker), reader=True)
     assert [(row.leg, row.verdict) for row in checked.rows] == [
         ("settings", "ok"),

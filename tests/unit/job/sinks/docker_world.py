@@ -16,7 +16,7 @@ from typing import Any
 
 from ecr_refresher.core.model import Credential, Failed, Failure, Secret
 from ecr_refresher.core.plan import DockerConfig
-from ecr_refresher.job.sinks.docker.config_json import DockerConfigSink
+from ecr_refresher.job.sinks.docker.sink import DockerConfigSink
 
 HOST = "123456789012.dkr.ecr.us-east-1.amazonaws.com"
 OTHER_HOST = "210987654321.dkr.ecr.eu-west-1.amazonaws.com"
@@ -39,7 +39,7 @@ def auth_of(held: Credential) -> str:
 
 def sink(path: Path | str, *, environ: Mapping[str, str] | None = None, **settings: Any) -> DockerConfigSink:
     environ = os.environ if environ is None else environ
-    return DockerConfigSink(DockerConfig(str(path), (), **settings), environ=environ, threads=8)
+    return DockerConfigSink(DockerConfig(str(path), **{"registries": (), "mode": None, **settings}), environ=environ)
 
 
 def content(path: Path) -> Any:
@@ -47,7 +47,7 @@ def content(path: Path) -> Any:
 
 
 def names_in(directory: Path) -> set[str]:
-    """What lies there, our lock and memory apart."""
+    """What lies there, our lock and record apart."""
     return {
         path.name for path in directory.iterdir() if not re.fullmatch(r"\..+\.ecr-refresher\.(lock|json)", path.name)
     }

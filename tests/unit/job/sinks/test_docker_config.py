@@ -5,17 +5,21 @@ from __future__ import annotations
 import json
 import os
 import socket
+import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 import docker.auth
 import pytest
+import structlog
 
 from ecr_refresher.core import plan
 from ecr_refresher.core.model import Holding, Outcome, Reason, witness_of
+from ecr_refresher.job.files import budgets
 from tests.testbed.secret_hunt import Secrets
 
-from .docker_world import HOST, LIFE_S, NOW, OTHER_HOST, auth_of, content, credential, names_in, refusal, sink
+from .docker_world import BOB, HOST, LIFE_S, NOW, OTHER_HOST, auth_of, content, credential, names_in, refusal, sink
 
 
 @pytest.fixture
@@ -23,7 +27,7 @@ def path(tmp_path: Path) -> Path:
     return tmp_path / "config.json"
 
 
-def memory_of(path: Path) -> Path:
+def record_of(path: Path) -> Path:
     return path.with_name(f".{path.name}.ecr-refresher.json")
 
 
@@ -93,7 +97,7 @@ def test_the_very_credential_is_not_written_twice(path: Path) -> None:
 def test_a_lost_record_comes_back_with_the_same_credential(path: Path) -> None:
     new = credential()
     sink(path).deliver(HOST, new)
-    memory_of(path).unlink()
+    record_of(path).unlink()
     assert sink(path).deliver(HOST, new).outcome is Outcome.UNCHANGED
     assert sink(path).look(HOST, NOW).until == new.expires_at
 
@@ -106,32 +110,34 @@ def test_a_lost_record_comes_back_with_the_same_credential(path: Path) -> None:
         b"[]",
         b"\xff",
         b'{"version": 2, "hosts": {}}',
+        b'{"version": 1, "hosts": {}, "more": 1}',
         b'{"version": 1, "hosts": {"h": 5}}',
         b'{"version": 1, "hosts": {"h": [{"salt": "x"}]}}',
         b'{"version": 1, "hosts": {"h": [{"salt": "", "fingerprint": "", "issued_at": 1, "expires_at": 1e999}]}}',
-        b"[" * 100_000,
+        pytest.param(b"[" * 100_000, id="nested"),
+        pytest.param(b" " * (budgets.record_bytes(1) + 1), id="too large"),
     ],
 )
-def test_a_memory_that_makes_no_sense_is_nothing_and_hinders_nothing(path: Path, torn: bytes) -> None:
+def test_a_record_that_makes_no_sense_is_nothing_and_hinders_nothing(path: Path, torn: bytes) -> None:
     sink(path).deliver(HOST, credential())
-    memory_of(path).write_bytes(torn)
+    record_of(path).write_bytes(torn)
     assert sink(path).look(HOST, NOW).until is None
     new = credential()
     assert sink(path).deliver(HOST, new).outcome is Outcome.WRITTEN
     assert sink(path).look(HOST, NOW).until == new.expires_at
 
 
-def test_the_memory_of_one_host_vouches_for_no_other(path: Path) -> None:
+def test_the_record_of_one_host_vouches_for_no_other(path: Path) -> None:
     new = credential()
     sink(path).deliver(HOST, new)
-    whole = json.loads(memory_of(path).read_bytes())
+    whole = json.loads(record_of(path).read_bytes())
     whole["hosts"][OTHER_HOST] = whole["hosts"][HOST]
-    memory_of(path).write_text(json.dumps(whole))
+    record_of(path).write_text(json.dumps(whole))
     path.write_text(json.dumps({"auths": {OTHER_HOST: {"auth": auth_of(new)}}}))
     assert sink(path).look(OTHER_HOST, NOW).until is None
 
 
-def test_the_memory_holds_no_secret_and_is_its_owners_alone(path: Path) -> None:
+def test_the_record_holds_no_secret_and_is_its_owners_alone(path: Path) -> None:
     new = credential()
     sink(path).deliver(HOST, new)
     for beside in path.parent.glob(".*"):
@@ -155,7 +161,7 @@ def test_where_the_required_engine_has_no_socket_nothing_is_held_or_made(tmp_pat
     for _ in range(2):
         failure = refusal(lambda: wanting.look(HOST, NOW))
         assert failure.reason is Reason.MISSING
-        assert f"there is no Docker engine at unix://{place}, nothing is written" in failure.message
+        assert f"there is no Docker engine at unix://{place}, so nothing is written" in failure.message
         if place.exists():
             place.rmdir()
     assert not where.parent.exists()
@@ -164,14 +170,71 @@ def test_where_the_required_engine_has_no_socket_nothing_is_held_or_made(tmp_pat
         assert wanting.look(HOST, NOW) == sink(where).look(HOST, NOW)
 
 
-def test_a_wrong_mode_is_put_right_by_a_delivery(path: Path) -> None:
+def test_a_given_mode_is_set_by_a_delivery(path: Path) -> None:
     new = credential()
     sink(path).deliver(HOST, new)
     path.chmod(0o644)
-    assert sink(path).deliver(HOST, new).outcome is Outcome.WRITTEN
+    assert sink(path, mode=0o600).deliver(HOST, new).outcome is Outcome.WRITTEN
     assert path.stat().st_mode & 0o777 == 0o600
     sink(path, mode=0o640).deliver(HOST, new)
     assert path.stat().st_mode & 0o777 == 0o640
+
+
+@pytest.mark.parametrize("mode", [0o600, 0o640, 0o644, 0o660, 0o400])
+def test_without_a_given_mode_an_existing_file_keeps_its_own_and_everybodys_right_is_warned_of(
+    path: Path, mode: int
+) -> None:
+    path.write_text('{"auths": {}}')
+    path.chmod(mode)
+    with structlog.testing.capture_logs() as said:
+        for _ in range(2):
+            assert sink(path).deliver(HOST, credential()).outcome is Outcome.WRITTEN
+            assert path.stat().st_mode & 0o777 == mode
+    assert [line["event"] for line in said] == ["config_world_readable"] * (2 if mode & 0o004 else 0)
+    assert all(str(path) in line["error"] and f"chmod o-r {path}" in line["fix"] for line in said)
+    new = credential()
+    sink(path).deliver(HOST, new)
+    assert sink(path).deliver(HOST, new).outcome is Outcome.UNCHANGED
+
+
+def test_a_file_of_another_group_keeps_it(as_root: None, path: Path) -> None:
+    path.write_text('{"auths": {}}')
+    os.chown(path, 0, 54_321)
+    path.chmod(0o640)
+    sink(path).deliver(HOST, credential())
+    assert (path.stat().st_gid, path.stat().st_mode & 0o777) == (54_321, 0o640)
+
+
+def test_a_record_of_a_life_that_no_token_has_is_none(path: Path) -> None:
+    new = credential()
+    for life in (0.0, -5.0, 24 * 3600.0 + 1, 1e300):
+        sink(path).deliver(HOST, new)
+        whole = json.loads(record_of(path).read_bytes())
+        for record in whole["hosts"][HOST]:
+            record["expires_at"] = record["issued_at"] + life
+        record_of(path).write_text(json.dumps(whole))
+        assert sink(path).look(HOST, NOW) == Holding(witness=witness_of(path.stat()))
+        path.unlink()
+
+
+def test_a_record_that_another_user_made_is_none(as_root: None, path: Path) -> None:
+    sink(path).deliver(HOST, credential())
+    os.chown(record_of(path), BOB, BOB)
+    assert sink(path).look(HOST, NOW).until is None
+
+
+def test_a_thousand_registries_in_one_file_are_served_within_a_pass(path: Path) -> None:
+    hosts = [f"{number:012d}.dkr.ecr.us-east-1.amazonaws.com" for number in range(1000)]
+    ours = sink(path, registries=tuple(hosts))
+    new = credential("x" * 2600)
+    began = time.monotonic()
+    with ThreadPoolExecutor(128) as threads:
+        assert {held.until for held in threads.map(lambda host: ours.look(host, NOW), hosts)} == {None}
+        outcomes = {delivery.outcome for delivery in threads.map(lambda host: ours.deliver(host, new), hosts)}
+        assert outcomes == {Outcome.WRITTEN}
+        assert {held.until for held in threads.map(lambda host: ours.look(host, NOW), hosts)} == {new.expires_at}
+    assert time.monotonic() - began < 45  # of the 60 s that a pass has
+    assert len(content(path)["auths"]) == 1000
 
 
 def test_a_killed_runs_leftover_is_replaced(path: Path) -> None:

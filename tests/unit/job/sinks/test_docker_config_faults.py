@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from ecr_refresher.core.model import Failure, Outcome, Reason
-from ecr_refresher.job.files import atomic_file
+from ecr_refresher.job.files import budgets
 
 from .docker_world import BOB, HOST, NOW, auth_of, content, credential, names_in, refusal, sink
 
@@ -45,7 +45,7 @@ def test_a_full_disk_is_told_and_passes(small: Path) -> None:
             file.write(bytes(4096))
     failure = refused(path)
     assert failure.reason is Reason.TRANSIENT
-    assert failure.message == f"{path} can't be written: the disk is full; free some space"
+    assert (failure.message, failure.fix) == (f"{path} can't be written: the disk is full", "Free some space")
     assert path.read_text() == OLD
     full.unlink()
     assert sink(path).deliver(HOST, credential()).outcome is Outcome.WRITTEN
@@ -85,7 +85,7 @@ def test_a_single_mounted_file_is_told_before_anything_is_written(tmp_path: Path
     mount("--bind", source, path)
     failure = refused(path)
     assert failure.reason is Reason.INVALID
-    assert "mount its directory instead of the file" in failure.message
+    assert failure.fix == "Mount its directory instead of the file"
     assert source.read_text() == OLD
     assert not (path.parent / ".config.json.ecr-refresher.json").exists()
 
@@ -93,11 +93,11 @@ def test_a_single_mounted_file_is_told_before_anything_is_written(tmp_path: Path
 def test_a_single_mounted_file_is_told_also_where_proc_does_not_tell(
     tmp_path: Path, mount: Mount, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("ecr_refresher.job.sinks.docker.login.is_mount", lambda _: False)
+    monkeypatch.setattr("ecr_refresher.job.sinks.docker.writing.is_mount", lambda _: False)
     path = tmp_path / "config.json"
     path.write_text(OLD)
     mount("--bind", path, path)
-    assert "mount its directory instead of the file" in refused(path).message
+    assert refused(path).fix == "Mount its directory instead of the file"
     assert path.read_text() == OLD
 
 
@@ -105,7 +105,9 @@ def test_a_directory_in_the_files_place_is_told(tmp_path: Path) -> None:
     path = tmp_path / "config.json"
     path.mkdir()
     assert refused(path).reason is Reason.INVALID
-    assert "is a directory" in refusal(lambda: sink(path).look(HOST, NOW)).message
+    failure = refusal(lambda: sink(path).look(HOST, NOW))
+    assert failure.message == f"{path} is a directory"
+    assert "Docker creates such a directory where a file to mount was missing" in failure.fix
 
 
 def test_a_fifo_hangs_nobody(tmp_path: Path) -> None:
@@ -121,16 +123,18 @@ def test_a_file_in_the_directorys_place_is_told(tmp_path: Path) -> None:
         assert refusal(call).reason is Reason.INVALID
 
 
-def test_a_file_of_50_mb_is_refused(tmp_path: Path) -> None:
+def test_a_file_that_is_larger_than_any_real_one_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "config.json"
     path.write_bytes(b'{"auths": {}}')
-    os.truncate(path, 50 * 1024 * 1024)
+    os.truncate(path, 50 << 20)
     failure = refused(path)
     assert failure.reason is Reason.INVALID
-    assert "bigger than 16 MB" in failure.message
-    assert path.stat().st_size == 50 * 1024 * 1024
-    path.write_bytes(b'{"x": "' + b"x" * (atomic_file.FILE_MAX - 9) + b'"}')
+    assert failure.message == f"{path} is larger than 264 KiB"
+    assert path.stat().st_size == 50 << 20
+    path.write_bytes(b'{"x": "' + b"x" * (budgets.config_bytes(1) - 9) + b'"}')
     assert sink(path).look(HOST, NOW).until is None
+    path.write_bytes(path.read_bytes() + b" ")
+    assert refusal(lambda: sink(path).look(HOST, NOW)).reason is Reason.INVALID
 
 
 class TestLinks:
@@ -169,7 +173,7 @@ class TestLinks:
         path.symlink_to("none/new.json")
         failure = refused(path)
         assert failure.reason is Reason.MISSING
-        assert f"{tmp_path}/none/new.json, whose directory is not there" in failure.message
+        assert f"{tmp_path}/none/new.json, whose directory does not exist" in failure.message
 
     def test_a_circle_is_told(self, tmp_path: Path) -> None:
         path = tmp_path / "config.json"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 import subprocess
 import sys
 from pathlib import Path
@@ -11,8 +12,8 @@ from typing import Any
 import pytest
 
 from ecr_refresher.core.model import Outcome, Reason, witness_of
-from ecr_refresher.job.sinks.docker import as_owner
-from ecr_refresher.job.sinks.docker.config_json import DockerConfigSink
+from ecr_refresher.job.files import budgets
+from ecr_refresher.job.sinks.docker.sink import DockerConfigSink
 
 from .docker_world import BOB, HOST, NOW, OTHER_HOST, auth_of, content, credential, names_in, refusal, sink
 
@@ -91,7 +92,7 @@ def test_his_link_of_a_directory_leads_no_further_than_he_may_go(home: Path, ope
     assert list(guarded.iterdir()) == []
 
 
-def test_roots_own_file_in_the_way_is_told_with_the_mend(home: Path) -> None:
+def test_roots_own_file_in_the_way_is_reported_with_the_fix(home: Path) -> None:
     path = home / "config.json"
     path.write_text("{}")
     path.chmod(0o600)
@@ -124,57 +125,75 @@ def test_no_directory_is_made_where_somebody_else_could_rename_it(open_path: Pat
 
 def test_the_child_gets_the_secret_by_standard_input_only(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     calls: list[tuple[Any, dict[str, Any]]] = []
-    run = subprocess.run
+    popen = subprocess.Popen
 
     def watched(arguments: Any, **options: Any) -> Any:
         calls.append((arguments, options))
-        return run(arguments, **options)
+        return popen(arguments, **options)
 
-    monkeypatch.setattr(subprocess, "run", watched)
-    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "nobody-elses-business")
+    monkeypatch.setattr(subprocess, "Popen", watched)
     new = credential()
-    his(home / "config.json").deliver(HOST, new)
+    environ = {**os.environ, "AWS_SECRET_ACCESS_KEY": "nobody-elses-business"}
+    his(home / "config.json", environ=environ).deliver(HOST, new)
     ((arguments, options),) = calls
     assert new.secret.reveal() not in str(arguments) + str(options["env"])
     assert auth_of(new) not in str(arguments) + str(options["env"])
     assert "AWS_SECRET_ACCESS_KEY" not in options["env"]
 
 
-def test_a_child_that_hangs_or_dies_is_told(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_child_that_hangs_or_dies_is_reported(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     new = credential()
-    monkeypatch.setattr(as_owner, "TIMEOUT_S", 0.001)
+    monkeypatch.setattr(budgets, "CHILD_S", 0.001)
     failure = refusal(lambda: his(home / "config.json").deliver(HOST, new), new)
-    assert (failure.reason, "did not end" in failure.message) == (Reason.TRANSIENT, True)
-    monkeypatch.setattr(as_owner, "TIMEOUT_S", 15.0)
-    monkeypatch.setattr(sys, "executable", "/bin/false")
-    failure = refusal(lambda: his(home / "config.json").deliver(HOST, new), new)
-    assert (failure.reason, "gave no answer" in failure.message) == (Reason.TRANSIENT, True)
+    assert (failure.reason, "no answer within" in failure.message) == (Reason.TRANSIENT, True)
+    monkeypatch.setattr(budgets, "CHILD_S", 15.0)
+    for program, problem in (("/bin/false", "status 1 and no answer"), ("/none", "could not be started")):
+        monkeypatch.setattr(sys, "executable", program)
+        failure = refusal(lambda: his(home / "config.json").deliver(HOST, new), new)
+        assert (failure.reason, problem in failure.message) == (Reason.TRANSIENT, True)
 
 
-def test_his_helper_runs_as_him_without_roots_environment(
-    home: Path, helper: Any, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("printed", ["[]", '{"type": "held", "more": 1}', '{"type": "looked", "witness": 5}', "yes"])
+def test_an_answer_that_is_not_the_childs_is_no_answer(
+    home: Path, open_path: Path, monkeypatch: pytest.MonkeyPatch, printed: str
 ) -> None:
+    program = open_path / "python"
+    program.write_text(f"#!/bin/sh\n{'exec yes' if printed == 'yes' else f'echo {shlex.quote(printed)}'}\n")
+    program.chmod(0o755)
+    monkeypatch.setattr(sys, "executable", str(program))
+    failure = refusal(lambda: his(home / "config.json").look(HOST, NOW))
+    assert failure.reason is Reason.TRANSIENT
+    assert ("printed more than" if printed == "yes" else "no answer") in failure.message
+
+
+def test_his_helper_runs_as_him_without_roots_environment(home: Path, helper: Any) -> None:
     kept_in = helper("test")
-    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "nobody-elses-business")
+    environ = {**os.environ, "AWS_SECRET_ACCESS_KEY": "nobody-elses-business"}
     path = home / "config.json"
     path.write_text('{"credsStore": "test"}')
     path.chmod(0o644)
     new = credential()
-    assert his(path).deliver(HOST, new).outcome is Outcome.WRITTEN
-    assert his(path).look(HOST, NOW).until == new.expires_at
+    assert his(path, environ=environ).deliver(HOST, new).outcome is Outcome.WRITTEN
+    assert his(path, environ=environ).look(HOST, NOW).until == new.expires_at
     assert content(path) == {"credsStore": "test", "auths": {HOST: {}}}
+    assert path.stat().st_uid == BOB
     calls = [line.split() for line in (kept_in / "calls").read_text().splitlines()]
-    assert [words[:2] for words in calls] == [[word, str(BOB)] for word in ("get", "store", "get")]
+    assert [words[:2] for words in calls] == [[word, str(BOB)] for word in ("get", "store", "get", "get")]
     assert not any("AWS_SECRET_ACCESS_KEY" in words for words in calls)
 
 
-def test_a_helper_that_he_may_not_run_is_told(home: Path, helper: Any, open_path: Path) -> None:
+def test_a_helper_that_he_may_not_run_is_reported(home: Path, helper: Any, open_path: Path) -> None:
     helper("test")
-    (open_path / "bin" / "docker-credential-test").chmod(0o700)
+    program = open_path / "bin" / "docker-credential-test"
     (home / "config.json").write_text('{"credsStore": "test"}')
+    program.chmod(0o700)
     failure = refusal(lambda: his(home / "config.json").look(HOST, NOW))
-    assert failure.reason is Reason.DENIED
-    assert f"uid {BOB} may not run" in failure.message
+    assert (failure.reason, f"not on PATH for uid {BOB}" in failure.message) == (Reason.MISSING, True)
+    (open_path / "guarded").mkdir(mode=0o700)
+    program.write_text(f"#!{open_path}/guarded/sh\n")
+    program.chmod(0o755)
+    failure = refusal(lambda: his(home / "config.json").look(HOST, NOW))
+    assert (failure.reason, f"uid {BOB} may not run" in failure.message) == (Reason.DENIED, True)
 
 
 def test_two_hosts_of_his_file_are_both_kept(home: Path) -> None:

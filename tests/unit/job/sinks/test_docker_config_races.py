@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import json
+import threading
 import time
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from ecr_refresher.core.model import Failed, Outcome, Reason, witness_of
-from ecr_refresher.job.files import lock as file_lock
-from ecr_refresher.job.sinks.docker import login as docker_login
-from tests.testbed.processes import wait_until
+from ecr_refresher.job.files import budgets
+from ecr_refresher.job.sinks.docker.batches import Batches
 
 from .docker_world import HOST, NOW, OTHER_HOST, auth_of, content, credential, names_in, process, refusal, sink
 
@@ -69,6 +69,21 @@ held = open(sys.argv[1], "a")
 fcntl.flock(held, fcntl.LOCK_EX)
 print("ready")
 sys.stdin.readline()
+"""
+
+
+KILLED_BEFORE_THE_FILE = """
+import sys, time
+from ecr_refresher.job.files.atomic_file import Folder
+from tests.unit.job.sinks.docker_world import HOST, credential, sink
+replace = Folder.replace
+def stop_at_the_file(folder, name, *more):
+    if name == "config.json":
+        print("ready")
+        time.sleep(600)
+    return replace(folder, name, *more)
+Folder.replace = stop_at_the_file
+sink(sys.argv[1]).deliver(HOST, credential())
 """
 
 
@@ -142,31 +157,53 @@ def test_the_slots_of_one_file_are_delivered_side_by_side(path: Path) -> None:
     assert all(sink(path).look(host, NOW).until is not None for host in hosts)
 
 
-def test_logins_that_wait_for_a_write_share_the_next_one_and_one_that_makes_no_sense_fails_alone(
-    path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_an_entry_that_makes_no_sense_fails_its_own_host_only(path: Path) -> None:
     hosts = [f"{number:012d}.dkr.ecr.us-east-1.amazonaws.com" for number in range(32)]
     path.write_text(json.dumps({"auths": {hosts[7]: "no object"}}))
-    ours, writes, full = sink(path), list[int](), docker_login.write
-
-    def write(*args: Any) -> tuple[list[docker_login.Result], docker_login.Known]:
-        writes.append(len(args[2]))
-        if len(writes) == 1:  # the first one goes on until all others wait
-            wait_until(lambda: len(ours._writes._waiting) == len(hosts) - 1, 20, "all others to wait")
-        return full(*args)
-
-    monkeypatch.setattr(docker_login, "write", write)
+    ours = sink(path)
     given = {host: credential() for host in hosts}
     with ThreadPoolExecutor(len(hosts)) as threads:
         running = {host: threads.submit(ours.deliver, host, given[host]) for host in hosts}
     failures = {host: future.exception() for host, future in running.items() if future.exception()}
     assert list(failures) == [hosts[7]]
-    assert "is no object" in str(failures[hosts[7]])
-    assert sorted(writes) == [1, len(hosts) - 1]
+    assert "is not an object" in str(failures[hosts[7]])
     assert {future.result().outcome for host, future in running.items() if host not in failures} == {Outcome.WRITTEN}
     held = {host: sink(path).look(host, NOW).until for host in hosts if host not in failures}
     assert held == {host: given[host].expires_at for host in held}
     assert content(path)["auths"][hosts[7]] == "no object"
+
+
+class TestBatches:
+    """Requests of many threads share acts."""
+
+    def test_each_request_is_done_once_and_no_two_acts_overlap(self) -> None:
+        acting, sizes = threading.Lock(), list[int]()
+
+        def act(requests: Sequence[int]) -> list[int]:
+            assert acting.acquire(blocking=False)
+            sizes.append(len(requests))
+            time.sleep(0.005)  # what a write takes
+            acting.release()
+            return [2 * request for request in requests]
+
+        batches = Batches[int, int](act)
+        with ThreadPoolExecutor(16) as threads:
+            assert list(threads.map(batches.do, range(320))) == [2 * number for number in range(320)]
+        assert sum(sizes) == 320
+        assert len(sizes) < 160
+
+    def test_what_an_act_raises_is_raised_to_all_who_share_it_and_to_nobody_later(self) -> None:
+        errors = iter([ValueError("first")])
+
+        def act(requests: Sequence[int]) -> list[int]:
+            for error in errors:
+                raise error
+            return list(requests)
+
+        batches = Batches[int, int](act)
+        with pytest.raises(ValueError, match="first"):
+            batches.do(1)
+        assert batches.do(2) == 2
 
 
 def test_a_lock_that_is_held_is_waited_for_and_then_told_with_its_holder(
@@ -175,12 +212,12 @@ def test_a_lock_that_is_held_is_waited_for_and_then_told_with_its_holder(
     lock = path.with_name(".config.json.ecr-refresher.lock")
     new = credential()
     with process(LOCKER, lock) as holder:
-        monkeypatch.setattr(file_lock, "WAIT_S", 0.3)
+        monkeypatch.setattr(budgets, "LOCK_S", 0.3)
         failure = refusal(lambda: sink(path).deliver(HOST, new), new)
         assert failure.reason is Reason.TRANSIENT
         assert f"is locked by process {holder.pid}" in failure.message
         assert sink(path).look(HOST, NOW).until is None  # a look needs no lock
-        monkeypatch.setattr(file_lock, "WAIT_S", 30.0)
+        monkeypatch.setattr(budgets, "LOCK_S", 30.0)
         with ThreadPoolExecutor(1) as thread:
             delivery = thread.submit(sink(path).deliver, HOST, new)
             time.sleep(0.1)
@@ -211,23 +248,15 @@ def test_somebody_who_writes_in_place_is_waited_for(path: Path) -> None:
     assert set(content(path)["auths"]) == {HOST, "registry.example.com"}
 
 
-def test_a_kill_between_memory_and_file_loses_no_knowledge_of_either(
-    path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_kill_between_record_and_file_loses_no_knowledge_of_either(path: Path) -> None:
     old, new = credential(), credential(issued_at=NOW + 60)
     sink(path).deliver(HOST, old)
-    monkeypatch.setattr("ecr_refresher.job.sinks.docker.login._keeping", _killed)
     for _ in range(3):  # as often as it happens
-        with pytest.raises(KeyboardInterrupt):
-            sink(path).deliver(HOST, credential())
-    assert sink(path).look(HOST, NOW).until == old.expires_at
-    monkeypatch.undo()
+        with process(KILLED_BEFORE_THE_FILE, path):
+            pass  # `process` ends it by SIGKILL
+        assert sink(path).look(HOST, NOW).until == old.expires_at
     sink(path).deliver(HOST, new)
     assert sink(path).look(HOST, NOW).until == new.expires_at
-
-
-def _killed(*_: object) -> None:
-    raise KeyboardInterrupt
 
 
 def test_a_writer_without_end_is_told(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -235,5 +264,5 @@ def test_a_writer_without_end_is_told(path: Path, monkeypatch: pytest.MonkeyPatc
     with pytest.raises(Failed) as caught:
         sink(path).deliver(HOST, credential())
     assert caught.value.failure.reason is Reason.TRANSIENT
-    assert "written by somebody else all the time" in caught.value.failure.message
+    assert "somebody else writes to it all the time" in caught.value.failure.message
     assert names_in(path.parent) == {"config.json"}

@@ -49,35 +49,17 @@ def test_whatever_else_stands_in_the_file_keeps_its_meaning(
     assert exact(changed) == exact(json.dumps(expected).encode())
 
 
-@given(
-    st.lists(
-        st.dictionaries(st.sampled_from([HOST, "a.example", "b.example"]), st.sampled_from(["eA==", "eQ==", None]))
-    )
-)
-def test_many_changes_one_after_the_other_are_written_as_if_read_anew_before_each(
-    changes: list[dict[str, str | None]],
-) -> None:
-    """The texts of logins are kept from one write to the next: never that of one that has changed since."""
-    kept = parsed({"auths": {HOST: {"auth": "b2xk", "email": "a@b.c"}, "else": {"auth": "eg=="}}})
-    text = kept.render()
-    for change in changes:
-        kept = kept.with_logins(change)
-        text = Document.parse("/c.json", text).with_logins(change).render()
-        assert kept.render() == text
-
-
-@pytest.mark.parametrize("number", ["1e400", "123456789012345678901234567890", "1.10", "-0", "1E+2", "9" * 5000])
+@pytest.mark.parametrize("number", ["1e400", "1.10", "-0", "1E+2", pytest.param("9" * 5000, id="5000 digits")])
 def test_numbers_keep_every_digit(number: str) -> None:
     text = parsed(f'{{"n": [{number}]}}'.encode()).with_logins({HOST: "eA=="}).render()
-    assert f"\t\t{number}\n".encode() in text
+    assert f" {number}\n".encode() in text
 
 
-def test_the_text_looks_as_the_docker_command_writes_it() -> None:
-    document = parsed({"HttpHeaders": {"a": "ä"}, "empty": {}, "none": [], "aliases": [True, None]})
-    assert document.with_logins({HOST: "eA=="}).render().decode() == (
-        '{\n\t"HttpHeaders": {\n\t\t"a": "ä"\n\t},\n\t"empty": {},\n\t"none": [],'
-        f'\n\t"aliases": [\n\t\ttrue,\n\t\tnull\n\t],'
-        f'\n\t"auths": {{\n\t\t"{HOST}": {{\n\t\t\t"auth": "eA=="\n\t\t}}\n\t}}\n}}\n'
+def test_the_text_is_indented_for_people_to_read() -> None:
+    text = parsed(b'{"HttpHeaders":{"a":"\\u00e4"},"none":[]}').with_logins({HOST: "eA=="}).render().decode()
+    assert text == (
+        '{\n    "HttpHeaders": {\n        "a": "\\u00e4"\n    },\n    "none": [],'
+        f'\n    "auths": {{\n        "{HOST}": {{\n            "auth": "eA=="\n        }}\n    }}\n}}\n'
     )
 
 
@@ -91,29 +73,32 @@ def test_an_empty_file_is_an_empty_object(empty: bytes | None) -> None:
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        (b'{\n"auths": {"h": "c2VjcmV0LXRva2Vu",}}', "not JSON at line 2"),
-        (b'{"auths": {"h": {"auth": "c2VjcmV0LXRva2Vu"', "not JSON at line 1"),
-        (b"[]", "not a JSON object"),
-        (b"null", "not a JSON object"),
-        (b'{"a": NaN}', "NaN is no JSON number"),
-        (b'{"auths": {"h": {}, "h": {}}}', "the key 'h' is there twice"),
-        (b'{"auths": []}', "`auths` is no object"),
-        (b'{"credHelpers": "x"}', "`credHelpers` is no object"),
-        (b'{"a": "\xff c2VjcmV0LXRva2Vu"}', "not UTF-8 at byte 7"),
-        (b"[" * 100_000, "nested too deeply"),
+        (b'{\n"auths": {"h": "c2VjcmV0LXRva2Vu",}}', " is not JSON at line 2"),
+        (b'{"auths": {"h": {"auth": "c2VjcmV0LXRva2Vu"', " is not JSON at line 1"),
+        (b"[]", " is not a JSON object"),
+        (b"null", " is not a JSON object"),
+        (b'{"a": NaN}', " holds NaN, which is not a JSON number"),
+        (b'{"auths": {"c2VjcmV0LXRva2Vu": {}, "c2VjcmV0LXRva2Vu": {}}}', " has a key twice in one object"),
+        (b'{"auths": []}', ": `auths` is not an object"),
+        (b'{"credHelpers": "x"}', ": `credHelpers` is not an object"),
+        (b'{"CREDHELPERS": "x"}', ": `credHelpers` is not an object"),
+        (b'{"a": "\xff c2VjcmV0LXRva2Vu"}', " is not UTF-8 at byte 7"),
+        (b'{"a": "\\ud800 c2VjcmV0LXRva2Vu"}', " has an escape that stands for no character"),
+        pytest.param(b"[" * 100_000, " is nested too deeply", id="nested"),
     ],
 )
-def test_what_makes_no_sense_is_refused_with_its_place_and_the_mend(text: bytes, said: str) -> None:
+def test_what_makes_no_sense_is_refused_with_its_place_and_the_fix(text: bytes, said: str) -> None:
     failure = refusal(lambda: Document.parse("/d/config.json", text))
     assert failure.reason is Reason.INVALID
-    assert failure.message.startswith(f"/d/config.json: {said}")
-    assert "mend the file" in failure.message
-    assert "c2VjcmV0" not in failure.message
+    assert failure.message.startswith(f"/d/config.json{said}")
+    assert failure.fix == "Correct the file, or move it away and log in again"
+    assert "c2VjcmV0" not in str(failure)
 
 
 def test_an_entry_of_ours_that_is_no_object_is_refused() -> None:
     document = parsed({"auths": {HOST: "x", OTHER_HOST: {}}})
-    assert refusal(lambda: document.with_logins({HOST: "eA=="})).reason is Reason.INVALID
+    failure = refusal(lambda: document.with_logins({HOST: "eA=="}))
+    assert (failure.reason, failure.fix) == (Reason.INVALID, f"Run docker logout {HOST}, or correct the file")
     assert document.with_logins({OTHER_HOST: "eA=="}).auth(OTHER_HOST) == "eA=="
 
 
@@ -125,26 +110,48 @@ def test_an_entry_of_ours_that_is_no_object_is_refused() -> None:
         ({"credsStore": "pass"}, "pass"),
         ({"credHelpers": {HOST: "ecr-login"}, "credsStore": "pass"}, "ecr-login"),
         ({"credHelpers": {OTHER_HOST: "ecr-login"}}, None),
-        ({"credHelpers": {HOST: ""}, "credsStore": "pass"}, None),  # so the docker command: an empty name is the file
+        # As the docker command: an empty name means the file, null leaves the value as it is, keys have any case.
+        ({"credHelpers": {HOST: ""}, "credsStore": "pass"}, None),
+        ({"credHelpers": {HOST: None}, "credsStore": "pass"}, None),
+        ({"credHelpers": None, "credsStore": "pass"}, "pass"),
+        ({"credSstore": "memo"}, "memo"),
+        ({"credsstore": "memo"}, "memo"),
+        ({"credhelpers": {HOST: "memo"}, "credsStore": "pass"}, "memo"),
+        ({"credsStore": "pass", "CREDSSTORE": "memo"}, "memo"),
+        ({"credsStore": "pass", "CREDSSTORE": None}, "pass"),
     ],
 )
 def test_the_helper_is_found_as_the_docker_command_finds_it(content: dict[str, Any], helper: str | None) -> None:
     assert parsed(content).helper_for(HOST) == helper
 
 
-@pytest.mark.parametrize("name", [5, ["x"], "../x", "a b"])
+@pytest.mark.parametrize("name", [5, ["x"], "../x", "a b", "x" * 65])
 def test_a_helper_without_a_valid_name_is_refused(name: object) -> None:
     failure = refusal(lambda: parsed({"credsStore": name}).helper_for(HOST))
     assert failure.reason is Reason.INVALID
 
 
-def test_an_identity_token_would_win_so_it_is_no_login_of_ours_and_goes() -> None:
-    document = parsed({"auths": {HOST: {"auth": "eA==", "identitytoken": "t", "email": "e"}}})
+def test_keys_are_read_in_any_case_and_written_as_docker_writes_them() -> None:
+    document = parsed({"Auths": {HOST: {"Auth": "eA=="}}, "auths": {"a.example": {"auth": "eQ=="}}, "x": 1})
+    assert document.auth(HOST) == "eA=="
+    changed = json.loads(document.with_logins({HOST: "eg=="}).render())
+    assert changed == {"auths": {HOST: {"auth": "eg=="}, "a.example": {"auth": "eQ=="}}, "x": 1}
+
+
+@pytest.mark.parametrize("key", ["identitytoken", "registrytoken", "IdentityToken", "PASSWORD"])
+def test_what_would_be_used_instead_of_our_login_goes(key: str) -> None:
+    document = parsed({"auths": {HOST: {"auth": "eA==", key: "t", "email": "e"}}})
     assert document.auth(HOST) is None
     assert json.loads(document.with_logins({HOST: "eA=="}).render())["auths"][HOST] == {"email": "e", "auth": "eA=="}
 
 
-def test_a_twin_key_is_not_ours() -> None:
+@pytest.mark.parametrize("others", [{"ghcr.io": None}, {"ghcr.io": {"auth": ""}}, {"ghcr.io": 5}, {"ghcr.io": "x"}])
+def test_entries_of_others_need_not_make_sense(others: dict[str, Any]) -> None:
+    document = parsed({"auths": others})
+    assert json.loads(document.with_logins({HOST: "eA=="}).render())["auths"] == {**others, HOST: {"auth": "eA=="}}
+
+
+def test_a_url_of_the_host_is_not_ours() -> None:
     twins = {f"https://{HOST}": {"auth": "b2xk"}, f"https://{HOST}/v1/": {"auth": "b2xk"}}
     document = parsed({"auths": twins})
     assert document.auth(HOST) is None

@@ -78,7 +78,6 @@ class SecretsFileSink:
             text.encode(),
             self._ownership(seen.stat),
             lambda: folder.witness(self._name) == seen.witness,
-            hurried=True,
         )
         return same is not None and stat.S_ISREG(same.st_mode)
 

@@ -1,0 +1,85 @@
+"""Resolves a file's path link by link, and refuses a path that another user could lead elsewhere."""
+
+from __future__ import annotations
+
+import errno
+import os
+import stat
+from dataclasses import dataclass
+
+from ...core.model import Failed, Reason
+from .budgets import LINKS
+from .errors import os_errors
+
+
+@dataclass(frozen=True, slots=True)
+class Resolved:
+    """A path without links. `linked` says whether the file itself was a link."""
+
+    path: str
+    linked: bool = False
+
+
+def resolve(path: str, *, roots_only: bool = False) -> Resolved:
+    """Follow every link of an absolute path; what is missing at its end stays as given. Raises Failed.
+
+    `roots_only` refuses (`denied`) a path on which a user other than root controls a directory, a link or the file.
+    """
+    with os_errors(path):
+        return _resolve(path, roots_only=roots_only)
+
+
+def _resolve(path: str, *, roots_only: bool) -> Resolved:
+    here, above, links, linked = "/", os.lstat("/"), 0, False
+    rest = path.split("/")[::-1]
+    while rest:
+        name = rest.pop()
+        if name in ("", "."):
+            continue
+        if name == "..":
+            here = os.path.dirname(here)
+            above = os.lstat(here)
+            continue
+        there = os.path.join(here, name)
+        try:
+            seen = os.lstat(there)
+        except FileNotFoundError:
+            return Resolved(os.path.join(there, *reversed(rest)), linked)
+        if roots_only:
+            _refuse_others(path, there, above, seen, leads_on=bool(rest) or stat.S_ISLNK(seen.st_mode))
+        if not stat.S_ISLNK(seen.st_mode):
+            here, above = there, seen
+            continue
+        links += 1
+        if links > LINKS:
+            raise OSError(errno.ELOOP, os.strerror(errno.ELOOP))
+        target = os.readlink(there)
+        if not rest:
+            linked = True
+            if seen.st_uid not in (0, os.geteuid()):
+                what = f"{path}: uid {seen.st_uid} made the link {there}"
+                raise Failed(Reason.DENIED, what, "Set config_file to the file that it leads to")
+        rest += target.split("/")[::-1]
+        if target.startswith("/"):
+            here, above = "/", os.lstat("/")
+    return Resolved(here, linked)
+
+
+def _refuse_others(path: str, there: str, above: os.stat_result, seen: os.stat_result, *, leads_on: bool) -> None:
+    """Refuse what another user owns, or may replace in the directory above it.
+
+    The file itself may belong to another user where only root could have put it there.
+    """
+    foreign = seen.st_uid != 0 and (leads_on or not stat.S_ISREG(seen.st_mode) or others_may_write(above))
+    replaceable = leads_on and others_may_write(above) and not above.st_mode & stat.S_ISVTX
+    if foreign or replaceable:
+        who = f"uid {seen.st_uid}" if foreign else "another user"
+        what = f"{path}: {who} controls {there}, and could lead root's write to another file"
+        fix = f'Set owner: "{seen.st_uid or "uid:gid"}", or let only root write to the directories above the file'
+        raise Failed(Reason.DENIED, what, fix)
+
+
+def others_may_write(seen: os.stat_result) -> bool:
+    """Whether a user other than root may put something into this directory."""
+    by_group = seen.st_mode & stat.S_IWGRP and seen.st_gid != 0
+    return bool(seen.st_uid != 0 or seen.st_mode & stat.S_IWOTH or by_group)

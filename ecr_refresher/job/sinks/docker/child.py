@@ -1,0 +1,206 @@
+"""Answers a question about a `config.json` in a child process: as the file's owner, and whenever a helper may run.
+
+Root in a directory that another user may rearrange can be led anywhere; the user's own process can't do more than the
+user may. A helper is a foreign program. So both run in a session of their own, without a terminal, with bounds on
+memory, output and time, and end with their parent.
+
+The child is a fresh interpreter, since forking a process with threads is not safe. It becomes the user only after its
+imports: the interpreter and its libraries may be where that user can't read. The question comes as one line on
+standard input, the answer goes to standard output.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import pwd
+import resource
+import signal
+import stat
+import sys
+import threading
+from collections.abc import Mapping
+from typing import Any
+
+import msgspec
+from msgspec import Struct
+
+from ....core.model import Failed, Failure, Reason, Secret
+from ...files import budgets
+from ...files.paths import others_may_write
+from . import acts
+from .messages import Answer, ConfigFile, LookInHelper, Question, Read, Refused, Store
+from .processes import OutOfBoundsError, run
+
+_FOR_ANOTHER_USER = {"PATH", "LANG", "LC_ALL", "TZ", "LD_LIBRARY_PATH"}
+_FOR_THE_INTERPRETER = {"PYTHONPATH", "PYTHONHOME"}
+_STACK = 512 << 10
+_TEXT_MAX = 2000  # characters of a message or fix
+_FOREIGN = (LookInHelper, Store, Read)  # these may run a helper
+
+
+class User(Struct, frozen=True, forbid_unknown_fields=True):
+    """A user to become: with the groups that `name` has, and one more group that files may be given."""
+
+    uid: int
+    gid: int
+    file_gid: int
+    name: str = ""
+
+
+class _Order(Struct, frozen=True, forbid_unknown_fields=True):
+    file: ConfigFile
+    question: Question
+    user: User | None = None
+
+
+# --- the parent ----------------------------------------------------------------------------------------------------
+def other_user(uid: int | None, gid: int | None) -> User | None:
+    """The user that root has to become for this owner; None if we act as who we are."""
+    if os.geteuid() != 0 or uid in (None, 0):
+        return None
+    try:
+        known = pwd.getpwuid(uid)
+    except KeyError:  # a container's user, say: the given group is the user's own, unless it is root's
+        own = gid or uid
+        return User(uid, own, own if gid is None else gid)
+    return User(uid, known.pw_gid, known.pw_gid if gid is None else gid, known.pw_name)
+
+
+def needs_child(question: Question) -> bool:
+    """Whether the question may run a helper, so that a child must answer it whoever owns the file."""
+    return isinstance(question, _FOREIGN)
+
+
+def ask(file: ConfigFile, question: Question, user: User | None, environ: Mapping[str, str]) -> Answer:
+    """Have a child answer, as that user if one is given. Raises Failed."""
+    if user is not None:
+        _make_first_directory(os.path.dirname(file.path), user)
+    order = msgspec.json.encode(_Order(file, question, user), enc_hook=_reveal)
+    who = f"the child of uid {os.geteuid() if user is None else user.uid} that handles it"
+    try:
+        status, output = run(
+            [sys.executable, "-P", "-m", __spec__.name],
+            order + b"\n",
+            seconds=budgets.HELPER_CHILD_S if needs_child(question) else budgets.CHILD_S,
+            most=budgets.child_bytes(file.logins),
+            environ=_environ_of(environ, user),
+            own_session=True,
+        )
+        answer: Answer = msgspec.json.decode(output, type=Answer)
+    except OutOfBoundsError as error:
+        problem = f"gave {error}" if "no answer" in str(error) else str(error)
+    except OSError as error:
+        problem = f"could not be started: {error.strerror}"
+    except msgspec.MsgspecError:
+        problem = f"ended with status {status} and no answer"
+    else:
+        if isinstance(answer, Refused):
+            raise Failed(answer.failure.reason, answer.failure.message[:_TEXT_MAX], answer.failure.fix[:_TEXT_MAX])
+        return answer
+    raise Failed(Reason.TRANSIENT, f"{file.path}: {who} {problem}", "Check that user's processes, memory and disk")
+
+
+def _environ_of(environ: Mapping[str, str], user: User | None) -> dict[str, str]:
+    """Ours without our own settings; for another user only what is no secret, and that user's home."""
+    if user is None:
+        return {key: value for key, value in environ.items() if not key.startswith("ECR_REFRESHER_")}
+    kept = {key: value for key, value in environ.items() if key in _FOR_ANOTHER_USER | _FOR_THE_INTERPRETER}
+    if os.path.isdir(f"/run/user/{user.uid}"):
+        kept["XDG_RUNTIME_DIR"] = f"/run/user/{user.uid}"
+    if not user.name:
+        return kept
+    return {**kept, "HOME": pwd.getpwuid(user.uid).pw_dir, "USER": user.name, "LOGNAME": user.name}
+
+
+def _make_first_directory(path: str, user: User) -> None:
+    """Make the first missing directory where only root may, and give it to the user; the child makes the rest.
+
+    Only below directories that root alone controls: elsewhere another user could replace the directory before it is
+    given away. There the child tries itself, and says what fails.
+    """
+    above = "/"
+    with contextlib.suppress(OSError):
+        for part in filter(None, path.split("/")):
+            seen = os.lstat(above)
+            if not stat.S_ISDIR(seen.st_mode) or others_may_write(seen):
+                return
+            above = os.path.join(above, part)
+            if not os.path.lexists(above):
+                os.mkdir(above, 0o700)
+                os.chown(above, user.uid, user.file_gid, follow_symlinks=False)
+                return
+
+
+def _reveal(value: object) -> object:
+    if isinstance(value, Secret):
+        return value.reveal()
+    raise NotImplementedError
+
+
+# --- the child -----------------------------------------------------------------------------------------------------
+def main() -> None:
+    """Read the order, become the user, act, answer."""
+    with open(0, "rb", buffering=0, closefd=False) as orders:
+        order = msgspec.json.decode(orders.readline(), type=_Order, dec_hook=_hide)
+    threading.stack_size(_STACK)
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+    for name in _FOR_THE_INTERPRETER:
+        os.environ.pop(name, None)
+    try:
+        _limit(order)
+        if isinstance(order.question, Read):
+            import docker.auth  # noqa: F401 - before the change of user
+        if order.user is not None:
+            _become(order.user)
+        answer: Any = acts.answer(order.file, order.question, os.environ)
+    except Failed as error:
+        answer = Refused(error.failure)
+    except MemoryError:
+        what = f"{order.file.path} needs more than {budgets.child_memory(order.file.logins) >> 20} MiB to be read"
+        answer = Refused(Failure(Reason.INVALID, what, "Remove what does not belong there"))
+    except Exception as error:  # noqa: BLE001 - only its type is said: its text might quote the file
+        what = f"{order.file.path}: {type(error).__name__} in the child that handles it"
+        answer = Refused(Failure(Reason.INTERNAL, what, "Report this fault of ecr-refresher"))
+    sys.stdout.buffer.write(msgspec.json.encode(answer))
+
+
+def _end_with_parent() -> None:
+    """Standard input ends with the parent; then all that was started here ends as well."""
+    while os.read(0, 4096):
+        pass
+    os.killpg(0, signal.SIGKILL)
+
+
+def _limit(order: _Order) -> None:
+    """Bound memory, and be the first to go where the host's or container's memory runs out."""
+    foreign = needs_child(order.question)
+    most = budgets.HELPER_MEMORY if foreign else budgets.child_memory(order.file.logins)
+    resource.setrlimit(resource.RLIMIT_DATA, (most, most))
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    with contextlib.suppress(OSError), open("/proc/self/oom_score_adj", "w", encoding="ascii") as score:
+        score.write("1000")
+
+
+def _become(user: User) -> None:
+    try:
+        if user.name:
+            os.initgroups(user.name, user.gid)
+        else:
+            os.setgroups([])
+        # The saved group is for files only (see atomic_file): a program that is started loses it.
+        os.setresgid(user.gid, user.gid, user.file_gid)
+        os.setresuid(user.uid, user.uid, user.uid)
+    except PermissionError:
+        what = f"uid 0 may not become uid {user.uid} here"
+        raise Failed(Reason.DENIED, what, "Grant the capabilities SETUID and SETGID, or run as that user") from None
+
+
+def _hide(kind: type, value: object) -> object:
+    if kind is Secret and isinstance(value, str):
+        return Secret(value)
+    raise NotImplementedError
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,79 @@
+"""The record beside a `config.json`: for each host, which login we wrote and until when it is valid.
+
+A login is known by a salted fingerprint, so the record holds no secret. Lost or torn, it costs one fetch. It is a file
+of its own beside the lock file, because a file that is replaced can't be the one that is locked.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import os
+from typing import Literal
+
+import msgspec
+from msgspec import Struct
+
+from ....core.model import Failed
+from ...files.atomic_file import Folder, Ownership
+from ...files.budgets import LOGIN_LIFE_S, record_bytes
+
+_SALT_BYTES = 16
+
+
+class Record(Struct, frozen=True, forbid_unknown_fields=True):
+    """One login that we brought to a host, and its life."""
+
+    salt: str
+    fingerprint: str
+    issued_at: float
+    expires_at: float
+
+    @classmethod
+    def of(cls, host: str, auth: str, issued_at: float, expires_at: float) -> Record:
+        salt = os.urandom(_SALT_BYTES).hex()
+        return cls(salt, _fingerprint(salt, host, auth), issued_at, expires_at)
+
+    def matches(self, host: str, auth: str) -> bool:
+        """Whether it is of this login, with a life that a token can have."""
+        same = hmac.compare_digest(self.fingerprint.encode(), _fingerprint(self.salt, host, auth).encode())
+        return same and 0 < self.life <= LOGIN_LIFE_S
+
+    @property
+    def life(self) -> float:
+        return self.expires_at - self.issued_at
+
+
+Records = dict[str, tuple[Record, ...]]
+
+
+class _File(Struct, forbid_unknown_fields=True):
+    version: Literal[1]
+    hosts: Records
+
+
+def _fingerprint(salt: str, host: str, auth: str) -> str:
+    return hmac.new(salt.encode(), f"{host}\0{auth}".encode(), hashlib.sha256).hexdigest()
+
+
+def read(folder: Folder, name: str, logins: int) -> Records:
+    """Read the records. One that can't be read, makes no sense, or that another user wrote, is as good as none."""
+    try:
+        snapshot = folder.read(name, record_bytes(logins))
+        if snapshot.content is None or snapshot.stat is None or snapshot.stat.st_uid != os.geteuid():
+            return {}
+        return msgspec.json.decode(snapshot.content, type=_File).hosts
+    except (Failed, msgspec.MsgspecError, RecursionError):
+        return {}
+
+
+def match(records: Records, host: str, auth: str | None) -> Record | None:
+    """The record of this very login."""
+    if auth is None:
+        return None
+    return next((record for record in records.get(host, ()) if record.matches(host, auth)), None)
+
+
+def write(folder: Folder, name: str, records: Records) -> None:
+    """Replace the records. Raises Failed."""
+    folder.replace(name, msgspec.json.encode(_File(1, records)), Ownership(0o600, os.geteuid()))

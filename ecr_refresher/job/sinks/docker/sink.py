@@ -1,0 +1,155 @@
+"""The sink `config.json`: what the docker command, docker-py, Podman and the like log in with."""
+
+from __future__ import annotations
+
+import os
+import stat
+import threading
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TypeVar
+
+from .... import logs
+from ....core import plan
+from ....core.model import Credential, Failed, Holding, Outcome, Reason
+from ...files.examination import Examination
+from . import acts, child
+from .batches import Batches
+from .helper import ECR_LOGIN
+from .messages import (
+    Answer,
+    Claimed,
+    ConfigFile,
+    Examine,
+    Held,
+    Inspect,
+    Inspection,
+    Login,
+    Look,
+    Looked,
+    LookInHelper,
+    Question,
+    Read,
+    Reading,
+    Refused,
+    Store,
+    Write,
+    Written,
+    WrittenAll,
+)
+from .writing import auth_of
+
+ECR_LOGIN_LIFE_S = 12 * 3600.0
+A = TypeVar("A", bound=Answer)
+
+
+@dataclass(frozen=True, slots=True)
+class Delivery:
+    """An outcome. `witness` is None if somebody else wrote since the last look: the file needs another look."""
+
+    outcome: Outcome
+    witness: str | None
+
+
+class DockerConfigSink:
+    """One `config.json`. Its slots may be looked at and delivered from several threads, and by several processes."""
+
+    def __init__(self, docker: plan.DockerConfig, *, environ: Mapping[str, str]) -> None:
+        path = os.path.abspath(docker.config_file)
+        self._file = ConfigFile(path, max(1, len(docker.registries)), docker.mode, docker.uid, docker.gid)
+        self._engine = docker.engine.url if docker.engine and docker.engine_required else None
+        self._environ = environ
+        self._user = child.other_user(docker.uid, docker.gid)
+        self._looks = Batches(self._look_at)
+        self._writes = Batches(self._write)
+        self._seen: dict[str, str] = {}  # by host: the file's witness when its entry was last known
+        self._seen_lock = threading.Lock()
+
+    def look(self, host: str, now: float) -> Holding:
+        """Say what the file, or the helper that it names, holds for the host, and until when if the login is ours.
+
+        Nothing is written or created, so this works on a read-only disk. `now` is on AWS's clock. Raises Failed.
+        """
+        if self._engine is not None and not _is_socket(self._engine.removeprefix("unix://")):
+            what = f"there is no Docker engine at {self._engine}, so nothing is written"
+            raise Failed(Reason.MISSING, what, "Start Docker; a node that only runs containerd needs no docker login")
+        entry, witness = self._looks.do(host)
+        if isinstance(entry, Claimed):
+            if entry.helper == ECR_LOGIN:  # it fetches a token whenever it is asked, so it is always as good as new
+                return self._looked(host, Holding(now + ECR_LOGIN_LIFE_S, True, ECR_LOGIN_LIFE_S, witness))
+            entry = self._ask(LookInHelper(host), Held)
+        if isinstance(entry, Refused):
+            raise Failed.of(entry.failure)
+        # What another user can write speaks for this slot alone: its life says nothing of the principal's tokens.
+        own = self._user is None and entry.until is not None
+        return self._looked(host, Holding(entry.until, own, entry.life if own else None, witness))
+
+    def deliver(self, host: str, credential: Credential) -> Delivery:
+        """Write the credential into the file, or store it in the helper that the file names. Raises Failed."""
+        auth = auth_of(credential.username, credential.secret)
+        login = Login(host, auth, credential.issued_at, credential.expires_at)
+        result, witness = self._writes.do(login)
+        if isinstance(result, Claimed):
+            result = self._ask(Store(login), Written)
+            witness = self._follow([host], result)
+        if isinstance(result, Refused):
+            raise Failed.of(result.failure)
+        if result.world_readable and self._file.mode is None:
+            fix = f'Run chmod o-r {self._file.path}, or set mode: "0600"'
+            logs.get().warning("config_world_readable", error=f"everybody may read {self._file.path}", fix=fix)
+        return Delivery(result.outcome, witness)
+
+    # --- what `check` asks; nothing is written --------------------------------------------------------------------
+    def examine(self) -> Examination:
+        """Examine the file's place for the user that will write it. Raises Failed."""
+        return self._ask(Examine(), Examination)
+
+    def inspect(self, host: str) -> Inspection:
+        """Say which helper claims the host, and which other entries mean it. Raises Failed."""
+        return self._ask(Inspect(host), Inspection)
+
+    def readers(self, host: str) -> Reading:
+        """Say what each tool finds, run as the file's owner, or as ourselves. Raises Failed."""
+        return self._ask(Read(host), Reading)
+
+    # --- the file -------------------------------------------------------------------------------------------------
+    def _look_at(self, hosts: Sequence[str]) -> list[tuple[Held | Claimed | Refused, str]]:
+        looked = self._ask(Look(tuple(hosts)), Looked)
+        return [(entry, looked.witness) for entry in looked.entries]
+
+    def _write(self, logins: Sequence[Login]) -> list[tuple[Written | Claimed | Refused, str | None]]:
+        results = self._ask(Write(tuple(logins)), WrittenAll).results
+        written = [(login.host, each) for login, each in zip(logins, results, strict=True) if isinstance(each, Written)]
+        witness = self._follow([host for host, _ in written], written[0][1]) if written else None
+        return [(result, witness) for result in results]
+
+    def _ask(self, question: Question, kind: type[A]) -> A:
+        """Have the question answered here, or by a child. Raises Failed."""
+        if self._user is None and not child.needs_child(question):
+            answer = acts.answer(self._file, question, self._environ)
+        else:
+            answer = child.ask(self._file, question, self._user, self._environ)
+        if not isinstance(answer, kind):
+            raise TypeError(type(answer).__name__)
+        return answer
+
+    # --- witnesses ------------------------------------------------------------------------------------------------
+    def _looked(self, host: str, holding: Holding) -> Holding:
+        with self._seen_lock:
+            self._seen[host] = holding.witness or ""
+        return holding
+
+    def _follow(self, hosts: Sequence[str], written: Written) -> str | None:
+        """Note our write; return its witness only if it followed what every host's entry was last known in."""
+        with self._seen_lock:
+            known = bool(self._seen) and all(seen == written.base for seen in self._seen.values())
+            for host in {*self._seen, *hosts} if known else hosts:
+                self._seen[host] = written.witness
+        return written.witness if known else None
+
+
+def _is_socket(path: str) -> bool:
+    try:
+        return stat.S_ISSOCK(os.stat(path).st_mode)
+    except OSError:
+        return False

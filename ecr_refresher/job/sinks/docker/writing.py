@@ -1,0 +1,218 @@
+"""Reads one `config.json` with its record, and writes logins into both: under our lock, merged, whole or not at all."""
+
+from __future__ import annotations
+
+import base64
+import os
+import stat
+import time
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+
+from ....core.model import Failed, Outcome, Reason, Secret, witness_of
+from ...files.atomic_file import Folder, Ownership, Snapshot, make_directories
+from ...files.budgets import config_bytes
+from ...files.errors import mounted
+from ...files.examination import is_mount
+from ...files.lock import locked
+from ...files.paths import resolve
+from . import record
+from .document import Document
+from .messages import Claimed, ConfigFile, Login, Refused, Written
+from .record import Record, Records
+
+WRITES_MAX = 50  # merges in a row that somebody else's write made void
+_TORN_TRIES = 4
+_TORN_PAUSE_S = 0.05
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a `config.json` is, with its links resolved."""
+
+    folder: str
+    name: str
+    linked: bool
+
+    @property
+    def path(self) -> str:
+        return os.path.join(self.folder, self.name)
+
+    @property
+    def lock(self) -> str:
+        return f".{self.name}.ecr-refresher.lock"
+
+    @property
+    def record(self) -> str:
+        return f".{self.name}.ecr-refresher.json"
+
+
+@dataclass(frozen=True, slots=True)
+class State:
+    """A `config.json` and its record as read, with the file's witness."""
+
+    witness: str
+    document: Document
+    records: Records
+
+
+def auth_of(username: str, secret: Secret) -> Secret:
+    """A login as `auths` has it."""
+    return Secret(base64.b64encode(f"{username}:{secret.reveal()}".encode()).decode())
+
+
+def login_in(auth: str) -> tuple[str, Secret] | None:
+    """The user name and password in a text of `auths`; None if it is not one."""
+    try:
+        username, colon, password = base64.b64decode(auth).decode().partition(":")
+    except ValueError:
+        return None
+    return (username, Secret(password.strip("\0"))) if colon else None
+
+
+def locate(path: str) -> Place:
+    """Follow the links. Root, who is not bound by permissions, refuses a path that others control. Raises Failed."""
+    resolved = resolve(path, roots_only=os.geteuid() == 0)
+    place = Place(*os.path.split(resolved.path), resolved.linked)
+    if place.linked and not os.path.isdir(place.folder):
+        what = f"{path} is a link to {place.path}, whose directory does not exist"
+        raise Failed(Reason.MISSING, what, "Create that directory, or remove the link")
+    return place
+
+
+def read(file: ConfigFile) -> tuple[Place, State]:
+    """Read the file and its record; nothing is written or created. Raises Failed."""
+    place = locate(file.path)
+    if not os.path.exists(place.folder):
+        return place, State(Snapshot().witness, Document.parse(place.path, None), {})
+    with Folder(place.folder) as folder:
+        return place, _read(folder, place, file)
+
+
+def _read(folder: Folder, place: Place, file: ConfigFile) -> State:
+    # The record is read after the file: a login in the file was recorded before it was written.
+    snapshot, document = _read_file(folder, place, file)
+    return State(snapshot.witness, document, record.read(folder, place.record, file.logins))
+
+
+def _read_file(folder: Folder, place: Place, file: ConfigFile) -> tuple[Snapshot, Document]:
+    """Read the file. One that is empty or makes no sense may be half written: read it again."""
+    for left in range(_TORN_TRIES - 1, -1, -1):
+        snapshot = folder.read(
+            place.name, config_bytes(file.logins), lambda seen: _refuse_others(place, seen, file.uid)
+        )
+        try:
+            document = Document.parse(place.path, snapshot.content)
+        except Failed:
+            if not left:
+                raise
+        else:
+            if not left or snapshot.content is None or snapshot.content.strip():
+                break
+        time.sleep(_TORN_PAUSE_S)
+    return snapshot, document
+
+
+def _refuse_others(place: Place, seen: os.stat_result, uid: int | None) -> None:
+    expected = os.geteuid() if uid is None else uid
+    if place.linked and seen.st_uid != expected:
+        what = f"{place.path} belongs to uid {seen.st_uid}, and a link leads to it"
+        raise Failed(Reason.DENIED, what, f"Set config_file to that file, or chown it to uid {expected}")
+
+
+@dataclass(frozen=True, slots=True)
+class _Change:
+    """A login to write, and what the file holds now. With a helper, `auths` only names the host."""
+
+    login: Login
+    held: str | None
+    is_there: bool
+    wanted: str | None
+
+    @classmethod
+    def of(cls, login: Login, helper: str | None, document: Document) -> _Change | Claimed | Refused:
+        """Claimed if the file gives the host to another helper than this one."""
+        auth = login.auth.reveal()
+        try:
+            claim = document.helper_for(login.host)
+            if claim != helper:
+                return Claimed(claim or "")
+            if helper is not None:
+                return cls(login, auth, document.emptied(login.host), None)
+            held = document.auth(login.host)
+        except Failed as error:  # an entry that makes no sense fails its own host only
+            return Refused(error.failure)
+        return cls(login, held, held == auth, auth)
+
+
+def write(
+    file: ConfigFile, logins: Sequence[Login], helpers: Mapping[str, str] | None = None
+) -> list[Written | Claimed | Refused]:
+    """Write the logins, all at once; return a result for each. Raises Failed where none can be written.
+
+    `helpers` are those that keep the login themselves, by host; a host that another helper claims is Claimed.
+    """
+    place = locate(file.path)
+    if not os.path.isdir(place.folder):
+        make_directories(place.folder)
+        place = locate(file.path)
+    owner = Ownership(file.mode, file.uid, file.gid)
+    with Folder(place.folder) as folder, locked(folder, place.lock):
+        for _ in range(WRITES_MAX):
+            state = _read(folder, place, file)
+            seen = folder.stat(place.name)  # mode and owner may change without the content
+            found = [_Change.of(login, (helpers or {}).get(login.host), state.document) for login in logins]
+            changes = [change for change in found if isinstance(change, _Change)]
+            owned = seen is not None and owner.holds(seen)
+            if witness_of(seen) == state.witness:
+                after = seen if not changes else _merge(folder, place, state, changes, owner, owned=owned)
+                if after is not None or not changes:
+                    return [_result(each, owned, state.witness, after) for each in found]
+    what = f"{place.path}: somebody else writes to it all the time"
+    raise Failed(Reason.TRANSIENT, what, "Find the program that writes to it")
+
+
+def _result(
+    change: _Change | Claimed | Refused, owned: bool, base: str, after: os.stat_result | None
+) -> Written | Claimed | Refused:
+    if not isinstance(change, _Change):
+        return change
+    outcome = Outcome.UNCHANGED if change.is_there and owned else Outcome.WRITTEN
+    open_to_all = after is not None and bool(after.st_mode & stat.S_IROTH)
+    return Written(outcome, base, witness_of(after), open_to_all)
+
+
+def _merge(
+    folder: Folder, place: Place, state: State, changes: Sequence[_Change], owner: Ownership, *, owned: bool
+) -> os.stat_result | None:
+    """Write the changes into what was read, if that differs: the file's stat, or None if somebody else wrote."""
+    unchanged = owned and all(change.is_there for change in changes)
+    if not unchanged and is_mount(place.path):
+        raise mounted(place.path)
+    _remember(folder, place, state.records, changes)
+    if unchanged:
+        return folder.stat(place.name)
+    document = state.document.with_logins({change.login.host: change.wanted for change in changes})
+
+    def still() -> bool:
+        return folder.witness(place.name) == state.witness
+
+    return folder.replace(place.name, document.render(), owner, still)
+
+
+def _remember(folder: Folder, place: Place, records: Records, changes: Sequence[_Change]) -> None:
+    """Record logins before they are written, and keep the records of those in place until then.
+
+    So a kill or a full disk between the two leaves a login that is known, whichever it is.
+    """
+    new: Records = {}
+    for change in changes:
+        login, auth = change.login, change.login.auth.reveal()
+        if record.match(records, login.host, auth) is None:
+            present = record.match(records, login.host, change.held)
+            made = Record.of(login.host, auth, login.issued_at, login.expires_at)
+            new[login.host] = (made,) if present is None else (made, present)
+    if new:
+        with suppress(Failed):  # a login works without its record; what prevents both fails with the file itself
+            record.write(folder, place.record, {**records, **new})
