@@ -356,7 +356,7 @@ def test_check_names_each_right_that_is_missing_and_the_least_ones_are_enough(
         grant(server, namespace, *(right for right in RIGHTS if right != missing))
         found = rights()
         (one,) = found["findings"]
-        assert one["finding"] == f"the identity may not {missing} in namespace {namespace}"
+        assert one["text"] == f"the identity may not {missing} in namespace {namespace}"
         assert "Role" in one["fix"]
     grant(server, namespace, *RIGHTS)
     assert rights()["verdict"] == "ok"
