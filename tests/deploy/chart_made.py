@@ -36,6 +36,7 @@ def schema() -> str:
     made["$defs"] = settings.pop("$defs")
     del made["$defs"]["ServerEntry"]["properties"]["listen"]  # the chart's business
     made["properties"]["config"] = settings
+    made["properties"]["kubernetes"] = {"type": "array", "items": {"$ref": "#/$defs/KubernetesEntry"}}
     return json.dumps(as_go_reads(made), indent=2, ensure_ascii=False) + "\n"
 
 

@@ -75,6 +75,8 @@ def test_airflow_finds_every_dag_and_no_error(flavour: Flavour, tmp_path: Path) 
     by_config = dags["pull_by_config_json"].values()
     assert {task["docker_conn_id"] for task in by_config} == {None}
     assert {task["image"].partition("/")[0] for task in by_config} == {HOST, PARTNER, "public.ecr.aws"}
+    (by_secret,) = dags["pull_by_secret"].values()
+    assert by_secret["image"] == f"{HOST}/web_scraper:latest"
     assert dags["cleanup_no_longer_needed"]["prune"]["bash_command"].startswith("docker system prune")
 
 
@@ -93,6 +95,7 @@ def test_the_real_parser_takes_every_settings_file(file: Path) -> None:
             "publisher": {"airflow"},
             "sidecar": {"docker"},
             "secrets-backends": {"airflow"},
+            "kubernetes": {"kubernetes"},
         }[file.stem]
     )
 

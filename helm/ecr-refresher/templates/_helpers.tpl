@@ -54,6 +54,9 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
   "engine" (printf "unix:///host/run/%s" .Values.node.socket)
   "engine_required" true) }}
 {{- end }}
+{{- with .Values.kubernetes }}
+{{- $_ := set $settings "kubernetes" . }}
+{{- end }}
 {{- if include "ecr-refresher.cleansNodes" . }}
 {{- $_ := set $settings "cleanup" (merge $settings.cleanup (dict
   "engine" (printf "unix:///host/run/%s" .Values.node.socket)
@@ -61,6 +64,43 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
   "state_file" "/host/state/cleanup.json")) }}
 {{- end }}
 {{- toYaml $settings }}
+{{- end }}
+
+{{/* The pull secrets that the pod's own ServiceAccount keeps, as a list; a kubeconfig brings rights of its own. */}}
+{{- define "ecr-refresher.pullSecrets" -}}
+{{- $found := list }}
+{{- if ne .Values.mode "none" }}
+{{- $given := (include "ecr-refresher.settings" . | fromYaml).kubernetes | default list }}
+{{- range (kindIs "map" $given | ternary (list $given) $given) }}
+{{- if not .kubeconfig }}
+{{- $found = append $found . }}
+{{- end }}
+{{- end }}
+{{- end }}
+{{- toYaml $found }}
+{{- end }}
+
+{{/* The least rights for these pull secrets. A name can't be bound to `create`: it is not known when rights are judged. */}}
+{{- define "ecr-refresher.pullSecretRules" -}}
+{{- $secrets := list }}
+{{- $accounts := list }}
+{{- range . }}
+{{- $secrets = append $secrets .secret }}
+{{- $accounts = concat $accounts (.service_accounts | default list) }}
+{{- end }}
+- apiGroups: [""]
+  resources: [secrets]
+  resourceNames: {{ $secrets | uniq | sortAlpha | toJson }}
+  verbs: [get, patch]
+- apiGroups: [""]
+  resources: [secrets]
+  verbs: [create]
+{{- with $accounts | uniq | sortAlpha }}
+- apiGroups: [""]
+  resources: [serviceaccounts]
+  resourceNames: {{ toJson . }}
+  verbs: [get, patch]
+{{- end }}
 {{- end }}
 
 {{/* Not empty where the server speaks TLS. */}}
@@ -170,7 +210,7 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
 {{/* What the pods of all modes have in common. */}}
 {{- define "ecr-refresher.pod" -}}
 serviceAccountName: {{ include "ecr-refresher.serviceAccountName" . }}
-automountServiceAccountToken: false
+automountServiceAccountToken: {{ include "ecr-refresher.pullSecrets" . | fromYamlArray | empty | not }}
 enableServiceLinks: false
 terminationGracePeriodSeconds: 15
 {{- range $key := list "imagePullSecrets" "priorityClassName" "nodeSelector" "affinity" "tolerations" }}
