@@ -1,6 +1,6 @@
-"""`aliases: true`: the login of one registry under all of its names, in the files that hold it.
+"""`aliases: true`: the login of one registry under all of its names, in the files and secrets that hold it.
 
-ECR takes the same token under each name, so an alias costs an entry in a file, and no call.
+ECR takes the same token under each name, so an alias costs an entry and no call.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ Holder = TypeVar("Holder", DockerConfig, KubernetesSecret)
 def spell_out(plan: Plan) -> Plan:
     """The plan with each wanted alias as a registry of its own, in every file that holds the registry it stands for.
 
-    A host that the settings name themselves is no alias: what was written there wins. Doing it again changes nothing.
+    A host that the settings name is not an alias: its own entry wins. Doing it again changes nothing.
     """
     hosts = {registry.host for registry in plan.registries}
     by_name: dict[str, list[Registry]] = {}
@@ -36,7 +36,7 @@ def spell_out(plan: Plan) -> Plan:
 
 
 def _alias(registry: Registry, host: str) -> Registry:
-    # '@' is in no name that the settings take, so this is nobody else's; two roles of one registry stay apart.
+    # Settings allow no '@' in names, so this name is free; two roles of one registry keep their own aliases.
     name = host if registry.name == registry.host else f"{registry.name}@{host}"
     return replace(registry, name=name, host=host, aliases=False, alias_of=registry.name, probe_image=None)
 

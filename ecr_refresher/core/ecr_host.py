@@ -1,4 +1,4 @@
-"""The grammar of ECR host names, and nothing else: a host says account, region, FIPS and dual-stack.
+"""The grammar of ECR host names, and nothing else: a host names account, region, FIPS and dual-stack.
 
 Source: AWS's endpoint pages and the partitions in botocore's endpoint data.
 """
@@ -11,8 +11,8 @@ from dataclasses import dataclass, replace
 from . import partitions
 from .partitions import Partition
 
-PUBLIC_HOSTS = ("public.ecr.aws", "ecr-public.aws.com")
-PUBLIC_REGION = "us-east-1"  # the only region in which ECR Public hands out tokens
+PUBLIC_HOSTS = ("public.ecr.aws", "ecr-public.aws.com")  # the second one is dual-stack
+PUBLIC_REGION = "us-east-1"  # the only region in which ECR Public grants tokens
 HOST_EXAMPLE = "123456789012.dkr.ecr.us-east-1.amazonaws.com"
 
 _PRIVATE = re.compile(
@@ -20,12 +20,12 @@ _PRIVATE = re.compile(
     r"\.(?P<suffix>amazonaws\.(?:com(?:\.cn)?|eu)|on\.(?:aws|amazonwebservices\.com\.cn)|sc2s\.sgov\.gov|c2s\.ic\.gov"
     r"|cloud\.adc-e\.uk|csp\.hci\.ic\.gov)"
 )
-PATTERN = re.sub(r"\?P<\w+>", "?:", _PRIVATE.pattern)  # of private registries, in every dialect's words
+PATTERN = re.sub(r"\?P<\w+>", "?:", _PRIVATE.pattern)  # of private registries, for every dialect of expressions
 
 
 @dataclass(frozen=True, slots=True)
 class EcrHost:
-    """A host name of ECR, taken apart. `account` is None for ECR Public."""
+    """The parts of a host name of ECR. `account` is None for ECR Public."""
 
     account: str | None
     region: str
@@ -52,7 +52,7 @@ class EcrHost:
     def names(self) -> tuple[EcrHost, ...]:
         """Every name of this registry, this one included: plain, FIPS, dual-stack, both, as far as AWS has them."""
         if self.account is None:
-            return tuple(replace(self, suffix=suffix) for suffix in PUBLIC_HOSTS)
+            return tuple(map(parse, PUBLIC_HOSTS))
         partition = self.partition
         found = [self]
         for suffix, dualstack in ((partition.suffix, False), (partition.dualstack, True)):
@@ -70,17 +70,12 @@ class EcrHost:
 
 
 def parse(host: str) -> EcrHost:
-    """Take a registry's host apart, as it stands in image names.
-
-    Raises ValueError that says what is wrong with it and shows a right one.
-    """
+    """Read a registry's host, as image names have it. Raises ValueError with what is wrong and a valid example."""
     if host in PUBLIC_HOSTS:
-        return EcrHost(account=None, region=PUBLIC_REGION, suffix=host)
+        return EcrHost(account=None, region=PUBLIC_REGION, suffix=host, dualstack=host == PUBLIC_HOSTS[1])
     match = _PRIVATE.fullmatch(host)
     if match is None:
-        raise ValueError(
-            f"{_fault(host)}; a registry is named by its bare host, e.g. {HOST_EXAMPLE} or {PUBLIC_HOSTS[0]}"
-        )
+        raise ValueError(f"{_fault(host)}; write the bare host of a registry, e.g. {HOST_EXAMPLE} or {PUBLIC_HOSTS[0]}")
     return EcrHost(
         account=match["account"],
         region=match["region"],
@@ -107,5 +102,5 @@ def _fault(host: str) -> str:
         return f"'{host}' has capital letters"
     account = host.split(".", 1)[0]
     if ".dkr" in host and not re.fullmatch(r"[0-9]{12}", account):
-        return f"'{host}' begins with '{account}', which is no account number of 12 digits"
-    return f"'{host}' is no host of ECR"
+        return f"'{host}' begins with '{account}', which is not an account number of 12 digits"
+    return f"'{host}' is not a host of ECR"

@@ -1,6 +1,6 @@
-"""The partitions of AWS: which regions each has, and under which domains its registries are.
+"""The partitions of AWS, their regions, and the domains of their registries.
 
-Source: AWS's endpoint pages and botocore's `partitions.json`; a test holds this page against the latter.
+Source: AWS's endpoint pages and botocore's `partitions.json`; a test compares this module with the latter.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from dataclasses import dataclass
 # AWS has FIPS names of registries here only (botocore's `fips-dkr-…` endpoints).
 FIPS_REGIONS = ("us-east-1", "us-east-2", "us-west-1", "us-west-2", "us-gov-east-1", "us-gov-west-1")
 
-# A closed list: every region of the commercial partition that came after March 2019 must be switched on by the account.
+# A closed list: an account must enable each region of the commercial partition that opened after March 2019.
 _ALWAYS_ON = {
     *("us-east-1", "us-east-2", "us-west-1", "us-west-2", "ca-central-1", "sa-east-1"),
     *("eu-central-1", "eu-north-1", "eu-west-1", "eu-west-2", "eu-west-3"),
@@ -21,7 +21,7 @@ _ALWAYS_ON = {
 
 @dataclass(frozen=True, slots=True)
 class Partition:
-    """One partition. `dualstack` is None where no dual-stack names of registries are known."""
+    """One partition. `dualstack` is None where registries have no dual-stack names."""
 
     id: str
     suffix: str
@@ -45,7 +45,7 @@ PARTITIONS = (
 
 
 def of_region(region: str) -> Partition | None:
-    """The partition that a region belongs to; None for a region of a kind that is not known (yet)."""
+    """The partition of a region; None for an unknown kind of region."""
     return next((partition for partition in PARTITIONS if partition.has(region)), None)
 
 
@@ -55,6 +55,6 @@ def of_suffix(suffix: str) -> tuple[Partition, ...]:
 
 
 def is_opt_in(region: str) -> bool:
-    """Whether an account must have switched the region on before anything there answers it."""
+    """Whether an account must enable the region before it can use it."""
     partition = of_region(region)
     return partition is not None and partition.id == "aws" and region not in _ALWAYS_ON

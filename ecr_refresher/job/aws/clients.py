@@ -216,7 +216,12 @@ def _keys_from(answer: Any, doing: Doing) -> Keys:
 
 
 def _sts_region(principal: Principal) -> str:
-    """The machine's own region where it is of the same partition: then one call serves all regions of a role."""
+    """The machine's own region where it is of the same partition: then one call serves all regions of a role.
+
+    FIPS endpoints exist in some regions only, so those keep their own.
+    """
+    if principal.use_fips:
+        return principal.region
     home = os.environ.get("AWS_REGION") or os.environ.get("AWS_DEFAULT_REGION") or ""
     partition = partitions.of_region(home)
     return home if partition is not None and partition == partitions.of_region(principal.region) else principal.region

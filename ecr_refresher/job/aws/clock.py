@@ -1,4 +1,4 @@
-"""The clock of a pass: the boot clock plus what is known of AWS's time."""
+"""The clock of a pass: the boot clock, and its offset to AWS's time."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from ...core import schedule
 
 
 class AwsClock:
-    """Tells AWS's time: by the wall clock until an answer of AWS has said better."""
+    """AWS's time, as far as answers of AWS have shown it; the wall clock's until then."""
 
     def __init__(
         self,
@@ -32,16 +32,16 @@ class AwsClock:
 
     @property
     def skew(self) -> float:
-        """By how many seconds the wall clock is ahead of AWS's; 0 until an answer has told."""
+        """By how many seconds the wall clock is ahead of AWS's; 0 until measured."""
         return 0.0 if self._offset is None else self._wall() - self.now()
 
     @property
     def offset(self) -> float | None:
-        """AWS's time minus the boot clock; None until an answer has told."""
+        """AWS's time minus the boot clock; None until measured."""
         return self._offset
 
     def adopt(self, offset: float) -> None:
-        """Take over what another process of this machine has measured."""
+        """Take the offset that another process of this machine has measured."""
         if offset != self._offset:
             self._offset = offset
             if self._on_change is not None:
@@ -49,11 +49,11 @@ class AwsClock:
 
     @property
     def measured(self) -> bool:
-        """Whether an answer of AWS has told the time."""
+        """Whether an answer of AWS has shown its time."""
         return self._offset is not None
 
     def observe(self, sent_boot: float, date: str | None) -> None:
-        """Take in the `Date` header of an answer of AWS that has just come to a request sent at `sent_boot`."""
+        """Learn from the `Date` header of an answer of AWS that came just now, to a request sent at `sent_boot`."""
         seconds = _seconds(date or "")
         if seconds is None:
             return
@@ -64,7 +64,7 @@ class AwsClock:
 
 @lru_cache(maxsize=4)
 def _seconds(date: str) -> float | None:
-    """Read a date of HTTP; all answers of one second bear the same."""
+    """Read a date of HTTP; all answers of one second have the same."""
     try:
         return parsedate_to_datetime(date).timestamp()
     except (ValueError, OverflowError):

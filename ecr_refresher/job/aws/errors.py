@@ -140,10 +140,11 @@ def _forbidden(doing: Doing, error: boto.ClientError, said: str) -> tuple[str, s
     action = named[1] if named else doing.action
     message = f"{who[1] if who else 'the identity'} may not call {action or 'this'}"
     fix = doing.allow if action in doing.allow else f"Allow {action} as well as {doing.allow.removeprefix('Allow ')}"
+    if policy and policy[1] == "because no":
+        message += f": no {policy[2]} allows it"
+    elif policy:
+        message += f": explicit deny in {policy[1].rpartition(' ')[2]} {policy[2]}"
+        fix = f"Remove the deny of {action} from that policy"
     if policy:
-        kind = policy[2].strip()
-        message += f": explicit deny in a {kind}" if policy[1].startswith("explicit") else f": no {kind} allows it"
-        if policy[1].startswith("explicit"):
-            fix = f"Remove the deny of {action} from that policy"
-        fix = _WHOSE_POLICY.get(kind, fix).format(action=action)
+        fix = _WHOSE_POLICY.get(policy[2], fix).format(action=action)
     return message, fix

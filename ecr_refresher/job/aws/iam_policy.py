@@ -1,7 +1,7 @@
-"""Least-privilege IAM policies to pull from and push to ECR, as AWS's documentation lists the rights. Pure.
+"""Least-privilege IAM policies to pull from and push to ECR, with the rights that AWS's documentation lists. Pure.
 
 Sources: the ECR user guide's pages image-pull-iam, image-push-iam and pull-through-cache-iam, and the ECR Public user
-guide's public-repository-policies. An identity lives in one partition, and so does its policy.
+guide's public-repository-policies. An identity belongs to one partition, and so does its policy.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ _EXAMPLE = f"{ecr_host.HOST_EXAMPLE}/web_scraper, or arn:aws:ecr:us-east-1:12345
 
 @dataclass(frozen=True, slots=True)
 class Repository:
-    """One repository, or many by `*` and `?` in the name, as policies name them."""
+    """One repository, or several by `*` and `?` in its name."""
 
     partition: str
     service: str
@@ -52,36 +52,36 @@ class Repository:
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """What a policy is for."""
+    """What a policy must allow."""
 
     purpose: Purpose
     repositories: tuple[Repository, ...] = ()
-    roles: tuple[str, ...] = ()  # ARNs of roles to take on
+    roles: tuple[str, ...] = ()  # ARNs of roles to assume
     public: bool = False  # log in to ECR Public
     pull_through_cache: bool = False
     create_repository: bool = False
 
 
 def repository(text: str) -> Repository:
-    """Read an ARN or HOST/NAME. Raises ValueError that says what is wrong and shows a right one."""
+    """Read an ARN or HOST/NAME. Raises ValueError with what is wrong and a valid example."""
     match = _ARN.fullmatch(text)
     if match is not None:
         found = Repository(**match.groupdict())
         _check_place(found, text)
         return found
     if text.startswith("arn:"):
-        raise ValueError(f"'{text}' is no ARN of a repository; write e.g. {_EXAMPLE}")
+        raise ValueError(f"'{text}' is not the ARN of a repository; write e.g. {_EXAMPLE}")
     host, slash, name = text.removeprefix("https://").partition("/")
     if not slash and host not in ecr_host.PUBLIC_HOSTS:
         raise ValueError(f"'{text}' is neither HOST/NAME nor an ARN; write e.g. {_EXAMPLE}; HOST/* for all")
     parsed = ecr_host.parse(host)
     if parsed.public:
         raise ValueError(
-            f"'{text}' does not say the account; everybody may pull it (--public is for the login), and to push write "
+            f"'{text}' does not name the account; everybody may pull it (--public is for the login), and to push write "
             "arn:aws:ecr-public::123456789012:repository/NAME"
         )
     if parsed.misplaced:
-        raise ValueError(f"'{host}' can't be: registries of {parsed.region} are under {parsed.partition.suffix}")
+        raise ValueError(f"'{host}' does not exist: registries of {parsed.region} are under {parsed.partition.suffix}")
     if re.search(r"[:@]", name):
         raise ValueError(f"'{text}' has a tag or digest; rights are given for repositories: leave it out")
     if not re.fullmatch(_NAME, name):
@@ -109,10 +109,10 @@ def role(text: str) -> str:
 
 
 def of_settings(plan: Plan) -> tuple[tuple[Repository, ...], tuple[str, ...], bool]:
-    """What the identity that the daemon runs as needs: all repositories of the registries that it opens itself, the
-    first role of each chain for the others, and whether ECR Public is among them.
+    """What the identity of the daemon needs: all repositories of the registries that it opens itself, the first role
+    of each chain for the others, and whether ECR Public is among them.
 
-    Raises ValueError where the settings name no registry by its host: then the account is not known.
+    Raises ValueError where the settings name no registry by its host, since the account is not known then.
     """
     repositories, roles, public = [], [], False
     for registry in plan.registries:
@@ -130,7 +130,7 @@ def of_settings(plan: Plan) -> tuple[tuple[Repository, ...], tuple[str, ...], bo
 
 
 def document(wanted: Wanted) -> dict[str, Any]:
-    """The policy document. Raises ValueError where it can't be one policy, or would allow nothing."""
+    """The policy document. Raises ValueError where one policy is not enough, or would allow nothing."""
     _check(wanted)
     statements = [
         {"Sid": sid, "Effect": "Allow", "Action": actions, "Resource": resources}
@@ -158,10 +158,10 @@ def _check(wanted: Wanted) -> None:
 
 
 def _statements(wanted: Wanted) -> Iterator[tuple[str, list[str], list[str] | str]]:
-    """Sid, actions and resources of each statement; without resources it is none."""
+    """Sid, actions and resources of each statement; one without resources is left out."""
     private = [str(each) for each in wanted.repositories if each.service == PRIVATE]
     public = [str(each) for each in wanted.repositories if each.service == PUBLIC]
-    # The right to log in is one for all registries: AWS knows no resource for it but "*".
+    # A login is for all registries: AWS has no resource for it but "*".
     yield "EcrLogin", ["ecr:GetAuthorizationToken"], "*" if private else []
     if wanted.purpose == "pull":
         yield "EcrPull", _actions(PRIVATE, _PULL), private
@@ -174,7 +174,8 @@ def _statements(wanted: Wanted) -> Iterator[tuple[str, list[str], list[str] | st
     if wanted.purpose == "push":
         yield "EcrPublicPush", _actions(PUBLIC, _PUSH_PUBLIC), public
         yield "EcrPublicCreateRepository", ["ecr-public:CreateRepository"], public if wanted.create_repository else []
-    yield "AssumeRoles", ["sts:AssumeRole"], list(wanted.roles)
+    # A session that carries tags, as those of EKS Pod Identity do, needs TagSession to assume another role.
+    yield "AssumeRoles", ["sts:AssumeRole", "sts:TagSession"], list(wanted.roles)
 
 
 def _actions(service: str, names: Sequence[str]) -> list[str]:

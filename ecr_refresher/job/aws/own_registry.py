@@ -1,4 +1,4 @@
-"""The caller's own registry, wanted where the settings name none: its host is found out by asking AWS."""
+"""The caller's own registry, for settings that name none: AWS says its host."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from ...core.plan import OWN, Plan, Principal, Registry
 
 
 def find_out(plan: Plan, own_host: Callable[[Principal], str]) -> tuple[dict[str, str], Failure | None]:
-    """Ask for the hosts that are missing, by principal; gives those that were found, and why another was not."""
+    """Ask for the hosts that are missing. Return those found, by the principal's key, and why another was not."""
     found: dict[str, str] = {}
     failure = None
     for registry in plan.registries:
@@ -26,7 +26,7 @@ def find_out(plan: Plan, own_host: Callable[[Principal], str]) -> tuple[dict[str
 
 
 def known(plan: Plan, hosts: dict[str, str]) -> Plan:
-    """The plan with the hosts that are known by now in their places."""
+    """The plan with these hosts in it, and with the aliases of its registries."""
     for registry in plan.registries:
         if not registry.host and registry.principal.key in hosts:
             plan = _named(plan, registry, hosts[registry.principal.key])
@@ -34,7 +34,7 @@ def known(plan: Plan, hosts: dict[str, str]) -> Plan:
 
 
 def _named(plan: Plan, registry: Registry, host: str) -> Plan:
-    """The same plan with this registry's host, which is its name as well unless the settings give it one."""
+    """The plan with this registry's host, which is also its name unless the settings give one."""
     name = host if registry.name == OWN else registry.name
 
     def name_of(old: str) -> str:

@@ -22,6 +22,8 @@ from functools import cache
 
 from ...core.model import Failed, Reason
 
+_STORE = ("SSL_CERT_FILE", "SSL_CERT_DIR")
+
 
 @dataclass(frozen=True, slots=True)
 class Trust:
@@ -29,12 +31,13 @@ class Trust:
 
     file: str | None = None
     named_by: str = ""  # the setting or variable that names the file
-    store: str | None = None  # SSL_CERT_FILE, which OpenSSL reads in place of the system's own file
+    store: tuple[str | None, str | None] = (None, None)  # SSL_CERT_FILE and SSL_CERT_DIR, in place of the system's own
 
     def __str__(self) -> str:
         if self.file is not None:
             return f"{self.file} ({self.named_by})"
-        return "the system's CAs" + (f" with {self.store} (SSL_CERT_FILE)" if self.store else "")
+        others = [f"{path} ({name})" for name, path in zip(_STORE, self.store, strict=True) if path]
+        return " and ".join(["the system's CAs", *others])
 
 
 def trust_for(
@@ -57,10 +60,10 @@ def trust_for(
         if file is not None:
             _check(file, named_by)
             return Trust(file, named_by)
-    if store := environ.get("SSL_CERT_FILE"):
-        _check(store, "SSL_CERT_FILE")  # OpenSSL passes silently over a missing file
-        return Trust(store=store)
-    return Trust()
+    store, directory = (environ.get(name) or None for name in _STORE)
+    if store:
+        _check(store, _STORE[0])  # OpenSSL passes silently over a missing file
+    return Trust(store=(store, directory))
 
 
 def context(trust: Trust) -> ssl.SSLContext:

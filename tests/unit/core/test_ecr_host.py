@@ -75,23 +75,23 @@ def test_ecr_public_has_two_hosts_one_region_and_no_account(name: str) -> None:
         ("123456789012.dkr.ecr.us-east-1.amazonaws.com:443", "has a port; Docker pulls from ECR break with one"),
         ("123456789012.dkr.ecr.us-east-1.amazonaws.com:", "has a port"),
         ("123456789012.dkr.ecr.US-EAST-1.amazonaws.com", "has capital letters"),
-        ("1234.dkr.ecr.us-east-1.amazonaws.com", "begins with '1234', which is no account number of 12 digits"),
-        ("1234567890123.dkr.ecr.us-east-1.amazonaws.com", "no account number of 12 digits"),
-        ("dkr.ecr.us-east-1.amazonaws.com", "is no host of ECR"),
-        ("123456789012.dkr.ecr.us-east-1.amazonaws.org", "is no host of ECR"),
-        ("123456789012.dkr.ecr.us-east-1.amazonaws.com.", "is no host of ECR"),
-        ("123456789012.dkr.ecr..amazonaws.com", "is no host of ECR"),
-        ("123456789012.dkr.ecr.-east.amazonaws.com", "is no host of ECR"),
-        ("123456789012.dkr.ecr.us-east-1.amazonawsxcom", "is no host of ECR"),
+        ("1234.dkr.ecr.us-east-1.amazonaws.com", "begins with '1234', which is not an account number of 12 digits"),
+        ("1234567890123.dkr.ecr.us-east-1.amazonaws.com", "not an account number of 12 digits"),
+        ("dkr.ecr.us-east-1.amazonaws.com", "is not a host of ECR"),
+        ("123456789012.dkr.ecr.us-east-1.amazonaws.org", "is not a host of ECR"),
+        ("123456789012.dkr.ecr.us-east-1.amazonaws.com.", "is not a host of ECR"),
+        ("123456789012.dkr.ecr..amazonaws.com", "is not a host of ECR"),
+        ("123456789012.dkr.ecr.-east.amazonaws.com", "is not a host of ECR"),
+        ("123456789012.dkr.ecr.us-east-1.amazonawsxcom", "is not a host of ECR"),
         ("evil.example/123456789012.dkr.ecr.us-east-1.amazonaws.com", "has a path"),
-        ("123456789012.dkr.ecr.us-east-1.amazonaws.com.evil.example", "is no host of ECR"),
-        ("docker.io", "is no host of ECR"),
-        ("", "is no host of ECR"),
-        ("123456789012.dkr.ecr.us-east-1.amazonaws.com\n", "is no host of ECR"),
+        ("123456789012.dkr.ecr.us-east-1.amazonaws.com.evil.example", "is not a host of ECR"),
+        ("docker.io", "is not a host of ECR"),
+        ("", "is not a host of ECR"),
+        ("123456789012.dkr.ecr.us-east-1.amazonaws.com\n", "is not a host of ECR"),
     ],
 )
 def test_a_bad_host_is_named_with_its_fault_and_a_right_one(host: str, fault: str) -> None:
-    with pytest.raises(ValueError, match=r"a registry is named by its bare host, e\.g\.") as caught:
+    with pytest.raises(ValueError, match=r"write the bare host of a registry, e\.g\.") as caught:
         ecr_host.parse(host)
     assert f"'{host}'" in str(caught.value)
     assert fault in str(caught.value)
@@ -99,7 +99,7 @@ def test_a_bad_host_is_named_with_its_fault_and_a_right_one(host: str, fault: st
 
 def test_digits_of_other_scripts_are_no_account_number() -> None:
     arabic = "".join(chr(0x660 + digit) for digit in range(10)) + "12"
-    with pytest.raises(ValueError, match="no account number"):
+    with pytest.raises(ValueError, match="not an account number"):
         ecr_host.parse(f"{arabic}.dkr.ecr.us-east-1.amazonaws.com")
 
 

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import socket
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from ecr_refresher.core import budgets
 from ecr_refresher.core.model import Failed, Failure, Reason
 from ecr_refresher.core.plan import Principal, Role
+from ecr_refresher.job.aws import clients
 from ecr_refresher.job.aws import ecr as source
 from ecr_refresher.job.aws.clients import Aws
 from ecr_refresher.job.aws.clock import AwsClock
@@ -27,7 +30,8 @@ from tests.testbed.standins.aws_faults import (
     UnknownKey,
 )
 from tests.testbed.standins.ecr import EcrStandIn
-from tests.testbed.standins.script import Cut, Malformed
+from tests.testbed.standins.script import Cut, Endless, Malformed
+from tests.testbed.standins.serving import Exchange, Reply, StandIn
 from tests.testbed.standins.sts import TrustedRole
 
 ROLE = "arn:aws:iam::210987654321:role/ecr-pull"
@@ -47,6 +51,17 @@ def ecr(monkeypatch: pytest.MonkeyPatch) -> Iterator[EcrStandIn]:
         monkeypatch.setenv("AWS_ENDPOINT_URL_STS", ecr.url)
         yield ecr
     assert ecr.crashes == []
+
+
+class Answering(StandIn):
+    """A server that gives every request the same answer."""
+
+    def __init__(self, status: int, headers: dict[str, str]) -> None:
+        super().__init__()
+        self._reply = Reply(status, b"{}", headers=headers)
+
+    def respond(self, exchange: Exchange) -> None:
+        exchange.send(self._reply)
 
 
 def failure(ecr: EcrStandIn, region: str = "us-east-1", **how: Any) -> Failure:
@@ -97,6 +112,143 @@ def test_a_refusal_is_of_a_kind_and_says_how_to_fix_it(
     assert (found.reason, said in str(found)) == (reason, True), str(found)
     assert "with a secret in it" not in str(found)
     assert found.fix
+
+
+WHO = "arn:aws:iam::123456789012:user/bob"
+ASSUME = "Allow sts:AssumeRole to the base identity in the trust policy of that role and in the caller's own policy"
+
+
+@pytest.mark.parametrize(
+    ("said", "message", "fix"),
+    [
+        (
+            "perform: sts:TagSession on resource: ROLE",
+            "may not call sts:TagSession (AccessDenied)",
+            f"Allow sts:TagSession as well as {ASSUME.removeprefix('Allow ')}",
+        ),
+        ("perform: sts:AssumeRole on resource: ROLE", "may not call sts:AssumeRole (AccessDenied)", ASSUME),
+        (
+            "perform: sts:AssumeRole on resource: ROLE because no resource-based policy allows the x:y action",
+            "may not call sts:AssumeRole: no resource-based policy allows it (AccessDenied)",
+            ASSUME,
+        ),
+        (
+            "perform: sts:AssumeRole on resource: ROLE with an explicit deny in a service control policy",
+            "may not call sts:AssumeRole: explicit deny in a service control policy (AccessDenied)",
+            "Have the organization's administrators change that policy (SCP)",
+        ),
+        (
+            "perform: sts:AssumeRole on resource: ROLE with an explicit deny in an identity-based policy",
+            "explicit deny in an identity-based policy",
+            "Remove the deny of sts:AssumeRole from that policy",
+        ),
+    ],
+)
+def test_a_denied_role_names_the_action_that_aws_names_and_the_kind_of_policy(
+    ecr: EcrStandIn, said: str, message: str, fix: str
+) -> None:
+    text = f"User: {WHO} is not authorized to {said.replace('ROLE', ROLE)}"
+    ecr.next(Denied(message=text), action="AssumeRole")
+    found = failure(ecr, roles=(Role(ROLE),))
+    assert found.reason is Reason.DENIED
+    assert f"assuming the role {ROLE}: {WHO} " in found.message
+    assert message in found.message
+    assert found.fix.startswith(fix)
+
+
+@pytest.mark.parametrize(
+    ("why", "message", "fix"),
+    [
+        ("with an explicit deny in a resource control policy", "explicit deny in a resource control policy", "(RCP)"),
+        (
+            "with an explicit deny in a permissions boundary",
+            "explicit deny in a permissions boundary",
+            "Allow ecr:GetAuthorizationToken in the permissions boundary of the identity",
+        ),
+        (
+            "because no permissions boundary allows the ecr:GetAuthorizationToken action",
+            "no permissions boundary allows it",
+            "Allow ecr:GetAuthorizationToken in the permissions boundary of the identity",
+        ),
+        (
+            "because no VPC endpoint policy allows the ecr:GetAuthorizationToken action",
+            "no VPC endpoint policy allows it",
+            "Allow ecr:GetAuthorizationToken in the policy of the VPC endpoint",
+        ),
+        (
+            "because no session policy allows the ecr:GetAuthorizationToken action",
+            "no session policy allows it",
+            "Allow ecr:GetAuthorizationToken in the policy that is given where the role is assumed",
+        ),
+        (
+            "because no identity-based policy allows the ecr:GetAuthorizationToken action",
+            "no identity-based policy allows it",
+            "Allow ecr:GetAuthorizationToken on *",
+        ),
+        ("with an explicit deny in a s3cr3t", "may not call ecr:GetAuthorizationToken (", "Allow ecr:Get"),
+    ],
+)
+def test_a_denied_token_names_the_kind_of_policy(ecr: EcrStandIn, why: str, message: str, fix: str) -> None:
+    ecr.next(
+        Denied(message=f"User: {WHO} is not authorized to perform: ecr:GetAuthorizationToken on resource: * {why}")
+    )
+    found = failure(ecr)
+    assert message in found.message
+    assert fix in found.fix
+    assert "s3cr3t" not in str(found)
+
+
+def test_a_second_action_that_ecr_public_needs_is_named(ecr: EcrStandIn) -> None:
+    text = f"User: {WHO} is not authorized to perform: sts:GetServiceBearerToken on resource: *"
+    ecr.next(Denied(message=text))
+    clock = AwsClock()
+    with pytest.raises(Failed) as failed:
+        source.fetch(Aws(clock), clock, Principal("ecr-public", "us-east-1", endpoint_url=ecr.url))
+    assert "may not call sts:GetServiceBearerToken" in failed.value.failure.message
+
+
+def test_a_pause_that_is_asked_for_is_kept(ecr: EcrStandIn) -> None:
+    with Answering(429, {"Retry-After": "17"}) as server:
+        found = failure(ecr, endpoint_url=server.url)
+    assert (found.reason, found.retry_after_s) == (Reason.THROTTLED, 17.0)
+
+
+@pytest.mark.parametrize(
+    ("status", "headers", "said"),
+    [
+        (301, {"Location": "http://[::not-a-url"}, "AWS answered 301"),
+        (307, {"Location": "https://elsewhere.example.com/"}, "AWS answered 307"),
+        (429, {"Retry-After": "soon"}, "AWS asks for fewer requests"),
+        (400, {"Date": "the day before yesterday"}, "AWS answered 400"),
+        (200, {"Content-Type": "text/html"}, "ECR's answer holds no token"),
+    ],
+)
+def test_headers_that_make_no_sense_are_the_answerer_s_fault(
+    ecr: EcrStandIn, status: int, headers: dict[str, str], said: str
+) -> None:
+    with Answering(status, headers) as server:
+        found = failure(ecr, endpoint_url=server.url)
+    assert found.reason in (Reason.INVALID, Reason.THROTTLED)
+    assert said in found.message
+
+
+def test_an_answer_that_is_too_large_is_refused_before_it_is_read(ecr: EcrStandIn) -> None:
+    ecr.next(Malformed(b"x" * (2 * budgets.ANSWER_MAX)))
+    found = failure(ecr)
+    assert found.reason is Reason.INVALID
+    assert "127.0.0.1 sent an answer of more than 1024 KiB" in found.message
+
+
+def test_an_answer_that_never_ends_ends_at_its_size(ecr: EcrStandIn) -> None:
+    ecr.next(Endless(0.0))
+    assert "sent an answer of more than 1024 KiB" in failure(ecr).message
+
+
+def test_an_answer_that_comes_drop_by_drop_ends_at_its_time(ecr: EcrStandIn, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(clients, "LIMITS", replace(clients.LIMITS, total_s=0.3))
+    ecr.next(Endless(0.01))
+    found = failure(ecr)
+    assert (found.reason, "too slowly" in found.message) == (Reason.TRANSIENT, True), found
 
 
 @pytest.mark.parametrize(("offset_s", "said"), [(-600, "ahead of"), (600, "behind")])

@@ -20,7 +20,8 @@ ROLE = "arn:aws:iam::210987654321:role/ecr-pull"
 
 # Rights that are no call of an API, so that no service model has them. ECR user guide, page pull-through-cache-iam;
 # ECR Public user guide, page public-repository-policies.
-RIGHTS_ONLY = {"ecr:BatchImportUpstreamImage", "sts:GetServiceBearerToken"}
+RIGHTS_ONLY = {"ecr:BatchImportUpstreamImage", "sts:GetServiceBearerToken", "sts:TagSession"}
+ASSUMING = {"sts:AssumeRole", "sts:TagSession"}
 
 
 def allowed(policy: dict[str, Any]) -> dict[str, Any]:
@@ -69,13 +70,13 @@ def test_options_add_their_rights_and_no_other() -> None:
     assert cached == plain | {"ecr:BatchImportUpstreamImage": [ARN], "ecr:CreateRepository": [ARN]}
     public = allowed(document(Wanted("pull", (WEB,), public=True)))
     assert public == plain | {"ecr-public:GetAuthorizationToken": "*", "sts:GetServiceBearerToken": "*"}
-    assert allowed(document(Wanted("pull", (WEB,), (ROLE,)))) == plain | {"sts:AssumeRole": [ROLE]}
+    assert allowed(document(Wanted("pull", (WEB,), (ROLE,)))) == plain | {action: [ROLE] for action in ASSUMING}
     pushed = allowed(document(Wanted("push", (WEB,))))
     assert allowed(document(Wanted("push", (WEB,), create_repository=True))) == pushed | {"ecr:CreateRepository": [ARN]}
 
 
 def test_a_policy_may_be_for_roles_or_the_public_login_alone() -> None:
-    assert allowed(document(Wanted("pull", roles=(ROLE,)))) == {"sts:AssumeRole": [ROLE]}
+    assert allowed(document(Wanted("pull", roles=(ROLE,)))) == {action: [ROLE] for action in ASSUMING}
     assert set(allowed(document(Wanted("pull", public=True)))) == {
         "ecr-public:GetAuthorizationToken",
         "sts:GetServiceBearerToken",
@@ -167,11 +168,11 @@ def test_each_partition_has_its_own_arns(partition: partitions.Partition) -> Non
         (f"{HOST}/Web", "names no repository"),
         (f"{HOST}/web:latest", "has a tag or digest"),
         (f"{HOST}/web@sha256:00", "has a tag or digest"),
-        ("docker.io/library/busybox", "'docker.io' is no host of ECR"),
-        ("public.ecr.aws/x/y", "does not say the account"),
+        ("docker.io/library/busybox", "'docker.io' is not a host of ECR"),
+        ("public.ecr.aws/x/y", "does not name the account"),
         ("123456789012.dkr.ecr.cn-north-1.amazonaws.com/x", "are under amazonaws.com.cn"),
-        ("arn:aws:ecr:us-east-1:1234:repository/x", "is no ARN of a repository"),
-        ("arn:aws:s3:::bucket", "is no ARN of a repository"),
+        ("arn:aws:ecr:us-east-1:1234:repository/x", "is not the ARN of a repository"),
+        ("arn:aws:s3:::bucket", "is not the ARN of a repository"),
         ("arn:aws:ecr:cn-north-1:123456789012:repository/x", "'cn-north-1' is in partition aws-cn"),
         ("arn:aws:ecr::123456789012:repository/x", "it has no region"),
         ("arn:aws:ecr-public:us-east-1:123456789012:repository/x", "has a region"),

@@ -111,7 +111,7 @@ def test_with_several_entries_in_the_file_the_environment_is_meant_for_none(
 @pytest.mark.parametrize(
     ("environ", "source", "gist"),
     [
-        ({"REGISTRIES": f"{HOST},docker.io"}, "REGISTRIES", "'docker.io' is no host of ECR"),
+        ({"REGISTRIES": f"{HOST},docker.io"}, "REGISTRIES", "'docker.io' is not a host of ECR"),
         ({"REGISTRIES": f"{HOST},{HOST}"}, "REGISTRIES", "stands there twice"),
         ({**LOGIN, "AIRFLOW_URL": "airflow"}, "AIRFLOW_URL", "neither https:// nor http://"),
         ({**LOGIN, "AIRFLOW_URL": "http://airflow"}, "AIRFLOW_URL", "allow_http: true in the settings file"),

@@ -54,7 +54,7 @@ WRONG: list[tuple[dict[str, Any], str, str]] = [
     ({"airflow": airflow(connections={"a": {"creat": "no"}})}, "airflow.connections.a.creat", "did you mean 'create'?"),
     # registries
     ({"registries": ["https://" + HOST]}, "registries[0]", "has a scheme in front"),
-    ({"registries": ["docker.io"]}, "registries[0]", "'docker.io' is no host of ECR"),
+    ({"registries": ["docker.io"]}, "registries[0]", "'docker.io' is not a host of ECR"),
     (registry(host=f"{HOST}:443"), "registries[0].host", "has a port"),
     (registry(role_arn="ecr-pull"), "registries[0].role_arn", "no ARN of an IAM role"),
     (registry(role_arn="arn:aws:iam::1:role/x"), "registries[0].role_arn", "arn:aws:iam::123456789012:role/NAME"),
