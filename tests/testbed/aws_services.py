@@ -77,7 +77,7 @@ class MwaaStandIn(ModelledService):
             self.refuse(exchange, "ThrottlingException", 429)
             return
         if self.answers is not None:
-            content = {"RestApiStatusCode": self.answers, "RestApiResponse": {"detail": "no"}}
+            content: dict[str, Any] = {"RestApiStatusCode": self.answers, "RestApiResponse": {"detail": "no"}}
             self.refuse(exchange, "RestApiClientException", **content)
             return
         login = self.airflow.login(self.user)
