@@ -20,7 +20,7 @@ from tests.testbed.daemon import MEASURING
 PACKAGE = "ecr_refresher"
 ROOT = Path(ecr_refresher.__file__).parent
 ROOF = {"cli", "options", "__main__"}
-COMMON = {"", "core", "logs", "boot_clock", "terminal", "lean"}  # what several wings stand on
+COMMON = {"", "core", "logs", "boot_clock", "terminal", "memory"}  # what several wings stand on
 WINGS = {"daemon", "job", "standins", "status"}
 SDKS = {
     "airflow_client",
@@ -40,11 +40,8 @@ TOO_FULL = {"core", "job/cleanup"}
 UNSAID = {
     "job/aws",
     "job/cleanup/usage",
-    "job/commands",
-    "job/doctor/legs",
     "job/files",
     "job/net",
-    "job/refresh",
     "job/settings/reading",
     "job/settings/resolving",
     "job/sinks",
@@ -171,8 +168,8 @@ def test_core_does_no_io_and_asks_no_clock_and_no_dice() -> None:
 
 
 def test_daemon_and_job_stand_on_core_and_never_import_each_other() -> None:
-    assert trespasses(of_wing("daemon"), "", "core", "logs", "boot_clock") == {}
-    assert trespasses(of_wing("job"), "", "core", "logs", "boot_clock", "lean", "terminal") == {}
+    assert trespasses(of_wing("daemon"), "", "core", "logs", "boot_clock", "memory") == {}
+    assert trespasses(of_wing("job"), "", "core", "logs", "boot_clock", "memory", "terminal") == {}
 
 
 def test_the_machine_is_pure_and_the_pages_show_it() -> None:
@@ -214,8 +211,8 @@ def test_a_running_daemon_is_asked_with_the_standard_library_and_yaml_for_the_se
 
 
 def test_common_rooms_stand_on_core_alone() -> None:
-    assert trespasses([*of_wing("logs", "terminal", "lean", "boot_clock")], "core") == {}
-    assert libraries(of_wing("logs", "terminal", "lean", "boot_clock")) <= {"structlog", "rich"}
+    assert trespasses([*of_wing("logs", "terminal", "memory", "boot_clock")], "core") == {}
+    assert libraries(of_wing("logs", "terminal", "memory", "boot_clock")) <= {"structlog", "rich"}
 
 
 def test_only_the_roof_wires() -> None:
