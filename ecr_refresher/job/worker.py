@@ -53,7 +53,6 @@ def _clean(job: wire.Job, report: Report) -> int:
         job.valid_hosts,
         AwsClock(job.clock_offset),
         report,
-        lambda _registry: None,
         heard=job.heard,
         dry_run=job.dry_run,
         ends_at=job.ends_at - budgets.CLEANUP_GRACE_S,

@@ -90,7 +90,7 @@ def ours(registry: Registry) -> plan.Registry:
     return plan.Registry(HOST, HOST, plan.Principal("ecr", "us-east-1"), ca_file=str(registry.ca_file))
 
 
-def login(registry: Registry) -> Callable[[plan.Registry], Credential]:
+def login(registry: Registry) -> Callable[[plan.Principal], Credential]:
     """What the registry is asked with whether it can give an image back."""
     return lambda _: Credential("AWS", Secret(registry.book.issue(life_s=3600).password), 0.0, 1e12)
 
@@ -275,7 +275,7 @@ def test_no_pull_build_or_run_fails_while_it_removes_as_fast_as_it_can(
     def clean_on() -> None:
         try:
             while not over.is_set():
-                clean(wanted, (HOST,), clock, note, login(registry), dry_run=False, ends_at=clock.boot() + 60)
+                clean(wanted, (HOST,), clock, note, login=login(registry), dry_run=False, ends_at=clock.boot() + 60)
         except BaseException as error:
             crashes.append(error)
 
@@ -317,9 +317,13 @@ def cleaner(engine: Engine, registry: Registry, directory: Path, **more: Any) ->
     )
     whole = plan.Plan((ours(registry),), cleanup=rules)
     clock = AwsClock()
-    return lambda: clean(
-        whole, (HOST,), clock, lambda _: None, login(registry), dry_run=False, ends_at=clock.boot() + 60
-    )
+
+    def clean_all() -> CleanupReport:
+        return clean(
+            whole, (HOST,), clock, lambda _: None, dry_run=False, ends_at=clock.boot() + 60, login=login(registry)
+        )
+
+    return clean_all
 
 
 def told_of(record: CleanupReport, what: str) -> tuple[list[str], dict[str, Failure]]:

@@ -11,13 +11,13 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
 from ...core.model import Credential, Failed
-from ...core.plan import Registry
+from ...core.plan import Principal, Registry
 from . import names
 from .policy import Image
 from .remembered import REMEMBERED_S, Answers
 
 Ask = Callable[[Registry, Credential, str], int]  # the path of a manifest -> the status of the registry's answer
-Login = Callable[[Registry], Credential | None]
+Login = Callable[[Principal], Credential]
 _WORDS = {401: "refuses the login", 403: "denies it", 404: "does not have it (deleted, or archived)"}
 
 
@@ -30,7 +30,7 @@ class Returns:
     ask: Ask
     now: Callable[[], float]
     remembered: Answers = field(default_factory=dict)
-    _logins: dict[str, Credential | None] = field(default_factory=dict)
+    _logins: dict[str, Credential] = field(default_factory=dict)  # principal -> its login, for this cleanup
 
     def refusal(self, image: Image) -> str | None:
         """Why the image can't be had again, in its registries' words; None if one of them can give it back.
@@ -66,12 +66,10 @@ class Returns:
     def _asked(self, registry: Registry, path: str) -> str | None:
         """What the registry says against it; None if it can give the image back."""
         try:
-            if registry.host not in self._logins:
-                self._logins[registry.host] = self.login(registry)
-            login = self._logins[registry.host]
-            if login is None:
-                return "can't be asked: no file of the settings holds a login for it"
-            status = self.ask(registry, login, path)
+            key = registry.principal.key
+            if key not in self._logins:
+                self._logins[key] = self.login(registry.principal)
+            status = self.ask(registry, self._logins[key], path)
         except Failed as failed:
             return f"gives no answer: {failed.failure.message}"
         return None if status == 200 else _WORDS.get(status, f"answers {status}")

@@ -18,6 +18,7 @@ from ...core.model import Failed, Failure, Reason
 from ...core.plan import Cleanup, Plan
 from ..aws.clock import AwsClock
 from ..net import engine, proof
+from ..refresh.tools import RealTools
 from . import containers, disk, unreclaimed, wording
 from .disk import Disk
 from .downloads import Patience
@@ -41,23 +42,24 @@ def clean(
     valid: tuple[str, ...],
     clock: AwsClock,
     report: Report,
-    login: Login,
     *,
     dry_run: bool,
     ends_at: float,
     heard: bool = False,
     explains: bool = False,
+    login: Login | None = None,
 ) -> CleanupReport:
     """One cleanup by the plan's rules.
 
-    `valid` are the registries of which a credential is valid now; `login` gives the login by which one is asked whether
-    it can give an image back.
+    `valid` are the registries of which a credential is valid now; `login` gives the one by which a registry is asked
+    whether it can give an image back. By default that is a token of the registry's principal, fetched only if an image
+    is about to go: reading the login back out of a user's file would put it into one more process.
     """
     by_host = {registry.host: registry for registry in plan.registries if registry.host}
     return Run(
         rules=plan.cleanup,
         registries=Registries(frozenset(by_host), frozenset(valid)),
-        returns=Returns(by_host, login, proof.manifest_status, clock.now),
+        returns=Returns(by_host, login or RealTools(plan, clock, report).fetch, proof.manifest_status, clock.now),
         clock=clock,
         record=CleanupReport(report, dry_run or plan.cleanup.dry_run),
         ends_at=ends_at,

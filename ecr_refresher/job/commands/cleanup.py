@@ -39,7 +39,6 @@ def run(load: wire.Load, *, dry_run: bool) -> tuple[int, str, dict[str, Any]]:
         valid,
         clock,
         lambda _line: None,
-        lambda _registry: None,
         dry_run=dry_run,
         ends_at=boot_time() + budgets.CLEANUP_S,
         explains=dry_run,

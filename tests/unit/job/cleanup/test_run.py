@@ -91,7 +91,7 @@ class Cleaner:
         )
         self.heard: dict[str, frozenset[str]] = {}
         self.registries = {HOST: Registry(HOST, HOST, Principal("ecr", "us-east-1"))}
-        self.credential: Credential | None = Credential("AWS", Secret("token"), 0.0, 1e12)
+        self.credential: Credential | Failed = Credential("AWS", Secret("token"), 0.0, 1e12)
         self.answers: dict[str, int | Failed] = {}  # by repository
         self.asked: list[str] = []
 
@@ -116,7 +116,9 @@ class Cleaner:
             ends_at=clock.boot() + ends_in_s,
         ).run()
 
-    def login(self, registry: Registry) -> Credential | None:
+    def login(self, _principal: Principal) -> Credential:
+        if isinstance(self.credential, Failed):
+            raise self.credential
         return self.credential
 
     def ask(self, registry: Registry, login: Credential, path: str) -> int:
@@ -286,7 +288,7 @@ def test_one_repository_that_can_give_it_back_is_enough(cleaner: Cleaner) -> Non
 
 def test_without_a_login_to_ask_with_it_stays(cleaner: Cleaner) -> None:
     fill(cleaner.engine)
-    cleaner.credential = None
+    cleaner.credential = Failed(Reason.DENIED, "no token")
     record = cleaner.clean()
     assert record.gone == []
     assert {kept.why for kept in record.stayed} == {"not_pullable"}
