@@ -13,7 +13,7 @@ from ..core.exits import EXIT_MEMORY
 
 TOTAL_MAX = 16 << 20  # bytes that one worker may report
 READ_SIZE = 65536  # what a pipe usually holds
-READS_MAX = 2  # at a time, so that a worker that never stops does not keep the loop from its turns
+READS_MAX = 8  # at a time, so that a worker that never stops does not keep the loop from its turns
 READS_ALL = TOTAL_MAX // READ_SIZE + 2  # everything that a dead worker has left
 # glibc gives threads heaps of their own, 8 for each core. Two halve the memory of a pass with many threads.
 _FEW_ARENAS = {"MALLOC_ARENA_MAX": "2"}

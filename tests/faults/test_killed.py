@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
 import os
-import random
 import signal
-import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -16,15 +13,24 @@ import pytest
 from tests.faults.conftest import World, children
 from tests.testbed.processes import wait_until
 from tests.testbed.standins.script import Delay
+from tests.testbed.standins.serving import StandIn
 
 STUCK_S = 30.0
-STEPS: dict[str, Callable[[World], None]] = {
-    "look at Airflow": lambda world: world.airflow.always(Delay(STUCK_S), method="GET"),
-    "login at Airflow": lambda world: world.airflow.always(Delay(STUCK_S), path="/auth/token"),
-    "fetch": lambda world: world.ecr.always(Delay(STUCK_S)),
-    "proof": lambda world: world.front.slow(STUCK_S),
-    "write into Airflow": lambda world: world.airflow.always(Delay(STUCK_S), method="POST"),
+STEPS: dict[str, tuple[str, Callable[[World], None]]] = {  # whose answer the step waits for, and how that hangs
+    "look at Airflow": ("airflow", lambda world: world.airflow.always(Delay(STUCK_S), method="GET")),
+    "login at Airflow": ("airflow", lambda world: world.airflow.always(Delay(STUCK_S), path="/auth/token")),
+    "fetch": ("ecr", lambda world: world.ecr.always(Delay(STUCK_S))),
+    "proof": ("front", lambda world: world.front.slow(STUCK_S)),
+    "write into Airflow": ("airflow", lambda world: world.airflow.always(Delay(STUCK_S), method="POST")),
 }
+
+
+def hang_at(step: str, world: World) -> StandIn:
+    """Have a step hang; gives the stand-in that counts those that do."""
+    part, hang = STEPS[step]
+    hang(world)
+    found: StandIn = getattr(world, part)
+    return found
 
 
 def only_child(pid: int) -> int:
@@ -46,13 +52,11 @@ def hung_helper(world: World, script: str) -> Callable[[], list[int]]:
 
 @pytest.mark.parametrize("step", STEPS)
 def test_a_worker_killed_at_any_step_is_followed_by_one_that_does_the_work(step: str, world: World) -> None:
-    STEPS[step](world)
-    daemon = world.start(answering=False)
+    stuck = hang_at(step, world)
+    daemon = world.start()
     worker = only_child(daemon.pid)
-    daemon.wait_until_answering()
-    time.sleep(2)  # it gets as far as the step that is stuck
-    with contextlib.suppress(ProcessLookupError):
-        os.kill(worker, signal.SIGKILL)
+    wait_until(lambda: stuck.paused, 20, f"{step} to hang")
+    os.kill(worker, signal.SIGKILL)
     world.heal()
     daemon.wait_for(lambda status: status["ready"], within=30)
     assert world.all_is_well()
@@ -61,10 +65,10 @@ def test_a_worker_killed_at_any_step_is_followed_by_one_that_does_the_work(step:
 
 @pytest.mark.parametrize("step", STEPS)
 def test_sigterm_at_any_step_ends_with_0_and_whole_files(step: str, world: World) -> None:
-    STEPS[step](world)
+    stuck = hang_at(step, world)
     daemon = world.start()
     worker = only_child(daemon.pid)
-    time.sleep(random.uniform(0, 2))
+    wait_until(lambda: stuck.paused, 20, f"{step} to hang")
     assert daemon.stop() == 0
     assert not Path(f"/proc/{worker}").exists()
     if world.config_file.exists():
@@ -85,6 +89,7 @@ def test_sigterm_while_it_loads_ends_it_with_0_too(world: World) -> None:
 
 
 def test_after_a_killed_supervisor_no_worker_outlives_its_alarm_and_a_restart_fetches_nothing(world: World) -> None:
+    world.book.life_s = 12 * 3600  # as ECR's: a marker in Airflow does not say how long its token lives in all
     daemon = world.start()
     daemon.wait_for(lambda status: status["ready"])
     wait_until(lambda: not children(daemon.pid), 10, "the end of the first pass")

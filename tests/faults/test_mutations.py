@@ -103,7 +103,7 @@ MUTATIONS = {
         DAEMON + "test_workers.py::test_lines_before_garbage_in_the_same_breath_count",
     ),
     "a flood is read to its end": Mutation(
-        edit("daemon.workers", "READS_MAX = 2", "READS_MAX = 1 << 30"),
+        edit("daemon.workers", "READS_MAX = 8", "READS_MAX = 1 << 30"),
         DAEMON + "test_workers.py::test_a_flood_is_taken_in_portions",
     ),
     "a report may be of any length": Mutation(

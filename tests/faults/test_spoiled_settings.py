@@ -64,8 +64,8 @@ def test_spoiled_settings_leave_the_old_ones_in_force_are_said_and_counted(world
     # And nobody else gets its port.
     second = world.product.start_daemon(world.settings, ecr_url=world.ecr.url, port=daemon.port, answering=False)
     assert second.wait(20) == 1
-    error = second.logs("cannot_listen")[0]["error"]
-    assert f"127.0.0.1:{daemon.port}" in error
-    assert "Address already in use" in error
-    assert "server.listen" in error
+    refused = second.logs("cannot_listen")[0]
+    assert f"127.0.0.1:{daemon.port}" in refused["error"]
+    assert "Address already in use" in refused["error"]
+    assert "server.listen" in refused["fix"]
     assert daemon.stop() == 0

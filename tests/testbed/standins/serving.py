@@ -120,7 +120,8 @@ class StandIn(server.StandIn):
     """A server with faults of the wire: `down` and `slow()`; `heal()` ends them.
 
     `clock` (seconds since the epoch) plus `date_offset_s` is what the `Date` header says. `crashes` holds the
-    tracebacks of the stand-in's own mistakes: a test asserts that there are none.
+    tracebacks of the stand-in's own mistakes: a test asserts that there are none. `paused` counts the requests that
+    were made to wait: a test that wants to strike in the middle of one waits for that.
     """
 
     def __init__(
@@ -130,6 +131,7 @@ class StandIn(server.StandIn):
         super().__init__(*args, **options)
         self.date_offset_s = date_offset_s
         self.crashes: list[str] = []
+        self.paused = 0
         self._tls = tls
         self._slow_s = 0.0
         self._down = False
@@ -171,6 +173,7 @@ class StandIn(server.StandIn):
         seconds = self._slow_s if seconds is None else seconds
         if seconds <= 0:
             return
+        self.paused += 1
         if seconds < NAP_S:
             time.sleep(seconds)  # a tenth of the CPU of an event's wait
         if self._stopping.is_set() or (seconds >= NAP_S and self._stopping.wait(seconds)):

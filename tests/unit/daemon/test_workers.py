@@ -172,7 +172,7 @@ while True: say('{"job": 7, "line": {"type": "done"}}\\n' * 1000)
         return int.from_bytes(fcntl.ioctl(worker.lines, termios.FIONREAD, bytes(4)), sys.byteorder)
 
     wait_until(lambda: come() > 500_000, PATIENCE_S, "a flood")
-    assert 0 < len(worker.read()) < 10_000, "and then the loop has its turn"
+    assert 0 < len(worker.read()) < 20_000, "and then the loop has its turn"
 
 
 def test_it_leads_its_own_session_and_has_the_environment_it_was_given(start: Start) -> None:
