@@ -97,8 +97,8 @@ MUTATIONS = {
     "lines before garbage are lost": Mutation(
         edit(
             "daemon.workers",
-            "            for line in whole:\n                yield wire.load_line(line)\n",
-            "            yield from [wire.load_line(line) for line in whole]\n",
+            "                self._spoil(str(error))\n",
+            "                self._spoil(str(error))\n                found.clear()\n",
         ),
         DAEMON + "test_workers.py::test_lines_before_garbage_in_the_same_breath_count",
     ),
@@ -107,14 +107,30 @@ MUTATIONS = {
         DAEMON + "test_workers.py::test_a_flood_is_taken_in_portions",
     ),
     "a report may be of any length": Mutation(
-        edit("daemon.workers", "raise Overflow", "self._rest, self._total = b'', 0"),
-        DAEMON + "test_workers.py::test_lines_without_end_are_an_overflow",
+        edit("daemon.workers", "self._spoil(f", "str(f"),
+        DAEMON + "test_workers.py::test_lines_without_end_are_too_much",
         slow=True,
     ),
     "only the worker is killed, not its group": Mutation(
         edit("daemon.workers", "os.killpg(self.pid, signal.SIGKILL)", "os.kill(self.pid, signal.SIGKILL)"),
         DAEMON + "test_supervisor.py::test_it_ends_with_status_0_while_a_worker_hangs_and_leaves_nothing_behind",
         slow=True,
+    ),
+    "a worker keeps the daemon's terminal": Mutation(
+        edit("daemon.workers", "                setsid=True,\n", "                setpgroup=0,\n"),
+        DAEMON + "test_workers.py::test_it_can_t_open_the_terminal_that_the_daemon_was_started_on",
+    ),
+    "each report line copies the state": Mutation(
+        edit(
+            "daemon.machine.bookings",
+            "state, more = _line(state, line, now)",
+            "state, more = _line(state.copy(), line, now)",
+        ),
+        DAEMON + "test_bookings.py::test_a_batch_of_lines_copies_each_map_once",
+    ),
+    "a dead reload comes before what is due": Mutation(
+        edit("daemon.machine.step", "not (state.load_tries and", "not (False and"),
+        DAEMON + "test_step.py::test_a_slot_that_is_due_comes_before_settings_that_have_killed_a_worker",
     ),
     "an end waits for its worker for ever": Mutation(
         edit("daemon.machine.step", "now >= state.stop_by_boot", "False"),
@@ -125,7 +141,7 @@ MUTATIONS = {
         DAEMON + "test_http.py::test_livez_is_200_after_a_suspend_and_503_when_the_loop_hangs",
     ),
     "a new settings file that is wrong ends the daemon": Mutation(
-        edit("daemon.machine.bookings", "last_reload_ok=False), [said]", "last_reload_ok=False), [said, Exit(2)]"),
+        edit("daemon.machine.bookings", "return state, [said]", "return state, [said, Exit(2)]"),
         DAEMON + "test_supervisor.py::test_bad_new_settings_leave_the_old_ones_in_force",
     ),
     "a head may be of any length": Mutation(
@@ -174,9 +190,9 @@ MUTATIONS = {
     ),
     "a registry's certificate is not looked at": Mutation(
         edit(
-            "job.net.proof",
-            "    return context",
-            "    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE\n    return context",
+            "job.net.trust",
+            "        made = ssl.create_default_context(cafile=trust.file)\n",
+            "        made = ssl._create_unverified_context()\n",
         ),
         FAULTS + "test_network.py::test_whatever_the_network_does_is_told_and_passes",
         slow=True,
