@@ -22,6 +22,7 @@ def page(written: str) -> str:
 
 def reference() -> Iterator[str]:
     schema = json_schema()
+    _written.clear()
     yield from _section(schema, schema, "")
     yield "## Environment variables"
     yield ""
@@ -36,7 +37,6 @@ def reference() -> Iterator[str]:
 
 def _section(schema: dict[str, Any], section: dict[str, Any], path: str) -> Iterator[str]:
     """Heading and table of a section, then those of the sections below it."""
-    below = {}
     if path:
         yield f"## {path}"
         yield ""
@@ -44,27 +44,43 @@ def _section(schema: dict[str, Any], section: dict[str, Any], path: str) -> Iter
         yield ""
     yield "| key | kind | default | what it is |"
     yield "|---|---|---|---|"
+    below: dict[str, list[str]] = {}
     for key, found in section["properties"].items():
-        inner = [_target(choice) for choice in found["anyOf"]]
-        names = [name for name in inner if name]
-        here = f"{path}.{key}" if path else key
+        names = list(dict.fromkeys(_targets(found)))
+        here = f"{path.partition(':')[0]}.{key}" if path else key
         if names:
-            below[here] = schema["$defs"][names[0]]
+            below[here] = names
         what, default = _told(found)
-        shown = f"[`{key}`](#{anchor(here)})" if names else f"`{key}`"
+        shown = f"[`{key}`](#{anchor(_heading(schema, here, names[0]))})" if names else f"`{key}`"
         yield f"| {shown} | {_kind(found)} | {default or ('' if names else 'none')} | {what} |"
     yield ""
-    for here, inner_section in below.items():
-        yield from _section(schema, inner_section, here)
+    for here, names in below.items():
+        for name in names:
+            heading = _heading(schema, here, name)
+            if heading not in _written:
+                _written.append(heading)
+                yield from _section(schema, schema["$defs"][name], heading)
 
 
-def _target(choice: dict[str, Any]) -> str | None:
-    """The section that a choice leads to, in a list or mapping too."""
-    items = choice.get("items", choice.get("additionalProperties", choice))
-    for each in (items if isinstance(items, dict) else {}).get("anyOf", [items]):
-        if isinstance(each, dict) and "$ref" in each:
-            return str(each["$ref"]).rpartition("/")[2]
-    return None
+_written: list[str] = []
+
+
+def _heading(schema: dict[str, Any], path: str, name: str) -> str:
+    """`airflow: REST API`, for a section that is one of several."""
+    title = schema["$defs"][name].get("title")
+    return f"{path}: {title}" if title else path
+
+
+def _targets(choice: Any) -> Iterator[str]:
+    """The sections that a key leads to, in a list or mapping too."""
+    if isinstance(choice, dict):
+        if "$ref" in choice:
+            yield str(choice["$ref"]).rpartition("/")[2]
+        for inner in choice.values():
+            yield from _targets(inner)
+    elif isinstance(choice, list):
+        for inner in choice:
+            yield from _targets(inner)
 
 
 def _told(found: dict[str, Any]) -> tuple[str, str]:
@@ -86,8 +102,9 @@ def _kind_of(choice: dict[str, Any]) -> str:
         return "list"
     if "$ref" in choice or choice.get("type") == "object":
         return "mapping"
-    words = next((each["enum"] for each in choice.get("anyOf", ()) if "enum" in each), None)
-    return ", ".join(f"`{word}`" for word in words) if words else str(choice["title"])
+    alternatives = choice.get("anyOf", ()) if choice.get("title") == "word" else ()
+    words = next((each["enum"] for each in alternatives if "enum" in each), None)
+    return ", ".join(f"`{word}`" for word in words) if words else str(choice.get("title") or choice["type"])
 
 
 if __name__ == "__main__":

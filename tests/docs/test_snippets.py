@@ -14,7 +14,7 @@ import yaml
 
 from ecr_refresher import options
 from ecr_refresher.job.settings.reading import environment
-from ecr_refresher.job.settings.schema import Settings
+from ecr_refresher.job.settings.schema.sections import Settings
 from tests.unit.job import settings_reader
 from tests.unit.job.settings_reader import HOST, PARTNER
 

@@ -21,7 +21,7 @@ SPOILED: dict[str, tuple[Callable[[Path], object], str]] = {
     "a directory": (become_a_directory, "s a directory"),
     "no YAML": (lambda file: file.write_text("registries: [unclosed"), "is no YAML at line 2"),
     "cut in its middle": (lambda file: file.write_bytes(file.read_bytes()[:100]), "is no YAML at line"),
-    "a wrong key": (lambda file: file.write_text("registry: [a]"), "did you mean 'registries'"),
+    "a wrong key": (lambda file: file.write_text("registry: [a]"), "Did you mean 'registries'"),
     "binary": (lambda file: file.write_bytes(bytes(range(256)) * 100), "settings"),
     "a bomb": (lambda file: file.write_text("a: &a [1]\n" + "b: [*a, *a]\n" * 3), "b"),
 }

@@ -572,8 +572,8 @@ SETTINGS = [
     Fault(
         "a misspelt key",
         "settings",
-        "registrys: unknown key",
-        "did you mean 'registries'?",
+        "registrys: is not a known key",
+        "Did you mean 'registries'?",
         lambda w: _settings(w, registrys=[HOST]),
         lambda w: w.settings.pop("registrys"),
     ),

@@ -20,7 +20,7 @@ from tests.testbed.standins.ecr import EcrStandIn
 @pytest.mark.parametrize(
     ("settings", "said"),
     [
-        ({"registrys": [HOST]}, ["registrys", "did you mean 'registries'"]),
+        ({"registrys": [HOST]}, ["registrys", "Did you mean 'registries'"]),
         ({"registries": ["https://" + HOST]}, ["registries[0]", "scheme"]),
         ({"registries": [HOST], "airflow": {"url": "http://airflow.example.com"}}, ["airflow", "allow_http"]),
         ({"registries": [HOST], "refresh": {"at_fraction": "2", "deadline": "soon"}}, ["at_fraction", "deadline"]),

@@ -24,7 +24,6 @@ from . import check_table
 
 _LEGS = (routes.legs, aws.legs, registry.legs, airflow.legs, backends.legs, docker.legs, kubernetes.legs)
 _READER_LEGS = (readers.legs,)
-_SEE_SETTINGS = "See docs/settings.md"
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,13 +69,12 @@ def _settings(load: wire.Load, *, reader: bool) -> tuple[Plan | None, Row]:
         # A reader is seldom the user that the daemon runs as, and only root may set owners.
         plan, warnings = settings.load(load, os.environ, euid=0 if reader else None)
     except settings.SettingsError as error:
-        return None, Row(*row, tuple(failed(*_parts(line)) for line in error.errors))
+        return None, Row(*row, tuple(failed(*_parts(line)) for line in error.problems))
     return plan, Row(*row, tuple(warning(*_parts(line)) for line in warnings) or (ok(_summary(plan)),))
 
 
-def _parts(line: str) -> tuple[str, str]:
-    text, _, fix = logs.redact(line).partition("; ")
-    return text, fix or _SEE_SETTINGS
+def _parts(problem: settings.Problem) -> tuple[str, str]:
+    return logs.redact(f"{problem.place}: {problem.what}"), logs.redact(problem.fix)
 
 
 def _summary(plan: Plan) -> str:

@@ -72,7 +72,7 @@ def _load(source: wire.Load, report: Report) -> Plan | None:
         return None
     logs.configure(plan.log.level, plan.log.format)
     for warning in warnings:
-        logs.get().warning("settings_warning", error=warning)
+        logs.get().warning("settings_warning", error=f"{warning.place}: {warning.what}", fix=warning.fix)
     return plan
 
 

@@ -9,15 +9,15 @@ from msgspec.structs import asdict
 from pydantic import BaseModel
 
 from ...core import plan
+from ...core.model import MASK
 from . import Loaded
 from .problems import Place
 from .reading.environment import PREFIX
-from .reading.yaml_text import dump, scalar
-from .resolving import airflow
-from .schema import DockerEntry, RegistryEntry
+from .schema.sections import DockerEntry, RegistryEntry
+from .yaml_text import dump, scalar
 
-_IN_FILE = "What has no remark stands in that file."
-_SECRETS = "Of secrets only the place is shown, where they are read from."
+_IN_FILE = "A value without a remark is from that file."
+_SECRETS = "Secrets are masked."
 
 
 def text(loaded: Loaded) -> str:
@@ -30,27 +30,26 @@ def text(loaded: Loaded) -> str:
 
 
 def document(loaded: Loaded) -> dict[str, Any]:
-    """The settings in effect, with those values filled in that depend on the surroundings."""
+    """The settings in effect, with the values filled in that depend on the surroundings."""
     known, made = loaded.settings, loaded.plan
     own = [registry for registry in made.registries if registry.alias_of is None]
-    whole = _written(known, loaded)
+    names = {registry.name for registry in own}
+    whole = known.model_dump(mode="json")
     whole["registries"] = [
-        _registry(_written(entry, loaded), registry)
+        _registry((entry.model_dump(mode="json")), registry)
         for entry, registry in zip(known.registries or [RegistryEntry()], own, strict=True)
     ]
     whole["airflow"] = [
-        {key: value for key, value in _airflow(_written(entry, loaded), there).items() if key in airflow.keys_of(entry)}
-        for entry, there in zip(known.airflow, made.airflows, strict=True)
+        _airflow(written, there) for written, there in zip(whole["airflow"], made.airflows, strict=True)
     ]
+    dockers = known.docker or [DockerEntry()] * len(made.dockers)
     whole["docker"] = [
-        _docker(_written(entry, loaded), file, {registry.name for registry in own})
-        for entry, file in zip(known.docker or [DockerEntry()] * len(made.dockers), made.dockers, strict=True)
+        {**entry.model_dump(mode="json"), "config_file": there.config_file, "registries": _own(there.registries, names)}
+        for entry, there in zip(dockers, made.dockers, strict=True)
     ]
     whole["kubernetes"] = [
-        _written(entry, loaded)
-        | {"registries": [name for name in there.registries if name in {registry.name for registry in own}]}
-        | ({} if there.namespaces is None else {"namespaces": list(there.namespaces)})
-        for entry, there in zip(known.kubernetes, made.kubernetes, strict=True)
+        {**written, "namespaces": there.namespaces and [*there.namespaces], "registries": _own(there.registries, names)}
+        for written, there in zip(whole["kubernetes"], made.kubernetes, strict=True)
     ]
     whole["cleanup"] = _cleanup(whole["cleanup"], made.cleanup)
     return {key: found for key, value in whole.items() if (found := _without_gaps(value)) is not None}
@@ -62,12 +61,12 @@ def origin(place: Place, loaded: Loaded, tree: Any) -> str | None:
         shown = loaded.problems.show(place)
         return shown if shown.startswith((PREFIX, "--")) else None
     if place[-1] == "region":
-        return loaded.paths.aws_region(tree[place[0]][place[1]].get("profile"))[0]
+        return loaded.surroundings.aws_region(tree[place[0]][place[1]].get("profile"))[0]
     return "default"
 
 
 def _is_given(place: Sequence[Any], node: Any) -> bool:
-    """Whether somebody wrote this value, here or there."""
+    """Whether somebody wrote this value, in the file or in the environment."""
     for step in place:
         if isinstance(node, BaseModel):
             if step not in node.model_fields_set:
@@ -80,29 +79,23 @@ def _is_given(place: Sequence[Any], node: Any) -> bool:
     return True
 
 
-def _written(section: BaseModel, loaded: Loaded) -> dict[str, Any]:
-    return section.model_dump(mode="json", context=loaded.paths)
-
-
 def _registry(written: dict[str, Any], registry: plan.Registry) -> dict[str, Any]:
-    return written | {"name": registry.name} | ({} if written["host"] else {"region": registry.principal.region})
+    """External ids are masked: vendors hand them out in confidence."""
+    ids = [id_ and MASK for id_ in written["external_id"]]
+    written = written | {"name": registry.name, "external_id": ids}
+    return written | ({} if written["host"] else {"region": registry.principal.region})
 
 
 def _airflow(written: dict[str, Any], there: plan.Airflow) -> dict[str, Any]:
-    connections = {entry.id: _keys(entry) for entry in there.connections}
-    ours = there.mwaa or there.secrets_manager or there.parameter_store
-    return written | {"name": there.name, "connections": connections} | ({"region": ours.region} if ours else {})
+    connections = {one.id: asdict(one) for one in there.connections}
+    for keys in connections.values():
+        del keys["id"]
+    aws = there.mwaa or there.secrets_manager or there.parameter_store
+    return written | {"name": there.name, "connections": connections} | ({"region": aws.region} if aws else {})
 
 
-def _keys(entry: plan.Connection) -> dict[str, Any]:
-    return {key: value for key, value in asdict(entry).items() if key != "id"}
-
-
-def _docker(written: dict[str, Any], file: plan.DockerConfig, own: set[str]) -> dict[str, Any]:
-    return written | {
-        "config_file": file.config_file,
-        "registries": [name for name in file.registries if name in own],  # aliases come by themselves
-    }
+def _own(names: Sequence[str], known: set[str]) -> list[str]:
+    return [name for name in names if name in known]  # aliases come by themselves
 
 
 def _cleanup(written: dict[str, Any], made: plan.Cleanup) -> dict[str, Any]:

@@ -85,7 +85,7 @@ def test_the_command_shows_warnings_apart(
     status, text = config.show(Load(file))
     assert status == 0
     assert text.startswith("# The settings in effect")
-    assert "did you mean 'ECR_REFRESHER_LISTEN'" in capfd.readouterr().err
+    assert "Did you mean 'ECR_REFRESHER_LISTEN'" in capfd.readouterr().err
 
 
 def test_wrong_settings_end_both_commands_with_2(file: str, capfd: pytest.CaptureFixture[str]) -> None:

@@ -31,7 +31,7 @@ from ecr_refresher.core.plan import (
 )
 from ecr_refresher.core.wire import Load
 from ecr_refresher.job import settings
-from ecr_refresher.job.settings.resolving import paths
+from ecr_refresher.job.settings import surroundings
 from tests.unit.job.settings_reader import HOME, HOST, PARTNER, SURROUNDINGS, airflow, error, plan, warnings
 
 EVERY_KEY = f"""
@@ -223,7 +223,7 @@ def test_slots_of_a_selector_name_it_until_a_worker_knows_the_namespaces() -> No
 
 def test_the_pod_s_own_namespace_is_the_default(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "namespace").write_text("airflow\n")
-    monkeypatch.setattr(paths, "NAMESPACE_FILE", str(tmp_path / "namespace"))
+    monkeypatch.setattr(surroundings, "NAMESPACE_FILE", str(tmp_path / "namespace"))
     assert plan({"kubernetes": {"secret": "ecr-pull"}}).kubernetes[0].namespaces == ("airflow",)
 
 
@@ -286,7 +286,7 @@ def test_an_engine_without_an_address_is_the_docker_command_s(tmp_path: Path) ->
 @pytest.mark.parametrize(
     ("environ", "gist"),
     [
-        ({"DOCKER_CONTEXT": "nowhere"}, "the docker context 'nowhere' has no address"),
+        ({"DOCKER_CONTEXT": "nowhere"}, "the docker context 'nowhere', which has no address"),
         ({"DOCKER_HOST": "ssh://user@host"}, "forward its socket"),
     ],
 )
@@ -414,7 +414,7 @@ def test_plain_http_to_this_host_needs_no_leave(url: str) -> None:
 
 def test_plain_http_to_another_host_is_warned_of_even_with_leave() -> None:
     (warning,) = warnings({"airflow": airflow(url="http://airflow.internal", allow_http=True)})
-    assert warning.startswith("airflow.url: plain http")
+    assert warning.startswith("airflow.url: is plain http")
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,6 @@ import pytest
 
 from ecr_refresher.core import wire
 from ecr_refresher.core.plan import Plan
-from ecr_refresher.job.settings.reading import values
 from tests.unit.job.settings_reader import HOME, error, plan
 
 
@@ -70,27 +69,3 @@ def test_a_user_without_a_home_must_say_where_the_state_goes(monkeypatch: pytest
     assert "cleanup.state_file: is missing" in error(written, {"HOME": ""})
     written["cleanup"]["enabled"] = False
     assert isinstance(plan(written, {"HOME": ""}), Plan)
-
-
-@pytest.mark.parametrize(
-    ("written", "count"),
-    [
-        ("50GB", 50 * 10**9),
-        ("1.5 TB", 1500 * 10**9),
-        ("500MB", 500 * 10**6),
-        ("20kB", 20_000),
-        ("20KB", 20_000),
-        ("7B", 7),
-        ("2GiB", 2 << 30),
-        ("1TiB", 1 << 40),
-    ],
-)
-def test_sizes_are_read_and_written_again(written: str, count: int) -> None:
-    assert values.size(written) == count
-    assert values.size(values.written_size(count)) == count
-
-
-@pytest.mark.parametrize("written", ["", "50", "GB", "50 gigs", "-1GB", "50GBB", "iB", "5iB", "1e3MB", "50GB\n"])
-def test_what_is_no_size_is_refused(written: str) -> None:
-    with pytest.raises(ValueError, match=r"write e\.g\. 50GB"):
-        values.size(written)

@@ -113,7 +113,7 @@ def test_with_several_entries_in_the_file_the_environment_is_meant_for_none(
     [
         ({"REGISTRIES": f"{HOST},docker.io"}, "REGISTRIES", "'docker.io' is not a host of ECR"),
         ({"REGISTRIES": f"{HOST},{HOST}"}, "REGISTRIES", "stands there twice"),
-        ({**LOGIN, "AIRFLOW_URL": "airflow"}, "AIRFLOW_URL", "neither https:// nor http://"),
+        ({**LOGIN, "AIRFLOW_URL": "airflow"}, "AIRFLOW_URL", "is not an http or https URL"),
         ({**LOGIN, "AIRFLOW_URL": "http://airflow"}, "AIRFLOW_URL", "allow_http: true in the settings file"),
         ({"AIRFLOW_TOKEN": "x"}, "AIRFLOW_URL", "is missing"),
         ({"AIRFLOW_URL": "https://a"}, "AIRFLOW_URL", "has no login"),
@@ -121,10 +121,10 @@ def test_with_several_entries_in_the_file_the_environment_is_meant_for_none(
         ({"AIRFLOW_URL": "https://a", "AIRFLOW_PASSWORD": "x"}, "AIRFLOW_USERNAME", "is missing"),
         ({**LOGIN, "AIRFLOW_TOKEN_FILE": "/t"}, "AIRFLOW_TOKEN_FILE", "beside token_env"),
         ({**LOGIN, "AIRFLOW_USERNAME": "u"}, "AIRFLOW_URL", "has two logins"),
-        ({**LOGIN, "AIRFLOW_CONNECTION": "a b"}, "AIRFLOW_CONNECTION", "no connection id"),
-        ({**LOGIN, "REGISTRIES": f"{HOST},{PARTNER}"}, "AIRFLOW_CONNECTION", "with several registries"),
-        ({"DOCKER_ENGINE": "npipe://x"}, "DOCKER_ENGINE", "no engine"),
-        ({"LISTEN": "9719"}, "LISTEN", "has no port"),
+        ({**LOGIN, "AIRFLOW_CONNECTION": "a b"}, "AIRFLOW_CONNECTION", "is not a connection id"),
+        ({**LOGIN, "REGISTRIES": f"{HOST},{PARTNER}"}, "AIRFLOW_CONNECTION", "there are several registries"),
+        ({"DOCKER_ENGINE": "npipe://x"}, "DOCKER_ENGINE", "is not an engine's address"),
+        ({"LISTEN": "9719"}, "LISTEN", "is not an address with a port"),
         ({"LOG_LEVEL": "loud"}, "LOG_LEVEL", "none of debug"),
     ],
 )
@@ -161,8 +161,8 @@ def test_an_empty_variable_is_not_set(value: str) -> None:
 # --- variables that are none of ours
 def test_an_unknown_variable_is_a_warning_with_the_one_that_was_meant() -> None:
     assert warnings({}, {P + "AIRFLOW_PASWORD": "hunter2", P + "XYZZY": "1", "OTHER": "1"}) == (
-        f"{P}AIRFLOW_PASWORD: unknown variable, ignored; did you mean '{P}AIRFLOW_PASSWORD'?",
-        f"{P}XYZZY: unknown variable, ignored; docs/settings.md lists those there are",
+        f"{P}AIRFLOW_PASWORD: unknown variable, ignored. Did you mean '{P}AIRFLOW_PASSWORD'?",
+        f"{P}XYZZY: unknown variable, ignored. See docs/settings.md for the known ones",
     )
 
 
@@ -172,7 +172,7 @@ def test_the_service_links_of_kubernetes_are_one_warning() -> None:
         "PORT_9719_TCP_PORT", "PORT_9719_TCP_ADDR", "METRICS_SERVICE_HOST", "METRICS_PORT",
     ]  # fmt: skip
     (warning,) = warnings({}, {P + name: "tcp://10.0.0.1:9719" for name in names})
-    assert "and 9 more: ignored, since Kubernetes sets such variables" in warning
+    assert "and 9 more: ignored, because Kubernetes sets such variables" in warning
     assert "enableServiceLinks: false" in warning
 
 

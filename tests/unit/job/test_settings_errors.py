@@ -1,8 +1,9 @@
-"""Wrong settings: each error says where, what and how to mend it, all of them come at once, none shows a secret."""
+"""Wrong settings: each error says where, what and how to fix it, all of them come at once, none shows a secret."""
 
 from __future__ import annotations
 
 import os
+import re
 from pathlib import Path
 from typing import Any
 
@@ -41,32 +42,36 @@ def cleanup(**keys: Any) -> dict[str, Any]:
 
 WRONG: list[tuple[dict[str, Any], str, str]] = [
     # keys and kinds
-    ({"registrys": []}, "registrys", "did you mean 'registries'?"),
-    ({"colour": "red"}, "colour", "unknown key; known here: airflow, cleanup, docker"),
-    ({"registries": {"hots": HOST, "host": HOST}}, "registries.hots", "did you mean 'host'?"),
-    ({"registries": [HOST, [HOST]]}, "registries[1]", "no mapping"),
-    ({"registries": [None]}, "registries[0]", "no mapping"),
-    ({"server": "here"}, "server", "no mapping"),
-    ({"docker": "/etc/docker"}, "docker", "no list"),
-    (docker(registries={}), "docker.registries", "no list"),
-    ({"log": {"level": ["info"]}}, "log.level", "a list or a mapping; write a single value"),
-    ({"airflow": airflow(connections=[])}, "airflow.connections", "no mapping"),
-    ({"airflow": airflow(connections={"a": {"creat": "no"}})}, "airflow.connections.a.creat", "did you mean 'create'?"),
+    ({"registrys": []}, "registrys", "is not a known key. Did you mean 'registries'?"),
+    ({"colour": "red"}, "colour", "is not a known key. Write one of these: airflow, cleanup, docker,"),
+    ({"registries": {"hots": HOST, "host": HOST}}, "registries.hots", "is not a known key. Did you mean 'host'?"),
+    ({"registries": [HOST, [HOST]]}, "registries[1]", "is not a mapping"),
+    ({"registries": [None]}, "registries[0]", "is not a mapping"),
+    ({"server": "here"}, "server", "is not a mapping"),
+    ({"docker": "/etc/docker"}, "docker", "is not a list"),
+    (docker(registries={}), "docker.registries", "is not a list"),
+    ({"log": {"level": ["info"]}}, "log.level", "is none of debug, info, warning, error"),
+    ({"airflow": airflow(connections=[])}, "airflow.connections", "is not a mapping"),
+    (
+        {"airflow": airflow(connections={"a": {"creat": "no"}})},
+        "airflow.connections.a.creat",
+        "is not a known key. Did you mean 'create'?",
+    ),
     # registries
     ({"registries": ["https://" + HOST]}, "registries[0]", "has a scheme in front"),
     ({"registries": ["docker.io"]}, "registries[0]", "'docker.io' is not a host of ECR"),
     (registry(host=f"{HOST}:443"), "registries[0].host", "has a port"),
-    (registry(role_arn="ecr-pull"), "registries[0].role_arn", "no ARN of an IAM role"),
+    (registry(role_arn="ecr-pull"), "registries[0].role_arn", "is not an ARN of a role"),
     (registry(role_arn="arn:aws:iam::1:role/x"), "registries[0].role_arn", "arn:aws:iam::123456789012:role/NAME"),
-    (registry(external_id="team"), "registries[0].external_id", "give role_arn"),
-    (registry(external_id="t", role_arn=ROLE), "registries[0].external_id", "no external id"),
-    (registry(region="us-east-1"), "registries[0].region", "the host says the region already"),
-    ({"registries": [{"region": "here"}]}, "registries[0].region", "no AWS region"),
+    (registry(external_id="team"), "registries[0].external_id", "goes with a role"),
+    (registry(external_id="t", role_arn=ROLE), "registries[0].external_id", "is not an external id"),
+    (registry(region="us-east-1"), "registries[0].region", "is said by the host already"),
+    ({"registries": [{"region": "here"}]}, "registries[0].region", "is not an AWS region"),
     ({"registries": [{"role_arn": ROLE}]}, "registries[0].host", "is missing"),
-    (registry(role_arn=[ROLE, "ecr-pull"]), "registries[0].role_arn[1]", "no ARN of an IAM role"),
+    (registry(role_arn=[ROLE, "ecr-pull"]), "registries[0].role_arn[1]", "is not an ARN of a role"),
     (registry(role_arn=[ROLE] * 3, external_id=["a1", "b2"]), "registries[0].external_id", "2 external ids for 3"),
-    (registry(role_session_name="data"), "registries[0].role_session_name", "give role_arn"),
-    (registry(role_arn=ROLE, role_session_name="a b"), "registries[0].role_session_name", "no session name"),
+    (registry(role_session_name="data"), "registries[0].role_session_name", "goes with a role"),
+    (registry(role_arn=ROLE, role_session_name="a b"), "registries[0].role_session_name", "is not a session name"),
     (registry(use_fips="perhaps"), "registries[0].use_fips", "neither true nor false"),
     (registry(use_fips="yes", endpoint_url="https://e"), "registries[0].use_fips", "does not go with endpoint_url"),
     (registry(use_dualstack="yes", endpoint_url="https://e"), "registries[0].use_dualstack", "does not go with"),
@@ -76,26 +81,26 @@ WRONG: list[tuple[dict[str, Any], str, str]] = [
         "registries[0].host",
         "registries of cn-north-1 are under amazonaws.com.cn",
     ),
-    (registry(name="a b"), "registries[0].name", "no name"),
-    (registry(name=""), "registries[0].name", "no name"),
+    (registry(name="a b"), "registries[0].name", "is not a name"),
+    (registry(name=""), "registries[0].name", "is not a name"),
     (registry(probe_image=f"{HOST}/web_scraper"), "registries[0].probe_image", "has a registry in front"),
-    (registry(probe_image="web@sha256:00"), "registries[0].probe_image", "has a digest"),
+    (registry(probe_image="web@sha256:00"), "registries[0].probe_image", "is not an image"),
     (registry(probe_image="Web:latest"), "registries[0].probe_image", "repository:tag"),
     (registry(registry_url="http://10.0.0.1"), "registries[0].registry_url", "plain http to another host"),
     (registry(required="maybe"), "registries[0].required", "neither true nor false"),
-    ({"registries": [HOST, HOST]}, "registries[1].name", "the same registry stands there twice"),
-    ({"registries": [HOST, {"host": PARTNER, "name": HOST}]}, "registries[1].name", "two registries have this name"),
+    ({"registries": [HOST, HOST]}, "registries[1]", "the same registry stands there twice"),
+    ({"registries": [HOST, {"host": PARTNER, "name": HOST}]}, "registries[1].name", "two have this name"),
     # airflow
     ({"airflow": airflow(url=None)}, "airflow.url", "is missing"),
-    ({"airflow": airflow(url="airflow.example.com")}, "airflow.url", "neither https:// nor http://"),
-    ({"airflow": airflow(url="https://")}, "airflow.url", "names no server"),
-    ({"airflow": airflow(url="https://a:b")}, "airflow.url", "is no URL"),
+    ({"airflow": airflow(url="airflow.example.com")}, "airflow.url", "is not an http or https URL"),
+    ({"airflow": airflow(url="https://")}, "airflow.url", "is not an http or https URL"),
+    ({"airflow": airflow(url="https://a:b")}, "airflow.url", "is not an http or https URL"),
     ({"airflow": airflow(url="https://a/?x=1")}, "airflow.url", "has a query"),
-    ({"airflow": airflow(url="https://a /")}, "airflow.url", "characters that no URL has"),
+    ({"airflow": airflow(url="https://a /")}, "airflow.url", "is not an http or https URL"),
     ({"airflow": airflow(url="https://a/api/v2")}, "airflow.url", "without /api"),
     ({"airflow": airflow(url="http://airflow.internal")}, "airflow.url", "set allow_http: true"),
     ({"airflow": airflow(allow_http="perhaps")}, "airflow.allow_http", "neither true nor false"),
-    (login(), "airflow", "has no login; give username and password_file"),
+    (login(), "airflow", "has no login"),
     (login(username="u"), "airflow.password_file", "is missing"),
     (login(password_env="P"), "airflow.username", "is missing"),
     (login(username="u", password_env="P", token_env="T"), "airflow", "has two logins"),
@@ -103,7 +108,7 @@ WRONG: list[tuple[dict[str, Any], str, str]] = [
     (login(token_env="T", token_file="/t"), "airflow.token_file", "is given beside token_env"),
     (login(username="u", password_file="/p", password_env="P"), "airflow.password_file", "beside password_env"),
     (login(username="u", password="x"), "airflow.password", "name that as password_file"),
-    (login(token="x"), "airflow.token", "the environment variable that holds it as token_env"),
+    (login(token="x"), "airflow.token", "is a secret, and none belongs into the settings"),
     (login(client_id="c"), "airflow.client_secret_file", "is missing"),
     (login(client_secret_env="S"), "airflow.client_id", "is missing"),
     (login(client_id="c", client_secret_env="S", token_env="T"), "airflow", "has two logins"),
@@ -118,28 +123,44 @@ WRONG: list[tuple[dict[str, Any], str, str]] = [
     ),
     (login(client_id="c", client_secret="x"), "airflow.client_secret", "name that as client_secret_file"),
     (login(token_env="T", token_url="https://idp"), "airflow.token_url", "goes with client_id"),
-    (login(token_env="T", client_cert="/c"), "airflow.client_key", "is missing; client_cert is given"),
-    (login(token_env="a b"), "airflow.token_env", "no variable's name"),
-    (login(token_file="token"), "airflow.token_file", "no path with its directory"),
-    ({"airflow": [airflow(), airflow(name="b", url="https://b")]}, "airflow[0].name", "with several Airflows"),
-    ({"airflow": [airflow(name="b"), airflow(name="b", url="https://b")]}, "airflow[1].name", "'b' already"),
-    ({"airflow": airflow(connections={"a b": None})}, "airflow.connections.a…", "no connection id that Airflow takes"),
+    (
+        login(token_env="T", client_cert="/c"),
+        "airflow.client_key",
+        "is missing. Give it too: client_cert is of no use without",
+    ),
+    (login(token_env="a b"), "airflow.token_env", "is not the name of a variable"),
+    (login(token_file="token"), "airflow.token_file", "is not a path. Write e.g. /run/secrets/NAME: the secret belo"),
+    (
+        {"airflow": [airflow(), airflow(name="b", url="https://b")]},
+        "airflow[0].name",
+        "is missing. Give each of several Airflows a name",
+    ),
+    (
+        {"airflow": [airflow(name="b"), airflow(name="b", url="https://b")]},
+        "airflow[1].name",
+        "is the name of another Airflow: 'b'",
+    ),
+    (
+        {"airflow": airflow(connections={"a b": None})},
+        "airflow.connections.a…",
+        "is not a connection id that Airflow takes",
+    ),
     ({"airflow": airflow(connections={"a" * 201: None})}, f"airflow.connections.{'a' * 20}…", "200 characters"),
-    ({"registries": TWO, "airflow": airflow()}, "airflow.connections", f"name one of {HOST}, {PARTNER}"),
+    ({"registries": TWO, "airflow": airflow()}, "airflow.connections", f"Name one of {HOST}, {PARTNER}"),
     (
         {"registries": TWO, "airflow": airflow(connections={"a": {}})},
         "airflow.connections.a.registry",
-        "with several registries it must be said",
+        "is missing, and there are several registries",
     ),
     (
         {"registries": [{"host": HOST, "name": "partner"}], "airflow": [airflow(connections={"a": "partnr"})]},
         "airflow[0].connections.a",
-        "no registry is named 'partnr'; did you mean 'partner'?",
+        "no registry has the name 'partnr'. Did you mean 'partner'?",
     ),
     (
         {"airflow": airflow(connections={"a": {"registry": "b"}})},
         "airflow.connections.a.registry",
-        "no registry is named 'b'; known here: default",
+        "no registry has the name 'b'. Write one of these: default",
     ),
     (
         {
@@ -147,7 +168,7 @@ WRONG: list[tuple[dict[str, Any], str, str]] = [
             "airflow": airflow(connections={"c": HOST}),
         },
         "airflow.connections.c",
-        "2 registries have this host; give a name, one of a, b",
+        "2 registries have this host. Give a name, one of a, b",
     ),
     (
         {"airflow": [airflow(name="a"), airflow(name="b", url="https://AIRFLOW.example.com:443/")]},
@@ -158,10 +179,10 @@ WRONG: list[tuple[dict[str, Any], str, str]] = [
     (docker(mode="rw"), "docker.mode", "octal"),
     (docker(mode="0o1777"), "docker.mode", "octal"),
     (docker(mode="0800"), "docker.mode", "octal"),
-    (docker(owner="50000:0"), "docker.owner", "only root"),
+    (docker(owner="50000:0"), "docker.owner", "is for root only, who can give files away"),
     (docker(registries=[]), "docker.registries", "is empty"),
-    (docker(registries=["nobody"]), "docker.registries[0]", "no registry is named 'nobody'"),
-    (docker(config_file=""), "docker.config_file", "no path"),
+    (docker(registries=["nobody"]), "docker.registries[0]", "no registry has the name 'nobody'"),
+    (docker(config_file=""), "docker.config_file", "is empty"),
     (
         {"registries": HOST, "docker": {"registries": [HOST, HOST]}},
         "docker.registries",
@@ -177,88 +198,124 @@ WRONG: list[tuple[dict[str, Any], str, str]] = [
         "docker[1].config_file",
         "docker[0].config_file is this very file",
     ),
-    (docker(engine_required=True), "docker.engine_required", "give engine: unix:///"),
-    (docker(engine="tcp://h:1", engine_required=True), "docker.engine_required", "give engine: unix:///"),
-    (docker(engine="npipe:////./pipe/docker_engine"), "docker.engine", "no engine that can be reached"),
-    (docker(engine="ssh://host"), "docker.engine", "run ecr-refresher on that host, or forward its socket"),
-    (docker(config_file="$NOT_SET/config.json"), "docker.config_file", "names $NOT_SET, which is not set"),
-    (docker(config_file="${NOT_SET}/config.json"), "docker.config_file", "names $NOT_SET, which is not set"),
+    (docker(engine_required=True), "docker.engine_required", "needs an engine whose socket can be looked for"),
+    (
+        docker(engine="tcp://h:1", engine_required=True),
+        "docker.engine_required",
+        "needs an engine whose socket can be looked for",
+    ),
+    (docker(engine="npipe:////./pipe/docker_engine"), "docker.engine", "is not an engine's address"),
+    (docker(engine="ssh://host"), "docker.engine", "is reached by ssh, which needs a login of its own"),
+    (docker(config_file="$NOT_SET/config.json"), "docker.config_file", "has $NOT_SET in it, which is not set"),
+    (docker(config_file="${NOT_SET}/config.json"), "docker.config_file", "has $NOT_SET in it, which is not set"),
     (docker(config_file="~nobody-here/config.json"), "docker.config_file", "a home directory that is not known"),
-    (login(token_file="$NOT_SET"), "airflow.token_file", "names $NOT_SET, which is not set"),
-    ({"server": {"tls_cert": "/c", "tls_key": "$NOT_SET/k"}}, "server.tls_key", "names $NOT_SET"),
+    (login(token_file="$NOT_SET"), "airflow.token_file", "has $NOT_SET in it, which is not set"),
+    ({"server": {"tls_cert": "/c", "tls_key": "$NOT_SET/k"}}, "server.tls_key", "has $NOT_SET in it, which is not set"),
     # kubernetes
-    (kubernetes(namespaces=["airflow"]), "kubernetes.secret", "is missing; give the name of the pull secret"),
-    (kubernetes(secret="ecr-pull"), "kubernetes.namespaces", "name the namespaces"),
+    (
+        kubernetes(namespaces=["airflow"]),
+        "kubernetes.secret",
+        "is missing. Give the name of the pull secret, e.g. ecr-pu",
+    ),
+    (
+        kubernetes(secret="ecr-pull"),
+        "kubernetes.namespaces",
+        "is missing, and this is not a pod, which has a namespace of its own",
+    ),
     (kubernetes(secret="ecr-pull", namespaces=[]), "kubernetes.namespaces", "is empty"),
-    (kubernetes(secret="ECR", namespaces="a"), "kubernetes.secret", "no name that Kubernetes allows"),
-    (kubernetes(secret="s", namespaces=["a.b"]), "kubernetes.namespaces[0]", "no namespace's name"),
-    (kubernetes(secret="s", namespaces="a", namespace_selector="t=d"), "kubernetes.namespaces", "remove one of them"),
-    (kubernetes(secret="s", namespace_selector="t=d;"), "kubernetes.namespace_selector", "is no label selector"),
-    (kubernetes(secret="s", namespaces="a", registries=["b"]), "kubernetes.registries[0]", "no registry is named 'b'"),
-    (kubernetes(secret="s", namespaces="a", service_accounts=["A B"]), "kubernetes.service_accounts[0]", "no name"),
+    (kubernetes(secret="ECR", namespaces="a"), "kubernetes.secret", "is not a name that Kubernetes allows"),
+    (kubernetes(secret="s", namespaces=["a.b"]), "kubernetes.namespaces[0]", "is not a namespace"),
+    (
+        kubernetes(secret="s", namespaces="a", namespace_selector="t=d"),
+        "kubernetes.namespaces",
+        "does not go with namespace_selector",
+    ),
+    (kubernetes(secret="s", namespace_selector="t=d;"), "kubernetes.namespace_selector", "is not a label selector"),
+    (
+        kubernetes(secret="s", namespaces="a", registries=["b"]),
+        "kubernetes.registries[0]",
+        "no registry has the name 'b'",
+    ),
+    (
+        kubernetes(secret="s", namespaces="a", service_accounts=["A B"]),
+        "kubernetes.service_accounts[0]",
+        "is not a name that Kubernetes allows",
+    ),
     (
         {"kubernetes": [{"secret": "s", "namespaces": "a, b"}, {"secret": "s", "namespaces": "b"}]},
         "kubernetes[1]",
         "kubernetes[0] is this very secret",
     ),
     # a domain of one's own
-    (registry(account="123456789012"), "registries[0].account", "the host says the account already"),
+    (registry(account="123456789012"), "registries[0].account", "is said by the host already"),
     ({"registries": [{"account": "123456789012", "region": "us-east-1"}]}, "registries[0].host", "is missing"),
     (
         {"registries": [{"host": "d.io", "account": "123456789012"}]},
         "registries[0].region",
-        "give the registry's region",
+        "is missing, and a domain of your own does not say it",
     ),
     ({"registries": [{"host": "d.io", "account": "1", "region": "us-east-1"}]}, "registries[0].account", "12 digits"),
-    (docker(engine="/var/run/docker.sock"), "docker.engine", "no engine that can be reached"),
-    (docker(engine="unix://var"), "docker.engine", "no absolute path"),
-    (docker(engine="tcp://host"), "docker.engine", "tcp://HOST:PORT"),
-    (docker(engine="tcp://host:x"), "docker.engine", "tcp://HOST:PORT"),
-    (docker(engine="tcp://host:1/path"), "docker.engine", "tcp://HOST:PORT"),
+    (docker(engine="/var/run/docker.sock"), "docker.engine", "is not an engine's address"),
+    (docker(engine="unix://var"), "docker.engine", "is not an engine's address"),
+    (docker(engine="tcp://host"), "docker.engine", "is not an engine's address"),
+    (docker(engine="tcp://host:x"), "docker.engine", "is not an engine's address"),
+    (docker(engine="tcp://host:1/path"), "docker.engine", "is not an engine's address"),
     (docker(engine="tcp://h:1", tls_cert="/c"), "docker.tls_key", "is missing"),
     (docker(engine="unix:///s", tls_ca="/c"), "docker.tls_ca", "goes with an engine at tcp://"),
     (docker(tls_ca="/c"), "docker.tls_ca", "goes with an engine at tcp://"),
     # the rest
-    ({"refresh": {"at_fraction": 1}}, "refresh.at_fraction", "between 0 and 1"),
-    ({"refresh": {"at_fraction": "two thirds"}}, "refresh.at_fraction", "is no number"),
-    ({"refresh": {"at_fraction": "nan"}}, "refresh.at_fraction", "is no number"),
+    ({"refresh": {"at_fraction": 1}}, "refresh.at_fraction", "must be below 1"),
+    ({"refresh": {"at_fraction": "two thirds"}}, "refresh.at_fraction", "is not a number"),
+    ({"refresh": {"at_fraction": "nan"}}, "refresh.at_fraction", "must be below 1"),
     ({"refresh": {"at_fraction": 0.95}}, "refresh.at_fraction", "at_fraction + jitter below 1"),
-    ({"refresh": {"jitter": -0.1}}, "refresh.jitter", "negative"),
+    ({"refresh": {"jitter": -0.1}}, "refresh.jitter", "must not be below 0"),
     ({"refresh": {"jitter": 0.4}}, "refresh.jitter", "at_fraction + jitter below 1"),
     ({"refresh": {"max_age": "0s"}}, "refresh.max_age", "from 1s to 366d"),
-    ({"refresh": {"max_age": "long"}}, "refresh.max_age", "is no duration; write e.g. 90s"),
+    ({"refresh": {"max_age": "long"}}, "refresh.max_age", "is not a duration"),
     ({"refresh": {"verify_every": "900ms"}}, "refresh.verify_every", "out of range"),
     ({"refresh": {"deadline": "4s"}}, "refresh.deadline", "from 5s to 10m"),
     ({"refresh": {"deadline": "11m"}}, "refresh.deadline", "from 5s to 10m"),
     ({"refresh": {"retry_first": 0}}, "refresh.retry_first", "from 100ms to 1h"),
     ({"refresh": {"retry_first": "10m"}}, "refresh.retry_max", "shorter than retry_first"),
-    ({"refresh": {"prove": 1}}, "refresh.prove", "neither true nor false"),
-    ({"cleanup": {"enabeld": True}}, "cleanup.enabeld", "did you mean 'enabled'?"),
+    ({"refresh": {"prove": 2}}, "refresh.prove", "neither true nor false"),
+    ({"cleanup": {"enabeld": True}}, "cleanup.enabeld", "is not a known key. Did you mean 'enabled'?"),
     (cleanup(every="0s"), "cleanup.every", "from 1s to 1d"),
-    (cleanup(engine="docker.sock"), "cleanup.engine", "no engine that can be reached from here"),
+    (cleanup(engine="docker.sock"), "cleanup.engine", "is not an engine's address"),
     (cleanup(tls_ca="/ca.pem"), "cleanup.tls_ca", "goes with an engine at tcp://"),
-    (cleanup(images=[]), "cleanup.images", "no mapping"),
-    (cleanup(containers={"exited": "1h"}), "cleanup.containers.exited", "did you mean 'exited_for'?"),
-    (cleanup(containers={"exited_for": "soon"}), "cleanup.containers.exited_for", "is no duration"),
+    (cleanup(images=[]), "cleanup.images", "is not a mapping"),
+    (
+        cleanup(containers={"exited": "1h"}),
+        "cleanup.containers.exited",
+        "is not a known key. Did you mean 'exited_for'?",
+    ),
+    (cleanup(containers={"exited_for": "soon"}), "cleanup.containers.exited_for", "is not a duration"),
     (cleanup(containers={"of": "mine"}), "cleanup.containers.of", "none of registries, all"),
-    (cleanup(containers={"keep_labels": ["a b"]}), "cleanup.containers.keep_labels[0]", "write key, or key=value"),
-    (cleanup(containers={"only_labels": {}}), "cleanup.containers.only_labels", "no list"),
-    (cleanup(images={"max-size": "1GB"}), "cleanup.images.max-size", "did you mean 'max_size'?"),
-    (cleanup(images={"max_size": "50"}), "cleanup.images.max_size", "write e.g. 50GB"),
-    (cleanup(images={"when_disk_above": "0.8"}), "cleanup.images.when_disk_above", "write e.g. 80%"),
+    (cleanup(containers={"keep_labels": ["a b"]}), "cleanup.containers.keep_labels[0]", "is not a label"),
+    (cleanup(containers={"only_labels": {}}), "cleanup.containers.only_labels", "is not a list"),
+    (cleanup(images={"max-size": "1GB"}), "cleanup.images.max-size", "is not a known key. Did you mean 'max_size'?"),
+    (cleanup(images={"max_size": "50"}), "cleanup.images.max_size", "is not a size"),
+    (
+        cleanup(images={"when_disk_above": "0.8"}),
+        "cleanup.images.when_disk_above",
+        "is not a share between 0% and 100%",
+    ),
     (cleanup(images={"when_disk_above": "100%"}), "cleanup.images.when_disk_above", "between 0% and 100%"),
     (cleanup(images={"until_below": "90%"}), "cleanup.images.until_below", "is above when_disk_above"),
-    (cleanup(images={"until_below": "9%", "max_size": "1TB"}), "cleanup.images.until_below", "give that too"),
-    (cleanup(images={"keep": ["a;b"]}), "cleanup.images.keep[0]", "is no pattern of image names"),
-    (cleanup(images={"unused_for": "-1h"}), "cleanup.images.unused_for", "is no duration"),
-    (cleanup(build_cache={"max_size": "big"}), "cleanup.build_cache.max_size", "is no size"),
-    ({"server": {"listen": "9719"}}, "server.listen", "has no port"),
-    ({"server": {"listen": "host:"}}, "server.listen", "has no port"),
-    ({"server": {"listen": "::1:9719"}}, "server.listen", "no host name or address"),
-    ({"server": {"listen": "[x]:9719"}}, "server.listen", "no IPv6 address"),
-    ({"server": {"listen": ":70000"}}, "server.listen", "above 65535"),
-    ({"server": {"tls_cert": "/c"}}, "server.tls_key", "is missing; tls_cert is given"),
-    ({"server": {"tls_key": "/k"}}, "server.tls_cert", "is missing; tls_key is given"),
+    (
+        cleanup(images={"until_below": "9%", "max_size": "1TB"}),
+        "cleanup.images.until_below",
+        "goes with when_disk_above",
+    ),
+    (cleanup(images={"keep": ["a;b"]}), "cleanup.images.keep[0]", "is not a pattern of image names"),
+    (cleanup(images={"unused_for": "-1h"}), "cleanup.images.unused_for", "is not a duration"),
+    (cleanup(build_cache={"max_size": "big"}), "cleanup.build_cache.max_size", "is not a size"),
+    ({"server": {"listen": "9719"}}, "server.listen", "is not an address with a port"),
+    ({"server": {"listen": "host:"}}, "server.listen", "is not an address with a port"),
+    ({"server": {"listen": "::1:9719"}}, "server.listen", "is not an address with a port"),
+    ({"server": {"listen": "[x]:9719"}}, "server.listen", "is not an address with a port"),
+    ({"server": {"listen": ":70000"}}, "server.listen", "is not an address with a port"),
+    ({"server": {"tls_cert": "/c"}}, "server.tls_key", "is missing. Give it too: tls_cert is of no use without it"),
+    ({"server": {"tls_key": "/k"}}, "server.tls_cert", "is missing. Give it too: tls_key is of no use without it"),
     ({"log": {"level": "loud"}}, "log.level", "none of debug, info, warning, error"),
     ({"log": {"format": "xml"}}, "log.format", "none of json, console"),
 ]
@@ -269,6 +326,7 @@ def test_an_error_says_where_and_what(written: dict[str, Any], path: str, gist: 
     found = error(written)
     assert found.startswith(f"{path}: ")
     assert gist in found
+    assert re.search(r"\. [A-Z]", found)  # the fix, as an imperative
 
 
 def test_all_errors_come_at_once() -> None:
@@ -317,7 +375,7 @@ def test_what_refers_to_a_faulty_registry_is_no_error_as_well() -> None:
 def test_of_a_file_that_is_all_errors_the_first_hundred_are_told() -> None:
     found = errors({f"key{number}": "" for number in range(150)})
     assert len(found) == 101
-    assert found[-1] == "settings: 50 more errors; mend these first"
+    assert found[-1] == "settings: there are 50 more errors. Fix these first"
 
 
 def test_an_own_registry_needs_a_region(tmp_path: Path) -> None:
@@ -325,14 +383,14 @@ def test_an_own_registry_needs_a_region(tmp_path: Path) -> None:
         settings.load(Load(), {"HOME": str(tmp_path)})
     (found,) = refused.value.errors
     assert found.startswith("registries: no AWS region is set")
-    assert "set AWS_REGION, or name the registries" in found
+    assert "Set AWS_REGION, or name the registries" in found
 
 
 def test_a_region_that_is_none_is_told_by_its_source(tmp_path: Path) -> None:
-    assert error({}, {"AWS_REGION": "us east"}).startswith("AWS_REGION: is no AWS region")
+    assert error({}, {"AWS_REGION": "us east"}).startswith("AWS_REGION: is not an AWS region")
     config = tmp_path / "config"
     config.write_text("[default]\nregion = N. Virginia\n")
-    assert error({}, {"AWS_REGION": "", "AWS_CONFIG_FILE": str(config)}).startswith(f"{config}: is no AWS region")
+    assert error({}, {"AWS_REGION": "", "AWS_CONFIG_FILE": str(config)}).startswith(f"{config}: is not an AWS region")
 
 
 @pytest.mark.parametrize("config", ["no section", "[default]\nregion =\n", "[profile x]\nregion = eu-west-1\n", "\x00"])

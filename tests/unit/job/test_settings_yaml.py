@@ -29,7 +29,9 @@ def loader(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> N
 def read(text: str, tmp_path: Path) -> Any:
     file = tmp_path / "settings.yaml"
     file.write_text(text)
-    return yaml_file.read(str(file), Problems())
+    problems = Problems()
+    yaml_file.read(str(file), problems)
+    return problems.tree
 
 
 def test_scalars_are_read_as_they_are_written(tmp_path: Path) -> None:
@@ -54,8 +56,8 @@ def test_aliases_are_copies(tmp_path: Path) -> None:
 def test_a_key_that_stands_there_twice_is_an_error_with_both_lines() -> None:
     found = errors("log:\n  level: info\n  level: debug\nlog: {}\n")
     assert found == (
-        "log.level: stands there twice, at lines 2 and 3; remove one",
-        "log: stands there twice, at lines 1 and 4; remove one",
+        "log.level: stands there twice, at lines 2 and 3. Remove one",
+        "log: stands there twice, at lines 1 and 4. Remove one",
     )
 
 
@@ -68,20 +70,20 @@ TOWER = "a0: &a0 [x]\n" + "".join(f"a{n}: &a{n} [*a{n - 1}]\n" for n in range(1,
 @pytest.mark.parametrize(
     ("written", "gist"),
     [
-        ("", "is empty; write {}"),
-        ("# nothing\n", "is empty; write {}"),
-        ("--- \n", "is empty; write {}"),
-        ("- a\n", "is no mapping"),
-        ("registries", "is no mapping"),
+        ("", "is empty. Write {}"),
+        ("# nothing\n", "is empty. Write {}"),
+        ("--- \n", "is empty. Write {}"),
+        ("- a\n", "is not a mapping"),
+        ("registries", "is not a mapping"),
         ("a: 1\n---\nb: 2\n", "more than one document"),
-        ("log: {level: info\nserver: {}\n", "is no YAML at line 2, column "),
-        ("log:\n\tlevel: info\n", "is no YAML at line 2, column 1"),
+        ("log: {level: info\nserver: {}\n", "is not YAML at line 2, column "),
+        ("log:\n\tlevel: info\n", "is not YAML at line 2, column 1"),
         ("log: *nowhere\n", "an alias without its anchor at line 1"),
         ("log: &log [*log]\n", "an alias without its anchor at line 1"),
-        ("log: &a {level: info}\nserver: {<<: *a}\n", "a merge key (<<) at line 2; write the keys out"),
-        ("? [a]\n: b\n", "a key that is no text at line 1"),
+        ("log: &a {level: info}\nserver: {<<: *a}\n", "a merge key (<<) at line 2. Write the keys out"),
+        ("? [a]\n: b\n", "a key that is not a text at line 1"),
         ("log: \x07\n", "a character that YAML does not allow"),
-        (b"log: \xff\n", "is no UTF-8 text"),
+        (b"log: \xff\n", "is not UTF-8 text"),
         ("log: " + "[" * 100_000, "is nested more than 20 deep at line 1"),
         (BOMB, "its aliases multiply"),
         (TOWER, "nested more than 20 deep"),
@@ -101,7 +103,7 @@ def test_a_file_with_a_byte_order_mark_is_read() -> None:
 
 @pytest.mark.parametrize(
     ("name", "gist"),
-    [("absent.yaml", "is not there; create it"), (".", "can't be read"), ("a\0b", "can't be read")],
+    [("absent.yaml", "does not exist. Create it"), (".", "can't be read"), ("a\0b", "can't be read")],
 )
 def test_a_named_file_must_be_there_and_readable(tmp_path: Path, name: str, gist: str) -> None:
     path = os.path.join(tmp_path, name)

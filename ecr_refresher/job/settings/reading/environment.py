@@ -9,8 +9,7 @@ import difflib
 import re
 from collections.abc import Iterator, Mapping
 
-from ..problems import Place, Problems
-from .yaml_file import Tree
+from ..problems import Given, GivenEntry, Problem, Problems, Tree
 
 PREFIX = "ECR_REFRESHER_"
 CONFIG = f"{PREFIX}CONFIG"
@@ -34,91 +33,77 @@ KEYS = {
 _KNOWN = (CONFIG, *(PREFIX + name for name in KEYS))
 _SECRET = ("AIRFLOW_PASSWORD", "AIRFLOW_TOKEN")
 
-# A login in the environment replaces the file's: what of the file goes when these are set.
-_TOKEN_KEYS = ("token_file", "token_env")
-_PASSWORD_KEYS = ("password_file", "password_env")
+# A login in the environment replaces the file's: the keys that are dropped from the file when these are set.
+_PASSWORD = ("username", "password_file", "password_env")
+_OTHERS = ("token_file", "token_env", "client_id", "client_secret_file", "client_secret_env")
 _REPLACED = {
-    "username": _TOKEN_KEYS,
-    "password_env": (*_PASSWORD_KEYS, *_TOKEN_KEYS),
-    "password_file": (*_PASSWORD_KEYS, *_TOKEN_KEYS),
-    "token_env": ("username", *_PASSWORD_KEYS, *_TOKEN_KEYS),
-    "token_file": ("username", *_PASSWORD_KEYS, *_TOKEN_KEYS),
+    "username": _OTHERS,
+    "password_env": (*_PASSWORD[1:], *_OTHERS),
+    "password_file": (*_PASSWORD[1:], *_OTHERS),
+    "token_env": (*_PASSWORD, *_OTHERS),
+    "token_file": (*_PASSWORD, *_OTHERS),
 }
 
 # What Kubernetes puts into every pod beside a Service named ecr-refresher (kubernetes/kubernetes#35189).
 _SERVICE_LINK = re.compile(r"ECR_REFRESHER(_\w+)?_(SERVICE_HOST|SERVICE_PORT.*|PORT(_.*)?)")
 
 
-def lay_over(tree: dict[str, Tree], environ: Mapping[str, str], problems: Problems) -> None:
-    """Set what the environment says; errors will name the variable. A variable that is empty counts as not set."""
+def lay_over(problems: Problems, environ: Mapping[str, str], options: Mapping[tuple[str, str], str | None]) -> None:
+    """Set what the environment says, then the options. An empty variable counts as not set."""
     given = {name: environ[PREFIX + name] for name in KEYS if environ.get(PREFIX + name, "").strip()}
     for section in ("airflow", "docker"):
-        _lay_over_entry(tree, section, given, problems)
-    for name, value in given.items():
-        place = KEYS[name]
-        if place[0] in ("server", "log"):
-            lay_over_one(tree, place, value, PREFIX + name, problems)
-        elif place == ("registries",):
-            tree["registries"] = value
-            problems.show_as(place, PREFIX + name, whole=True)
+        _lay_over_entry(section, [name for name in given if KEYS[name][0] == section], given, problems)
+    if "REGISTRIES" in given:
+        problems.tree["registries"] = Given(given["REGISTRIES"], f"{PREFIX}REGISTRIES")
+    for name in ("LISTEN", "LOG_LEVEL", "LOG_FORMAT"):
+        if name in given:
+            _set(problems.tree, KEYS[name], Given(given[name], PREFIX + name))
+    for place, value in options.items():
+        if value is not None:
+            _set(problems.tree, place, Given(value, f"--{'-'.join(place)}"))
 
 
-def lay_over_one(tree: dict[str, Tree], place: Place, value: str, source: str, problems: Problems) -> None:
-    """Set one key of a section; errors will name its source."""
-    section, key = str(place[0]), str(place[1])
+def _set(tree: dict[str, Tree], place: tuple[str, ...], value: Given) -> None:
+    section, key = place
     if tree.get(section) is None:
         tree[section] = {}
-    keys = tree[section]
-    if isinstance(keys, dict):
+    if isinstance(keys := tree[section], dict):
         keys[key] = value
-        problems.show_as(place, source, whole=True)
 
 
-def _lay_over_entry(tree: dict[str, Tree], section: str, given: Mapping[str, str], problems: Problems) -> None:
-    """Set keys of the one Airflow or docker entry; make one where the file has none."""
-    names = [name for name in given if KEYS[name][0] == section]
-    entries = tree.setdefault(section, []) if names else None
-    if not isinstance(entries, list):
+def _lay_over_entry(section: str, names: list[str], given: Mapping[str, str], problems: Problems) -> None:
+    """Set keys of the only `airflow` or `docker` entry; make one where the file has none."""
+    if not names:
         return
+    written = problems.tree.get(section)
+    entries = written if isinstance(written, list) else [written]
     if len(entries) > 1:
         for name in names:
-            problems.error(
-                (PREFIX + name,),
-                f"the file has {len(entries)} '{section}' entries, so this is meant for none; put it into the file",
-            )
+            what = f"the file has {len(entries)} '{section}' entries, and this sets none of them"
+            problems.add(PREFIX + name, what, "Put it into the file")
         return
-    if not entries:
-        entries.append({})
-        problems.show_as((section, 0), PREFIX + names[0], whole=True)
-        for name, place in KEYS.items():  # what is missing is missing in the environment
-            if place[0] == section:
-                problems.show_as((section, 0, place[1]), PREFIX + name, whole=True)
-    entry = entries[0]
+    if written in (None, []):
+        first = [*names, *(name for name, place in KEYS.items() if place[0] == section and name not in names)]
+        written = problems.tree[section] = GivenEntry({KEYS[name][1]: PREFIX + name for name in first})
+    entry = written[0] if isinstance(written, list) else written
     if isinstance(entry, dict):
         for key in {key for name in names for key in _REPLACED.get(KEYS[name][1], ())}:
             entry.pop(key, None)
         for name in names:
-            key = KEYS[name][1]
-            entry[key] = PREFIX + name if name in _SECRET else given[name]
-            problems.show_as((section, 0, key), PREFIX + name, whole=True)
+            entry[KEYS[name][1]] = Given(PREFIX + name if name in _SECRET else given[name], PREFIX + name)
 
 
-def unknown(environ: Mapping[str, str], used: set[str]) -> Iterator[str]:
+def unknown(environ: Mapping[str, str], used: set[str]) -> Iterator[Problem]:
     """Warn of variables that look like ours and are not; `used` are those that the settings themselves name."""
     strangers = sorted(name for name in environ if name.startswith(PREFIX) and name not in used.union(_KNOWN))
     links = [name for name in strangers if _SERVICE_LINK.fullmatch(name)]
     for name in strangers:
         if name not in links:
-            yield f"{name}: unknown variable, ignored; {_mend(name)}"
+            # Without the prefix that all share: it alone would make any two of them alike.
+            close = difflib.get_close_matches(name.removeprefix(PREFIX), [*KEYS, "CONFIG"], 1)
+            fix = f"Did you mean '{PREFIX}{close[0]}'?" if close else "See docs/settings.md for the known ones"
+            yield Problem(name, "unknown variable, ignored", fix)
     if links:
         others = f" and {len(links) - 1} more" if len(links) > 1 else ""
-        yield (
-            f"{links[0]}{others}: ignored, since Kubernetes sets such variables for a Service of this name; "
-            "enableServiceLinks: false in the pod keeps them out"
-        )
-
-
-def _mend(name: str) -> str:
-    # Without the prefix that all share: it alone would make any two of them alike.
-    close = difflib.get_close_matches(name.removeprefix(PREFIX), [*KEYS, "CONFIG"], 1)
-    return f"did you mean '{PREFIX}{close[0]}'?" if close else "docs/settings.md lists those there are"
+        what = "ignored, because Kubernetes sets such variables for a Service of this name"
+        yield Problem(f"{links[0]}{others}", what, "Set enableServiceLinks: false in the pod to keep them out")

@@ -8,25 +8,25 @@ from msgspec.structs import replace
 
 from ....core import plan
 from ....core.cleanup_rules import ContainerRules, ImageRules
-from ..problems import Problems
-from ..schema import CleanupEntry, CleanupImagesEntry
+from ..problems import Place, Problems
+from ..schema.cleanup import CleanupEntry, CleanupImagesEntry
+from ..surroundings import Surroundings
 from . import engine
-from .paths import Paths
 
 STATE_FILE = "cleanup.json"
 ABOVE = 0.8  # of the disk: the mark where none is given
-APART = 0.1  # of the disk: how far below the mark it goes where nothing else is said
+APART = 0.1  # of the disk: how far below the mark a cleanup goes where nothing else is given
 
 
-def resolve(entry: CleanupEntry, paths: Paths, problems: Problems) -> plan.Cleanup:
-    """Make the plan's cleanup; it holds for a cleanup by hand also where the daemon does none."""
+def resolve(entry: CleanupEntry, surroundings: Surroundings, problems: Problems) -> plan.Cleanup:
+    """Make the plan's cleanup. It also holds for a cleanup by hand where the daemon does none."""
     containers = entry.containers
     return plan.Cleanup(
         enabled=entry.enabled,
-        engine=engine.resolve(entry, ("cleanup",), paths, problems) or plan.Cleanup().engine,
+        engine=engine.resolve(entry, ("cleanup",), surroundings, problems) or plan.Cleanup().engine,
         every=entry.every,
         dry_run=entry.dry_run,
-        state_file=_state_file(entry, paths, problems),
+        state_file=_state_file(entry, surroundings, problems),
         data_root=entry.data_root,
         containers=ContainerRules(
             enabled=containers.enabled,
@@ -43,10 +43,9 @@ def resolve(entry: CleanupEntry, paths: Paths, problems: Problems) -> plan.Clean
 
 
 def _images(entry: CleanupImagesEntry, problems: Problems) -> ImageRules:
-    """Without any mark it is the disk's; one given alone is the only one."""
-    place = ("cleanup", "images")
+    """The marks: the disk's where none is given, and the only one where one is given alone."""
+    place: Place = ("cleanup", "images")
     above, below = entry.when_disk_above, entry.until_below
-    spoiled = any(problems.is_spoiled((*place, key)) for key in ("when_disk_above", "until_below", "max_size"))
     rules = ImageRules(
         enabled=entry.enabled,
         max_size=entry.max_size,
@@ -54,24 +53,25 @@ def _images(entry: CleanupImagesEntry, problems: Problems) -> ImageRules:
         keep=tuple(entry.keep),
         every=entry.of == "all",
     )
-    if spoiled:
+    if problems.is_spoiled(*((*place, key) for key in ("when_disk_above", "until_below", "max_size"))):
         return rules
     if above is None and entry.max_size is not None:
         if below is not None:
-            problems.error((*place, "until_below"), "goes with when_disk_above; give that too, or remove this")
+            problems.error((*place, "until_below"), "goes with when_disk_above", "Give that too, or remove this")
         return rules
     above = ABOVE if above is None else above
     if below is None:
         below = round(max(above - APART, above / 2), 6)
     elif below > above:
-        problems.error((*place, "until_below"), "is above when_disk_above; write a lower share, e.g. 70%")
+        problems.error((*place, "until_below"), "is above when_disk_above", "Write a lower share, e.g. 70%")
     return replace(rules, when_disk_above=above, until_below=below)
 
 
-def _state_file(entry: CleanupEntry, paths: Paths, problems: Problems) -> str:
+def _state_file(entry: CleanupEntry, surroundings: Surroundings, problems: Problems) -> str:
     if entry.state_file is not None:
         return entry.state_file
-    directory = paths.state_directory()
+    directory = surroundings.state_directory()
     if directory is None and entry.enabled:
-        problems.error(("cleanup", "state_file"), "is missing, and this user has no home directory; give the path")
+        what = "is missing, and this user has no home directory"
+        problems.error(("cleanup", "state_file"), what, "Give the path")
     return os.path.join(directory or "/", STATE_FILE)

@@ -34,7 +34,7 @@ def test_wrong_settings_are_rows_of_the_table_with_status_2(tmp_path: Path) -> N
     (row,) = checked.rows
     fixes = {finding.text.partition(":")[0]: finding.fix or "" for finding in row.findings}
     assert fixes.keys() == {"dockre", "refresh.deadline"}
-    assert "did you mean 'docker'?" in fixes["dockre"]
+    assert "Did you mean 'docker'?" in fixes["dockre"]
 
 
 def test_warnings_of_the_settings_are_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,4 +1,4 @@
-"""Where this user's files are: the home directory, docker's config.json, AWS's config with the default region."""
+"""What settings depend on: this user's home directory, and what AWS's, Docker's and Podman's own settings say."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ import shlex
 from collections.abc import Mapping
 from typing import Any
 
-from ..problems import quoted
-from ..reading import bounded_file
+from .problems import Wrong, quoted
+from .reading import bounded_file
 
 DEFAULT_ENGINE = "unix:///var/run/docker.sock"
 CONTEXT_MAX = 1 << 20  # bytes
@@ -24,8 +24,8 @@ NAMESPACE_FILE = "/var/run/secrets/kubernetes.io/serviceaccount/namespace"
 _VARIABLE = re.compile(r"\$(?:([A-Za-z_][A-Za-z0-9_]*)|\{([^}]*)\})")
 
 
-class Paths:
-    """Paths as this environment means them."""
+class Surroundings:
+    """The environment of one user."""
 
     def __init__(self, environ: Mapping[str, str]) -> None:
         self._environ = environ
@@ -33,21 +33,21 @@ class Paths:
     def expanded(self, path: str) -> str:
         """The path from the root on, with `~`, `$NAME` and `${NAME}` expanded; the disk is not asked.
 
-        Raises ValueError where a variable is not set, or a home directory is not known.
+        Raises Wrong where a variable is not set, or a home directory is not known.
         """
         path = _VARIABLE.sub(self._value, path)
         if path == "~" or path.startswith("~/"):
             path = (self.home() or "~") + path[1:]
         path = os.path.expanduser(path)
         if path.startswith("~"):
-            raise ValueError("is in a home directory that is not known; write the path from the root on")
+            raise Wrong("is in a home directory that is not known", "Write the path from the root on")
         return os.path.abspath(path)
 
     def _value(self, found: re.Match[str]) -> str:
         name = found[1] or found[2]
         if not (value := self._environ.get(name, "")):
-            shown = f"${name}" if name.isupper() else "a variable"  # what stands behind the $ may be a secret's end
-            raise ValueError(f"names {shown}, which is not set; set it, or write the path out")
+            shown = f"${name}" if name.isupper() else "a variable"  # a secret may have a $ in it
+            raise Wrong(f"has {shown} in it, which is not set", "Set it, or write the path out")
         return value
 
     def home(self) -> str | None:
@@ -85,7 +85,8 @@ class Paths:
         try:
             host = _json_in(docker, "contexts", "meta", key, "meta.json")["Endpoints"]["docker"]["Host"]
         except (KeyError, TypeError):
-            raise ValueError(f"the docker context {quoted(str(name))} has no address; write the engine's own") from None
+            what = f"is that of the docker context {quoted(str(name))}, which has no address"
+            raise Wrong(what, "Write the engine's address") from None
         tls = os.path.join(docker, "contexts", "tls", key, "docker")
         return str(host), _tls_in(tls) if os.path.isdir(tls) else {}
 
@@ -97,7 +98,7 @@ class Paths:
             return None
 
     def state_directory(self) -> str | None:
-        """Where state outlives a restart: systemd's own directory for the service, else this user's; None without."""
+        """Where state outlives a restart: systemd's directory for the service, else this user's own, if any."""
         given = self._environ.get("STATE_DIRECTORY", "").split(":")[0]
         if given:
             return os.path.abspath(given)
@@ -108,7 +109,7 @@ class Paths:
         return os.path.join(os.path.abspath(above), "ecr-refresher") if above else None
 
     def aws_region(self, profile: str | None = None) -> tuple[str, str]:
-        """Where the AWS region is set, and the region; both empty where it is not. A profile's own comes first."""
+        """Where the AWS region is set, and the region, empty where it is not. A profile's own comes first."""
         file = self._environ.get("AWS_CONFIG_FILE") or os.path.join(self.home() or "/", ".aws", "config")
         file = os.path.abspath(os.path.expanduser(file))
         if profile is not None and (region := _region_in(file, profile)):
@@ -116,7 +117,7 @@ class Paths:
         for name in ("AWS_REGION", "AWS_DEFAULT_REGION"):
             if self._environ.get(name, "").strip():
                 return name, self._environ[name].strip()
-        # In this order botocore takes them, which finds the credentials.
+        # botocore, which finds the credentials, takes them in this order.
         profile = self._environ.get("AWS_DEFAULT_PROFILE") or self._environ.get("AWS_PROFILE") or "default"
         return file, _region_in(file, profile)
 
@@ -126,7 +127,7 @@ def _tls_in(directory: str) -> dict[str, str]:
 
 
 def _json_in(*path: str) -> dict[str, Any]:
-    """A JSON object of the docker command's; empty where there is none."""
+    """A JSON object of the docker command; empty where there is none."""
     try:
         found = json.loads(bounded_file.read(os.path.join(*path), CONTEXT_MAX))
     except (OSError, ValueError):
@@ -135,12 +136,12 @@ def _json_in(*path: str) -> dict[str, Any]:
 
 
 def _region_in(file: str, profile: str) -> str:
-    """The region of a profile in AWS's config file. Read without botocore, which takes 0.2 s to load."""
+    """The region of a profile in AWS's config file, without the 0.2 s that botocore takes to load."""
     parser = configparser.RawConfigParser(strict=False, default_section="")
     try:
         parser.read_string(bounded_file.read(file, AWS_CONFIG_MAX).decode())
     except (configparser.Error, OSError, ValueError):
-        return ""  # botocore will tell when it is asked for credentials
+        return ""  # botocore says what is wrong when it is asked for credentials
     for section in parser.sections():
         try:
             words = shlex.split(section)

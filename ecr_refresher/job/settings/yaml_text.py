@@ -8,8 +8,8 @@ from typing import Any
 
 import yaml
 
-from .... import logs
-from ..problems import Place
+from ... import logs
+from .problems import Place
 
 Remark = Callable[[Place], "str | None"]
 

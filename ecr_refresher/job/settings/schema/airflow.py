@@ -1,0 +1,260 @@
+"""The `airflow` section: one model for each way into Airflow, with the keys that go with it."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal, TypeAlias
+
+from pydantic import AfterValidator, BeforeValidator, ConfigDict, Discriminator, Field, Tag, model_validator
+
+from ..problems import Wrong
+from .kinds import (
+    TEXT_SCHEMA,
+    AnyCase,
+    Bool,
+    Environment,
+    Mode,
+    Name,
+    Path,
+    Prefix,
+    Region,
+    RoleArn,
+    SecretPath,
+    Separator,
+    Text,
+    Variable,
+)
+from .section import NAMES_SCHEMA, Or, Section, split
+from .urls import AirflowUrl, SecureUrl
+
+
+class ConnectionEntry(Section):
+    """One Airflow connection that must hold a registry's login."""
+
+    registry: Text | None = None
+    """The registry's name or host. Default: the only one there is."""
+
+    create: Bool = True
+    """Create the connection where it is missing. With false it is only updated."""
+
+    team_name: Text | None = None
+    """The team that a new connection belongs to, in a multi-team Airflow 3. In a secrets backend, the team that looks
+    for the connection there. Default: every team sees it."""
+
+    required: Bool = True
+    """Counts for readiness and exit codes."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _by_name(cls, given: Any) -> Any:
+        return {} if given is None else {"registry": given} if isinstance(given, str) else given
+
+
+class HeaderEntry(Section):
+    """Where a header's value is read from: a file or a variable."""
+
+    file: SecretPath | None = None
+    """The file that holds the value; read at each pass."""
+
+    env: Variable | None = None
+    """The environment variable that holds the value."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _no_bare_secret(cls, given: Any) -> Any:
+        if isinstance(given, str):  # it may be the secret itself
+            raise Wrong("is a value, and no secret belongs into the settings", "Write {file: PATH}, or {env: NAME}")
+        return given
+
+
+def _by_name(given: Any) -> Any:
+    return {name: {} for name in split(given)} if isinstance(given, str) else given
+
+
+def _limit_ids(schema: dict[str, Any]) -> None:
+    """Ids as Airflow takes them; with a slash in its secrets backends alone."""
+    schema["anyOf"][0]["propertyNames"] = {"pattern": r"^[\w./-]{1,200}$"}
+
+
+class _Airflow(Section):
+    """What every Airflow has."""
+
+    name: Name | None = None
+    """What metrics and `/status` call it; needed with several. Default: `default`."""
+
+    connections: Annotated[
+        dict[str, Annotated[ConnectionEntry, Or(TEXT_SCHEMA), Or({"type": "null"})]],
+        BeforeValidator(_by_name),
+        Field(json_schema_extra=_limit_ids),
+        Or(NAMES_SCHEMA),
+    ] = Field(default_factory=dict)
+    """Connection id to a registry's name or host, or to a mapping. Default: `docker_default`, with one registry."""
+
+
+class ApiEntry(_Airflow):
+    """Airflow's REST API."""
+
+    model_config = ConfigDict(title="REST API")
+
+    kind: Annotated[Literal["api"], AnyCase()] = "api"
+    """May be left out."""
+
+    url: AirflowUrl | None = None
+    """The base URL, as people open it in a browser, path prefix included."""
+
+    username: Text | None = None
+    """The user who edits connections; a password goes with it."""
+
+    password_file: SecretPath | None = None
+    """The file that holds the password; read at each pass."""
+
+    password_env: Variable | None = None
+    """The environment variable that holds the password."""
+
+    token_file: SecretPath | None = None
+    """The file that holds a bearer token, in place of user and password; read at each pass."""
+
+    token_env: Variable | None = None
+    """The environment variable that holds a bearer token."""
+
+    client_id: Text | None = None
+    """A machine's login by OAuth 2.0 client credentials, in place of user and password; a client secret goes with
+    it."""
+
+    client_secret_file: SecretPath | None = None
+    """The file that holds the client secret; read at each pass."""
+
+    client_secret_env: Variable | None = None
+    """The environment variable that holds the client secret."""
+
+    token_url: SecureUrl | None = None
+    """The identity provider's token endpoint, which gets the client credentials. Default: Airflow's own `/auth/token`
+    (Keycloak auth manager)."""
+
+    scope: Text | None = None
+    """With `token_url`: the scope to ask for."""
+
+    audience: Text | None = None
+    """With `token_url`: the audience to ask for."""
+
+    client_cert: Path | None = None
+    """The client certificate (PEM) for an Airflow, or a proxy before it, that asks for one; read at each pass."""
+
+    client_key: Path | None = None
+    """That certificate's key."""
+
+    ca_file: Path | None = None
+    """The CA certificates (PEM) to trust. Default: the system's."""
+
+    allow_http: Bool = False
+    """Allow plain http to another host, which sends passwords in the clear; warns."""
+
+    headers: dict[str, HeaderEntry] = Field(default_factory=dict)
+    """What a proxy before Airflow wants with each request: header name to `{file: PATH}` or `{env: NAME}`."""
+
+
+class MwaaEntry(_Airflow):
+    """An Amazon MWAA environment: AWS credentials are its login."""
+
+    model_config = ConfigDict(title="Amazon MWAA")
+
+    kind: Annotated[Literal["api"], AnyCase()] = "api"
+    """May be left out."""
+
+    mwaa_environment: Environment | None = None
+    """The name of the MWAA environment."""
+
+    region: Region | None = None
+    """Where the environment is. Default: the AWS region of the environment variables."""
+
+    role_arn: RoleArn | None = None
+    """The role to assume for it."""
+
+
+def _suffix(path: str) -> str:
+    if not path.endswith((".json", ".yaml", ".yml", ".env")):
+        raise Wrong("has no suffix that Airflow knows", "Name it .json, .yaml, .yml or .env")
+    return path
+
+
+class SecretsFileEntry(_Airflow):
+    """The file that Airflow's LocalFilesystemBackend reads."""
+
+    model_config = ConfigDict(title="secrets file")
+
+    kind: Annotated[Literal["secrets_file"], AnyCase()]
+    """Selects this way."""
+
+    file: Annotated[Path, AfterValidator(_suffix)] | None = None
+    """The backend's `connections_file_path`: a `.json`, `.yaml`, `.yml` or `.env` file."""
+
+    mode: Mode | None = None
+    """The file's mode, in octal. Default: 0600 for a new file; an existing one keeps its own."""
+
+
+class SecretsManagerEntry(_Airflow):
+    """AWS Secrets Manager, as the amazon provider's backend reads it."""
+
+    model_config = ConfigDict(title="Secrets Manager")
+
+    kind: Annotated[Literal["secrets_manager"], AnyCase()]
+    """Selects this way."""
+
+    prefix: Prefix = "airflow/connections"
+    """The backend's `connections_prefix`."""
+
+    sep: Separator = "/"
+    """The backend's `sep`, between prefix and connection id."""
+
+    region: Region | None = None
+    """Where the secrets are. Default: the AWS region of the environment variables."""
+
+    role_arn: RoleArn | None = None
+    """The role to assume for them."""
+
+
+class ParameterStoreEntry(_Airflow):
+    """SSM's Parameter Store, as the amazon provider's backend reads it."""
+
+    model_config = ConfigDict(title="Parameter Store")
+
+    kind: Annotated[Literal["parameter_store"], AnyCase()]
+    """Selects this way."""
+
+    prefix: Prefix = "/airflow/connections"
+    """The backend's `connections_prefix`."""
+
+    region: Region | None = None
+    """Where the parameters are. Default: the AWS region of the environment variables."""
+
+    role_arn: RoleArn | None = None
+    """The role to assume for them."""
+
+
+# By their tags in pydantic's errors. The same are the words for each way in messages.
+WAYS: dict[str, type[_Airflow]] = {
+    "url": ApiEntry,
+    "mwaa_environment": MwaaEntry,
+    "kind: secrets_file": SecretsFileEntry,
+    "kind: secrets_manager": SecretsManagerEntry,
+    "kind: parameter_store": ParameterStoreEntry,
+}
+
+
+def _way(given: Any) -> str:
+    """The tag of the model that reads an entry."""
+    if not isinstance(given, dict):  # a model that is written again; for other things, the error of a model will do
+        return next((way for way, model in WAYS.items() if isinstance(given, model)), "url")
+    kind = given.get("kind") or "api"
+    if isinstance(kind, str) and kind.lower() != "api":
+        return f"kind: {kind.lower()}"
+    return "url" if given.get("mwaa_environment") is None else "mwaa_environment"
+
+
+AirflowEntry: TypeAlias = Annotated[
+    Annotated[ApiEntry, Tag("url")]
+    | Annotated[MwaaEntry, Tag("mwaa_environment")]
+    | Annotated[SecretsFileEntry, Tag("kind: secrets_file")]
+    | Annotated[SecretsManagerEntry, Tag("kind: secrets_manager")]
+    | Annotated[ParameterStoreEntry, Tag("kind: parameter_store")],
+    Discriminator(_way),
+]

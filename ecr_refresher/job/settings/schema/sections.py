@@ -1,0 +1,250 @@
+"""All sections of the settings; `Settings` is the whole."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from pydantic import BeforeValidator, Field, model_validator
+
+from ....core import plan
+from .airflow import AirflowEntry
+from .cleanup import CleanupEntry
+from .kinds import (
+    HOST_SCHEMA,
+    HOSTS_SCHEMA,
+    Account,
+    Address,
+    Bool,
+    ConfigFile,
+    ExternalId,
+    Host,
+    Image,
+    Level,
+    Listen,
+    LogFormat,
+    Mode,
+    Name,
+    Namespace,
+    ObjectName,
+    Owner,
+    Path,
+    Region,
+    RoleArn,
+    Selector,
+    SessionName,
+    Text,
+    duration,
+)
+from .section import Entries, Names, OneOrMore, Or, Section, split
+from .urls import EngineUrl, SecureUrl
+
+_RULES, _LOG, _SERVER = plan.Refresh(), plan.Log(), plan.Server()
+
+
+class RegistryEntry(Section):
+    """One registry, and whose AWS rights open it."""
+
+    host: Host | None = None
+    """The registry as image names have it: private in any partition, FIPS or dual-stack, `public.ecr.aws`, or a domain
+    of your own in front of ECR. Default: the caller's own registry."""
+
+    region: Region | None = None
+    """The region of the caller's own registry, or of the one behind a domain of your own; ECR's hosts say it
+    themselves. Default: the AWS region of the environment variables or profile."""
+
+    account: Account | None = None
+    """The account of the registry behind a domain of your own; `region` goes with it."""
+
+    name: Name | None = None
+    """What other settings, metrics and `/status` call it; lets two roles use one registry. Default: the host."""
+
+    role_arn: OneOrMore[RoleArn] = Field(default_factory=list)
+    """The role to assume. A list is a chain: each role is assumed with the keys of the one before."""
+
+    external_id: OneOrMore[ExternalId | None] = Field(default_factory=list)
+    """The external id that the last role asks for; or a list with one (or null) for each role."""
+
+    role_session_name: SessionName | None = None
+    """What CloudTrail calls the roles' sessions. Default: `ecr-refresher`."""
+
+    profile: Text | None = None
+    """The AWS profile that the base credentials come from. Default: botocore's own choice."""
+
+    endpoint_url: SecureUrl | None = None
+    """Where ECR's API is asked, e.g. a VPC endpoint. Default: AWS's public endpoint of the region."""
+
+    use_fips: Bool | None = None
+    """Ask ECR and STS at their FIPS endpoints. Default: with a FIPS host; else as botocore's variables and profile
+    say."""
+
+    use_dualstack: Bool | None = None
+    """Ask ECR and STS at their dual-stack endpoints. Default: with a dual-stack host; else as botocore's variables and
+    profile say."""
+
+    probe_image: Image | None = None
+    """An image without its registry. After each fetch the daemon tries whether a pull of it would be allowed, and names
+    the right that is missing. It warns and never blocks."""
+
+    registry_url: SecureUrl | None = None
+    """Where a new token is tried before it is delivered. Default: `https://HOST`."""
+
+    ca_file: Path | None = None
+    """The CA certificates (PEM) to trust for `endpoint_url` and `registry_url`; with neither, for everything that
+    concerns this registry. Default: the system's."""
+
+    aliases: Bool = False
+    """Files and pull secrets also get the login under the registry's dual-stack and FIPS names."""
+
+    required: Bool = True
+    """Counts for readiness and exit codes."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _by_host(cls, given: Any) -> Any:
+        return {"host": given} if isinstance(given, str) else given
+
+
+class DockerEntry(Section):
+    """One `config.json`, written as `docker login` writes it."""
+
+    config_file: ConfigFile | None = None
+    """The file, Docker's `config.json` or Podman's `auth.json`. A path that ends in a slash, or whose last part has no
+    suffix, is a directory and means the `config.json` in it. Default: `$REGISTRY_AUTH_FILE`, else
+    `$DOCKER_CONFIG/config.json`, else `~/.docker/config.json`."""
+
+    mode: Mode | None = None
+    """The file's mode, in octal; put right at every write. Default: 0600 for a new file; an existing one keeps its
+    own."""
+
+    owner: Owner | None = None
+    """`uid:gid`, a uid or a user name; only as root. Default: it stays as it is."""
+
+    registries: Names[Text] | None = None
+    """Names or hosts of the registries whose logins go into the file. Default: all."""
+
+    engine: EngineUrl | None = None
+    """The engine, Docker's or Podman's, that proves each new login: its address, or `true` for `$DOCKER_HOST`, else the
+    current docker context, else Docker's own socket. Default: none."""
+
+    engine_required: Bool = False
+    """Fetch and write nothing while the engine's socket is missing, and say so: for nodes of which not all have
+    Docker."""
+
+    tls_ca: Path | None = None
+    """For an engine at `tcp://`: the CA certificates (PEM) to trust."""
+
+    tls_cert: Path | None = None
+    """For an engine at `tcp://`: the client certificate (PEM)."""
+
+    tls_key: Path | None = None
+    """For an engine at `tcp://`: that certificate's key."""
+
+    required: Bool = True
+    """Counts for readiness and exit codes."""
+
+
+class KubernetesEntry(Section):
+    """One pull secret (`kubernetes.io/dockerconfigjson`), the same in each namespace."""
+
+    secret: ObjectName | None = None
+    """The secret's name. It is created where it is missing."""
+
+    namespaces: Names[Namespace] | None = None
+    """The namespaces that get it. Default: the pod's own."""
+
+    namespace_selector: Selector | None = None
+    """A label selector, in place of `namespaces`: each namespace that it matches gets the secret, later ones too."""
+
+    registries: Names[Text] | None = None
+    """Names or hosts of the registries whose logins go into the secret. Default: all."""
+
+    service_accounts: Names[ObjectName] = Field(default_factory=list)
+    """ServiceAccounts of these namespaces that get the secret added to their `imagePullSecrets`."""
+
+    kubeconfig: Path | None = None
+    """How the API server is reached. Default: by the pod's own ServiceAccount, else the usual kubeconfig."""
+
+    required: Bool = True
+    """Counts for readiness and exit codes."""
+
+
+class RefreshEntry(Section):
+    """When to renew and to retry."""
+
+    at_fraction: Annotated[float, Field(gt=0, lt=1)] = _RULES.at_fraction
+    """Renew at this part of a token's life; between 0 and 1."""
+
+    jitter: Annotated[float, Field(ge=0, lt=1)] = _RULES.jitter
+    """Renew earlier or later by up to this part of its life; drawn for each token and daemon."""
+
+    max_age: Annotated[float, duration(1.0)] | None = _RULES.max_age
+    """Renew at this age at the latest. Default: only `at_fraction` counts."""
+
+    verify_every: Annotated[float, duration(1.0)] = _RULES.verify_every
+    """How often Airflow and Kubernetes are asked what they hold; files are watched all the time."""
+
+    deadline: Annotated[float, duration(5.0, 600.0)] = _RULES.deadline
+    """How long one pass may take."""
+
+    retry_first: Annotated[float, duration(0.1, 3600.0)] = _RULES.retry_first
+    """The shortest pause before a retry."""
+
+    retry_max: Annotated[float, duration(0.1, 86400.0)] = _RULES.retry_max
+    """The longest pause before a retry."""
+
+    prove: Bool = _RULES.prove
+    """Try a new token at the registry before it is delivered."""
+
+
+class ServerEntry(Section):
+    """Where probes and scrapes are answered."""
+
+    listen: Listen = Address(_SERVER.host, _SERVER.port)
+    """Address and port; `:9719` is every interface, IPv6 and IPv4."""
+
+    tls_cert: Path | None = None
+    """The certificate (PEM) for https. Default: plain http."""
+
+    tls_key: Path | None = None
+    """That certificate's key."""
+
+
+class LogEntry(Section):
+    """What is logged on standard error."""
+
+    level: Level = _LOG.level  # type: ignore[assignment]  # the plan has it as a text
+    """The lowest level that is shown."""
+
+    format: LogFormat = _LOG.format  # type: ignore[assignment]
+    """One JSON object a line, or lines for people."""
+
+
+class Settings(Section):
+    """The settings of ecr-refresher."""
+
+    registries: Annotated[
+        Entries[Annotated[RegistryEntry, Or(HOST_SCHEMA)]], BeforeValidator(split), Or(HOSTS_SCHEMA)
+    ] = Field(default_factory=list)
+    """The ECR registries: hosts, or mappings. Default: the caller's own registry in the AWS region."""
+
+    airflow: Entries[AirflowEntry] = Field(default_factory=list)
+    """The Airflows whose connections are kept: one mapping, or a list. Default: none."""
+
+    docker: Entries[DockerEntry] = Field(default_factory=list)
+    """The `config.json` files that are kept: one mapping, or a list. Default: the user's own, if neither `airflow` nor
+    `kubernetes` is given."""
+
+    kubernetes: Entries[KubernetesEntry] = Field(default_factory=list)
+    """The Kubernetes pull secrets that are kept: one mapping, or a list. Default: none."""
+
+    refresh: RefreshEntry = RefreshEntry()
+    """When to renew and to retry."""
+
+    cleanup: CleanupEntry = CleanupEntry()
+    """Old containers and images."""
+
+    server: ServerEntry = ServerEntry()
+    """Where probes and scrapes are answered."""
+
+    log: LogEntry = LogEntry()
+    """What is logged on standard error."""

@@ -1,0 +1,101 @@
+"""URLs in settings. None is ever shown in an error: a login may be in it."""
+
+from __future__ import annotations
+
+import ipaddress
+from typing import Annotated
+from urllib.parse import urlsplit
+
+from pydantic import AnyHttpUrl, TypeAdapter, ValidationError
+
+from ..problems import Wrong
+from .kinds import Parsed
+
+OF_DOCKER = "true"  # the engine that the docker command would ask
+_HTTP = TypeAdapter(AnyHttpUrl)
+_EXAMPLE = "Write it as https://HOST[:PORT][/PATH]"
+
+
+def _base(text: str) -> str:
+    """An http(s) URL that paths are added to, in one spelling, without a slash at its end."""
+    try:
+        url = _HTTP.validate_python(text)
+    except ValidationError:
+        raise Wrong("is not an http or https URL", _EXAMPLE) from None
+    if url.username is not None or url.password is not None:
+        raise Wrong("has a login in it", f"{_EXAMPLE}, and give the login in settings of its own")
+    if url.query is not None or url.fragment is not None or not url.port:
+        raise Wrong("has a query, a fragment or port 0", _EXAMPLE)
+    return str(url).rstrip("/")
+
+
+def is_foreign_http(url: str) -> bool:
+    """Whether the URL would send secrets over the network in the clear."""
+    parts = urlsplit(url)
+    if parts.scheme != "http" or parts.hostname == "localhost":
+        return False
+    try:
+        return not ipaddress.ip_address(parts.hostname or "").is_loopback
+    except ValueError:
+        return True
+
+
+def _secure(text: str) -> str:
+    if is_foreign_http(url := _base(text)):
+        raise Wrong("is plain http to another host", "Write https://, because a token is sent there")
+    return url
+
+
+def _airflow(text: str) -> str:
+    if (url := _base(text)).endswith(("/api", "/api/v1", "/api/v2")):
+        raise Wrong("has the API's path at its end", "Give the base URL, without /api/…")
+    return url
+
+
+def engine(text: str) -> str:
+    """Where an engine listens: `unix:///path`, `tcp://host:port`; `true` leaves it to docker's own settings."""
+    if text.lower() in ("true", "yes", "on"):
+        return OF_DOCKER
+    example = "Write unix:///var/run/docker.sock, or tcp://HOST:2376 with tls_ca, tls_cert and tls_key"
+    try:
+        parts = urlsplit(text)
+        port = parts.port
+    except ValueError:
+        raise Wrong("is not an engine's address", example) from None
+    if parts.scheme == "ssh":
+        raise Wrong(
+            "is reached by ssh, which needs a login of its own",
+            "Run ecr-refresher on that host, or forward its socket (ssh -L /run/engine.sock:/var/run/docker.sock HOST) "
+            "and write unix:///run/engine.sock",
+        )
+    bare = not (parts.query or parts.fragment or "@" in parts.netloc or " " in text)
+    if parts.scheme == "unix" and bare and not parts.netloc and parts.path.startswith("/"):
+        return text
+    if parts.scheme == "tcp" and bare and parts.hostname and port and parts.path in ("", "/"):
+        return text.rstrip("/")
+    raise Wrong("is not an engine's address", example)
+
+
+def _schema(*examples: str) -> dict[str, object]:
+    return {"title": "URL", "type": "string", "pattern": r"^https?://[^\s@?#]+$", "examples": list(examples)}
+
+
+AirflowUrl = Annotated[str, Parsed(_airflow, _schema("https://airflow.example.com"))]
+SecureUrl = Annotated[str, Parsed(_secure, _schema("https://127.0.0.1:8443"))]
+EngineUrl = Annotated[
+    str,
+    Parsed(
+        engine,
+        {
+            "title": "URL, or true",
+            "anyOf": [
+                {"const": True},
+                {
+                    "type": "string",
+                    "pattern": r"^(?:unix:///[^\s@?#]+|tcp://[^\s@?#]+:\d+/?|[Tt]rue|TRUE|[Yy]es|YES|[Oo]n|ON)$",
+                    "examples": ["unix:///var/run/docker.sock", "tcp://127.0.0.1:2376"],
+                },
+            ],
+        },
+    ),
+]
