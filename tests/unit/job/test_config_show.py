@@ -93,8 +93,8 @@ def test_wrong_settings_end_both_commands_with_2(file: str, capfd: pytest.Captur
     for command in (config.show, lambda source: iam.policy(source, iam_policy.Wanted("pull"), (), ())):
         assert command(Load(file)) == (2, "")
         assert sorted(capfd.readouterr().err.splitlines()) == [
-            "ecr-refresher: settings: refresh.deadline: is no duration; write e.g. 90s, 5m, 1h30m or 1d",
-            "ecr-refresher: settings: registrys: unknown key; did you mean 'registries'?",
+            "ecr-refresher: settings: refresh.deadline: is not a duration. Write e.g. 90s, 5m, 1h30m or 1d",
+            "ecr-refresher: settings: registrys: is not a known key. Did you mean 'registries'?",
         ]
 
 
@@ -130,15 +130,15 @@ def test_every_fault_of_a_policy_s_command_line_is_told(capfd: pytest.CaptureFix
 
 
 @pytest.mark.parametrize(
-    ("key", "value", "mend"),
+    ("key", "value", "fix"),
     [
-        ("deadline", "soon", "write e.g. 90s, 5m, 1h30m or 1d"),
-        ("deadline", "1h", "write a duration from 5s to 10m"),
-        ("deadlin", "1m", "did you mean 'deadline'?"),
+        ("deadline", "soon", "Write e.g. 90s, 5m, 1h30m or 1d"),
+        ("deadline", "1h", "Write a duration from 5s to 10m"),
+        ("deadlin", "1m", "Did you mean 'deadline'?"),
     ],
 )
-def test_errors_name_units_and_the_key_that_was_meant(key: str, value: str, mend: str) -> None:
-    assert mend in error({"refresh": {key: value}})
+def test_errors_name_units_and_the_key_that_was_meant(key: str, value: str, fix: str) -> None:
+    assert fix in error({"refresh": {key: value}})
 
 
 def run(*words: str) -> subprocess.CompletedProcess[str]:
