@@ -137,7 +137,8 @@ class SecretsManager(Struct, frozen=True, forbid_unknown_fields=True, omit_defau
     sep: str = "/"
 
     def secret_of(self, connection: Connection) -> str:
-        return f"{self.prefix}{self.sep}{_with_team(connection)}"
+        name = _with_team(connection)
+        return f"{self.prefix}{self.sep}{name}" if self.prefix else name
 
 
 class ParameterStore(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
@@ -193,6 +194,11 @@ class Airflow(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=Tru
 
     def sink(self, connection: Connection) -> str:
         return f"{self.group}/{connection.id}"
+
+    @property
+    def by_backend(self) -> bool:
+        """True where a secrets backend of Airflow is written, and not its database."""
+        return any((self.secrets_file, self.secrets_manager, self.parameter_store))
 
     @property
     def target(self) -> str:

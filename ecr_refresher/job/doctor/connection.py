@@ -1,4 +1,4 @@
-"""What an Airflow connection is like, judged by what the Docker provider makes of it. Pure."""
+"""An Airflow connection, judged by what the Docker provider does with it. Pure."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ BY_HAND = "in Airflow, Admin, Connections; ecr-refresher leaves that field as it
 def judged(
     shape: Shape | None, connection: Connection, host: str, now: float, life: float, rules: Refresh
 ) -> list[Finding]:
-    """All that is wrong with it, or until when it is good."""
+    """Everything that is wrong with it, or until when it is good."""
     if shape is None:
         if connection.create:
             return [warning(f"there is no connection {connection.id} yet", holding.DELIVER)]
-        return [failed(f"there is no connection {connection.id}", "create it in Airflow, or set create: true")]
+        return [failed(f"there is no connection {connection.id}", "Create it in Airflow, or set create: true")]
     found = [*_fields(shape, host), *_user_s_own(shape, host)]
     held = holding.judged(Holding(shape.until), now, life, rules)
-    # What another pass will write anew is told once.
+    # One finding is enough for what the next pass writes anew.
     if not any(one.fix == holding.DELIVER for one in found):
         found.append(held)
     return found
@@ -50,20 +50,20 @@ def _fields(shape: Shape, host: str) -> list[Finding]:
 
 
 def _user_s_own(shape: Shape, host: str) -> list[Finding]:
-    """What is the user's, and never changed by us."""
+    """What belongs to the user, and is never changed here."""
     found = []
     if shape.port not in (None, ""):
         found.append(
             failed(
                 f"its port is {shape.port}: the login goes to {host}:{shape.port}, and pulls from {host} go without it",
-                f"empty the port {BY_HAND}",
+                f"Empty the port {BY_HAND}",
             )
         )
     if shape.reauth is False:
         found.append(
             warning(
-                "its extra has reauth: false: a stale entry in the worker's config.json is taken in place of it",
-                f"remove reauth from the extra {BY_HAND}",
+                "its extra has reauth: false: Docker then takes a stale entry of the worker's config.json",
+                f"Remove reauth from the extra {BY_HAND}",
             )
         )
     return found

@@ -20,6 +20,7 @@ from .refresh_pass import Sink
 if TYPE_CHECKING:
     from ..aws.clients import Aws
     from ..net.trust import Trust
+    from ..sinks.airflow.entry import Shape
     from ..sinks.docker.sink import DockerConfigSink
     from ..sinks.kubernetes.api_server import ApiServer
     from ..sinks.kubernetes.pull_secret import Connecting, PullSecret
@@ -29,6 +30,7 @@ class Connections(Protocol):
     """All connections of one Airflow, by whatever way."""
 
     def look(self, connection: Connection, host: str) -> Holding: ...
+    def inspect(self, connection: Connection, host: str) -> Shape | None: ...
     def deliver(
         self, connection: Connection, host: str, credential: Credential, *, still_wanted: Callable[[Holding], bool]
     ) -> Outcome: ...
@@ -144,6 +146,12 @@ class RealTools:
 
             manager = airflow.secrets_manager
             return SecretsManagerSink(manager, AwsCalls(self.aws, "secretsmanager", manager.region, manager.role_arn))
+        if airflow.parameter_store is not None:
+            from ..aws.calls import AwsCalls
+            from ..sinks.airflow.backends.parameter_store import ParameterStoreSink
+
+            store = airflow.parameter_store
+            return ParameterStoreSink(store, AwsCalls(self.aws, "ssm", store.region, store.role_arn))
         from ..sinks.airflow.api import AirflowSink
 
         if airflow.mwaa is not None:

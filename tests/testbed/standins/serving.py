@@ -163,6 +163,11 @@ class StandIn(server.StandIn):
             self._listener.hang_up()
             self._listener.show(certificate)
 
+    def demand_certificates(self, ca_file: str, newest: ssl.TLSVersion) -> None:
+        """Let in only clients with a certificate of this CA, over TLS of this version at most, from now on."""
+        if isinstance(self._listener, Listener):
+            self._listener.demand_certificates(ca_file, newest)
+
     def heal(self) -> None:
         """End every fault."""
         self._slow_s = 0.0
@@ -211,6 +216,12 @@ class Listener(server.Listener):
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         context.load_cert_chain(*certificate)
         self._context = context
+
+    def demand_certificates(self, ca_file: str, newest: ssl.TLSVersion) -> None:
+        assert self._context is not None
+        self._context.verify_mode = ssl.CERT_REQUIRED
+        self._context.load_verify_locations(ca_file)
+        self._context.maximum_version = newest
 
     def verify_request(self, request: Any, client_address: Any) -> bool:
         return not self.stand_in.down

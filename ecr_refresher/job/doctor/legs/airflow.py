@@ -1,4 +1,4 @@
-"""Airflows: who answers, does it let us in, what may we do there, and what do the connections hold?"""
+"""Airflows with an API: which version answers, the login, the rights, and what the connections hold."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from ...sinks.airflow.api import AirflowSink
 from .. import connection as judge
 from ..findings import Finding, failed, ok, warning
 from ..scene import Scene, needs_host, token_key
-from ..trying import Leg
+from ..trying import Key, Leg
 from .routes import url_key
 
 
 def legs(scene: Scene) -> Iterator[Leg]:
     """The legs of all Airflows that have an API."""
     for airflow in scene.plan.airflows:
-        if airflow.secrets_file is None and airflow.secrets_manager is None:
+        if not airflow.by_backend:
             yield from _of_one(scene, airflow)
 
 
@@ -36,33 +36,36 @@ def _of_one(scene: Scene, airflow: Airflow) -> Iterator[Leg]:
     login = Leg(
         "login",
         airflow.name,
-        f"logged in there{f' as {airflow.username}' if airflow.username else ''}",
+        f"logged in there{f' as {who}' if (who := _user(airflow)) else ''}",
         partial(_enter, scene, airflow),
         after=(answers.key,),
     )
     yield login
     for connection in airflow.connections:
-        registry = scene.plan.registry(connection.registry)
-        subject = airflow.sink(connection)
-        required = connection.required and registry.required
-        looked = Leg(
-            "connection",
-            subject,
-            f"looked at the connection {connection.id}",
-            partial(_look, scene, airflow, connection),
-            after=(login.key, *needs_host(registry)),
-            waits_for=(token_key(registry.principal),),
-            required=required,
-        )
+        looked = connection_leg(scene, airflow, connection, login.key)
         yield looked
         yield Leg(
             "permissions",
-            subject,
+            looked.subject,
             f"tried what may be done to {connection.id}, without doing it",
             partial(_may, scene, airflow, connection),
             after=(login.key,),
-            required=required,
+            required=looked.required,
         )
+
+
+def connection_leg(scene: Scene, airflow: Airflow, connection: Connection, *after: Key) -> Leg:
+    """The leg that looks at one connection, wherever it is kept."""
+    registry = scene.plan.registry(connection.registry)
+    return Leg(
+        "connection",
+        airflow.sink(connection),
+        f"looked at the connection {connection.id} in {airflow.target}",
+        partial(_look, scene, airflow, connection),
+        after=(*after, *needs_host(registry)),
+        waits_for=(token_key(registry.principal),),
+        required=connection.required and registry.required,
+    )
 
 
 def _sink(scene: Scene, airflow: Airflow) -> AirflowSink:
@@ -72,17 +75,23 @@ def _sink(scene: Scene, airflow: Airflow) -> AirflowSink:
     return sink
 
 
+def _user(airflow: Airflow) -> str | None:
+    return airflow.client.id if airflow.client else airflow.username
+
+
 def _enter(scene: Scene, airflow: Airflow) -> list[Finding]:
     _sink(scene, airflow).enter()
-    if airflow.url and airflow.token is None and airflow.username is None:
-        return [warning("no login is set", "give username and password_file, or token_file")]
+    if airflow.url and airflow.token is None and _user(airflow) is None:
+        return [warning("no login is set", "Give username and password_file, token_file, or client_id")]
     open_to_all = [path for path in sorted(airflow.secret_paths) if os.stat(path).st_mode & stat.S_IROTH]
-    return [warning(f"everybody may read {path}", f"chmod o-r {path}") for path in open_to_all] or [ok("it lets us in")]
+    return [warning(f"everybody may read {path}", f"Run chmod o-r {path}") for path in open_to_all] or [
+        ok("the login is good")
+    ]
 
 
 def _look(scene: Scene, airflow: Airflow, connection: Connection) -> list[Finding]:
     registry = scene.plan.registry(connection.registry)
-    shape = _sink(scene, airflow).inspect(connection, registry.host)
+    shape = scene.tools.airflow(airflow).inspect(connection, registry.host)
     clock, rules = scene.tools.clock, scene.plan.refresh
     return judge.judged(shape, connection, registry.host, clock.now(), scene.life(registry), rules)
 
@@ -92,10 +101,9 @@ def _may(scene: Scene, airflow: Airflow, connection: Connection) -> list[Finding
     lacking = [right for right in sink.may(connection) if right != "can_create" or connection.create]
     if not lacking:
         return [ok("it may be edited" + (" and created" if connection.create else ""))]
-    who = f"the user {airflow.username}" if airflow.username else "this login"
-    grant = f"grant it {RIGHTS}"
-    if connection.team_name is not None:
-        grant += f", in the team {connection.team_name} too"
+    who = f"the user {_user(airflow)}" if _user(airflow) else "this login"
+    where = f" in the team {connection.team_name}" if connection.team_name is not None else ""
+    grant = f"Grant it {RIGHTS}{where}"
     if lacking == ["can_create"]:
         grant += ", or create the connection and set create: false"
-    return [failed(f"{who} has no {' and no '.join(lacking)} on Connections (403)", grant)]
+    return [failed(f"{who} has no {' and no '.join(lacking)} on Connections{where} (403)", grant)]

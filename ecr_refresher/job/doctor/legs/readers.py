@@ -57,16 +57,12 @@ def legs(scene: Scene) -> Iterator[Leg]:
 def _read(scene: Scene, airflow: Airflow, connection: Connection) -> list[Finding]:
     registry = scene.plan.registry(connection.registry)
     variable = f"AIRFLOW_CONN_{connection.id.upper()}"
-    if variable in scene.environ and not _by_backend(airflow):
+    if variable in scene.environ and not airflow.by_backend:
         return [judged(None, variable, airflow, 0.0, 0.0, scene.plan.refresh)]
     read = airflow_reads(connection.id, registry.host, scene.environ)
     # Airflow asks the backend that is configured, then its environment, then its database.
     shadow = None if read.from_database else _backend(scene.environ) or f"the environment variable {variable}"
     return [judged(read, shadow, airflow, scene.tools.clock.now(), scene.life(registry), scene.plan.refresh)]
-
-
-def _by_backend(airflow: Airflow) -> bool:
-    return airflow.secrets_file is not None or airflow.secrets_manager is not None
 
 
 def judged(read: Read | None, shadow: str | None, airflow: Airflow, now: float, life: float, rules: Refresh) -> Finding:
@@ -80,9 +76,9 @@ def judged(read: Read | None, shadow: str | None, airflow: Airflow, now: float, 
     if until is None and not read.from_database:
         return failed(
             f"the connection comes from {shadow}, and not from {airflow.target}, where it is delivered",
-            "remove it there, or deliver through that backend (kind: secrets_file or secrets_manager)",
+            "remove it there, or deliver through that backend (kind: secrets_file, secrets_manager or parameter_store)",
         )
-    if until is None and _by_backend(airflow):
+    if until is None and airflow.by_backend:
         return failed(
             f"the connection comes from Airflow's database, not from {airflow.target}",
             "set [secrets] backend and backend_kwargs where Airflow's scheduler and workers are started",

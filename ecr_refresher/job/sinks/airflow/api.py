@@ -15,7 +15,7 @@ from .answers import failure
 from .entry import Shape
 from .login import Session
 from .mwaa import Invoke, MwaaTransport
-from .transport import CONNECT_S, READ_S, Transport, named
+from .transport import CONNECT_S, READ_S, Transport, bare
 
 NO_NAME = "no name of a connection!"  # no Airflow takes it
 LOOK_HOLDS_S = 1.0  # an older look, or one older than it took itself, is no ground for a write
@@ -55,15 +55,21 @@ class AirflowSink:
             self._transport = MwaaTransport(airflow, invoke)
         else:
             self._transport = Transport(
-                named(airflow.name, airflow.url),
+                f"Airflow '{airflow.name}' at {bare(airflow.url)}",
                 airflow.url,
                 read_secret,
                 ca_file=airflow.ca_file,
+                client_cert=airflow.client_cert,
+                client_key=airflow.client_key,
                 headers=airflow.headers,
                 connect_s=connect_timeout_s,
                 read_s=read_timeout_s,
             )
-        self._session = Session(airflow, self._transport, read_secret, monotonic)
+        provider = None
+        if (client := airflow.client) and client.token_url:
+            who = f"the identity provider of Airflow '{airflow.name}' at {bare(client.token_url)}"
+            provider = (Transport(who, client.token_url, read_secret, ca_file=airflow.ca_file), client)
+        self._session = Session(airflow, self._transport, read_secret, monotonic, provider)
         self._monotonic = monotonic
         self._seen: dict[str, _Seen] = {}
 

@@ -12,11 +12,12 @@ from urllib.parse import quote
 
 from .... import logs
 from ....core.model import Failed, Failure, Reason, Secret
-from ....core.plan import Airflow, SecretRef
+from ....core.plan import Airflow, Client, SecretRef
 from ...files.secrets import describe
-from . import dialects
+from . import dialects, identity_provider
 from .answers import RIGHTS, Answer, failure
 from .dialects import Dialect, Requests
+from .transport import Transport
 
 FAILURE_HOLDS_S = 5.0  # after a failed login, later threads fail the same way without a try of their own
 WAIT_S = 45.0  # for the login that another thread makes: the version asked twice, and the login
@@ -26,12 +27,14 @@ WAIT_S = 45.0  # for the login that another thread makes: the version asked twic
 class _Login:
     """Which Airflow answers, and the header that opens it; compared by identity, so that a spent one is replaced once.
 
-    `proven` is false where Airflow has not said yet whether the password is right.
+    `proven` is false where Airflow has not said yet whether the password is right. It is not used past `spent_at`, on
+    the monotonic clock.
     """
 
     dialect: Dialect
     authorization: Secret | None
     proven: bool = True
+    spent_at: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +55,10 @@ class Session:
         transport: Requests,
         read_secret: Callable[[SecretRef], Secret],
         monotonic: Callable[[], float],
+        identity_provider: tuple[Transport, Client] | None = None,
     ) -> None:
+        """`identity_provider` is the way to the `token_url` of a client, and that client."""
+        self._identity_provider = identity_provider
         self._airflow = airflow
         self._transport = transport
         self._read_secret = read_secret
@@ -70,7 +76,7 @@ class Session:
         login = self._enter()
         answer = self._ask(login, method, path, body)
         if login.dialect.is_unknown_to(answer):
-            dialect = self._find(login.authorization if self._airflow.token else None)
+            dialect = self._find(login.authorization if self._bearer_first else None)
             if dialect != login.dialect:
                 login = self._enter(spent=login, dialect=dialect)
                 answer = self._ask(login, method, path, body)
@@ -85,10 +91,10 @@ class Session:
 
     def find(self) -> Dialect:
         """Ask which Airflow answers, without a login where none is needed for that. Raises Failed."""
-        login, token = self._login, self._airflow.token
-        if login is not None:
-            return login.dialect
-        return self._find(_header("Bearer", self._read_secret(token), self._place) if token else None)
+        login = self._login
+        if login is not None or self._bearer_first:
+            return self._enter().dialect
+        return self._find(None)
 
     def enter(self) -> None:
         """Log in, unless that is done. Raises Failed."""
@@ -100,8 +106,9 @@ class Session:
     def _enter(self, spent: _Login | None = None, dialect: Dialect | None = None) -> _Login:
         """The login of all threads; the first to need a new one makes it, the others wait for that attempt."""
         with self._lock:
-            if self._login is not None and self._login is not spent:
-                return self._login
+            login = self._login
+            if login is not None and login is not spent and not self._is_over(login):
+                return login
             attempt, makes_it = self._attempt, self._attempt is None
             if attempt is None:
                 attempt = self._attempt = Future()
@@ -131,35 +138,48 @@ class Session:
         else:
             attempt.set_exception(error)
 
+    def _is_over(self, login: _Login) -> bool:
+        return login.spent_at is not None and self._monotonic() >= login.spent_at
+
     def _log_in(self, dialect: Dialect | None) -> _Login:
-        secret = self._secret()
+        secret = None if self._ref is None else self._read_secret(self._ref)  # as its file is at this moment
         self._spare(secret)
         try:
-            bearer = _header("Bearer", secret, self._place) if self._airflow.token and secret else None
-            dialect = dialect or self._find(bearer)
-            if bearer or secret is None:
-                return _Login(dialect, bearer)
-            return self._by_basic(dialect, secret) if dialect.basic else self._by_token(dialect, secret)
+            return self._try(secret, dialect)
         except Failed as error:
             self._setback = _Setback(error.failure, secret, self._monotonic())
             raise
 
+    def _try(self, secret: Secret | None, dialect: Dialect | None) -> _Login:
+        bearer, spent_at = None, None
+        if self._airflow.token and secret is not None:
+            bearer = _header("Bearer", secret, self._place)
+        elif self._identity_provider is not None and secret is not None:
+            token = identity_provider.fetch(*self._identity_provider, secret, self._place)
+            bearer, spent_at = _header("Bearer", token.text, "the answer of token_url"), self._monotonic() + token.use_s
+        dialect = dialect or self._find(bearer)
+        if bearer or secret is None:
+            return _Login(dialect, bearer, spent_at=spent_at)
+        if self._airflow.client is not None or not dialect.basic:
+            return self._by_token(dialect, secret)
+        return self._by_basic(dialect, secret)
+
     def _find(self, bearer: Secret | None) -> Dialect:
-        given = [f"the token in {self._place}"] if bearer else []
+        given = [f"the token {'of token_url' if self._identity_provider else f'in {self._place}'}"] if bearer else []
         if names := ", ".join(header.name for header in self._airflow.headers):
             given.append(f"the headers ({names})")
         return dialects.find(self._transport, bearer, " and ".join(given))
 
-    def _secret(self) -> Secret | None:
-        """The bearer token or the password, as its file is at this moment; None where the settings name no login."""
-        if self._airflow.token:
-            return self._read_secret(self._airflow.token)
-        if self._airflow.username is None:
-            return None
-        if self._airflow.password is None:
-            message = f"{self._transport.who}: the user {self._airflow.username} has no password"
-            raise Failed(Reason.INVALID, message, "Give password_file or password_env")
-        return self._read_secret(self._airflow.password)
+    @property
+    def _ref(self) -> SecretRef | None:
+        """Where the bearer token, the password or the client secret is; None where the settings name no login."""
+        client = self._airflow.client
+        return self._airflow.token or self._airflow.password or (client.secret if client else None)
+
+    @property
+    def _bearer_first(self) -> bool:
+        """True where the bearer token comes from elsewhere: it goes with the version, too, for a proxy in front."""
+        return self._airflow.token is not None or self._identity_provider is not None
 
     def _spare(self, secret: Secret | None) -> None:
         """Raise again what has just happened: a wrong password is one try, whatever the number of connections."""
@@ -169,17 +189,19 @@ class Session:
         if last.failure.login_refused or self._monotonic() - last.at < FAILURE_HOLDS_S:
             raise Failed.of(last.failure)
 
-    def _by_token(self, dialect: Dialect, password: Secret) -> _Login:
-        """Airflow 3: user and password buy a JSON Web Token."""
-        body = {"username": self._airflow.username, "password": password.reveal()}
+    def _by_token(self, dialect: Dialect, secret: Secret) -> _Login:
+        """Airflow 3: user and password, or a client's credentials, buy a JSON Web Token."""
+        body = {"username": self._airflow.username, "password": secret.reveal()}
+        if client := self._airflow.client:
+            body = {"grant_type": "client_credentials", "client_id": client.id, "client_secret": secret.reveal()}
         answer = self._transport.request("POST", "/auth/token", body)
         if answer.refused(401, 403):
-            raise self._refusal(answer, f"Correct the user or the password in {self._place}")
-        if answer.refused(404, 405):
-            message = (
-                f"{self._transport.who} has no POST /auth/token ({answer.status}): its auth manager gives no tokens"
-            )
-            raise Failed(Reason.INVALID, message, "Get a token elsewhere and give token_file")
+            raise self._refusal(answer, f"Correct {self._what} or the secret in {self._place}")
+        if answer.refused(404, 405) or (client and answer.refused(400, 422)):
+            message = f"{self._transport.who} answered {answer.status} to POST /auth/token"
+            reason = "takes no client credentials" if client else "gives no tokens for passwords"
+            fix = "Give token_url, or another login" if client else "Get a token elsewhere and give token_file"
+            raise Failed(Reason.INVALID, f"{message}: its auth manager {reason}", fix)
         token = answer.content.get("access_token") if answer.done else None
         if not isinstance(token, str) or not token:
             raise failure(self._transport.who, "the login", answer)
@@ -205,30 +227,35 @@ class Session:
     def _refused_basic(self, answer: Answer) -> Failed:
         backends = "have basic_auth among [api] auth_backends (the default is session alone)"
         if answer.status == 401 and answer.wants_basic:  # so basic_auth is on
-            return self._refusal(answer, f"Correct the user or the password in {self._place}")
+            return self._refusal(answer, f"Correct {self._what} or the secret in {self._place}")
         if answer.status == 401:
             return self._refusal(answer, f"Have Airflow take passwords: {backends}; or correct the login")
         fix = f"Correct the login, grant {RIGHTS}, or {backends}"  # FAB's 403 may mean any of the three
         return self._refusal(answer, fix)
 
     def _refusal(self, answer: Answer, fix: str) -> Failed:
-        user = f"the user {self._airflow.username} with the password in {self._place}"
-        return Failed(Reason.DENIED, f"{self._transport.who} refuses {user} ({answer.status})", fix, login_refused=True)
+        message = f"{self._transport.who} refuses {self._what} with the secret in {self._place} ({answer.status})"
+        return Failed(Reason.DENIED, message, fix, login_refused=True)
 
     def _never_good(self, answer: Answer) -> Failed:
+        who, status = self._transport.who, answer.status
+        if self._identity_provider is not None:
+            message = f"{who} refuses the token that token_url gave ({status})"
+            return Failed(Reason.DENIED, message, "Give the scope and audience that Airflow, or its proxy, wants")
         if self._airflow.token:
-            message = (
-                f"{self._transport.who} refuses the token in {self._place} ({answer.status}): expired, or not its own"
-            )
+            message = f"{who} refuses the token in {self._place} ({status}): expired, or not its own"
             return Failed(Reason.DENIED, message, "Put a new token there")
-        message = f"{self._transport.who} refuses the login that it has just granted ({answer.status})"
         fix = "Give all its API servers one [api_auth] jwt_secret, and set their clocks right"
-        return Failed(Reason.DENIED, message, fix)
+        return Failed(Reason.DENIED, f"{who} refuses the login that it has just granted ({status})", fix)
+
+    @property
+    def _what(self) -> str:
+        client = self._airflow.client
+        return f"the client {client.id}" if client else f"the user {self._airflow.username}"
 
     @property
     def _place(self) -> str:
-        ref = self._airflow.token or self._airflow.password
-        return describe(ref) if ref else "the settings"
+        return "the settings" if self._ref is None else describe(self._ref)
 
 
 def _header(kind: str, secret: Secret, place: str) -> Secret:

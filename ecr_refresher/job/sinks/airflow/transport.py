@@ -5,7 +5,9 @@ from __future__ import annotations
 import contextlib
 import email.utils
 import json
+import os
 import ssl
+import stat
 import time
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
@@ -20,6 +22,7 @@ from ....core.plan import Header, SecretRef
 from ....core.printable import printable
 from ...files.secrets import describe
 from ...net.proxies import proxy_for
+from ...net.trust import trust_for
 from . import client_parts
 from .answers import Answer
 from .pace import Pace
@@ -30,6 +33,8 @@ CONNECT_S = 3.05
 READ_S = 20.0  # an Airflow that takes seconds for each answer is served; `refresh.deadline` bounds the pass
 REDIRECTS_MAX = 3
 RETRY_AFTER_MAX_S = 86_400.0
+# Of TLS alerts that a server sends for a client's certificate, or for none.
+_ALERTS_ON_CERTIFICATES = ("CERTIFICATE_REQUIRED", "ALERT_UNKNOWN_CA", "ALERT_BAD_CERTIFICATE", "ALERT_CERTIFICATE_")
 
 
 class Transport:
@@ -45,14 +50,20 @@ class Transport:
         read_secret: Callable[[SecretRef], Secret],
         *,
         ca_file: str | None = None,
+        client_cert: str | None = None,
+        client_key: str | None = None,
         headers: tuple[Header, ...] = (),
         pace: Pace | None = None,
         connect_s: float = CONNECT_S,
         read_s: float = READ_S,
     ) -> None:
         self.who = who
+        self._url = url
         self._parts = client_parts.load()
-        self._ca_file = ca_file
+        self._client_cert = client_cert
+        trust = trust_for(ca_file)
+        if client_cert is not None:
+            _check_pair(who, client_cert, client_key)
         self._wanted_headers = headers
         self._read_secret = read_secret
         self._headers: dict[str, str] | None = None
@@ -61,7 +72,8 @@ class Transport:
         # total=False: never tried again (not after Retry-After either), redirects given back instead of followed,
         # errors raised as they are. The client's own default is urllib3's: three more tries.
         once = urllib3.Retry(total=False)
-        configuration = self._parts.configuration(host=url.rstrip("/"), ssl_ca_cert=ca_file, retries=once)
+        configuration = self._parts.configuration(host=url.rstrip("/"), ssl_ca_cert=trust.file, retries=once)
+        configuration.cert_file, configuration.key_file = client_cert, client_key
         self._proxy = proxy_for(url)
         configuration.proxy = self._proxy  # set, not passed: the client's versions differ in reading the environment
         if self._proxy and (login := urlsplit(self._proxy).netloc.rpartition("@")[0]):
@@ -74,6 +86,11 @@ class Transport:
     ) -> Answer:
         """Send one request, once, and read its answer whatever the status. Raises Failed where none came."""
         answer, _ = self._send(method, self._base + path, body, authorization)
+        return answer
+
+    def submit(self, form: Mapping[str, str], *, authorization: Secret | None = None) -> Answer:
+        """POST a form to the server's URL itself. Raises Failed where no answer came."""
+        answer, _ = self._send("POST", self._url, None, authorization, form)
         return answer
 
     def find(self, path: str, authorization: Secret | None) -> Answer:
@@ -89,18 +106,23 @@ class Transport:
         return answer
 
     def _send(
-        self, method: str, url: str, body: Mapping[str, Any] | None, authorization: Secret | None
+        self,
+        method: str,
+        url: str,
+        body: Mapping[str, Any] | None,
+        authorization: Secret | None,
+        form: Mapping[str, str] | None = None,
     ) -> tuple[Answer, str | None]:
         """The answer, and the whole URL that it redirects to."""
         headers = {**self._own_headers(), "Accept": "application/json", "User-Agent": USER_AGENT}
-        if body is not None:
-            headers["Content-Type"] = "application/json"
+        if body is not None or form is not None:
+            headers["Content-Type"] = "application/json" if form is None else "application/x-www-form-urlencoded"
         if authorization is not None:
             headers["Authorization"] = authorization.reveal()
         self._pace.wait(self.who)
         with self._named_errors(url):
             response = self._client.request(  # type: ignore[no-untyped-call]
-                method, url, headers=headers, body=body, _request_timeout=self._timeout
+                method, url, headers=headers, body=body, post_params=form, _request_timeout=self._timeout
             ).response
             try:
                 raw = response.read(ANSWER_MAX + 1, decode_content=True)
@@ -183,28 +205,47 @@ class Transport:
                 return message, "Look into the log of Airflow's API server, or of the proxy in front of it"
 
     def _tls(self, cause: object) -> Failed:
-        if isinstance(cause, OSError) and not isinstance(cause, ssl.SSLError) and self._ca_file:
-            message = f"{self.who}: the CA file {self._ca_file} can't be read ({cause.strerror})"
-            return Failed(Reason.MISSING, message, "Correct ca_file")
         if isinstance(cause, ssl.SSLCertVerificationError):
             message = f"{self.who}: its certificate is not trusted: {printable(cause.verify_message).rstrip('.')}"
             return Failed(Reason.INVALID, message, "Give its CA as ca_file, or renew the certificate")
         if isinstance(cause, ssl.SSLEOFError | ssl.SSLZeroReturnError):
             message = f"{self.who} cut the connection in the middle of TLS"
             return Failed(Reason.TRANSIENT, message, "Look into the proxy or load balancer in front of Airflow")
-        name = getattr(cause, "reason", None) or type(cause).__name__
-        return Failed(
-            Reason.INVALID,
-            f"{self.who}: TLS failed ({name})",
-            "Check that https is spoken there; correct url or ca_file",
-        )
+        name = str(getattr(cause, "reason", None) or type(cause).__name__)
+        if any(alert in name for alert in _ALERTS_ON_CERTIFICATES):
+            message = f"{self.who} wants a client certificate that it trusts ({name})"
+            fix = "Give client_cert and client_key" if self._client_cert is None else "Renew or correct client_cert"
+            return Failed(Reason.DENIED, message, fix)
+        fix = "Check that https is spoken there; correct url or ca_file"
+        if "HANDSHAKE_FAILURE" in name and self._client_cert is None:
+            fix = "Give client_cert and client_key if it wants a client certificate; else compare versions and ciphers"
+        return Failed(Reason.INVALID, f"{self.who}: TLS failed ({name})", fix)
 
 
-def named(airflow: str, url: str) -> str:
-    """How messages name an Airflow."""
+def _check_pair(who: str, cert: str, key: str | None) -> None:
+    """Raise Failed where no client certificate can be had from these files. They are opened again for each connection.
+
+    A key with a passphrase is refused: OpenSSL would ask for it on the terminal.
+    """
+    try:
+        for file in (cert, key or cert):
+            if not stat.S_ISREG(os.stat(file).st_mode):
+                raise Failed(
+                    Reason.INVALID, f"{who}: {file} is not a regular file", "Correct client_cert or client_key"
+                )
+        ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_cert_chain(cert, key, password=lambda: "")
+    except ssl.SSLError:
+        message = f"{who}: {cert} and {key or 'the key in it'} are no certificate with its unencrypted key"
+        raise Failed(Reason.INVALID, message, "Correct client_cert or client_key (PEM)") from None
+    except OSError as error:
+        message = f"{who}: {error.filename or cert} can't be read: {error.strerror}"
+        raise Failed(Reason.MISSING, message, "Mount the file, or correct client_cert or client_key") from None
+
+
+def bare(url: str) -> str:
+    """A URL as messages show it: without a login in it."""
     parts = urlsplit(url)
-    bare = parts._replace(netloc=parts.netloc.rpartition("@")[2]).geturl().rstrip("/")
-    return f"Airflow '{airflow}' at {bare}"
+    return parts._replace(netloc=parts.netloc.rpartition("@")[2]).geturl().rstrip("/")
 
 
 def _is_url(url: str) -> bool:

@@ -8,6 +8,7 @@ import stat
 import threading
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import pytest
 import yaml
@@ -287,3 +288,61 @@ def test_readers_never_see_a_torn_file_and_many_writers_lose_nothing(tmp_path: P
     assert not torn
     assert set(json.loads(path.read_text())) == {"own", *(f"docker_{number}" for number in range(6))}
     assert not [name for name in os.listdir(tmp_path) if name.endswith(".tmp")]
+
+
+# --- .env --------------------------------------------------------------------------------------------------------
+ENV = """\
+# of the data team
+other=http://user:word@example.com/?a=b
+
+docker_default=docker://old:old-password@elsewhere:5000/schema?reauth=false
+last=postgres://x
+"""
+NOTE = f"# docker_default {MARKER}"
+
+
+def test_of_an_env_file_only_the_one_line_changes_in_its_own_form(tmp_path: Path) -> None:
+    path = tmp_path / "connections.env"
+    path.write_text(ENV)
+    assert sink(path).look(DOCKER, HOST) == NOTHING
+    for password in ("to/ken+with=odd:signs@", TOKEN):
+        assert sink(path).deliver(DOCKER, HOST, credential(password), still_wanted=wanted) is Outcome.WRITTEN
+        line = f"docker_default=docker://AWS:{quote(password, safe='')}@{HOST}:5000/schema?reauth=false"
+        old = "docker_default=docker://old:old-password@elsewhere:5000/schema?reauth=false"
+        assert path.read_text() == ENV.replace(old, f"{NOTE}\n{line}")
+        assert sink(path).look(DOCKER, HOST) == Holding(UNTIL)
+
+
+@pytest.mark.parametrize("text", ["", "other=http://x", "other=http://x\n"])
+def test_a_new_line_of_an_env_file_goes_to_its_end(tmp_path: Path, text: str) -> None:
+    path = tmp_path / "connections.env"
+    path.write_text(text)
+    nested = Connection("data/docker.default", HOST)
+    for connection in (DOCKER, nested):
+        assert sink(path).deliver(connection, HOST, credential(), still_wanted=wanted) is Outcome.WRITTEN
+        assert sink(path).look(connection, HOST) == Holding(UNTIL)
+    lines = path.read_text().splitlines()
+    assert lines == [
+        *([text.rstrip()] if text else []),
+        NOTE,
+        f"docker_default=docker://AWS:{TOKEN}@{HOST}",
+        f"# data/docker.default {MARKER}",
+        f"data/docker.default=docker://AWS:{TOKEN}@{HOST}",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("docker_default\n", "a line 1 that is not ID=URI"),
+        ("a=b\n=secret-of-theirs\n", "a line 2 that is not ID=URI"),
+        ("docker_default=\n", "a line 1 that is not ID=URI"),
+        ("a=http://x\na=http://y\n", "has a connection twice (line 2)"),
+        ("docker_default=docker://x:secret-port/\n", "has no URI behind docker_default="),
+    ],
+)
+def test_an_env_file_of_which_airflow_reads_nothing_stays_as_it_is(tmp_path: Path, text: str, words: str) -> None:
+    path = tmp_path / "connections.env"
+    path.write_text(text)
+    failure(lambda: sink(path).deliver(DOCKER, HOST, credential(), still_wanted=wanted), Reason.INVALID, words)
+    assert path.read_text() == text

@@ -130,3 +130,28 @@ def test_create_false_and_too_big(aws: FakeAws, sink: SecretsManagerSink) -> Non
     with pytest.raises(Failed, match="65536 is the most"):
         sink.deliver(DOCKER, HOST, credential("x" * 66_000), still_wanted=wanted)
     assert aws.secrets == {}
+
+
+@pytest.mark.parametrize(
+    ("manager", "connection", "name"),
+    [
+        (SecretsManager("airflow/connections", "us-east-1"), DOCKER, ID),
+        (SecretsManager("", "us-east-1"), DOCKER, "docker_default"),
+        (SecretsManager("airflow-connections", "us-east-1", sep="-"), DOCKER, "airflow-connections-docker_default"),
+        (
+            SecretsManager("airflow/connections", "us-east-1"),
+            Connection("docker_default", HOST, team_name="data"),
+            "airflow/connections/data--docker_default",
+        ),
+        (
+            SecretsManager("airflow/connections", "us-east-1"),
+            Connection("data/docker", HOST),
+            "airflow/connections/data/docker",
+        ),
+    ],
+)
+def test_names_are_those_that_the_backend_looks_for(
+    aws: FakeAws, manager: SecretsManager, connection: Connection, name: str
+) -> None:
+    SecretsManagerSink(manager, aws).deliver(connection, HOST, credential(), still_wanted=wanted)
+    assert list(aws.secrets) == [name]

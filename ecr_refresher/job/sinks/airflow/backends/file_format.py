@@ -12,20 +12,16 @@ from typing import Any
 
 import yaml
 
+from . import env_file
+from .unreadable import Unreadable
+
+ENV = ".env"
 # Of an entry with `uri` and one of these beside it, Airflow says that they can't be mixed.
 _FIELDS = ("conn_type", "host", "login", "password", "schema", "port", "extra", "extra_dejson")
 
 
-class Unreadable(Exception):
-    """What is wrong with a file, behind its path, and the fix. Shows nothing of the text."""
-
-    def __init__(self, said: str, fix: str) -> None:
-        super().__init__(said)
-        self.said, self.fix = said, fix
-
-
 def read(text: str, path: str) -> dict[str, Any]:
-    """The entries; none of an empty file. Raises Unreadable."""
+    """The entries of a JSON or YAML file; none of an empty one. Raises Unreadable."""
     if not text.strip():
         return {}
     try:
@@ -41,9 +37,11 @@ def read(text: str, path: str) -> dict[str, Any]:
     return found
 
 
-def entry_of(entries: Mapping[str, Any], connection: str) -> dict[str, Any] | None:
+def entry_of(text: str, path: str, connection: str) -> dict[str, Any] | None:
     """One connection; None if it is not there. Raises Unreadable where it has a form without fields."""
-    found = entries.get(connection)
+    if path.endswith(ENV):
+        return env_file.entry(text, connection)
+    found = read(text, path).get(connection)
     if isinstance(found, list) and len(found) == 1:
         (found,) = found
     if found is None:
@@ -59,8 +57,9 @@ def replaced(text: str, path: str, connection: str, entry: Mapping[str, Any]) ->
 
     Airflow reads no connection of a file in which one is written as it may not be.
     """
-    entries = read(text, path)
-    wanted = {**entries, connection: dict(entry)}
+    if path.endswith(ENV):
+        return env_file.replaced(text, connection, entry)
+    wanted = {**read(text, path), connection: dict(entry)}
     for name, other in wanted.items():
         _check(str(name), other)
     if path.endswith(".json"):

@@ -18,7 +18,7 @@ from ....files.lock import locked
 from .. import entry
 from ..entry import Shape
 from . import file_format
-from .file_format import Unreadable
+from .unreadable import Unreadable
 
 ROUNDS = 5  # how often somebody else may write in the moment of our write
 NEW_MODE = 0o600
@@ -99,7 +99,7 @@ class SecretsFileSink:
 
     def _entry(self, snapshot: Snapshot, connection: Connection) -> dict[str, Any] | None:
         with self._named():
-            return file_format.entry_of(file_format.read(_text(snapshot), self._path), connection.id)
+            return file_format.entry_of(_text(snapshot), self._path, connection.id)
 
     def _holding(self, connection: Connection, host: str, kept: dict[str, Any] | None) -> Holding:
         if kept is None and not connection.create:

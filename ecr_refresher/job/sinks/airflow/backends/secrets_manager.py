@@ -25,7 +25,7 @@ class SecretsManagerSink(AwsStore):
         self._manager = manager
 
     def name(self, connection: Connection) -> str:
-        return f"{self._manager.prefix}/{connection.id}" if self._manager.prefix else connection.id
+        return self._manager.secret_of(connection)
 
     def read(self, connection: Connection) -> str | None:
         answer = self.ask(connection, "get_secret_value", {"SecretId": self.name(connection)})

@@ -102,7 +102,7 @@ def test_a_wrong_password_names_airflow_user_and_the_passwords_place(airflow: Ai
         Reason.DENIED,
         f"Airflow 'prod' at {airflow.url} refuses the user {USER}",
         f"the file {PASSWORD_FILE.where}",
-        "Correct the user or the password",
+        "Correct the user ecr-refresher or the secret",
     )
     assert failure.login_refused
 
@@ -170,10 +170,6 @@ def test_no_login_at_all_where_airflow_wants_one(world: World) -> None:
     world.failure(
         lambda: sink.look(DOCKER_DEFAULT, HOST), Reason.DENIED, "username and password_file, token_file, or client_id"
     )
-
-
-def test_a_user_without_a_password(world: World) -> None:
-    world.failure(lambda: world.sink(password=None).look(DOCKER_DEFAULT, HOST), Reason.INVALID, "has no password")
 
 
 def test_a_secret_that_is_not_there_yet_is_not_remembered(airflow: AirflowStandIn, world: World) -> None:
