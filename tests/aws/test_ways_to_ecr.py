@@ -212,7 +212,37 @@ def test_a_profile_that_is_not_there_is_named(world: World) -> None:
     assert (error["reason"], "no AWS profile 'dta'" in error["message"]) == ("missing", True)
 
 
+@pytest.mark.parametrize("command", ["once", "check"])
+def test_a_network_in_no_proxy_is_asked_directly(world: World, command: str) -> None:
+    settings = {
+        "registries": [{"host": HOST, "registry_url": world.front.url}],
+        "docker": {"config_file": str(world.config_file)},
+    }
+    env = {"AWS_ENDPOINT_URL_STS": world.ecr.url, "HTTP_PROXY": "http://127.0.0.1:9", "NO_PROXY": "127.0.0.0/8"}
+    done = world.run_cli(command, "--json", settings=settings, ecr_url=world.ecr.url, env=env)
+    assert done.exit_code == 0, done.stdout
+    assert "proxy" not in done.stdout
+
+
 # --- the other ways of writing
+
+
+@pytest.mark.parametrize(
+    "host", [f"123456789012.{name}" for name in ("dkr.ecr-fips.us-east-1.amazonaws.com", "dkr-ecr.us-east-1.on.aws")]
+)
+def test_a_host_of_another_kind_is_served_where_an_endpoint_is_given_too(world: World, host: str) -> None:
+    """AWS_ENDPOINT_URL_ECR names the endpoint; botocore takes none beside FIPS or dual-stack."""
+    world.ecr.sts.roles[PULL] = TrustedRole(BASE_KEY)
+    done = world.once({"host": host, "role_arn": PULL})
+    assert done.exit_code == 0, done.stderr
+    assert set(world.delivered()) == {host}
+
+
+def test_a_domain_of_one_s_own_is_a_registry_like_any_other(world: World) -> None:
+    done = world.once({"host": "docker.example.com", "account": "210987654321", "region": "eu-west-1"})
+    assert done.exit_code == 0, done.stderr
+    assert world.who_asked() == [f"{BASE_KEY} eu-west-1"]
+    assert set(world.delivered()) == set(world.proved()) == {"docker.example.com"}
 
 
 def test_aliases_bring_the_same_token_under_every_name(world: World) -> None:
