@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import time
 from pathlib import Path
 from typing import Any
@@ -10,6 +9,7 @@ from typing import Any
 import pytest
 
 from tests.aws.world import HOST, PARTNER, World
+from tests.testbed.processes import start_ticks
 
 DEADLINE_S = 5.0
 
@@ -21,7 +21,7 @@ def env(world: World, tmp_path: Path) -> dict[str, str]:
     program.write_text(f"#!/bin/sh\nsleep 75 &\necho $! >> {tmp_path}/pids\necho $$ >> {tmp_path}/pids\nwait\n")
     program.chmod(0o755)
     (tmp_path / "config").write_text(f"[profile slow]\ncredential_process = {program}\n")
-    return {"AWS_CONFIG_FILE": str(tmp_path / "config")}
+    return {"AWS_CONFIG_FILE": str(tmp_path / "config"), "AWS_ENDPOINT_URL_STS": world.ecr.url}
 
 
 def settings(world: World) -> dict[str, Any]:
@@ -38,7 +38,7 @@ def settings(world: World) -> dict[str, Any]:
 def left_behind(tmp_path: Path) -> list[int]:
     started = [int(line) for line in (tmp_path / "pids").read_text().split()]
     assert len(started) == 2
-    return [pid for pid in started if os.path.exists(f"/proc/{pid}")]
+    return [pid for pid in started if start_ticks(pid) is not None]
 
 
 def test_once_ends_in_time_names_the_process_and_serves_the_others(
@@ -62,7 +62,7 @@ def test_check_names_the_process_and_leaves_none_behind(world: World, env: dict[
     found = {(leg["leg"], leg["subject"]): leg for leg in done.json()["legs"]}
     slow = found["credentials", "profile slow"]
     assert slow["verdict"] == "failed"
-    assert "the credential_process of the AWS profile 'slow' did not end within" in slow["findings"][0]["finding"]
+    assert "the credential_process of the AWS profile 'slow' did not end within" in slow["findings"][0]["text"]
     assert found["credentials", "base identity"]["verdict"] == "ok"
     assert left_behind(tmp_path) == []
 

@@ -32,6 +32,7 @@ class Trust:
     file: str | None = None
     named_by: str = ""  # the setting or variable that names the file
     store: tuple[str | None, str | None] = (None, None)  # SSL_CERT_FILE and SSL_CERT_DIR, in place of the system's own
+    shown: tuple[str, str | None] | None = None  # files of the certificate and the key to show to the server
 
     def __str__(self) -> str:
         if self.file is not None:
@@ -83,12 +84,23 @@ def _context(trust: Trust) -> ssl.SSLContext:
             import certifi
 
             made.load_verify_locations(certifi.where())
+        if trust.shown is not None:
+            _show(made, *trust.shown)
     except ssl.SSLError:
         message = f"the CA file {trust.file}, named by {trust.named_by}, holds no certificate"
         raise Failed(Reason.INVALID, message, f"Put the CA's PEM there, or correct {trust.named_by}") from None
     except OSError as error:
         raise _unreadable(trust.file or "of the system", trust.named_by, error.strerror) from None
     return made
+
+
+def _show(made: ssl.SSLContext, certificate: str, key: str | None) -> None:
+    try:
+        made.load_cert_chain(certificate, key)
+    except OSError as error:  # ssl's errors are OSErrors
+        reason = Reason.INVALID if isinstance(error, ssl.SSLError) else Reason.MISSING
+        message = f"the client certificate {certificate} can't be used with its key ({type(error).__name__})"
+        raise Failed(reason, message, "Correct client_cert and client_key") from None
 
 
 def _is_there_a_store(made: ssl.SSLContext) -> bool:

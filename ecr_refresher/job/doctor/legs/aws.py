@@ -9,7 +9,7 @@ from functools import partial
 
 from msgspec import structs
 
-from ....core import partitions
+from ....core import budgets, partitions
 from ....core.model import Failed, Reason
 from ....core.phrases import span
 from ....core.plan import Principal
@@ -54,7 +54,11 @@ def _credentials(scene: Scene, principal: Principal) -> Leg:
     whose = f"profile {principal.profile}" if principal.profile else "base identity"
     base = structs.replace(principal, roles=())
     return Leg(
-        "credentials", whose + where, f"asked STS whose the AWS credentials are ({whose})", partial(_who, scene, base)
+        "credentials",
+        whose + where,
+        f"asked STS whose the AWS credentials are ({whose})",
+        partial(_who, scene, base),
+        limit_s=budgets.CREDENTIALS_S + budgets.AWS_ALL_S,  # a source that hangs is named
     )
 
 

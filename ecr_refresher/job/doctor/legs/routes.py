@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from functools import partial
 from urllib.parse import urlsplit
 
 from ....core import budgets
-from ....core.plan import Principal
+from ....core.plan import Airflow, Principal
 from ...net import http
 from ...net.proxies import proxy_for
 from ...net.trust import Trust, trust_for
@@ -45,7 +46,7 @@ def legs(scene: Scene) -> Iterator[Leg]:
             made.setdefault(url_key(url), _leg(url, trust, required=required))
     for airflow in scene.plan.airflows:
         if airflow.url:
-            made.setdefault(url_key(airflow.url), _leg(airflow.url, partial(trust_for, airflow.ca_file)))
+            made.setdefault(url_key(airflow.url), _leg(airflow.url, partial(_trust_of_airflow, airflow)))
     yield from made.values()
 
 
@@ -61,6 +62,11 @@ def _to_api(scene: Scene, principal: Principal) -> list[Finding]:
 
 def _trust_of_aws(scene: Scene, profile: str | None, ca_file: str | None) -> Trust:
     return scene.tools.aws().trust_of(profile, ca_file)
+
+
+def _trust_of_airflow(airflow: Airflow) -> Trust:
+    trust = trust_for(airflow.ca_file)
+    return replace(trust, shown=(airflow.client_cert, airflow.client_key)) if airflow.client_cert else trust
 
 
 def travel(url: str, trust: Trust) -> list[Finding]:
