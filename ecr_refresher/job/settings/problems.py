@@ -149,7 +149,8 @@ def _key(key: str) -> str:
     """A key for a message. `{password:x}` without a blank is a key to YAML, so an odd one is not shown whole."""
     if is_fit_to_show(key) and re.fullmatch(r"[\w.-]+", key):
         return key
-    return re.split(r"\W", key, maxsplit=1)[0][:20] + "…"
+    head = re.split(r"\W", key, maxsplit=1)[0][:20]
+    return f"{head}…" if is_fit_to_show(head) else "…"
 
 
 def quoted(text: str) -> str:

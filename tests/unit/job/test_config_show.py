@@ -71,6 +71,12 @@ def test_what_depends_on_the_surroundings_is_filled_in(file: str) -> None:
     } <= set(shown(None))
 
 
+def test_external_ids_are_masked(file: str) -> None:
+    lines = shown(file)
+    assert "- '***'" in lines
+    assert "team" not in lines
+
+
 def test_a_secret_in_a_wrong_place_is_masked(file: str) -> None:
     key = "AKIAIOSFODNN7EXAMPLE"
     assert "username: '***'  # ECR_REFRESHER_AIRFLOW_USERNAME" in shown(

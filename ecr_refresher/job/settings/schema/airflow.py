@@ -8,7 +8,7 @@ from pydantic import AfterValidator, BeforeValidator, ConfigDict, Discriminator,
 
 from ..problems import Wrong
 from .kinds import (
-    TEXT_SCHEMA,
+    TEXT_KIND,
     AnyCase,
     Bool,
     Environment,
@@ -82,7 +82,7 @@ class _Airflow(Section):
     """What metrics and `/status` call it; needed with several. Default: `default`."""
 
     connections: Annotated[
-        dict[str, Annotated[ConnectionEntry, Or(TEXT_SCHEMA), Or({"type": "null"})]],
+        dict[str, Annotated[ConnectionEntry, Or(TEXT_KIND.schema), Or({"type": "null"})]],
         BeforeValidator(_by_name),
         Field(json_schema_extra=_limit_ids),
         Or(NAMES_SCHEMA),
@@ -152,7 +152,17 @@ class ApiEntry(_Airflow):
     """What a proxy before Airflow wants with each request: header name to `{file: PATH}` or `{env: NAME}`."""
 
 
-class MwaaEntry(_Airflow):
+class _OfAws(_Airflow):
+    """What the ways through AWS have."""
+
+    region: Region | None = None
+    """Where it is. Default: the AWS region of the environment variables."""
+
+    role_arn: RoleArn | None = None
+    """The role to assume for it."""
+
+
+class MwaaEntry(_OfAws):
     """An Amazon MWAA environment: AWS credentials are its login."""
 
     model_config = ConfigDict(title="Amazon MWAA")
@@ -162,12 +172,6 @@ class MwaaEntry(_Airflow):
 
     mwaa_environment: Environment | None = None
     """The name of the MWAA environment."""
-
-    region: Region | None = None
-    """Where the environment is. Default: the AWS region of the environment variables."""
-
-    role_arn: RoleArn | None = None
-    """The role to assume for it."""
 
 
 def _suffix(path: str) -> str:
@@ -191,7 +195,7 @@ class SecretsFileEntry(_Airflow):
     """The file's mode, in octal. Default: 0600 for a new file; an existing one keeps its own."""
 
 
-class SecretsManagerEntry(_Airflow):
+class SecretsManagerEntry(_OfAws):
     """AWS Secrets Manager, as the amazon provider's backend reads it."""
 
     model_config = ConfigDict(title="Secrets Manager")
@@ -205,14 +209,8 @@ class SecretsManagerEntry(_Airflow):
     sep: Separator = "/"
     """The backend's `sep`, between prefix and connection id."""
 
-    region: Region | None = None
-    """Where the secrets are. Default: the AWS region of the environment variables."""
 
-    role_arn: RoleArn | None = None
-    """The role to assume for them."""
-
-
-class ParameterStoreEntry(_Airflow):
+class ParameterStoreEntry(_OfAws):
     """SSM's Parameter Store, as the amazon provider's backend reads it."""
 
     model_config = ConfigDict(title="Parameter Store")
@@ -222,12 +220,6 @@ class ParameterStoreEntry(_Airflow):
 
     prefix: Prefix = "/airflow/connections"
     """The backend's `connections_prefix`."""
-
-    region: Region | None = None
-    """Where the parameters are. Default: the AWS region of the environment variables."""
-
-    role_arn: RoleArn | None = None
-    """The role to assume for them."""
 
 
 # By their tags in pydantic's errors. The same are the words for each way in messages.

@@ -14,6 +14,19 @@ from .urls import EngineUrl
 _CLEANUP = plan.Cleanup()
 
 
+class EngineTls(Section):
+    """How an engine is trusted, and trusts us."""
+
+    tls_ca: Path | None = None
+    """For an engine at `tcp://`: the CA certificates (PEM) to trust."""
+
+    tls_cert: Path | None = None
+    """For an engine at `tcp://`: the client certificate (PEM)."""
+
+    tls_key: Path | None = None
+    """For an engine at `tcp://`: that certificate's key."""
+
+
 class CleanupContainersEntry(Section):
     """Which containers go: those that have ended, or were never started."""
 
@@ -72,7 +85,7 @@ class CleanupBuildCacheEntry(Section):
     """Prune the build cache to this size, least recently used first. Default: it is left alone."""
 
 
-class CleanupEntry(Section):
+class CleanupEntry(EngineTls):
     """Old containers and images: by use, not by age. `ecr-refresher cleanup` goes by the same rules."""
 
     enabled: Bool = _CLEANUP.enabled
@@ -80,15 +93,6 @@ class CleanupEntry(Section):
 
     engine: EngineUrl = _CLEANUP.engine.url
     """The engine to keep clean, Docker's or Podman's: its address, or `true` as in `docker`."""
-
-    tls_ca: Path | None = None
-    """For an engine at `tcp://`: the CA certificates (PEM) to trust."""
-
-    tls_cert: Path | None = None
-    """For an engine at `tcp://`: the client certificate (PEM)."""
-
-    tls_key: Path | None = None
-    """For an engine at `tcp://`: that certificate's key."""
 
     every: Annotated[float, duration(1.0, 86400.0)] = _CLEANUP.every
     """How often it looks whether something may go."""

@@ -8,29 +8,53 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
 from typing import Annotated, Any, Literal, NamedTuple, get_args
 from urllib.parse import urlsplit
 
-from pydantic import (
-    AfterValidator,
-    Field,
-    GetCoreSchemaHandler,
-    GetJsonSchemaHandler,
-    StringConstraints,
-    ValidationInfo,
-    WithJsonSchema,
-)
+from pydantic import AfterValidator, GetCoreSchemaHandler, GetJsonSchemaHandler, ValidationInfo, WithJsonSchema
 from pydantic_core import CoreSchema, core_schema
 
 from ....core import ecr_host
 from ....core.times import UNITS, written
-from ..problems import Wrong
+from ..problems import Wrong, is_fit_to_show
 
-DURATION_MAX_S = 366 * 86400.0
-REGION = "[a-z0-9]+(?:-[a-z0-9]+)+"
-_SINGLE = ["string", "number", "boolean"]
+TEXT, NUMBER, SINGLE = ("string",), ("string", "integer"), ("string", "number", "boolean")
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Kind:
+    """A text that matches a pattern as a whole, and what it is read as."""
+
+    name: str  # with its article
+    pattern: str
+    fix: str
+    read: Callable[[str], Any] = str  # may raise Wrong
+    write: Callable[[Any], object] | None = None  # gives a text that `read` takes
+    types: Sequence[str] = TEXT  # JSON's, as an editor sees the text
+    more: dict[str, Any] = field(default_factory=dict)  # of the JSON Schema
+
+    def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
+        written = self.write and core_schema.plain_serializer_function_ser_schema(self.write, when_used="json")
+        return core_schema.no_info_before_validator_function(self.value, handler(source), serialization=written)
+
+    def __get_pydantic_json_schema__(self, _core: CoreSchema, _handler: GetJsonSchemaHandler) -> dict[str, Any]:
+        return self.schema
+
+    @property
+    def schema(self) -> dict[str, Any]:
+        types = self.types[0] if len(self.types) == 1 else [*self.types]
+        return {"title": self.name.partition(" ")[2], "type": types, "pattern": f"^(?:{self.pattern})$"} | self.more
+
+    def value(self, given: object) -> object:
+        if isinstance(given, dict | list):
+            raise Wrong("is a list or a mapping", "Write a single value")
+        if not isinstance(given, str):
+            return given  # it is read already
+        if not re.fullmatch(self.pattern, given, re.ASCII | re.DOTALL):
+            raise Wrong(f"is not {self.name}", self.fix)
+        return self.read(str(given))
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,141 +71,63 @@ class Says:
         )
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Matching:
-    """A text that matches a pattern as a whole. `name` has its article; `types` are JSON's, as editors see the text."""
-
-    name: str
-    pattern: str
-    fix: str
-    example: str | None = None
-    types: Sequence[str] = ("string",)
-
-    def __get_pydantic_core_schema__(self, _source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
-        text = Annotated[str, StringConstraints(pattern=f"^(?:{self.pattern})$"), Says(f"is not {self.name}", self.fix)]
-        return handler(text)
-
-    def __get_pydantic_json_schema__(self, core: CoreSchema, handler: GetJsonSchemaHandler) -> dict[str, Any]:
-        types = self.types[0] if len(self.types) == 1 else [*self.types]
-        made = handler(core) | {"title": self.name.partition(" ")[2], "type": types}
-        return made if self.example is None else made | {"examples": [self.example]}
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Parsed:
-    """A kind with a way of writing of its own. `read` raises Wrong; `write` gives a text that `read` takes."""
-
-    read: Callable[[str], Any]
-    schema: Mapping[str, Any]
-    write: Callable[[Any], object] | None = None
-
-    def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
-        written = self.write and core_schema.plain_serializer_function_ser_schema(self.write, when_used="json")
-        return core_schema.no_info_before_validator_function(self._read, handler(source), serialization=written)
-
-    def __get_pydantic_json_schema__(self, _core: CoreSchema, _handler: GetJsonSchemaHandler) -> dict[str, Any]:
-        return dict(self.schema)
-
-    def _read(self, value: object) -> object:
-        if isinstance(value, dict | list):
-            raise Wrong("is a list or a mapping", "Write a single value")
-        return self.read(str(value)) if isinstance(value, str) else value  # a default is read already
-
-
 # --- texts -----------------------------------------------------------------------------------------------------------
 def _plain(text: str) -> str:
-    if not text.strip() or not text.isprintable():
-        raise Wrong("is empty or has control characters", "Write a plain text")
+    if not text.isprintable():
+        raise Wrong("has control characters", "Write a plain text")
     return text
 
 
-TEXT_SCHEMA = {"title": "text", "type": _SINGLE, "pattern": r"\S"}
-Text = Annotated[str, Parsed(_plain, TEXT_SCHEMA)]
+def _variable(text: str) -> str:
+    if not is_fit_to_show(text):
+        raise Wrong("looks like a secret itself", "Write the name of the environment variable that holds it")
+    return text
+
+
+TEXT_KIND = Kind("a text", r".*\S.*", "Write a plain text", _plain, types=SINGLE)
+Text = Annotated[str, TEXT_KIND]
 Name = Annotated[
-    str, Matching("a name", r"[\w.-]{1,200}", "Write letters, digits, '_', '.' and '-', at most 200", types=_SINGLE)
+    str, Kind("a name", r"[\w.-]{1,200}", "Write letters, digits, '_', '.' and '-', at most 200", types=SINGLE)
 ]
 Variable = Annotated[
     str,
-    Matching(
-        "the name of a variable",
-        "[A-Za-z_][A-Za-z0-9_]*",
-        "Write the name of the environment variable that holds the secret",
-    ),
+    Kind("a variable", "[A-Za-z_][A-Za-z0-9_]*", "Write the name of the variable that holds the secret", _variable),
 ]
-Region = Annotated[str, Matching("an AWS region", REGION, "Write one such as us-east-1", "us-east-1")]
-Account = Annotated[
-    str, Matching("an AWS account", "[0-9]{12}", "Write its 12 digits", "123456789012", ("string", "integer"))
-]
-RoleArn = Annotated[
-    str,
-    Matching(
-        "an ARN of a role",
-        "arn:aws[a-z-]*:iam::[0-9]{12}:role/[A-Za-z0-9_+=,.@/-]{1,512}",
-        "Write it as arn:aws:iam::123456789012:role/NAME",
-        "arn:aws:iam::123456789012:role/NAME",
-    ),
-]
+REGION = "[a-z0-9]+(?:-[a-z0-9]+)+"
+Region = Annotated[str, Kind("an AWS region", REGION, "Write one such as us-east-1")]
+Account = Annotated[str, Kind("an AWS account", "[0-9]{12}", "Write its 12 digits", types=NUMBER)]
+_ROLE = "arn:aws[a-z-]*:iam::[0-9]{12}:role/[A-Za-z0-9_+=,.@/-]{1,512}"
+RoleArn = Annotated[str, Kind("an ARN of a role", _ROLE, "Write it as arn:aws:iam::123456789012:role/NAME")]
+_ID = "[A-Za-z0-9_+=,.@:/-]{2,1224}"
 ExternalId = Annotated[
-    str,
-    Matching(
-        "an external id",
-        "[A-Za-z0-9_+=,.@:/-]{2,1224}",
-        "Write 2 to 1224 letters, digits and '_+=,.@:/-'",
-        types=("string", "integer"),
-    ),
+    str, Kind("an external id", _ID, "Write 2 to 1224 letters, digits and '_+=,.@:/-'", types=NUMBER)
 ]
 SessionName = Annotated[
-    str, Matching("a session name", "[A-Za-z0-9_+=,.@-]{2,64}", "Write 2 to 64 letters, digits and '_+=,.@-'")
+    str, Kind("a session name", "[A-Za-z0-9_+=,.@-]{2,64}", "Write 2 to 64 letters, digits and '_+=,.@-'")
 ]
 Environment = Annotated[
-    str, Matching("an MWAA environment", "[a-zA-Z][0-9a-zA-Z_-]{0,79}", "Write its name as the MWAA console shows it")
+    str, Kind("an MWAA environment", "[a-zA-Z][0-9a-zA-Z_-]{0,79}", "Write its name as the MWAA console shows it")
 ]
-Prefix = Annotated[
-    str,
-    Matching("a prefix", "[A-Za-z0-9/_+=.@-]{0,256}", "Write connections_prefix of Airflow's backend"),
-]
-Separator = Annotated[str, Matching("a separator", "[/_+=.@-]{1,10}", "Write sep of Airflow's backend, e.g. /")]
-Owner = Annotated[
-    str,
-    Matching(
-        "an owner",
-        r"[A-Za-z0-9_.-]+\$?(:[A-Za-z0-9_.-]+)?",
-        'Write "uid:gid", a uid or a user name, e.g. "50000:0"',
-        "50000:0",
-        ("string", "integer"),
-    ),
-]
-Label = Annotated[str, Matching("a label", r"[^\s=]{1,200}(?:=.{0,200})?", "Write key, or key=value", "team=data")]
+Prefix = Annotated[str, Kind("a prefix", "[A-Za-z0-9/_+=.@-]{0,256}", "Write connections_prefix of Airflow's backend")]
+Separator = Annotated[str, Kind("a separator", "[/_+=.@-]{1,10}", "Write sep of Airflow's backend, e.g. /")]
+_OWNER = r"[A-Za-z0-9_.-]+\$?(:[A-Za-z0-9_.-]+)?"
+Owner = Annotated[str, Kind("an owner", _OWNER, 'Write "uid:gid", a uid or a user name, e.g. "50000:0"', types=NUMBER)]
+Label = Annotated[str, Kind("a label", r"[^\s=]{1,200}(?:=[^\r\n]{0,200})?", "Write key, or key=value")]
 ImagePattern = Annotated[
     str,
-    Matching(
-        "a pattern of image names", r"[A-Za-z0-9_./:*?\[\]!@-]{1,300}", "Write e.g. */base:*, with * for anything"
-    ),
+    Kind("a pattern of image names", r"[A-Za-z0-9_./:*?\[\]!@-]{1,300}", "Write e.g. */base:*, with * for anything"),
 ]
+_OBJECT = "[a-z0-9](?:[a-z0-9.-]{0,251}[a-z0-9])?"
 ObjectName = Annotated[
-    str,
-    Matching(
-        "a name that Kubernetes allows",
-        "[a-z0-9](?:[a-z0-9.-]{0,251}[a-z0-9])?",
-        "Write small letters, digits, '-' and '.', at most 253",
-    ),
+    str, Kind("a name that Kubernetes allows", _OBJECT, "Write small letters, digits, '-' and '.', at most 253")
 ]
-Namespace = Annotated[
-    str,
-    Matching("a namespace", "[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?", "Write small letters, digits and '-', at most 63"),
-]
-Selector = Annotated[
-    str,
-    Matching(
-        "a label selector",
-        "[A-Za-z0-9][A-Za-z0-9_./=!,() -]{0,500}",
-        "Write e.g. team=data, or team in (data, web)",
-        "team=data",
-    ),
-]
+_NAMESPACE = "[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?"
+Namespace = Annotated[str, Kind("a namespace", _NAMESPACE, "Write small letters, digits and '-', at most 63")]
+_SELECTOR = "[A-Za-z0-9][A-Za-z0-9_./=!,() -]{0,500}"
+Selector = Annotated[str, Kind("a label selector", _SELECTOR, "Write e.g. team=data, or team in (data, web)")]
 
-# --- words and numbers -----------------------------------------------------------------------------------------------
-# The words that pydantic takes for a bool, in any case.
+# --- words -----------------------------------------------------------------------------------------------------------
+# What pydantic takes for a bool, in any case.
 _BOOL = "[Tt](?:[Rr][Uu][Ee])?|[Ff](?:[Aa][Ll][Ss][Ee])?|[Yy](?:[Ee][Ss])?|[Nn][Oo]?|[Oo][Nn]|[Oo][Ff][Ff]|[01]"
 _BOOLS: Any = [{"type": "boolean"}, {"type": "string", "pattern": f"^(?:{_BOOL})$"}, {"enum": [0, 1]}]
 Bool = Annotated[
@@ -189,10 +135,6 @@ Bool = Annotated[
     WithJsonSchema({"title": "true or false", "anyOf": _BOOLS}),
     Says("is neither true nor false", "Write one of them"),
 ]
-
-
-def _small(value: object) -> object:
-    return value.lower() if isinstance(value, str) else value
 
 
 @dataclass(frozen=True, slots=True)
@@ -211,58 +153,40 @@ class AnyCase:
         return {"title": "word", "anyOf": [{"enum": words}, any_case]}
 
 
+def _small(value: object) -> object:
+    return value.lower() if isinstance(value, str) else value
+
+
 Level = Annotated[Literal["debug", "info", "warning", "error"], AnyCase()]
 LogFormat = Annotated[Literal["json", "console"], AnyCase()]
 Which = Annotated[Literal["registries", "all"], AnyCase()]
 
 
-def _seconds(text: str) -> float:
-    """A duration: `90s`, `5m`, `1h30m`, `1d`; a plain number is seconds."""
-    if re.fullmatch(r"\d+(?:\.\d+)?", text, re.ASCII):
-        text += "s"
-    if not re.fullmatch(_DURATION, text, re.ASCII):
-        raise Wrong("is not a duration", "Write e.g. 90s, 5m, 1h30m or 1d")
-    return sum(float(amount) * UNITS[unit] for amount, unit in re.findall(r"([\d.]+)(\D+)", text))
-
-
-_DURATION = r"(?:\d+(?:\.\d+)?(?:d|h|ms|m|s))+"
-
-
-def duration(least_s: float, most_s: float = DURATION_MAX_S) -> Parsed:
-    """A duration in seconds within these bounds."""
+# --- amounts ---------------------------------------------------------------------------------------------------------
+def duration(least_s: float, most_s: float = 366 * 86400.0) -> Kind:
+    """A duration in seconds within these bounds: `90s`, `5m`, `1h30m`, `1d`; a plain number is seconds."""
 
     def read(text: str) -> float:
-        if not least_s <= (read_s := _seconds(text)) <= most_s:
+        parts = re.findall(r"([\d.]+)(\D*)", text)
+        read_s = sum(float(amount) * UNITS[unit or "s"] for amount, unit in parts)
+        if not least_s <= read_s <= most_s:
             raise Wrong("is out of range", f"Write a duration from {written(least_s)} to {written(most_s)}")
         return read_s
 
-    schema = {
-        "title": "duration",
-        "type": ["string", "number"],
-        "pattern": rf"^(?:\d+(?:\.\d+)?|{_DURATION})$",
-        "minimum": least_s,  # of plain numbers; a schema can't hold texts to bounds
-        "maximum": most_s,
-        "examples": ["90s", "5m", "1h30m"],
-    }
-    return Parsed(read, schema, written)
+    pattern = r"\d+(?:\.\d+)?|(?:\d+(?:\.\d+)?(?:d|h|ms|m|s))+"
+    bounds = {"minimum": least_s, "maximum": most_s}  # of plain numbers; a schema can't hold texts to bounds
+    fix = "Write e.g. 90s, 5m, 1h30m or 1d"
+    return Kind("a duration", pattern, fix, read, written, types=("string", "number"), more=bounds)
 
 
-def _share(text: str) -> float:
-    match = re.fullmatch(_PERCENT, text, re.ASCII)
-    if match is None:
-        raise Wrong("is not a share between 0% and 100%", "Write e.g. 80%")
-    return float(match[1]) / 100
+_SIZES = {"B": 1} | {
+    f"{unit}{kind}": base**power for power, unit in enumerate("KMGT", 1) for kind, base in (("B", 1000), ("IB", 1024))
+}
 
 
 def _size(text: str) -> int:
-    """A size in bytes: `50GB` and `500MB` as docker shows them, `50GiB`.
-
-    pydantic's own ByteSize takes a bare number for bytes: `max_size: 50` would have a cleanup remove every image.
-    """
-    match = re.fullmatch(_SIZE, text, re.ASCII)
-    if match is None:
-        raise Wrong("is not a size", "Write e.g. 50GB, 500MB or 50GiB")
-    return int(float(match[1]) * _SIZES[match[2].upper()])
+    amount, unit = re.findall(r"([\d.]+)\s?(\D+)", text)[0]
+    return int(float(amount) * _SIZES[unit.upper()])
 
 
 def _written_size(count: int) -> str:
@@ -270,49 +194,30 @@ def _written_size(count: int) -> str:
     return f"{count // _SIZES[unit]}{unit.replace('IB', 'iB').replace('KB', 'kB')}"
 
 
-_PERCENT = r"(?!0+(?:\.0+)?\s?%)(\d{1,2}(?:\.\d+)?)\s?%"  # more than nothing, less than all
-_SIZE = r"(\d{1,15}(?:\.\d+)?)\s?([kKMGT]i?B|B)"
-_SIZES = {"B": 1} | {
-    f"{unit}{kind}": base**power for power, unit in enumerate("KMGT", 1) for kind, base in (("B", 1000), ("IB", 1024))
-}
+# pydantic's own ByteSize takes a bare number for bytes: `max_size: 50` would have a cleanup remove every image.
+_SIZE = r"\d{1,15}(?:\.\d+)?\s?(?:[kKMGT]i?B|B)"
+Size = Annotated[int, Kind("a size", _SIZE, "Write e.g. 50GB, 500MB or 50GiB", _size, _written_size)]
+_SHARE = r"(?!0+(?:\.0+)?\s?%)\d{1,2}(?:\.\d+)?\s?%"
 Share = Annotated[
     float,
-    Parsed(
-        _share,
-        {"title": "share", "type": "string", "pattern": f"^{_PERCENT}$", "examples": ["80%"]},
+    Kind(
+        "a share between 0% and 100%",
+        _SHARE,
+        "Write e.g. 80%",
+        lambda text: float(text.rstrip("% ")) / 100,
         lambda share: f"{100 * share:g}%",
     ),
 ]
-Size = Annotated[
-    int,
-    Parsed(
-        _size,
-        {"title": "size", "type": "string", "pattern": f"^{_SIZE}$", "examples": ["50GB", "50GiB"]},
-        _written_size,
-    ),
-]
-
-
-def _mode(text: str) -> int:
-    if not re.fullmatch(r"(?:0o?)?[0-7]{1,3}", text):
-        raise Wrong("is not a file mode", 'Write it in octal, from "0000" to "0777", e.g. "0600"')
-    return int(text.removeprefix("0o"), 8)
-
-
 Mode = Annotated[
     int,
-    Parsed(
-        _mode,
-        # Unquoted, 0600 is a number to an editor: 600, or 384 to an older one.
-        {
-            "title": "octal mode",
-            "type": ["string", "integer"],
-            "pattern": "^(?:0o?)?[0-7]{1,3}$",
-            "minimum": 0,
-            "maximum": 777,
-            "examples": ["0600", "0640"],
-        },
+    Kind(
+        "a file mode",
+        "(?:0o?)?[0-7]{1,3}",
+        'Write it in octal, from "0000" to "0777", e.g. "0600"',
+        lambda text: int(text.removeprefix("0o"), 8),
         lambda mode: f"{mode:04o}",
+        types=NUMBER,  # unquoted, 0600 is 600 to an editor, or 384 to an older one
+        more={"minimum": 0, "maximum": 777},
     ),
 ]
 
@@ -320,8 +225,6 @@ Mode = Annotated[
 # --- paths, hosts and addresses --------------------------------------------------------------------------------------
 def _absolute(path: str, info: ValidationInfo) -> str:
     """The path from the root on, `~` and variables expanded. The disk is not asked: a file may be another user's."""
-    if not path or "\0" in path or "://" in path:
-        raise Wrong("is not a path", "Write the file's path")
     return path if info.context is None else str(info.context.expanded(path))
 
 
@@ -331,26 +234,23 @@ def _config_json(path: str, info: ValidationInfo) -> str:
     return os.path.join(_absolute(path, info), "config.json") if is_directory else _absolute(path, info)
 
 
-_EXPLICIT = r"(?:/|~[\w.-]*/|\.{1,2}/|\$)"
-_PATH: Any = {"type": _SINGLE}
-Path = Annotated[str, Field(title="path", min_length=1, json_schema_extra=_PATH), AfterValidator(_absolute)]
-ConfigFile = Annotated[str, Field(title="path", min_length=1, json_schema_extra=_PATH), AfterValidator(_config_json)]
+_PATH = Kind("a path", r"(?!.*://)[^\0]+", "Write the file's path", types=SINGLE)
+Path = Annotated[str, _PATH, AfterValidator(_absolute)]
+ConfigFile = Annotated[str, _PATH, AfterValidator(_config_json)]
+_EXPLICIT = r"(?!.*://)(?:/|~[\w.-]*/|\.{1,2}/|\$)[^\0]*"
 SecretPath = Annotated[
     str,
-    Matching("a path", rf"{_EXPLICIT}.*", "Write e.g. /run/secrets/NAME: the secret belongs into that file"),
+    Kind("a path", _EXPLICIT, "Write e.g. /run/secrets/NAME: the secret belongs into that file"),
     AfterValidator(_absolute),
 ]
 
-_HOST = "|".join((ecr_host.PATTERN, *(host.replace(".", r"\.") for host in ecr_host.PUBLIC_HOSTS)))
-HOST_SCHEMA = {"title": "host", "type": "string", "pattern": f"^(?:{_HOST})$", "examples": [ecr_host.HOST_EXAMPLE]}
-HOSTS_SCHEMA = {
-    "title": "hosts, comma-separated",
-    "type": "string",
-    "pattern": rf"^[\s,]*(?:{_HOST})(?:[\s]*,[\s,]*(?:{_HOST}))*[\s,]*$",
-    "examples": [ecr_host.HOST_EXAMPLE],
-}
+_HOSTS = "|".join((ecr_host.PATTERN, *(host.replace(".", r"\.") for host in ecr_host.PUBLIC_HOSTS)))
+HOST_SCHEMA = Kind("a host", _HOSTS, "").schema
+HOSTS_SCHEMA = Kind("some hosts, comma-separated", rf"[\s,]*(?:{_HOSTS})(?:[\s]*,[\s,]*(?:{_HOSTS}))*[\s,]*", "").schema
 _LABEL = "[a-z0-9](?:[a-z0-9-]*[a-z0-9])?"
-Host = Annotated[str, Parsed(_plain, {**HOST_SCHEMA, "pattern": rf"^{_LABEL}(?:\.{_LABEL})+$"})]
+# What is not such a name gets a better answer from the grammar of ECR's hosts.
+_DOMAIN = {"pattern": rf"^{_LABEL}(?:\.{_LABEL})+$"}
+Host = Annotated[str, Kind("a host", r".*\S.*", "Write the registry's host", _plain, more=_DOMAIN)]
 
 
 class Address(NamedTuple):
@@ -363,47 +263,29 @@ class Address(NamedTuple):
         return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
 
 
+_LISTEN = r"(?:\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]{0,253}):\d{1,5}"
+_LISTEN_FIX = "Write host:port, e.g. 127.0.0.1:9719, [::1]:9719, or :9719 for every interface"
+
+
 def _listen(text: str) -> Address:
     try:
         parts = urlsplit(f"//{text}")
-        host, port = parts.hostname or "", parts.port
+        return Address(parts.hostname or "", parts.port or 0)
     except ValueError:
-        port = None
-    if port is None or not re.fullmatch(r"(?:\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]{0,253}):\d+", text, re.ASCII):
-        raise Wrong(
-            "is not an address with a port",
-            "Write host:port, e.g. 127.0.0.1:9719, [::1]:9719, or :9719 for every interface",
-        )
-    return Address(host, port)
+        raise Wrong("is not an address with a port", _LISTEN_FIX) from None
 
 
-Listen = Annotated[
-    Address,
-    Parsed(
-        _listen,
-        {
-            "title": "host:port",
-            "type": "string",
-            "pattern": r"^(?:\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]{0,253}):\d{1,5}$",
-            "examples": ["127.0.0.1:9719", "[::1]:9719", ":9719"],
-        },
-        str,
-    ),
-]
-
-_PART = "[a-z0-9]+(?:(?:[.]|__?|-+)[a-z0-9]+)*"
-_IMAGE = rf"{_PART}(?:/{_PART})*(?::[A-Za-z0-9_][A-Za-z0-9_.-]{{0,127}})?"
+Listen = Annotated[Address, Kind("an address with a port", _LISTEN, _LISTEN_FIX, _listen, str)]
 
 
 def _image(text: str) -> str:
     if re.search(r"\.dkr[.-]ecr|^(public\.ecr\.aws|ecr-public\.aws\.com)/", text):
         raise Wrong("has a registry in front", "Write repository:tag alone")
-    if not re.fullmatch(_IMAGE, text):
-        raise Wrong("is not an image", "Write repository:tag in small letters, e.g. web_scraper:latest")
     return text
 
 
+_PART = "[a-z0-9]+(?:(?:[.]|__?|-+)[a-z0-9]+)*"
+_IMAGE = rf"{_PART}(?:/{_PART})*(?::[A-Za-z0-9_][A-Za-z0-9_.-]{{0,127}})?"
 Image = Annotated[
-    str,
-    Parsed(_image, {"title": "image", "type": "string", "pattern": f"^{_IMAGE}$", "examples": ["web_scraper:latest"]}),
+    str, Kind("an image", _IMAGE, "Write repository:tag in small letters, e.g. web_scraper:latest", _image)
 ]

@@ -8,7 +8,7 @@ from pydantic import BeforeValidator, Field, model_validator
 
 from ....core import plan
 from .airflow import AirflowEntry
-from .cleanup import CleanupEntry
+from .cleanup import CleanupEntry, EngineTls
 from .kinds import (
     HOST_SCHEMA,
     HOSTS_SCHEMA,
@@ -104,7 +104,7 @@ class RegistryEntry(Section):
         return {"host": given} if isinstance(given, str) else given
 
 
-class DockerEntry(Section):
+class DockerEntry(EngineTls):
     """One `config.json`, written as `docker login` writes it."""
 
     config_file: ConfigFile | None = None
@@ -129,15 +129,6 @@ class DockerEntry(Section):
     engine_required: Bool = False
     """Fetch and write nothing while the engine's socket is missing, and say so: for nodes of which not all have
     Docker."""
-
-    tls_ca: Path | None = None
-    """For an engine at `tcp://`: the CA certificates (PEM) to trust."""
-
-    tls_cert: Path | None = None
-    """For an engine at `tcp://`: the client certificate (PEM)."""
-
-    tls_key: Path | None = None
-    """For an engine at `tcp://`: that certificate's key."""
 
     required: Bool = True
     """Counts for readiness and exit codes."""

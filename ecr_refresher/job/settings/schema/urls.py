@@ -9,11 +9,12 @@ from urllib.parse import urlsplit
 from pydantic import AnyHttpUrl, TypeAdapter, ValidationError
 
 from ..problems import Wrong
-from .kinds import Parsed
+from .kinds import Kind
 
 OF_DOCKER = "true"  # the engine that the docker command would ask
 _HTTP = TypeAdapter(AnyHttpUrl)
-_EXAMPLE = "Write it as https://HOST[:PORT][/PATH]"
+_FIX = "Write it as https://HOST[:PORT][/PATH]"
+_ENGINE_FIX = "Write unix:///var/run/docker.sock, or tcp://HOST:2376 with tls_ca, tls_cert and tls_key"
 
 
 def _base(text: str) -> str:
@@ -21,11 +22,11 @@ def _base(text: str) -> str:
     try:
         url = _HTTP.validate_python(text)
     except ValidationError:
-        raise Wrong("is not an http or https URL", _EXAMPLE) from None
+        raise Wrong("is not an http or https URL", _FIX) from None
     if url.username is not None or url.password is not None:
-        raise Wrong("has a login in it", f"{_EXAMPLE}, and give the login in settings of its own")
+        raise Wrong("has a login in it", f"{_FIX}, and give the login in settings of its own")
     if url.query is not None or url.fragment is not None or not url.port:
-        raise Wrong("has a query, a fragment or port 0", _EXAMPLE)
+        raise Wrong("has a query, a fragment or port 0", _FIX)
     return str(url).rstrip("/")
 
 
@@ -56,12 +57,11 @@ def engine(text: str) -> str:
     """Where an engine listens: `unix:///path`, `tcp://host:port`; `true` leaves it to docker's own settings."""
     if text.lower() in ("true", "yes", "on"):
         return OF_DOCKER
-    example = "Write unix:///var/run/docker.sock, or tcp://HOST:2376 with tls_ca, tls_cert and tls_key"
     try:
         parts = urlsplit(text)
         port = parts.port
     except ValueError:
-        raise Wrong("is not an engine's address", example) from None
+        raise Wrong("is not an engine's address", _ENGINE_FIX) from None
     if parts.scheme == "ssh":
         raise Wrong(
             "is reached by ssh, which needs a login of its own",
@@ -73,29 +73,13 @@ def engine(text: str) -> str:
         return text
     if parts.scheme == "tcp" and bare and parts.hostname and port and parts.path in ("", "/"):
         return text.rstrip("/")
-    raise Wrong("is not an engine's address", example)
+    raise Wrong("is not an engine's address", _ENGINE_FIX)
 
 
-def _schema(*examples: str) -> dict[str, object]:
-    return {"title": "URL", "type": "string", "pattern": r"^https?://[^\s@?#]+$", "examples": list(examples)}
-
-
-AirflowUrl = Annotated[str, Parsed(_airflow, _schema("https://airflow.example.com"))]
-SecureUrl = Annotated[str, Parsed(_secure, _schema("https://127.0.0.1:8443"))]
+_URL = {"pattern": r"^https?://[^\s@?#]+$"}
+_ENGINE = {"pattern": r"^(?:unix:///[^\s@?#]+|tcp://[^\s@?#]+:\d+/?|[Tt]rue|TRUE|[Yy]es|YES|[Oo]n|ON)$"}
+AirflowUrl = Annotated[str, Kind("a URL", ".*", _FIX, _airflow, more=_URL)]
+SecureUrl = Annotated[str, Kind("a URL", ".*", _FIX, _secure, more=_URL)]
 EngineUrl = Annotated[
-    str,
-    Parsed(
-        engine,
-        {
-            "title": "URL, or true",
-            "anyOf": [
-                {"const": True},
-                {
-                    "type": "string",
-                    "pattern": r"^(?:unix:///[^\s@?#]+|tcp://[^\s@?#]+:\d+/?|[Tt]rue|TRUE|[Yy]es|YES|[Oo]n|ON)$",
-                    "examples": ["unix:///var/run/docker.sock", "tcp://127.0.0.1:2376"],
-                },
-            ],
-        },
-    ),
+    str, Kind("an engine's URL, or true", ".*", _ENGINE_FIX, engine, types=("string", "boolean"), more=_ENGINE)
 ]
