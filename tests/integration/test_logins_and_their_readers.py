@@ -1,0 +1,123 @@
+"""The login as real readers use it: Docker's engine, Podman's, skopeo; and what the user's own files may do to it."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ecr_refresher.core import plan
+from ecr_refresher.core.model import Credential, Failed, Reason, Secret
+from ecr_refresher.job.net import engine as job_engine
+from ecr_refresher.standins.ecr import EcrStandIn
+from tests.testbed import parts
+from tests.testbed.daemon import Finished
+from tests.testbed.engine import Engine
+from tests.testbed.processes import wait_until
+from tests.testbed.registry import HOST, Registry
+
+pytestmark = pytest.mark.real("engine, registry")
+RunCli = Callable[..., Finished]
+
+
+def settings(directory: Path, engine: str, **more: Any) -> dict[str, Any]:
+    return {
+        "registries": [HOST],
+        "docker": {"config_file": str(directory / "docker" / "config.json"), "engine": engine},
+        **more,
+    }
+
+
+@contextmanager
+def podman_service(directory: Path, registry: Registry) -> Iterator[tuple[str, list[str], dict[str, str]]]:
+    """Podman's own engine: its socket, and the command and environment for its command line.
+
+    Its run root may have 50 characters at most.
+    """
+    for part in (parts.PODMAN, parts.SKOPEO):
+        if not part.exists():
+            parts.give_up(f"podman: {part} is not there; run `make prepare` as root on Debian")
+    command = [str(parts.PODMAN), "--root", f"{directory}/r", "--runroot", f"{directory}/rr", "--storage-driver", "vfs"]
+    environ = {"PATH": os.environ["PATH"], "HOME": str(directory), **registry.environment()}
+    socket = directory / "podman.sock"
+    service = subprocess.Popen(
+        [*command, "system", "service", "--time=0", f"unix://{socket}"], env=environ, stderr=subprocess.DEVNULL
+    )
+    try:
+        wait_until(socket.exists, 20, "Podman's socket")
+        yield f"unix://{socket}", command, environ
+    finally:
+        service.kill()
+        service.wait()
+
+
+@pytest.mark.parametrize(
+    "users", [{"auths": {"ghcr.io": {"auth": ""}}}, {"auths": {"ghcr.io": None}}, {"credsStore": "not-installed"}]
+)
+def test_neither_the_engines_proof_nor_a_cleanup_reads_the_users_own_file(
+    engine: Engine, registry: Registry, ecr: EcrStandIn, run_cli: RunCli, tmp_path: Path, users: dict[str, Any]
+) -> None:
+    own = tmp_path / "own" / "config.json"
+    own.parent.mkdir()
+    own.write_text(json.dumps(users))
+    given = settings(tmp_path, engine.url, cleanup={"engine": engine.url, "state_file": f"{tmp_path}/state"})
+    env = {**registry.environment(), "DOCKER_CONFIG": str(own.parent)}
+    once = run_cli("once", settings=given, ecr_url=ecr.url, env=env)
+    assert once.exit_code == 0, once.stderr
+    assert "proof_failed" not in once.stderr
+    cleanup = run_cli("cleanup", "--dry-run", settings=given, ecr_url=ecr.url, env=env)
+    assert cleanup.exit_code == 0, cleanup.stdout + cleanup.stderr
+    assert own.read_text() == json.dumps(users)
+
+
+def test_a_running_container_that_mounts_the_very_file_is_named(
+    engine: Engine, registry: Registry, ecr: EcrStandIn, run_cli: RunCli, tmp_path: Path
+) -> None:
+    given = settings(tmp_path, engine.url)
+    assert run_cli("once", settings=given, ecr_url=ecr.url, env=registry.environment()).exit_code == 0
+    file = tmp_path / "docker" / "config.json"
+    mounts = {"reader": f"{file}:/config.json:ro", "fine": f"{file.parent}:/docker:ro"}
+    for name, mount in mounts.items():
+        run = engine.docker("run", "-d", "--name", name, "-v", mount, engine.image, "sleep", "300")
+        assert run.returncode == 0, run.stderr
+    try:
+        checked = run_cli("check", "--json", settings=given, ecr_url=ecr.url, env=registry.environment())
+    finally:
+        engine.docker("rm", "-f", *mounts)
+    (row,) = [row for row in json.loads(checked.stdout)["legs"] if row["leg"] == "mounts"]
+    (finding,) = row["findings"]
+    assert finding["verdict"] == "warning"
+    assert finding["text"].startswith("reader mounts the file itself")
+    assert f"Mount its directory {file.parent} there instead" in finding["fix"]
+
+
+def test_podman_and_skopeo_pull_with_the_file_over_three_renewals_and_podmans_engine_proves_it(
+    engine: Engine, registry: Registry, ecr: EcrStandIn, run_cli: RunCli, tmp_path: Path, open_path: Path
+) -> None:
+    auth = str(tmp_path / "docker" / "config.json")
+    with podman_service(open_path, registry) as (url, podman, environ):
+        given = settings(tmp_path, url)
+        for _ in range(3):
+            once = run_cli("once", "--force", settings=given, ecr_url=ecr.url, env=registry.environment())
+            assert once.exit_code == 0, once.stderr
+            assert "proof_failed" not in once.stderr
+            for command in (
+                [*podman, "pull", "--authfile", auth, registry.image],
+                [str(parts.SKOPEO), "inspect", "--authfile", auth, f"docker://{registry.image}"],
+            ):
+                done = subprocess.run(command, env=environ, capture_output=True, text=True, check=False)
+                assert done.returncode == 0, done.stderr
+        asked = plan.Engine(url)
+        assert job_engine.version(asked).startswith("Podman 4.")
+        wrong = Credential("AWS", Secret("not a token of this registry"), 0.0, 1.0)
+        with pytest.raises(Failed) as caught:
+            job_engine.login(asked, HOST, wrong)
+    assert caught.value.failure.reason is Reason.DENIED
+    assert "the registry refused the token" in caught.value.failure.message
+    assert "Docker" not in str(caught.value)
