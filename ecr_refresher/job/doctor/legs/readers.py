@@ -27,14 +27,14 @@ BACKEND = "AIRFLOW__SECRETS__BACKEND"
 
 @dataclass(frozen=True, slots=True)
 class Read:
-    """What `airflow connections get` shows: without the password, and whether it comes from Airflow's database."""
+    """What `airflow connections get` shows, without the password, and whether it is from Airflow's database."""
 
     shape: Shape
     from_database: bool
 
 
 def legs(scene: Scene) -> Iterator[Leg]:
-    """One leg for each connection, as this machine's Airflow reads it; and the files, as this user reads them."""
+    """A leg for each connection, as this machine's Airflow reads it, and those of files, as this user reads them."""
     for airflow in scene.plan.airflows:
         for connection in airflow.connections:
             registry = scene.plan.registry(connection.registry)
@@ -70,18 +70,18 @@ def judged(read: Read | None, shadow: str | None, airflow: Airflow, now: float, 
     if read is None:
         return failed(
             f"the environment variable {shadow} is set, and Airflow takes the connection from it",
-            "remove it where Airflow's scheduler, workers and triggerer are started",
+            "Remove it where Airflow's scheduler, workers and triggerer are started",
         )
     until = read.shape.until
     if until is None and not read.from_database:
         return failed(
             f"the connection comes from {shadow}, and not from {airflow.target}, where it is delivered",
-            "remove it there, or deliver through that backend (kind: secrets_file, secrets_manager or parameter_store)",
+            "Remove it there, or deliver through that backend (kind: secrets_file, secrets_manager or parameter_store)",
         )
     if until is None and airflow.by_backend:
         return failed(
             f"the connection comes from Airflow's database, not from {airflow.target}",
-            "set [secrets] backend and backend_kwargs where Airflow's scheduler and workers are started",
+            "Set [secrets] backend and backend_kwargs where Airflow's scheduler and workers are started",
         )
     if read.shape.host is not None and until is not None:
         held = holding.judged(Holding(until), now, life, rules)
@@ -94,9 +94,8 @@ def airflow_reads(connection: str, host: str, environ: Mapping[str, str]) -> Rea
     output = _airflow(["connections", "get", connection, "-o", "json"], environ)
     found = _first_list(output)
     if not found or not isinstance(found[0], dict):
-        raise Failed(
-            Reason.INVALID, "`airflow connections get` printed no JSON; run it by hand (its output is not shown here)"
-        )
+        fix = "Run it by hand (its output is not shown here)"
+        raise Failed(Reason.INVALID, "`airflow connections get` printed no JSON", fix)
     return Read(airflow_entry.shape(found[0], host), found[0].get("id") not in (None, "None", ""))
 
 
@@ -115,9 +114,8 @@ def _backend(environ: Mapping[str, str]) -> str | None:
 def _airflow(words: list[str], environ: Mapping[str, str]) -> str:
     program = shutil.which("airflow", path=environ.get("PATH", os.defpath))
     if program is None:
-        raise Failed(
-            Reason.MISSING, "there is no `airflow` on PATH; run `ecr-refresher check --reader` where Airflow is"
-        )
+        fix = "Run `ecr-refresher check --reader` where Airflow is"
+        raise Failed(Reason.MISSING, "there is no `airflow` on PATH", fix)
     try:
         ended = subprocess.run(  # noqa: S603 - Airflow's own command line, as its PATH has it
             [program, *words],
@@ -128,21 +126,17 @@ def _airflow(words: list[str], environ: Mapping[str, str]) -> str:
             env={key: value for key, value in environ.items() if not key.startswith("ECR_REFRESHER_")},
         )
     except subprocess.TimeoutExpired:
-        raise Failed(
-            Reason.TRANSIENT, f"`airflow {words[0]}` did not end within {AIRFLOW_S:.0f} s; run it by hand"
-        ) from None
+        what = f"`airflow {words[0]}` did not end within {AIRFLOW_S:.0f} s"
+        raise Failed(Reason.TRANSIENT, what, "Run it by hand") from None
     except OSError as error:
-        raise Failed(Reason.INVALID, f"{program} can't be run ({error.strerror}); mend it") from None
+        what = f"{program} can't be run ({error.strerror})"
+        raise Failed(Reason.INVALID, what, "Repair the installation of Airflow") from None
     if b"Connection not found" in ended.stdout + ended.stderr:
-        raise Failed(
-            Reason.MISSING,
-            f"Airflow knows no connection {words[2]}; run `ecr-refresher once`, and see AIRFLOW_HOME and its database",
-        )
+        fix = "Run `ecr-refresher once`, and check AIRFLOW_HOME and the database that it names"
+        raise Failed(Reason.MISSING, f"Airflow knows no connection {words[2]}", fix)
     if ended.returncode:
-        raise Failed(
-            Reason.INVALID,
-            f"`airflow {' '.join(words[:2])}` ended with {ended.returncode}; run it by hand, as the worker's user",
-        )
+        what = f"`airflow {' '.join(words[:2])}` ended with status {ended.returncode}"
+        raise Failed(Reason.INVALID, what, "Run it by hand, as the worker's user")
     return ended.stdout.decode(errors="replace")
 
 

@@ -8,26 +8,18 @@ from msgspec import structs
 
 from ....core.model import Failed, Outcome, Reason
 from ...files import examination
-from ...files.examination import Examination
 from . import readers, record, writing
 from .helper import ECR_LOGIN, PREFIX, Helper
 from .messages import (
     Answer,
     Claimed,
     ConfigFile,
-    Examine,
     Held,
-    Inspect,
     Inspection,
     Login,
-    Look,
     Looked,
-    LookInHelper,
     Question,
-    Read,
     Refused,
-    Store,
-    Write,
     Written,
     WrittenAll,
 )
@@ -38,22 +30,23 @@ CLAIM_TRIES = 3
 
 def answer(file: ConfigFile, question: Question, environ: Mapping[str, str]) -> Answer:
     """Do what is asked; helpers are found by, and get, this environment. Raises Failed."""
-    match question:
-        case Look(hosts):
+    match question.act:
+        case "look":
             _, state = writing.read(file)
-            return Looked(state.witness, tuple(_entry(state, host) for host in hosts))
-        case LookInHelper(host):
-            return _look_in_helper(file, host, environ)
-        case Write(logins):
-            return WrittenAll(tuple(writing.write(file, logins)))
-        case Store(login):
-            return _store(file, login, environ)
-        case Inspect(host):
-            return _inspect(file, host, environ)
-        case Read(host):
-            return readers.read(file, host, environ)
-        case Examine():
-            return _examine(file)
+            return Looked(state.witness, tuple(_entry(state, host) for host in question.hosts))
+        case "write":
+            return WrittenAll(tuple(writing.write(file, question.logins)))
+        case "look in helper":
+            return _look_in_helper(file, question.hosts[0], environ)
+        case "store":
+            return _store(file, question.logins[0], environ)
+        case "inspect":
+            return _inspect(file, question.hosts[0], environ)
+        case "read":
+            return readers.read(file, question.hosts[0], environ)
+        case "examine":
+            place = writing.locate(file.path)
+            return examination.examine(place.path, (place.lock, place.record))
 
 
 def _entry(state: State, host: str) -> Held | Claimed | Refused:
@@ -121,8 +114,3 @@ def _inspect(file: ConfigFile, host: str, environ: Mapping[str, str]) -> Inspect
     return Inspection(
         None if name is None else PREFIX + name, on_path, state.document.urls(host), state.document.paths(host)
     )
-
-
-def _examine(file: ConfigFile) -> Examination:
-    place = writing.locate(file.path)
-    return examination.examine(place.path, (place.lock, place.record))

@@ -29,14 +29,13 @@ from ....core.model import Failed, Failure, Reason, Secret
 from ...files import budgets
 from ...files.paths import others_may_write
 from . import acts
-from .messages import Answer, ConfigFile, LookInHelper, Question, Read, Refused, Store
+from .messages import Answer, ConfigFile, Question, Refused
 from .processes import OutOfBoundsError, run
 
 _FOR_ANOTHER_USER = {"PATH", "LANG", "LC_ALL", "TZ", "LD_LIBRARY_PATH"}
 _FOR_THE_INTERPRETER = {"PYTHONPATH", "PYTHONHOME"}
 _STACK = 512 << 10
 _TEXT_MAX = 2000  # characters of a message or fix
-_FOREIGN = (LookInHelper, Store, Read)  # these may run a helper
 
 
 class User(Struct, frozen=True, forbid_unknown_fields=True):
@@ -67,11 +66,6 @@ def other_user(uid: int | None, gid: int | None) -> User | None:
     return User(uid, known.pw_gid, known.pw_gid if gid is None else gid, known.pw_name)
 
 
-def needs_child(question: Question) -> bool:
-    """Whether the question may run a helper, so that a child must answer it whoever owns the file."""
-    return isinstance(question, _FOREIGN)
-
-
 def ask(file: ConfigFile, question: Question, user: User | None, environ: Mapping[str, str]) -> Answer:
     """Have a child answer, as that user if one is given. Raises Failed."""
     if user is not None:
@@ -82,7 +76,7 @@ def ask(file: ConfigFile, question: Question, user: User | None, environ: Mappin
         status, output = run(
             [sys.executable, "-P", "-m", __spec__.name],
             order + b"\n",
-            seconds=budgets.HELPER_CHILD_S if needs_child(question) else budgets.CHILD_S,
+            seconds=budgets.HELPER_CHILD_S if question.may_run_helpers else budgets.CHILD_S,
             most=budgets.child_bytes(file.logins),
             environ=_environ_of(environ, user),
             own_session=True,
@@ -149,7 +143,7 @@ def main() -> None:
         os.environ.pop(name, None)
     try:
         _limit(order)
-        if isinstance(order.question, Read):
+        if order.question.act == "read":
             import docker.auth  # noqa: F401 - before the change of user
         if order.user is not None:
             _become(order.user)
@@ -174,8 +168,8 @@ def _end_with_parent() -> None:
 
 def _limit(order: _Order) -> None:
     """Bound memory, and be the first to go where the host's or container's memory runs out."""
-    foreign = needs_child(order.question)
-    most = budgets.HELPER_MEMORY if foreign else budgets.child_memory(order.file.logins)
+    helpers = order.question.may_run_helpers
+    most = budgets.HELPER_MEMORY if helpers else budgets.child_memory(order.file.logins)
     resource.setrlimit(resource.RLIMIT_DATA, (most, most))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     with contextlib.suppress(OSError), open("/proc/self/oom_score_adj", "w", encoding="ascii") as score:

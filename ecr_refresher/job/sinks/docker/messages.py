@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 from msgspec import Struct
 
 from ....core.model import Failure, Outcome, Secret
@@ -27,48 +29,20 @@ class Login(Struct, frozen=True, forbid_unknown_fields=True):
     expires_at: float
 
 
-# --- questions -----------------------------------------------------------------------------------------------------
-class Look(Struct, frozen=True, forbid_unknown_fields=True, tag="look"):
-    """What does the file hold for these hosts?"""
+class Question(Struct, frozen=True, forbid_unknown_fields=True):
+    """What to do with the file.
 
-    hosts: tuple[str, ...]
+    `look` and `write` serve hosts that no credential helper claims, many at once. `look in helper` and `store` serve
+    one host by its helper. `inspect`, `read` (what do the tools find?) and `examine` are for `check`.
+    """
 
+    act: Literal["look", "write", "look in helper", "store", "inspect", "read", "examine"]
+    hosts: tuple[str, ...] = ()
+    logins: tuple[Login, ...] = ()
 
-class LookInHelper(Struct, frozen=True, forbid_unknown_fields=True, tag="look in helper"):
-    """What does the helper hold that the file names for this host?"""
-
-    host: str
-
-
-class Write(Struct, frozen=True, forbid_unknown_fields=True, tag="write"):
-    """Write these logins into the file, where no helper claims their hosts."""
-
-    logins: tuple[Login, ...]
-
-
-class Store(Struct, frozen=True, forbid_unknown_fields=True, tag="store"):
-    """Have the helper keep this login that the file names for its host."""
-
-    login: Login
-
-
-class Inspect(Struct, frozen=True, forbid_unknown_fields=True, tag="inspect"):
-    """Which helper claims this host, and which other entries mean it?"""
-
-    host: str
-
-
-class Read(Struct, frozen=True, forbid_unknown_fields=True, tag="read"):
-    """What does each tool find for this host?"""
-
-    host: str
-
-
-class Examine(Struct, frozen=True, forbid_unknown_fields=True, tag="examine"):
-    """Can the file be written?"""
-
-
-Question = Look | LookInHelper | Write | Store | Inspect | Read | Examine
+    @property
+    def may_run_helpers(self) -> bool:
+        return self.act in ("look in helper", "store", "read")
 
 
 # --- answers -------------------------------------------------------------------------------------------------------

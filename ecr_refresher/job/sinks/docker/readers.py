@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 
 from ....core.model import Failed, Secret
@@ -84,13 +84,7 @@ class _Search:
         document = self._document(path)
         if isinstance(document, str):
             return Found(DOCKER, path, "", document)
-        try:
-            name = document.helper_for(self.host)
-            if name is not None:
-                return Found(DOCKER, path, PREFIX + name, self._whose(Helper(name, self.environ).get(self.host)))
-        except Failed:
-            return Found(DOCKER, path, "", UNUSABLE)
-        return self._in_auths(DOCKER, path, document)
+        return self._found(DOCKER, path, document, document.helper_for)
 
     def by_docker_py(self) -> Found:
         """Ask docker-py itself: a pull would fail of the same errors."""
@@ -122,23 +116,20 @@ class _Search:
                 continue
             for part in document.paths(self.host)[:PATHS_MAX]:
                 yield Found(PODMAN, path, part, self._whose(login_in(_auth(document, part) or "")))
-            found = self._by_podman_in(path, document)
+            # `credHelpers` counts for Podman, `credsStore` does not.
+            found = self._found(PODMAN, path, document, document.own_helper_for)
             if found.login != NONE:
                 yield found
                 return
         yield Found(PODMAN, path, "", NONE)
 
-    def _by_podman_in(self, path: str, document: Document) -> Found:
-        """`credHelpers` counts for Podman, `credsStore` does not."""
+    def _found(self, tool: str, path: str, document: Document, helper_for: Callable[[str], str | None]) -> Found:
         try:
-            name = document.own_helper_for(self.host)
+            name = helper_for(self.host)
             if name is not None:
-                return Found(PODMAN, path, PREFIX + name, self._whose(Helper(name, self.environ).get(self.host)))
+                return Found(tool, path, PREFIX + name, self._whose(Helper(name, self.environ).get(self.host)))
         except Failed:
-            return Found(PODMAN, path, "", UNUSABLE)
-        return self._in_auths(PODMAN, path, document)
-
-    def _in_auths(self, tool: str, path: str, document: Document) -> Found:
+            return Found(tool, path, "", UNUSABLE)
         for entry in (self.host,) if document.names(self.host) else document.urls(self.host):
             login = login_in(_auth(document, entry) or "")
             if login is not None:

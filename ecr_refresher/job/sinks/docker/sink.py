@@ -20,20 +20,13 @@ from .messages import (
     Answer,
     Claimed,
     ConfigFile,
-    Examine,
     Held,
-    Inspect,
     Inspection,
     Login,
-    Look,
     Looked,
-    LookInHelper,
     Question,
-    Read,
     Reading,
     Refused,
-    Store,
-    Write,
     Written,
     WrittenAll,
 )
@@ -77,7 +70,7 @@ class DockerConfigSink:
         if isinstance(entry, Claimed):
             if entry.helper == ECR_LOGIN:  # it fetches a token whenever it is asked, so it is always as good as new
                 return self._looked(host, Holding(now + ECR_LOGIN_LIFE_S, True, ECR_LOGIN_LIFE_S, witness))
-            entry = self._ask(LookInHelper(host), Held)
+            entry = self._ask(Question("look in helper", (host,)), Held)
         if isinstance(entry, Refused):
             raise Failed.of(entry.failure)
         # What another user can write speaks for this slot alone: its life says nothing of the principal's tokens.
@@ -90,7 +83,7 @@ class DockerConfigSink:
         login = Login(host, auth, credential.issued_at, credential.expires_at)
         result, witness = self._writes.do(login)
         if isinstance(result, Claimed):
-            result = self._ask(Store(login), Written)
+            result = self._ask(Question("store", logins=(login,)), Written)
             witness = self._follow([host], result)
         if isinstance(result, Refused):
             raise Failed.of(result.failure)
@@ -102,30 +95,30 @@ class DockerConfigSink:
     # --- what `check` asks; nothing is written --------------------------------------------------------------------
     def examine(self) -> Examination:
         """Examine the file's place for the user that will write it. Raises Failed."""
-        return self._ask(Examine(), Examination)
+        return self._ask(Question("examine"), Examination)
 
     def inspect(self, host: str) -> Inspection:
         """Say which helper claims the host, and which other entries mean it. Raises Failed."""
-        return self._ask(Inspect(host), Inspection)
+        return self._ask(Question("inspect", (host,)), Inspection)
 
     def readers(self, host: str) -> Reading:
         """Say what each tool finds, run as the file's owner, or as ourselves. Raises Failed."""
-        return self._ask(Read(host), Reading)
+        return self._ask(Question("read", (host,)), Reading)
 
     # --- the file -------------------------------------------------------------------------------------------------
     def _look_at(self, hosts: Sequence[str]) -> list[tuple[Held | Claimed | Refused, str]]:
-        looked = self._ask(Look(tuple(hosts)), Looked)
+        looked = self._ask(Question("look", tuple(hosts)), Looked)
         return [(entry, looked.witness) for entry in looked.entries]
 
     def _write(self, logins: Sequence[Login]) -> list[tuple[Written | Claimed | Refused, str | None]]:
-        results = self._ask(Write(tuple(logins)), WrittenAll).results
+        results = self._ask(Question("write", logins=tuple(logins)), WrittenAll).results
         written = [(login.host, each) for login, each in zip(logins, results, strict=True) if isinstance(each, Written)]
         witness = self._follow([host for host, _ in written], written[0][1]) if written else None
         return [(result, witness) for result in results]
 
     def _ask(self, question: Question, kind: type[A]) -> A:
         """Have the question answered here, or by a child. Raises Failed."""
-        if self._user is None and not child.needs_child(question):
+        if self._user is None and not question.may_run_helpers:
             answer = acts.answer(self._file, question, self._environ)
         else:
             answer = child.ask(self._file, question, self._user, self._environ)
