@@ -420,10 +420,11 @@ DOCKER = [
     Fault(
         "a directory of somebody else",
         "file",
-        "uid 0 may not write in",
-        "Run chown 0 ",
+        "uid 1234 controls ",
+        'Set owner: "1234"',
         _somebody_elses,
         lambda w: os.chown(w.config_file.parent, 0, 0),
+        also="helper",
     ),
     Fault(
         "a file that everybody may read",
@@ -444,7 +445,7 @@ DOCKER = [
             lambda w: os.chown(w.config_file.parent, 1234, 1234),
         ),
         _give_away,
-        also="reader",
+        also="helper",
     ),
     Fault(
         "a file that is no JSON",
@@ -527,7 +528,7 @@ ENGINE = [
     Fault(
         "an engine that does not trust the registry",
         "engine login",
-        f"could not log in at {HOST} (500)",
+        f"could not log in at {HOST}: it does not trust the registry's certificate",
         f"/etc/docker/certs.d/{HOST}/ca.crt",
         lambda w: TRUST.unlink(),
         lambda w: shutil.copyfile(w.registry.ca_file, TRUST),

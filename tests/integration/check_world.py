@@ -130,7 +130,7 @@ class World:
         """The exit status, and all findings but those that are ok; a failed leg's dependants are left out."""
         done = self.run("check", "--json", *(["--reader"] if self.reader else []))
         found = [
-            Found(leg["leg"], finding["verdict"], finding["finding"], finding["mend"] or "")
+            Found(leg["leg"], finding["verdict"], finding["text"], finding["fix"] or "")
             for leg in done.json()["legs"]
             for finding in leg["findings"]
             if finding["verdict"] not in ("ok", "not_tried")

@@ -70,8 +70,9 @@ def _refuse_others(path: str, there: str, above: os.stat_result, seen: os.stat_r
 
     The file itself may belong to another user where only root could have put it there.
     """
-    foreign = seen.st_uid != 0 and (leads_on or not stat.S_ISREG(seen.st_mode) or others_may_write(above))
-    replaceable = leads_on and others_may_write(above) and not above.st_mode & stat.S_ISVTX
+    shared = others_may_write(os.path.dirname(there), above)
+    foreign = seen.st_uid != 0 and (leads_on or not stat.S_ISREG(seen.st_mode) or shared)
+    replaceable = leads_on and shared and not above.st_mode & stat.S_ISVTX
     if foreign or replaceable:
         who = f"uid {seen.st_uid}" if foreign else "another user"
         what = f"{path}: {who} controls {there}, and could lead root's write to another file"
@@ -79,7 +80,16 @@ def _refuse_others(path: str, there: str, above: os.stat_result, seen: os.stat_r
         raise Failed(Reason.DENIED, what, fix)
 
 
-def others_may_write(seen: os.stat_result) -> bool:
+def others_may_write(directory: str, seen: os.stat_result) -> bool:
     """Whether a user other than root may put something into this directory."""
-    by_group = seen.st_mode & stat.S_IWGRP and seen.st_gid != 0
+    by_group = seen.st_mode & stat.S_IWGRP and (seen.st_gid != 0 or _has_acl(directory))
     return bool(seen.st_uid != 0 or seen.st_mode & stat.S_IWOTH or by_group)
+
+
+def _has_acl(directory: str) -> bool:
+    """Whether other users than owner and group have rights of their own; the group's bits bound those (acl(5))."""
+    try:
+        os.getxattr(directory, "system.posix_acl_access")
+    except OSError:
+        return False
+    return True

@@ -67,9 +67,7 @@ def entry_legs(scene: Scene, docker: DockerConfig, registry: Registry) -> Iterat
 
 
 def _place(scene: Scene, docker: DockerConfig) -> list[Finding]:
-    return files.place(
-        scene.tools.docker(docker).examine(), 0o600 if docker.mode is None else docker.mode, docker.uid, docker.gid
-    )
+    return files.place(scene.tools.docker(docker).examine(), docker.mode, docker.uid, docker.gid)
 
 
 def _helper(scene: Scene, docker: DockerConfig, registry: Registry) -> list[Finding]:

@@ -68,7 +68,7 @@ def other_user(uid: int | None, gid: int | None) -> User | None:
 
 def ask(file: ConfigFile, question: Question, user: User | None, environ: Mapping[str, str]) -> Answer:
     """Have a child answer, as that user if one is given. Raises Failed."""
-    if user is not None:
+    if user is not None and question.logins:
         _make_first_directory(os.path.dirname(file.path), user)
     order = msgspec.json.encode(_Order(file, question, user), enc_hook=_reveal)
     who = f"the child of uid {os.geteuid() if user is None else user.uid} that handles it"
@@ -117,7 +117,7 @@ def _make_first_directory(path: str, user: User) -> None:
     with contextlib.suppress(OSError):
         for part in filter(None, path.split("/")):
             seen = os.lstat(above)
-            if not stat.S_ISDIR(seen.st_mode) or others_may_write(seen):
+            if not stat.S_ISDIR(seen.st_mode) or others_may_write(above, seen):
                 return
             above = os.path.join(above, part)
             if not os.path.lexists(above):
@@ -135,7 +135,7 @@ def _reveal(value: object) -> object:
 # --- the child -----------------------------------------------------------------------------------------------------
 def main() -> None:
     """Read the order, become the user, act, answer."""
-    with open(0, "rb", buffering=0, closefd=False) as orders:
+    with open(0, "rb", closefd=False) as orders:
         order = msgspec.json.decode(orders.readline(), type=_Order, dec_hook=_hide)
     threading.stack_size(_STACK)
     threading.Thread(target=_end_with_parent, daemon=True).start()

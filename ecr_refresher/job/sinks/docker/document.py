@@ -37,18 +37,18 @@ class Document:
     @classmethod
     def parse(cls, path: str, text: bytes | None) -> Document:
         """Read the text; none, or an empty one, is an empty object, as for the docker command. Raises Failed."""
-        problem = _problem_of(text or b"")
+        text = (text or b"").strip() or b"{}"
+        problem = _problem_of(text)
         if problem is None:
             try:
-                return cls(path, _OBJECT.decode(text or b"") or {} if (text or b"").strip() else {})._checked()
+                document = cls(path, _OBJECT.decode(text) or {})
             except (msgspec.MsgspecError, RecursionError):
                 problem = "has an escape that stands for no character"
+            else:
+                document._section("auths")  # raises Failed
+                document._section("credHelpers")
+                return document
         raise Failed(Reason.INVALID, f"{path} {problem}", _FIX)
-
-    def _checked(self) -> Document:
-        self._section("auths")
-        self._section("credHelpers")
-        return self
 
     def helper_for(self, host: str) -> str | None:
         """The credential helper that claims the host: `credHelpers` before `credsStore`, as the docker command."""
@@ -144,11 +144,8 @@ def _host_of(key: str) -> str:
 def _problem_of(text: bytes) -> str | None:
     """What is wrong with the text, without quoting it; msgspec would take duplicate keys, and knows no lines."""
     try:
-        decoded = text.decode()
-        if not decoded.strip(" \t\r\n"):
-            return None
         content = json.loads(
-            decoded, parse_int=str, parse_float=str, parse_constant=_refuse, object_pairs_hook=_without_twins
+            text.decode(), parse_int=str, parse_float=str, parse_constant=_refuse, object_pairs_hook=_without_twins
         )
     except UnicodeDecodeError as error:
         return f"is not UTF-8 at byte {error.start}"

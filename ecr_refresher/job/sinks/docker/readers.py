@@ -44,8 +44,11 @@ def docker_file(environ: Mapping[str, str]) -> str | None:
     return None if folder is None else os.path.join(folder, "config.json")
 
 
-def podman_files(environ: Mapping[str, str]) -> Iterator[str]:
-    """The files that Podman and skopeo read, in their order (containers-auth.json(5), and seen with Podman 4.3)."""
+def podman_files(environ: Mapping[str, str], default: str) -> Iterator[str]:
+    """The files that Podman and skopeo read, in their order (containers-auth.json(5), and seen with Podman 4.3).
+
+    `default` stands for docker's file where the user has no home.
+    """
     if environ.get("REGISTRY_AUTH_FILE"):
         yield environ["REGISTRY_AUTH_FILE"]
         return
@@ -55,8 +58,7 @@ def podman_files(environ: Mapping[str, str]) -> Iterator[str]:
     settings = environ.get("XDG_CONFIG_HOME") or (home and f"{home}/.config")
     if settings:
         yield f"{settings}/containers/auth.json"
-    if file := docker_file(environ):
-        yield file
+    yield docker_file(environ) or default
 
 
 def _records(file: ConfigFile) -> Records:
@@ -107,7 +109,7 @@ class _Search:
     def by_podman(self) -> Iterator[Found]:
         """The first file that has the host; entries for a part of the host are preferred for images below it."""
         path = self.file.path
-        for path in podman_files(self.environ):
+        for path in podman_files(self.environ, self.file.path):
             document = self._document(path)
             if isinstance(document, str):
                 if document == UNREADABLE:

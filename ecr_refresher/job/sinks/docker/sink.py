@@ -33,6 +33,7 @@ from .messages import (
 from .writing import auth_of
 
 ECR_LOGIN_LIFE_S = 12 * 3600.0
+CHILDREN = 2  # of one file at a time: a user with many slots and a slow helper must not fill the memory
 A = TypeVar("A", bound=Answer)
 
 
@@ -53,6 +54,7 @@ class DockerConfigSink:
         self._engine = docker.engine.url if docker.engine and docker.engine_required else None
         self._environ = environ
         self._user = child.other_user(docker.uid, docker.gid)
+        self._children = threading.BoundedSemaphore(CHILDREN)
         self._looks = Batches(self._look_at)
         self._writes = Batches(self._write)
         self._seen: dict[str, str] = {}  # by host: the file's witness when its entry was last known
@@ -121,7 +123,8 @@ class DockerConfigSink:
         if self._user is None and not question.may_run_helpers:
             answer = acts.answer(self._file, question, self._environ)
         else:
-            answer = child.ask(self._file, question, self._user, self._environ)
+            with self._children:
+                answer = child.ask(self._file, question, self._user, self._environ)
         if not isinstance(answer, kind):
             raise TypeError(type(answer).__name__)
         return answer

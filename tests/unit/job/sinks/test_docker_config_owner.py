@@ -108,6 +108,8 @@ def test_a_directory_that_only_root_may_make_is_made_for_him() -> None:
     top = Path("/var/lib") / f"ecr-refresher-test-{os.getpid()}"
     try:
         path = top / ".docker" / "config.json"
+        his(path).look(HOST, NOW)
+        assert not top.exists()
         his(path).deliver(HOST, credential())
         assert all(made.stat().st_uid == BOB for made in (top, path.parent, path))
         assert top.stat().st_mode & 0o777 == 0o700

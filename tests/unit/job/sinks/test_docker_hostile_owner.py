@@ -7,11 +7,13 @@ import json
 import os
 import pwd
 import resource
+import struct
 import subprocess
 import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -198,6 +200,29 @@ def test_a_helper_that_prints_for_ever_ends_with_all_that_it_started(
     wait_until(lambda: not running_as(ALICE), 10, "the end of all that the helper started")
 
 
+def test_many_slots_with_a_slow_helper_have_two_children_at_a_time(home: Path, helper: Any, open_path: Path) -> None:
+    now, seen = open_path / "kept-by-test" / "now", open_path / "kept-by-test" / "seen"
+    helper("test", f"echo x >> {now}; sleep 0.3; wc -l < {now} >> {seen}; sed -i 1d {now}")
+    own(home / "config.json", '{"credsStore": "test"}')
+    hosts = tuple(f"{number:012d}.dkr.ecr.us-east-1.amazonaws.com" for number in range(8))
+    ours = hers(home / "config.json", registries=hosts)
+    with ThreadPoolExecutor(len(hosts)) as threads:
+        assert {held.until for held in threads.map(lambda host: ours.look(host, NOW), hosts)} == {None}
+    counts = [int(count) for count in seen.read_text().split()]
+    assert len(counts) == 8
+    assert max(counts) <= 2
+
+
+def test_a_thousand_registries_in_her_file_are_served(home: Path) -> None:
+    hosts = tuple(f"{number:012d}.dkr.ecr.us-east-1.amazonaws.com" for number in range(1000))
+    ours = hers(home / "config.json", registries=hosts)
+    new = credential("x" * 2600)
+    with ThreadPoolExecutor(128) as threads:
+        outcomes = {delivery.outcome for delivery in threads.map(lambda host: ours.deliver(host, new), hosts)}
+        assert outcomes == {Outcome.WRITTEN}
+        assert {held.until for held in threads.map(lambda host: ours.look(host, NOW), hosts)} == {new.expires_at}
+
+
 def test_a_helper_gets_the_users_own_groups_and_never_roots(home: Path, helper: Any, open_path: Path) -> None:
     seen = open_path / "kept-by-test" / "groups"
     helper("test", f"{{ id -g; id -G; grep ^Gid: /proc/self/status; }} > {seen}")
@@ -332,6 +357,18 @@ def below_her_link(open_path: Path) -> Path:
     return shared / "docker" / "config.json"
 
 
+def below_a_directory_with_rights_for_her(open_path: Path) -> Path:
+    (open_path / "team" / "docker").mkdir(parents=True)
+    # An access control list of root, rwx for ALICE, and a mask of rwx: version, then (tag, permissions, id) each.
+    entries = [(1, 7, -1), (2, 7, ALICE), (4, 5, -1), (16, 7, -1), (32, 5, -1)]
+    acl = struct.pack("<I", 2) + b"".join(struct.pack("<HHi", *entry) for entry in entries)
+    try:
+        os.setxattr(open_path / "team", "system.posix_acl_access", acl)
+    except OSError as error:
+        pytest.skip(f"this file system has no access control lists: {error}")
+    return open_path / "team" / "docker" / "config.json"
+
+
 def below_a_directory_of_a_group(open_path: Path) -> Path:
     (open_path / "team" / "docker").mkdir(parents=True)
     os.chown(open_path / "team", 0, ALICE)
@@ -348,7 +385,14 @@ def by_roots_link_into_her_home(open_path: Path) -> Path:
 
 @pytest.mark.parametrize(
     "trick",
-    [in_a_sticky_directory, in_her_home, below_her_link, below_a_directory_of_a_group, by_roots_link_into_her_home],
+    [
+        in_a_sticky_directory,
+        in_her_home,
+        below_her_link,
+        below_a_directory_of_a_group,
+        below_a_directory_with_rights_for_her,
+        by_roots_link_into_her_home,
+    ],
     ids=lambda trick: trick.__name__,
 )
 def test_root_without_owner_writes_nowhere_that_another_user_controls_and_check_says_so(

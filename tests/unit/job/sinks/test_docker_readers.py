@@ -181,14 +181,14 @@ class TestPodman:
 
     def test_the_order_of_its_files(self) -> None:
         environ = {"HOME": "/h", "XDG_RUNTIME_DIR": "/run/user/7"}
-        assert list(podman_files(environ)) == [
+        assert list(podman_files(environ, "/c.json")) == [
             "/run/user/7/containers/auth.json",
             "/h/.config/containers/auth.json",
             "/h/.docker/config.json",
         ]
-        assert list(podman_files({**environ, "DOCKER_CONFIG": "/d"}))[2] == "/d/config.json"
-        assert list(podman_files({**environ, "REGISTRY_AUTH_FILE": "/a.json"})) == ["/a.json"]
-        assert list(podman_files({})) == [f"/run/containers/{os.geteuid()}/auth.json"]
+        assert list(podman_files({**environ, "DOCKER_CONFIG": "/d"}, "/c.json"))[2] == "/d/config.json"
+        assert list(podman_files({**environ, "REGISTRY_AUTH_FILE": "/a.json"}, "/c.json")) == ["/a.json"]
+        assert list(podman_files({}, "/c.json")) == [f"/run/containers/{os.geteuid()}/auth.json", "/c.json"]
 
     def test_dockers_own_file_comes_last(self, podman: Reader, tmp_path: Path) -> None:
         assert self.found(podman) == [Found(PODMAN, str(podman.file), HOST, OURS)]
