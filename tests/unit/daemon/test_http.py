@@ -23,7 +23,7 @@ from prometheus_client.parser import text_string_to_metric_families as parse_tex
 from ecr_refresher.core import wire
 from ecr_refresher.core.plan import Server
 from ecr_refresher.daemon.machine.state import TURN_MAX_S
-from ecr_refresher.daemon.web import client
+from ecr_refresher.daemon.web import connection, server
 from ecr_refresher.daemon.web.listening import listen
 from ecr_refresher.daemon.web.pages import Answer, Pages
 from tests.testbed import parts
@@ -258,12 +258,12 @@ def test_a_head_of_ten_megabytes_is_cut_off_unread(house: House) -> None:
 
 def test_a_head_that_is_too_long_is_refused(house: House) -> None:
     with house.dial() as sock:
-        sock.sendall(b"GET /livez HTTP/1.1\r\nX: " + b"x" * client.HEAD_MAX)
+        sock.sendall(b"GET /livez HTTP/1.1\r\nX: " + b"x" * connection.HEAD_MAX)
         assert rest_of(sock).startswith(b"HTTP/1.1 431 ")
 
 
 def test_a_client_that_is_too_slow_is_let_go(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(client, "REQUEST_S", 0.05)
+    monkeypatch.setattr(connection, "REQUEST_S", 0.05)
     with house.dial() as sock:
         sock.sendall(b"GET /livez HTT")
         assert rest_of(sock) == b""
@@ -272,7 +272,7 @@ def test_a_client_that_is_too_slow_is_let_go(house: House, monkeypatch: pytest.M
 
 
 def test_a_kept_connection_is_let_go_when_nothing_more_comes(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(client, "IDLE_S", 0.05)
+    monkeypatch.setattr(connection, "IDLE_S", 0.05)
     with house.dial() as sock:
         sock.sendall(b"GET /livez HTTP/1.1\r\nHost: x\r\n\r\n")
         assert rest_of(sock).count(b"HTTP/1.1 200 OK") == 1
@@ -298,7 +298,7 @@ def test_five_hundred_connections_that_say_nothing_leave_others_answered(house: 
 
 def test_the_connection_that_has_been_idle_longest_makes_room_for_a_new_one(house: House) -> None:
     with contextlib.ExitStack() as stack:
-        kept = [stack.enter_context(house.dial()) for _ in range(client.CONNECTIONS_MAX)]
+        kept = [stack.enter_context(house.dial()) for _ in range(server.CONNECTIONS_MAX)]
         for sock in kept:
             assert asked(sock).startswith(b"HTTP/1.1 200 OK")
         assert asked(kept[0]).startswith(b"HTTP/1.1 200 OK")  # it is now the last that has to go
@@ -341,32 +341,6 @@ def test_a_page_that_fails_is_a_500_and_the_others_are_answered(capfd: pytest.Ca
     logged = "".join(capfd.readouterr())
     assert "page_failed" in logged
     assert "a-token" not in logged + answer.text  # type: ignore[attr-defined]
-
-
-def test_clients_that_send_their_request_while_a_page_is_rendered_for_long_are_answered(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    monkeypatch.setattr(client, "REQUEST_S", 0.5)
-    rendering, go_on = threading.Event(), threading.Event()
-
-    class SlowPages(Pages):
-        def answer(self, method: str, target: str, accept: str = "") -> Answer:
-            if target == "/status":
-                rendering.set()
-                go_on.wait(PATIENCE_S)
-            return super().answer(method, target, accept)
-
-    world = World().served()
-    pages = SlowPages(world.state, lambda: world.boot, lambda: world.mono)
-    with House(world, Server(port=0), pages) as house, house.dial() as first, house.dial() as second:
-        assert asked(second).startswith(b"HTTP/1.1 200 OK")
-        second.sendall(b"GET")
-        assert asked(first).startswith(b"HTTP/1.1 200 OK")
-        first.sendall(b"GET /status HTTP/1.0\r\n\r\n")
-        assert rendering.wait(PATIENCE_S)
-        second.sendall(b" /nothing HTTP/1.0\r\n\r\n")
-        threading.Timer(1.0, go_on.set).start()  # longer than a request may take
-        assert rest_of(second).startswith(b"HTTP/1.1 404")
 
 
 # --- the port --------------------------------------------------------------------------------------------------------
@@ -468,7 +442,7 @@ def test_a_renewed_certificate_is_shown_and_half_a_renewal_changes_nothing(
 
 
 def test_handshakes_that_never_end_are_let_go(authority: CertificateAuthority, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(client, "REQUEST_S", 0.2)
+    monkeypatch.setattr(connection, "REQUEST_S", 0.2)
     certificate, key = authority.issue("127.0.0.1")
     house = House(World().served(), Server(port=0, tls_cert=certificate, tls_key=key))
     try:

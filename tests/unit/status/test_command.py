@@ -20,7 +20,7 @@ from ecr_refresher import cli
 from ecr_refresher.core import wire
 from ecr_refresher.core.model import Outcome, Reason
 from ecr_refresher.core.plan import Server
-from ecr_refresher.daemon.web import client as web_client
+from ecr_refresher.daemon.web import connection
 from ecr_refresher.status import client
 from tests.testbed.certificates import CertificateAuthority
 from tests.testbed.daemon import MEASURING
@@ -268,7 +268,7 @@ def test_with_a_url_the_certificate_must_name_it_and_come_from_the_ca(
 def test_http_and_https_mixed_up_are_told_apart(
     secured: tuple[House, CertificateAuthority, Path], house: House, capsys: Said, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(web_client, "REQUEST_S", 0.2)
+    monkeypatch.setattr(connection, "REQUEST_S", 0.2)
     assert cli.main(["status", "--url", f"http://localhost:{secured[0].server.port}"]) == 1
     assert "ecr-refresher: status: " in capsys.readouterr().err
     assert cli.main(["status", "--url", url(house).replace("http:", "https:")]) == 1
