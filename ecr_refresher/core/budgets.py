@@ -22,6 +22,7 @@ CLEANUP_GRACE_S = 90.0  # a cleanup begins nothing new this close to its limit: 
 # Calls at a time
 FETCHES, PROOFS, PER_SERVER, PER_FILE = 32, 16, 4, 128  # at a sink: so many looks, and so many deliveries
 LEGS = 32
+AWS_CLIENTS_MAX = 64  # kept for further calls; each takes 0.2 MB
 
 # Bytes
 STACK = 1 << 20  # of each thread; all of them count as data of the process

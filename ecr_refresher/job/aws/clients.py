@@ -75,9 +75,12 @@ class Aws:
         self.source(principal.profile)
         keys = self._role_keys(principal)
         with self._making:
-            if (principal, service) not in self._clients:
-                self._clients[principal, service] = self._made(principal, service, keys)
-            return self._clients[principal, service]
+            client = self._clients.get((principal, service))
+            if client is None:
+                client = self._clients[principal, service] = self._made(principal, service, keys)
+            if len(self._clients) > budgets.AWS_CLIENTS_MAX:  # the oldest has most likely fetched its token
+                del self._clients[next(iter(self._clients))]
+            return client
 
     def endpoint(self, principal: Principal) -> str:
         """The URL that the principal's tokens are asked for at; needs no credentials. Raises Failed."""

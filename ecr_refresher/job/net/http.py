@@ -64,7 +64,8 @@ def send(
     ends_at = time.monotonic() + limits.total_s
     try:
         host = urlsplit(url).hostname or host
-        response = pool_for(url, trusts.context(trust)).request(
+        context = trusts.context(trust) if url.lower().startswith("https:") else None
+        response = pool_for(url, context).request(
             method,
             url,
             headers=headers,

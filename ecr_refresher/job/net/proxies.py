@@ -80,16 +80,17 @@ def _is_a_proxy(url: str) -> bool:
         return False
 
 
-def pool_for(url: str, context: ssl.SSLContext) -> urllib3.PoolManager:
+def pool_for(url: str, context: ssl.SSLContext | None) -> urllib3.PoolManager:
     """The pool for requests to this URL, through the environment's proxy if it names one. Calls share it."""
     return _pool(proxy_for(url), context)
 
 
 @lru_cache(maxsize=16)
-def _pool(proxy: str | None, context: ssl.SSLContext) -> urllib3.PoolManager:
+def _pool(proxy: str | None, context: ssl.SSLContext | None) -> urllib3.PoolManager:
     how: dict[str, Any] = {"num_pools": HOSTS_MAX, "maxsize": CONNECTIONS_MAX, "ssl_context": context}
     if proxy is None:
         return urllib3.PoolManager(**how)
+    how["proxy_ssl_context"] = context
     login = urlsplit(proxy)
     if login.username is None:
         return urllib3.ProxyManager(proxy, **how)
