@@ -1,4 +1,4 @@
-"""What may be removed from a host, and when: settings after reading. Durations in seconds, sizes in bytes."""
+"""What a cleanup may remove from a host, and when. Durations are in seconds, sizes in bytes."""
 
 from __future__ import annotations
 
@@ -10,20 +10,20 @@ class ContainerRules(Struct, frozen=True, forbid_unknown_fields=True, omit_defau
 
     enabled: bool = True
     exited_for: float = 3600.0
-    every: bool = False  # of all images, not only of our registries'
-    keep_labels: tuple[str, ...] = ()  # one of them will do
-    only_labels: tuple[str, ...] = ()  # all of them must be there
+    every: bool = False  # containers of all images, not only of our registries' images
+    keep_labels: tuple[str, ...] = ()  # a container with one of them stays
+    only_labels: tuple[str, ...] = ()  # a container without one of them stays
     orchestrated: bool = False  # also those that ECS, a kubelet or Swarm started
     anonymous_volumes: bool = False  # remove the anonymous volumes of a removed container
 
 
 class ImageRules(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
-    """Unused images, while a mark is exceeded. Shares are of the disk that holds the engine's data."""
+    """Unused images, while a mark is exceeded. Shares are of the disk with the engine's data."""
 
     enabled: bool = True
     when_disk_above: float | None = None
     until_below: float = 0.7
     max_size: int | None = None
     unused_for: float = 86400.0
-    keep: tuple[str, ...] = ()  # patterns of names, as a shell has them
+    keep: tuple[str, ...] = ()  # shell patterns of names
     every: bool = False

@@ -21,25 +21,25 @@ MASK = "***"
 class Reason(StrEnum):
     """Why something failed; the closed set that metrics, logs and `/status` share."""
 
-    TRANSIENT = "transient"  # a timeout, a cut connection, a 5xx: another try may do
-    THROTTLED = "throttled"  # told to come more seldom
-    DENIED = "denied"  # somebody has to grant a right or mend a password
+    TRANSIENT = "transient"  # a timeout, a cut connection, a 5xx: a retry may succeed
+    THROTTLED = "throttled"  # too many calls
+    DENIED = "denied"  # a right is missing, or a login is wrong
     INVALID = "invalid"  # an answer, a token or a file that makes no sense
-    MISSING = "missing"  # a file, a connection or a setting that is not there (yet)
+    MISSING = "missing"  # a file, a connection or a setting does not exist (yet)
     INTERNAL = "internal"  # a fault of ours
 
 
 class Outcome(StrEnum):
-    """What came of bringing one credential to one slot."""
+    """The result of delivering one credential to one slot."""
 
     WRITTEN = "written"
-    UNCHANGED = "unchanged"  # that very credential is there already
-    SKIPPED = "skipped"  # a fresh enough one is there already
+    UNCHANGED = "unchanged"  # the slot holds this very credential
+    SKIPPED = "skipped"  # the slot holds another one that is fresh enough
     FAILED = "failed"
 
 
 class Secret:
-    """A text that shows itself to nobody; `reveal()` is for the library or file that needs it.
+    """A text that never shows itself; `reveal()` is for the library or file that needs it.
 
     Not a dataclass: those print their fields. Pickle and copy are refused, JSON encoders don't know it.
     """
@@ -50,7 +50,7 @@ class Secret:
         self._text = text
 
     def reveal(self) -> str:
-        """Give the text itself, to be handed on at once and kept nowhere."""
+        """The text itself. Hand it on at once, and keep it nowhere."""
         return self._text
 
     def __repr__(self) -> str:
@@ -70,18 +70,18 @@ class Secret:
             return NotImplemented
         return self._text == other._text
 
-    __hash__ = None  # type: ignore[assignment]  # a dictionary key would be a way to compare by hash
+    __hash__ = None  # type: ignore[assignment]  # no comparing by hash
 
     def __reduce__(self) -> NoReturn:
         raise TypeError("a secret is not pickled or copied")
 
 
 class Failure(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
-    """Why one attempt failed: a reason for machines; for people what happened to what, and the fix. No secrets."""
+    """Why one attempt failed: a reason for machines; for people what failed and the fix. It holds no secrets."""
 
     reason: Reason
     message: str
-    fix: str = ""  # what the user does about it, as an imperative
+    fix: str = ""  # what the user does about it, in the imperative
     login_refused: bool = False  # tried often, this may lock the account: see schedule.retry_pause
     retry_after_s: float | None = None  # how long the server asks to be left alone
 
@@ -90,7 +90,7 @@ class Failure(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=Tru
 
 
 class Failed(Exception):
-    """Ends an attempt, and carries the `Failure` to the caller that reports it."""
+    """Ends an attempt; carries its `Failure` to the caller that reports it."""
 
     def __init__(
         self,
@@ -106,7 +106,7 @@ class Failed(Exception):
 
     @classmethod
     def of(cls, failure: Failure) -> Failed:
-        """Raise again what another attempt has met."""
+        """The exception for a failure that another attempt met."""
         return cls(
             failure.reason,
             failure.message,
@@ -118,12 +118,12 @@ class Failed(Exception):
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Credential:
-    """A login for all registries of one principal and region, and its life. Told apart by identity, not content."""
+    """A login for all registries of one principal and region, and its life. Compared by identity, not by content."""
 
     username: str
     secret: Secret = field(repr=False)
     issued_at: float
-    expires_at: float  # whole seconds: an Airflow marker records no finer ones
+    expires_at: float  # in whole seconds, as Airflow markers record it
 
     @property
     def life(self) -> float:
@@ -132,24 +132,23 @@ class Credential:
 
 @dataclass(frozen=True, slots=True)
 class Holding:
-    """What a slot held when it was looked at.
+    """What a slot holds, as a look found it.
 
-    `until` is None where nothing usable is known of it: no entry, no marker, somebody else's password.
-    `own_record` tells that `until` was proved against the content (a fingerprint), not only read off a text
-    that anybody can edit; such a record is believed however far it reaches.
+    `until` is None where nothing usable is known: no entry, no marker, somebody else's password. `own_record` means
+    that a fingerprint of the content proves `until`. Without it, `until` comes from a text that anybody can edit.
     """
 
     until: float | None = None
     own_record: bool = False
-    life: float | None = None  # of the credential held, where it was recorded
-    witness: str | None = None  # the file's stat at that moment: changes when somebody writes
+    life: float | None = None  # of the credential that it holds, if recorded
+    witness: str | None = None  # the file's stat: it changes when somebody writes
 
 
 NOTHING = Holding()
 
 
 def witness_of(stat: os.stat_result | None) -> str:
-    """A text that changes whenever somebody writes or replaces the file; `absent` for none."""
+    """A text that changes when somebody writes or replaces the file; `absent` for no file."""
     if stat is None:
         return "absent"
     return f"{stat.st_dev}:{stat.st_ino}:{stat.st_size}:{stat.st_mtime_ns}"

@@ -1,4 +1,4 @@
-"""The resolved plan: the settings after reading, defaults and checks. It holds references to secrets, never one."""
+"""The plan: the settings after reading, checks and defaults. It holds references to secrets, never a secret."""
 
 from __future__ import annotations
 
@@ -17,18 +17,18 @@ PRIVATE, PUBLIC = "ecr", "ecr-public"
 SinkKind = Literal["airflow", "docker", "kubernetes"]
 TEAM_SEP = "--"  # between team and connection id, in the names that Airflow's secrets backends look for
 IN_CLUSTER = "in-cluster"
-OWN = "default"  # the name of the caller's own registry, until its host is known
+OWN = "default"  # the name of the caller's own registry while its host is not known
 
 
 class SecretRef(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
-    """Where a secret is to be read afresh at each pass: a file's path or an environment variable's name."""
+    """Where each pass reads a secret: a file's path, or the name of an environment variable."""
 
     kind: Literal["file", "env"]
     where: str
 
 
 class Role(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
-    """One role to take on; the external id and the session's name go along."""
+    """One role to assume, with its external id and session name."""
 
     arn: str
     external_id: str | None = None
@@ -36,15 +36,15 @@ class Role(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
 
 
 class Principal(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
-    """Whose rights a token carries, and where it is asked for: one fetch serves all its registries.
+    """Whose rights a token carries, and where it is fetched. One fetch serves all its registries.
 
-    Equal principals share their tokens, so whatever makes a difference to AWS or to the way there is a field.
-    `use_fips` and `use_dualstack` of None leave it to botocore's own variables and profiles.
+    Equal principals share their tokens, so everything that makes a difference to AWS, or on the way there, is a field.
+    None for `use_fips` and `use_dualstack` leaves them to botocore's variables and profiles.
     """
 
     service: Literal["ecr", "ecr-public"]
     region: str
-    roles: tuple[Role, ...] = ()  # a chain: each is taken on with the keys of the one before
+    roles: tuple[Role, ...] = ()  # a chain: each is assumed with the keys of the one before
     profile: str | None = None
     endpoint_url: str | None = None
     use_fips: bool | None = None
@@ -53,13 +53,13 @@ class Principal(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=T
 
     @property
     def key(self) -> str:
-        """A name for it that is stable across passes, fit for logs, and another for every other principal."""
+        """Its name in logs: stable across passes, and different for every principal."""
         roles = "".join(f"/{role.arn}" for role in self.roles)
         return f"{self.service}/{self.region}{roles}" + "".join(f" {more}" for more in self._particulars())
 
     def _particulars(self) -> Iterator[str]:
         for number, role in enumerate(self.roles, 1):
-            if role.external_id is not None:  # told apart, not told: vendors hand them out in confidence
+            if role.external_id is not None:  # hashed: vendors hand them out in confidence
                 yield f"external_id_{number}=#{zlib.crc32(role.external_id.encode()):08x}"
             if role.session_name is not None:
                 yield f"session_{number}={role.session_name}"
@@ -81,8 +81,8 @@ class Registry(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=Tr
     probe_image: str | None = None
     registry_url: str | None = None
     ca_file: str | None = None
-    aliases: bool = False  # files get the login under the registry's other names, too
-    alias_of: str | None = None  # the name of the registry that this is only another name of
+    aliases: bool = False  # files also get the login under the registry's other names
+    alias_of: str | None = None  # the name of the registry that this is an alias of
     account: str | None = None
 
     @property
@@ -104,14 +104,14 @@ class Connection(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=
 
 
 class Header(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
-    """A header that a proxy before Airflow wants with each request."""
+    """A header that a proxy before Airflow requires."""
 
     name: str
     value: SecretRef
 
 
 class Mwaa(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
-    """Amazon's managed Airflow: an environment instead of a URL, AWS's rights instead of a login."""
+    """Amazon's managed Airflow: an environment in place of a URL, AWS credentials in place of a login."""
 
     environment: str
     region: str
@@ -119,7 +119,7 @@ class Mwaa(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
 
 
 class SecretsFile(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
-    """A file that Airflow's LocalFilesystemBackend reads connections from."""
+    """The file that Airflow's LocalFilesystemBackend reads."""
 
     path: str
     mode: int | None = None  # None: an existing file keeps its own, a new one gets 0600
@@ -170,7 +170,7 @@ class Client(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True
 
 
 class Airflow(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
-    """One Airflow and the connections there: by its API at `url`, or by one of the other ways in."""
+    """One Airflow and its connections, through its API at `url` or through one of the other ways."""
 
     name: str
     url: str
@@ -202,7 +202,7 @@ class Airflow(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=Tru
 
     @property
     def target(self) -> str:
-        """Where the connections are, as people know it."""
+        """Where the connections are, for people."""
         if self.mwaa is not None:
             return f"mwaa:{self.mwaa.region}/{self.mwaa.environment}"
         if self.secrets_file is not None:
@@ -222,7 +222,7 @@ class Airflow(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=Tru
 
 
 class Engine(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
-    """A Docker engine that proves logins."""
+    """An engine, Docker's or Podman's."""
 
     url: str
     tls_ca: str | None = None
@@ -231,21 +231,21 @@ class Engine(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True
 
 
 class Cleanup(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
-    """Which engine is kept free of old containers and images, by which rules, and how often."""
+    """Which engine to keep clean, by which rules, and how often."""
 
-    enabled: bool = False  # in the daemon; by hand it can always be done
+    enabled: bool = False  # in the daemon; `ecr-refresher cleanup` always works
     engine: Engine = field(default_factory=lambda: Engine("unix:///var/run/docker.sock"))
     every: float = 60.0
     dry_run: bool = False
     state_file: str = ""
-    data_root: str | None = None  # where the engine's data are seen from here, if not where it says
+    data_root: str | None = None  # where the engine's data is, as seen from here, if not where the engine says
     containers: ContainerRules = field(default_factory=ContainerRules)
     images: ImageRules = field(default_factory=ImageRules)
     build_cache_max: int | None = None  # bytes; None leaves it alone
 
 
 class DockerConfig(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
-    """One `config.json`, the registries that belong into it, and how it must be owned."""
+    """One `config.json`, the registries whose logins go into it, and its owner and mode."""
 
     config_file: str
     registries: tuple[str, ...]
@@ -254,7 +254,7 @@ class DockerConfig(Struct, frozen=True, forbid_unknown_fields=True, omit_default
     gid: int | None = None
     engine: Engine | None = None
     required: bool = True
-    engine_required: bool = False  # nothing is written while the engine's socket is not there
+    engine_required: bool = False  # write nothing while the engine's socket is missing
 
     @property
     def sink(self) -> str:
@@ -291,7 +291,7 @@ class KubernetesSecret(Struct, frozen=True, forbid_unknown_fields=True, omit_def
 
 
 class Refresh(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
-    """When to renew and retry; durations in seconds, fractions of a token's life."""
+    """When to renew and retry. Durations are in seconds, fractions are of a token's life."""
 
     at_fraction: float = 0.667
     jitter: float = 0.1
@@ -304,7 +304,7 @@ class Refresh(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=Tru
 
 
 class Server(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
-    """Where probes and scrapes are answered."""
+    """Where the daemon answers probes and scrapes. An empty host means every interface, IPv6 and IPv4."""
 
     host: str = "127.0.0.1"
     port: int = 9719
@@ -313,7 +313,7 @@ class Server(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True
 
 
 class Log(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
-    """What is logged, and for whom."""
+    """The lowest level that is logged, and the format: `json`, or `console` for people."""
 
     level: str = "info"
     format: str = "json"
@@ -324,10 +324,10 @@ class Slot(Struct, frozen=True):
 
     sink: str
     kind: SinkKind
-    group: str  # whose slots share a login and a server: one Airflow, one file
-    target: str  # what people know it by: where the Airflow is, or the file's path
+    group: str  # the server or file that slots share: one Airflow, one config.json, one API server
+    target: str  # what people know it by: the Airflow's URL, the file's path, the API server
     registry: str
-    principal: str  # the key of whose token belongs here
+    principal: str  # the key of the principal whose token belongs here
     required: bool
 
     @property
@@ -336,7 +336,7 @@ class Slot(Struct, frozen=True):
 
 
 class Plan(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True, dict=True):
-    """All that the daemon has to do."""
+    """Everything that the daemon does."""
 
     registries: tuple[Registry, ...]
     airflows: tuple[Airflow, ...] = ()
@@ -353,12 +353,12 @@ class Plan(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True, 
 
     @property
     def unresolved(self) -> bool:
-        """True while the caller's own registry is wanted, and its host has not been found out."""
+        """True while the caller's own registry is wanted and its host is not known."""
         return any(not registry.host for registry in self.registries)
 
     @cached_property
     def slots(self) -> tuple[Slot, ...]:
-        """Every slot, files first: they need no network and serve the host itself."""
+        """Every slot. Files come first: they need no network, and serve the host itself."""
         by_name = {registry.name: registry for registry in self.registries}
 
         def slot(sink: str, kind: SinkKind, group: str, target: str, name: str, required: bool) -> Slot:

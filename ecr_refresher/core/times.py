@@ -8,7 +8,7 @@ UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}  # in seco
 
 
 def written(duration_s: float) -> str:
-    """A duration as one writes it, in the largest unit that leaves no fraction: `90s`, `5m`, `1d`."""
+    """A duration as people write it, in the largest unit without a fraction: `90s`, `5m`, `1d`."""
     for unit in ("d", "h", "m", "s"):
         if duration_s >= UNITS[unit] and duration_s % UNITS[unit] == 0:
             return f"{duration_s / UNITS[unit]:.0f}{unit}"
