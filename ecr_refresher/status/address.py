@@ -79,7 +79,12 @@ def find(url: str | None, ca: str | None, config: str | None, environ: Mapping[s
     certificate = server.get("tls_cert")
     if ca is not None:
         return Address(host, port, Trust(ca))
-    return Address(host, port, None if certificate is None else Trust(certificate=os.path.expanduser(certificate)))
+    return Address(host, port, None if certificate is None else Trust(certificate=_expanded(certificate)))
+
+
+def _expanded(path: str) -> str:
+    """The path with `~` and variables expanded, as the daemon reads it."""
+    return os.path.expanduser(os.path.expandvars(path))
 
 
 def _of_url(url: str, ca: str | None) -> Address:
