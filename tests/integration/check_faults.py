@@ -1,8 +1,9 @@
-"""The prepared faults: what is spoiled, what `check` must say of it, and the mend that it names, carried out."""
+"""The prepared faults: what is spoiled, what `check` must say of it, and the fix that it names, carried out."""
 
 from __future__ import annotations
 
 import dataclasses
+import json
 import os
 import shutil
 from collections.abc import Callable
@@ -23,14 +24,14 @@ Act = Callable[[World], object]
 
 @dataclasses.dataclass(frozen=True)
 class Fault:
-    """One fault. `said` are words of the finding, `advised` are words of its mend."""
+    """One fault. `said` are words of the finding, `advised` are words of its fix."""
 
     name: str
     leg: str
     said: str
     advised: str
     spoil: Act
-    mend: Act
+    fix: Act
     verdict: str = "failed"
     needs: str = "docker"  # which settings it starts from: docker, engine, airflow, reader
     also: str | None = None  # another leg that fails for it
@@ -548,7 +549,28 @@ def _backend(world: World) -> None:
     )
 
 
+def _stale_for_workers(world: World) -> None:
+    """A copy that somebody made once of what is delivered, where only workers look."""
+    marker = f"[ecr-refresher: {HOST} until 2099-01-01T00:00:00Z]"
+    entry = {"conn_type": "docker", "host": HOST, "login": "AWS", "password": "x", "description": marker}
+    world.shadow.write_text(json.dumps({CONNECTION: entry}))
+    _env(
+        world,
+        AIRFLOW__WORKERS__SECRETS_BACKEND="airflow.secrets.local_filesystem.LocalFilesystemBackend",
+        AIRFLOW__WORKERS__SECRETS_BACKEND_KWARGS=json.dumps({"connections_file_path": str(world.shadow)}),
+    )
+
+
 READER = [
+    Fault(
+        "a stale entry in the workers' secrets backend",
+        "reader",
+        "comes from the workers' secrets backend airflow.secrets.local_filesystem.LocalFilesystemBackend",
+        "remove it there",
+        _stale_for_workers,
+        lambda w: w.shadow.write_text("{}"),
+        needs="reader",
+    ),
     Fault(
         "a variable that shadows the connection",
         "reader",

@@ -31,7 +31,7 @@ class Found:
     leg: str
     verdict: str
     text: str
-    mend: str
+    fix: str
 
 
 @dataclasses.dataclass

@@ -1,4 +1,4 @@
-"""Bad input gets an error that names what and where and how to mend it; nothing is overwritten, nothing is leaked."""
+"""Bad input gets an error that names what and where and how to fix it; nothing is overwritten, nothing is leaked."""
 
 from __future__ import annotations
 

@@ -42,7 +42,7 @@ def test_all_is_well_after_a_delivery_and_check_changes_nothing(
 
 def findings(done: Finished, *legs: str) -> dict[str, tuple[str, str]]:
     """Leg -> its verdict and first finding."""
-    every = {leg["leg"]: (leg["verdict"], leg["findings"][0]["finding"]) for leg in done.json()["legs"]}
+    every = {leg["leg"]: (leg["verdict"], leg["findings"][0]["text"]) for leg in done.json()["legs"]}
     return {leg: every[leg] for leg in legs}
 
 

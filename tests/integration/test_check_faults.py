@@ -1,4 +1,4 @@
-"""Each prepared fault is found by `check` on the real parts and named right, and the mend that it names mends it."""
+"""Each prepared fault is found by `check` on the real parts and named right, and the fix that it names fixes it."""
 
 from __future__ import annotations
 
@@ -82,7 +82,7 @@ def world(delivered: World) -> Iterator[World]:
 
 
 @pytest.mark.parametrize("fault", FAULTS, ids=[fault.name.replace(" ", "-") for fault in FAULTS])
-def test_the_fault_is_found_and_its_mend_mends_it(fault: Fault, world: World) -> None:
+def test_the_fault_is_found_and_its_fix_fixes_it(fault: Fault, world: World) -> None:
     {
         "docker": world.use_docker,
         "engine": lambda: world.use_docker(engine=True),
@@ -92,10 +92,14 @@ def test_the_fault_is_found_and_its_mend_mends_it(fault: Fault, world: World) ->
     fault.spoil(world)
 
     status, found = world.check()
-    named = [one for one in found if one.leg == fault.leg and fault.said in one.text and fault.advised in one.mend]
+    named = [
+        one
+        for one in found
+        if one.leg == fault.leg and fault.said in one.text and fault.advised.lower() in one.fix.lower()
+    ]
     assert {one.verdict for one in named} == {fault.verdict}, found
     assert {one.leg for one in found} == {fault.leg, fault.also} - {None}, "more is said to be wrong than is"
     assert status == (2 if fault.leg == "settings" else int(any(one.verdict == "failed" for one in found)))
 
-    fault.mend(world)
+    fault.fix(world)
     assert world.check() == (0, [])

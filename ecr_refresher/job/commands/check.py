@@ -14,7 +14,7 @@ from .. import settings
 from ..aws import own_registry
 from ..aws.clock import AwsClock
 from ..doctor.findings import Finding, Row, Verdict, exit_status, failed, of_failure, ok, warning
-from ..doctor.legs import airflow, aws, backends, docker, kubernetes, readers, registry, routes
+from ..doctor.legs import airflow, airflow_reader, aws, backends, docker, kubernetes, readers, registry, routes
 from ..doctor.scene import OWN_REGISTRY, Scene
 from ..doctor.trying import try_all
 from ..net import engine, proxies
@@ -23,7 +23,7 @@ from ..refresh.tools import RealTools
 from . import check_table
 
 _LEGS = (routes.legs, aws.legs, registry.legs, airflow.legs, backends.legs, docker.legs, kubernetes.legs)
-_READER_LEGS = (readers.legs,)
+_READER_LEGS = (airflow_reader.legs, readers.legs)
 
 
 @dataclass(frozen=True, slots=True)

@@ -29,6 +29,8 @@ class Leg:
     waits_for: tuple[Key, ...] = ()
     limit_s: float = budgets.LEG_S
     required: bool = True
+    server: str = "leg"  # legs that must not run side by side without a bound name one, and how many may
+    at_once: int = budgets.LEGS
 
     @property
     def key(self) -> Key:
@@ -54,7 +56,7 @@ async def _try_all(legs: Sequence[Leg], done: Sequence[Row]) -> list[Row]:
                 return Row(leg.name, leg.subject, leg.tried, (_not_tried(row),))
         began = time.monotonic()
         try:
-            findings = tuple(await calls.run("leg", budgets.LEGS, leg.limit_s, leg.act))
+            findings = tuple(await calls.run(leg.server, leg.at_once, leg.limit_s, leg.act))
         except Exception as error:  # noqa: BLE001 - one leg's trouble never becomes another's
             findings = (of_failure(failure_of(error)),)
         return Row(leg.name, leg.subject, leg.tried, findings, round(time.monotonic() - began, 3))

@@ -11,9 +11,9 @@ from ecr_refresher.core.model import Failure, Holding, Reason
 from ecr_refresher.core.plan import Airflow, Connection, Refresh, SecretsFile
 from ecr_refresher.job.doctor import connection, files, holding
 from ecr_refresher.job.doctor.findings import Finding, Row, Verdict, exit_status, failed, of_failure, ok, softened
-from ecr_refresher.job.doctor.legs import readers as reader_legs
+from ecr_refresher.job.doctor.legs import airflow_reader
+from ecr_refresher.job.doctor.legs.airflow_reader import Read
 from ecr_refresher.job.doctor.legs.aws import skew
-from ecr_refresher.job.doctor.legs.readers import Read
 from ecr_refresher.job.files.examination import Examination
 from ecr_refresher.job.sinks.airflow.entry import Shape, shape
 from ecr_refresher.job.sinks.docker.messages import Found, Reading
@@ -253,28 +253,23 @@ API = Airflow("default", "https://airflow.example.com", (DOCKER,))
 FILE = Airflow("default", "", (DOCKER,), secrets_file=SecretsFile("/run/connections.json"))
 
 
+UNKNOWN = dataclasses.replace(GOOD, until=None)
+
+
 @pytest.mark.parametrize(
-    ("airflow", "read", "shadow", "verdict", "said"),
+    ("airflow", "read", "verdict", "said"),
     [
-        (API, Read(GOOD, from_database=True), None, Verdict.OK, "it reads what was delivered"),
-        (API, None, "AIRFLOW_CONN_DOCKER_DEFAULT", Verdict.FAILED, "variable AIRFLOW_CONN_DOCKER_DEFAULT is set"),
-        (
-            API,
-            Read(dataclasses.replace(GOOD, until=None), False),
-            "the backend b",
-            Verdict.FAILED,
-            "from the backend b",
-        ),
-        (API, Read(dataclasses.replace(GOOD, until=None), True), None, Verdict.WARNING, "of which the expiry is known"),
-        (API, Read(dataclasses.replace(GOOD, until=NOW - 60), True), None, Verdict.FAILED, "expired"),
-        (FILE, Read(GOOD, from_database=False), None, Verdict.OK, "it reads what was delivered"),
-        (FILE, Read(dataclasses.replace(GOOD, until=None), True), None, Verdict.FAILED, "not from /run/connections"),
+        (API, Read(GOOD), Verdict.OK, "it reads what was delivered"),
+        (API, Read(UNKNOWN, "the backend b"), Verdict.FAILED, "from the backend b"),
+        (API, Read(GOOD, "the workers' backend b"), Verdict.FAILED, "from the workers' backend b"),
+        (API, Read(UNKNOWN), Verdict.WARNING, "of which the expiry is known"),
+        (API, Read(dataclasses.replace(GOOD, until=NOW - 60)), Verdict.FAILED, "expired"),
+        (FILE, Read(GOOD, "the backend b"), Verdict.OK, "it reads what was delivered"),
+        (FILE, Read(UNKNOWN), Verdict.FAILED, "not from /run/connections"),
     ],
 )
-def test_what_airflow_reads_is_judged(
-    airflow: Airflow, read: Read | None, shadow: str | None, verdict: Verdict, said: str
-) -> None:
-    found = reader_legs.judged(read, shadow, airflow, NOW, LIFE, RULES)
+def test_what_airflow_reads_is_judged(airflow: Airflow, read: Read, verdict: Verdict, said: str) -> None:
+    found = airflow_reader.judged(read, airflow, NOW, LIFE, RULES)
     assert (found.verdict, said in found.text) == (verdict, True), found
 
 

@@ -1,0 +1,225 @@
+"""`check --reader` where Airflow is installed: does a task here get what was delivered, or something that shadows it?
+
+A task on Airflow 3 asks `[workers] secrets_backend` (else `[secrets] backend`), then `AIRFLOW_CONN_*`, then the API
+server. Airflow 2 asks `[secrets] backend`, then the variables, then its database. The `airflow` command asks as Airflow
+2 does and knows no teams, so the workers' backend is given to it as its own.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import subprocess
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from functools import cached_property, partial
+from typing import Any
+
+from ....core.model import Failed, Holding, Reason
+from ....core.plan import Airflow, Connection, Refresh
+from ...sinks.airflow import entry
+from ...sinks.airflow.entry import Shape
+from .. import holding
+from ..findings import Finding, Verdict, failed, ok
+from ..scene import Scene, needs_host
+from ..trying import Leg
+
+AIRFLOW_S = 60.0  # its command takes seconds of CPU …
+AT_ONCE = 2  # … and 200 MB of memory
+_BACKEND = re.compile(r"[\w.]+")
+_REMOVE = "Remove it where Airflow's scheduler, workers and triggerer are started"
+
+
+@dataclass(frozen=True, slots=True)
+class Read:
+    """What Airflow finds, without the password. `shadow` names where it is from, if not from Airflow's database."""
+
+    shape: Shape
+    shadow: str | None = None
+
+
+def legs(scene: Scene) -> Iterator[Leg]:
+    """A leg for each connection, as a task on this machine gets it."""
+    command = AirflowCommand(scene.environ)
+    for airflow in scene.plan.airflows:
+        for connection in airflow.connections:
+            registry = scene.plan.registry(connection.registry)
+            yield Leg(
+                "reader",
+                airflow.sink(connection),
+                f"read {connection.id} as a task here does",
+                partial(_read, scene, command, airflow, connection),
+                after=needs_host(registry),
+                limit_s=4 * AIRFLOW_S,
+                required=connection.required and registry.required,
+                server="airflow",
+                at_once=AT_ONCE,
+            )
+
+
+def _read(scene: Scene, command: AirflowCommand, airflow: Airflow, connection: Connection) -> list[Finding]:
+    registry = scene.plan.registry(connection.registry)
+    set_here = [name for name in _variables(connection) if name in scene.environ]
+    if set_here and not airflow.by_backend:
+        text = f"the environment variable {set_here[0]} is set, and Airflow takes the connection from it"
+        return [failed(text, _REMOVE)]
+    if connection.team_name is not None:
+        text = f"the `airflow` command sees no connection of a team, so {connection.id} can't be seen from here"
+        return [Finding(Verdict.NOT_TRIED, text, "Run `ecr-refresher check` where the login is delivered")]
+    found = command.connection(connection.id)
+    if found is None:
+        return [_without_database(command)]
+    from_database = found.get("id") not in (None, "None", "")
+    shadow = None if from_database else command.backend or f"the environment variable {next(_variables(connection))}"
+    read = Read(entry.shape(found, registry.host), shadow)
+    return [judged(read, airflow, scene.tools.clock.now(), scene.life(registry), scene.plan.refresh)]
+
+
+def _variables(connection: Connection) -> Iterator[str]:
+    """The environment variables that Airflow takes the connection from, the first one first."""
+    if connection.team_name is not None:
+        yield f"AIRFLOW_CONN__{connection.team_name.upper()}___{connection.id.upper()}"
+    yield f"AIRFLOW_CONN_{connection.id.upper()}"
+
+
+def _without_database(command: AirflowCommand) -> Finding:
+    if command.major >= 3:
+        text = (
+            "no secrets backend and no variable of this worker shadows it; this worker has no database of Airflow's, "
+            "so what the API server gives to tasks can't be seen from here"
+        )
+        return Finding(Verdict.NOT_TRIED, text, "Run `ecr-refresher check` where the login is delivered")
+    text = "this machine has no database of Airflow's, or can't reach it"
+    return failed(text, "Set [database] sql_alchemy_conn, or run the check where Airflow's scheduler runs")
+
+
+def judged(read: Read, airflow: Airflow, now: float, life: float, rules: Refresh) -> Finding:
+    """Judge what Airflow finds. Pure."""
+    until = read.shape.until
+    if read.shadow is not None and (until is None or not airflow.by_backend):
+        return failed(
+            f"the connection comes from {read.shadow}, and not from {airflow.target}, where it is delivered",
+            "Remove it there, or deliver through that backend (kind: secrets_file, secrets_manager or parameter_store)",
+        )
+    if until is None and airflow.by_backend:
+        return failed(
+            f"the connection comes from Airflow's database, not from {airflow.target}",
+            "Set [secrets] backend and backend_kwargs where Airflow's scheduler and workers are started",
+        )
+    held = holding.judged(Holding(until), now, life, rules)
+    return ok(f"it reads what was delivered, {held.text}") if held.fix is None else held
+
+
+class AirflowCommand:
+    """Airflow's own command line, with the secrets backend that a worker has."""
+
+    def __init__(self, environ: Mapping[str, str]) -> None:
+        self._environ = {key: value for key, value in environ.items() if not key.startswith("ECR_REFRESHER_")}
+        self._environ["AIRFLOW__LOGGING__LOGGING_LEVEL"] = "ERROR"  # log lines go to standard output
+
+    @cached_property
+    def backend(self) -> str | None:
+        """The secrets backend that a worker asks first, in words."""
+        name = self._workers_backend or self._option("secrets", "backend")
+        section = "the workers' secrets backend" if self._workers_backend else "the secrets backend"
+        return f"{section} {name}" if name else None
+
+    @cached_property
+    def major(self) -> int:
+        found = re.search(r"^(\d+)\.\d+", self._run("version"), re.MULTILINE)
+        return int(found[1]) if found else 2
+
+    @cached_property
+    def _workers_backend(self) -> str | None:
+        return self._option("workers", "secrets_backend")  # Airflow 2 has no such option
+
+    def connection(self, connection: str) -> dict[str, Any] | None:
+        """The connection; None where there is no database. What is printed holds the password. Raises Failed."""
+        try:
+            printed = self._run("connections", "get", connection, "-o", "json", **self._as_worker)
+        except Failed:
+            if not self._has_database:
+                return None
+            raise
+        found = _first_list(printed)
+        if not found or not isinstance(found[0], dict):
+            fix = "Run it by hand (its output is not shown here)"
+            raise Failed(Reason.INVALID, "`airflow connections get` printed no JSON", fix)
+        return found[0]
+
+    @cached_property
+    def _as_worker(self) -> dict[str, str]:
+        """Options of [secrets] that make the command ask the workers' backend. Its own may hold a secret."""
+        if not self._workers_backend:
+            return {}
+        if (given := self._environ.get("AIRFLOW__WORKERS__SECRETS_BACKEND_KWARGS")) is not None:
+            return {"BACKEND": self._workers_backend, "BACKEND_KWARGS": given}
+        kwargs = f"{self._program} config get-value workers secrets_backend_kwargs"
+        return {"BACKEND": self._workers_backend, "BACKEND_KWARGS_CMD": kwargs}
+
+    @cached_property
+    def _has_database(self) -> bool:
+        try:
+            self._run("db", "check-migrations", "-t", "0")
+        except Failed:
+            return False
+        return True
+
+    @cached_property
+    def _program(self) -> str:
+        program = shutil.which("airflow", path=self._environ.get("PATH", os.defpath))
+        if program is None:
+            fix = "Run `ecr-refresher check --reader` where Airflow is"
+            raise Failed(Reason.MISSING, "there is no `airflow` on PATH", fix)
+        return program
+
+    def _option(self, section: str, key: str) -> str | None:
+        if given := self._environ.get(f"AIRFLOW__{section.upper()}__{key.upper()}"):
+            return given
+        printed = self._run("config", "get-value", section, key).removesuffix("\n").rpartition("\n")[2]
+        return printed if _BACKEND.fullmatch(printed) else None
+
+    def _run(self, *words: str, **secrets: str) -> str:
+        """Return what it prints. `secrets` are options of [secrets]. Raises Failed."""
+        environ = dict(self._environ)
+        if secrets:
+            environ.pop("AIRFLOW__SECRETS__BACKEND_KWARGS", None)
+            environ |= {f"AIRFLOW__SECRETS__{name}": value for name, value in secrets.items()}
+        what = f"`airflow {' '.join(words[:2])}`"
+        try:
+            ended = subprocess.run(  # noqa: S603 - Airflow's own command line, as its PATH has it
+                [self._program, *words],
+                stdin=subprocess.DEVNULL,
+                capture_output=True,
+                timeout=AIRFLOW_S,
+                check=False,
+                env=environ,
+            )
+        except subprocess.TimeoutExpired:
+            raise Failed(Reason.TRANSIENT, f"{what} did not end within {AIRFLOW_S:.0f} s", "Run it by hand") from None
+        except OSError as error:
+            text = f"{self._program} can't be run ({error.strerror})"
+            raise Failed(Reason.INVALID, text, "Repair the installation of Airflow") from None
+        if b"Connection not found" in ended.stdout + ended.stderr:
+            fix = "Run `ecr-refresher once`, and check AIRFLOW_HOME and the database that it names"
+            raise Failed(Reason.MISSING, f"Airflow knows no connection {words[2]}", fix)
+        if ended.returncode:
+            text = f"{what} ended with status {ended.returncode}"
+            raise Failed(Reason.INVALID, text, "Run it by hand, as the worker's user")
+        return ended.stdout.decode(errors="replace")
+
+
+def _first_list(output: str) -> list[Any] | None:
+    """The JSON in the output, behind whatever Airflow's plugins print before it."""
+    lines = output.splitlines()
+    for number, line in enumerate(lines):
+        if line.startswith("["):
+            try:
+                found = json.loads("\n".join(lines[number:]))
+            except (ValueError, RecursionError):
+                continue
+            if isinstance(found, list):
+                return found
+    return None
