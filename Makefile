@@ -8,7 +8,7 @@ STAMP  := $(VENV)/.made-for-pyproject
 DEMO_ARGS ?=
 PYTEST_ARGS ?=
 
-.PHONY: help demo test soak prepare lint format docs bench lock clean venv
+.PHONY: help demo test lowest soak prepare lint format docs bench lock clean venv
 .DEFAULT_GOAL := help
 
 help:  ## this list
@@ -31,6 +31,9 @@ test: $(STAMP) prepare  ## all tests, on real parts where this machine can have 
 	$(BIN)/python -m pytest tests/integration $(LANES) --cov --cov-append --cov-report=term $(PYTEST_ARGS) || third=$$?; \
 	echo "make test ended with $$first (side by side), $$second (simulation), $$third (real parts)"; \
 	test $$first -eq 0 && test $$second -eq 0 && test $$third -eq 0
+
+lowest: $(STAMP)  ## the unit tests with the lowest versions that pyproject.toml allows
+	@$(BIN)/python -m tests.testbed.lowest $(PYTEST_ARGS)
 
 # Every seed, round, mutation and renewal, none bounded by time; says its figures.
 SOAK ?= 10
@@ -66,7 +69,7 @@ bench: $(STAMP) prepare  ## the tables of docs/benchmarks.md, ours beside what p
 # The newest that pyproject.toml allows, for every platform and Python from 3.11 on.
 LOCK := $(BIN)/python -m uv pip compile --quiet --universal --upgrade --generate-hashes --python-version 3.11 --custom-compile-command "make lock"
 lock: $(STAMP)  ## bring what the image is made of up to date: deploy/image/*.lock
-	$(LOCK) --output-file deploy/image/requirements.lock pyproject.toml
+	$(LOCK) --extra kubernetes --output-file deploy/image/requirements.lock pyproject.toml
 	$(LOCK) --output-file deploy/image/tools.lock deploy/image/tools.in
 
 clean:  ## remove what make has made
@@ -82,10 +85,10 @@ $(STAMP): pyproject.toml
 	$(PYTHON) -m venv $(VENV)
 	@if $(BIN)/python -m pip install --quiet --disable-pip-version-check 'uv>=0.5.15'; then \
 		echo "installing with uv"; \
-		$(BIN)/python -m uv pip install --quiet --python $(BIN)/python --editable . --group dev; \
+		$(BIN)/python -m uv pip install --quiet --python $(BIN)/python --editable '.[kubernetes]' --group dev; \
 	else \
 		echo "uv can't be had here: installing with pip"; \
 		$(BIN)/python -m pip install --quiet --disable-pip-version-check --upgrade 'pip>=25.1' && \
-		$(BIN)/python -m pip install --quiet --editable . --group dev; \
+		$(BIN)/python -m pip install --quiet --editable '.[kubernetes]' --group dev; \
 	fi
 	@touch $@
