@@ -15,7 +15,7 @@ from pathlib import Path
 # What the product calls, and what botocore calls by itself to find credentials: for a role, a web identity, SSO or a
 # login by browser. tests/deploy/test_services.py reads both codes and says what is missing here.
 SERVICES = frozenset(
-    {"ecr", "ecr-public", "mwaa", "secretsmanager", "sts"}
+    {"ecr", "ecr-public", "mwaa", "secretsmanager", "ssm", "sts"}
     | {"signin", "sso", "sso-oidc"}
 )  # fmt: skip
 
