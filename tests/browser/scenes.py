@@ -14,8 +14,8 @@ from tests.unit.daemon.world import HOST, LIFE, PARTNER, World
 SCENES = ("healthy", "failing", "never delivered")
 DENIED = Failure(
     Reason.DENIED,
-    "https://airflow.example.com refused the login of 'ecr-refresher' (HTTP 401); correct the password in "
-    "/run/secrets/airflow-password",
+    "https://airflow.example.com answered 401: it refused the login of 'ecr-refresher'",
+    "Correct the password in /run/secrets/airflow-password",
 )
 
 
@@ -38,7 +38,11 @@ def world(scene: str, sinks: int) -> World:
     world = World()
     if scene == "never delivered":
         world.loaded(plan(sinks)).say(wire.Clock(0.0, 0.0))
-        failure = Failure(Reason.MISSING, "no AWS credentials were found: tried the environment, the container's role")
+        failure = Failure(
+            Reason.MISSING,
+            "no AWS credentials were found: tried the environment and the container's role",
+            "Give the container a role, or set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY",
+        )
         world.say(wire.Fetched("ecr/us-east-1", 0.1, failure=failure))
         return world.finish(*(_failed(slot, failure) for slot in world.state.slots))
     world.served(plan(sinks)).say()
@@ -50,7 +54,9 @@ def world(scene: str, sinks: int) -> World:
     refused = structs.replace(DENIED, login_refused=True)
     world.finish(*(_failed(slot, refused) for slot in connections[::20]))
     lost = connections[1::20] or list(world.state.slots)
-    missing = Failure(Reason.MISSING, "the connection is not there, and 'create: false' forbids to make it; create it")
+    missing = Failure(
+        Reason.MISSING, "the connection does not exist, and 'create' is false", "Create it, or set create: true"
+    )
     world.ask("refresh").turn()
     for slot in world.state.slots:
         if slot in lost:

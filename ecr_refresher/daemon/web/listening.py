@@ -32,7 +32,9 @@ def listen(host: str, port: int) -> list[socket.socket]:
                 unusable = error
                 continue
             listener.setblocking(False)
-            listener.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BUFFER)  # connections inherit both
+            # Connections inherit these.
+            listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            listener.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BUFFER)
             listener.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, RECEIVE_BUFFER)
             listeners.append(listener)
         if unusable is not None and not listeners:

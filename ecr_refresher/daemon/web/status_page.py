@@ -188,7 +188,7 @@ def _bar(slot: Mapping[str, Any], now: float) -> str:
     """The credential's life from left to right: the time spent, the time left, now, and the planned renewal."""
     issued, until = phrases.seconds(slot["issued_at"]), phrases.seconds(slot["held_until"])
     if issued is None or until is None or until <= issued:
-        empty = '<rect class="empty" x="1" y="4.5" width="99%" height="7" rx="3.5"/>'
+        empty = '<rect class="empty" x="1" y="4.5" height="7" rx="3.5"/>'
         return f'<svg class="bar" role="img" aria-label="no credential">{empty}</svg>'
 
     def percent(at: float) -> float:
