@@ -23,7 +23,7 @@ from ecr_refresher.job.refresh import last_words
 from .host import Host
 from .watch import Watch
 from .worker import task_factory
-from .world import EMPTY, OK, REFUSED, SORE_S, Entry, File, SlotId, World
+from .world import DEADLY, EMPTY, LIES, OK, REFUSED, SORE_S, Entry, File, SlotId, World
 
 DAY = 86400.0
 REGIONS = ("us-east-1", "eu-west-1")
@@ -41,8 +41,8 @@ MOODS = {
         "gives short ones",
     ),
     "registry": ("proxy 403", "unreachable", "refuses", "refuses once"),
-    "airflow": ("down", "hangs", "slow", REFUSED, "lets nobody write", "cuts answers"),
-    "file": ("full",),
+    "airflow": ("down", "hangs", "slow", REFUSED, "lets nobody write", "cuts answers", "eats memory", "raises"),
+    "file": ("full", "eats memory", "raises", LIES),
     "settings": ("broken",),
 }
 ON_HOST = ("restart", "crash", "kill", "kill", "stop", "garbage", "suspend", "clock", "refresh", "reload")
@@ -192,6 +192,9 @@ class Scenario:
         if mood == REFUSED and rng.random() < 0.5:
             path = f"/secrets/{name.split('/')[1]}"
             world.loop.call_at(at + lasts, self._rotate, path)
+        if mood == LIES:
+            for host in self.hosts:
+                world.loop.call_at(at + lasts, host.poke)
         self._until(at + lasts + sore)
         if mood in ("gives short ones", "gives older ones"):
             self._until(at + lasts + self.life * 0.25)
@@ -359,12 +362,28 @@ class WrongPassword(Scenario):
             self.world.loop.call_at(span - 600.0, self.world.end, f"airflow/{airflow.name}", REFUSED, SORE_S)
 
 
+class DeadlySettings(Scenario):
+    """A day and a half in which every worker that reads the settings dies; nothing else goes wrong."""
+
+    def script(self, span: float) -> None:
+        for host in self.hosts:
+            settings = f"settings/{host.name}"
+            self.world.loop.call_at(1.0, host.start)
+            self.world.loop.call_at(3000.0, self.world.begin, settings, DEADLY)
+            self.world.loop.call_at(3001.0, host.ask, "reload")
+            self.world.loop.call_at(span - 600.0, self.world.end, settings, DEADLY)
+
+
 def small(seed: int) -> Scenario:
     return Scenario(seed)
 
 
 def wrong_password(seed: int) -> Scenario:
     return WrongPassword(seed, Size(long=True, days=0.5))
+
+
+def deadly_settings(seed: int) -> Scenario:
+    return DeadlySettings(seed, Size(long=True, days=1.5))
 
 
 def long(seed: int, days: float) -> Scenario:

@@ -12,13 +12,14 @@ from msgspec import structs
 
 from ecr_refresher.core import decide, schedule, wire
 from ecr_refresher.core.decide import Need
-from ecr_refresher.core.model import Failure, Holding
+from ecr_refresher.core.model import Failed, Failure, Holding
 from ecr_refresher.core.plan import Refresh, Slot
 from ecr_refresher.daemon.machine import bookings, health, step
 from ecr_refresher.daemon.machine.state import State
 from ecr_refresher.daemon.web import view
+from ecr_refresher.job.refresh.refresh_pass import RefreshPass
 
-from .scenario import Broken, Scenario, small, wrong_password
+from .scenario import Broken, Scenario, deadly_settings, small, wrong_password
 
 SEEDS = 400
 Patch = pytest.MonkeyPatch
@@ -147,6 +148,36 @@ def lines_of_any_worker_believed(patch: Patch) -> None:
     patch.setattr(bookings, "book", book)
 
 
+def dead_reloads_come_first(patch: Patch) -> None:
+    def next_job(known: State, now: float) -> Any:
+        return job(replace(known, load_tries=0, load_boot=now) if known.load_tries else known, now)
+
+    job = step._next_job
+    patch.setattr(step, "_next_job", next_job)
+
+
+def one_slot_s_fault_ends_the_pass(patch: Patch) -> None:
+    async def guarded(self: RefreshPass, slot: Slot, order: wire.Order) -> None:
+        try:
+            await serve(self, slot, order)
+        except Failed as error:
+            self._last_words.failed(slot, error.failure, 0.0)
+
+    async def serve(self: RefreshPass, slot: Slot, order: wire.Order) -> None:
+        await self._serve(slot, order, 0.0)
+
+    patch.setattr(RefreshPass, "_guarded", guarded)
+
+
+def a_record_speaks_for_all(patch: Patch) -> None:
+    def life_of(self: RefreshPass, holding: Holding, slot: Slot) -> float | None:
+        if holding.life is not None:
+            self._lives[slot.principal] = holding.life
+        return self._lives.get(slot.principal)
+
+    patch.setattr(RefreshPass, "_life", life_of)
+
+
 def hung_passes_not_killed(patch: Patch) -> None:
     patch.setattr(schedule, "pass_limit", lambda _rules, _lives: 1e7)
 
@@ -173,13 +204,19 @@ MUTATIONS: list[Callable[[Patch], None]] = [
     wall_clock_believed,
     lines_of_any_worker_believed,
     hung_passes_not_killed,
+    dead_reloads_come_first,
+    one_slot_s_fault_ends_the_pass,
+    a_record_speaks_for_all,
 ]
+
+
+WORLDS = {"siblings_not_held_back": wrong_password, "dead_reloads_come_first": deadly_settings}
 
 
 @pytest.mark.parametrize("mutation", MUTATIONS, ids=lambda mutation: str(mutation.__name__))
 def test_each_breakage_is_called_out(mutation: Callable[[Patch], None], monkeypatch: Patch) -> None:
     mutation(monkeypatch)
-    world = wrong_password if mutation is siblings_not_held_back else small
+    world = WORLDS.get(mutation.__name__, small)
     broken = next(filter(None, (first_breach(world(seed)) for seed in range(SEEDS))), None)
     assert broken is not None
     assert "the simulation itself" not in broken

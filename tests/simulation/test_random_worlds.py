@@ -21,7 +21,7 @@ import os
 
 import pytest
 
-from .scenario import long, small, wrong_password
+from .scenario import deadly_settings, long, small, wrong_password
 
 SOAK = int(os.environ.get("ECR_REFRESHER_SOAK") or 1)
 CHUNKS = 20
@@ -53,6 +53,11 @@ def test_a_hundred_years_of_twelve_hour_tokens(chunk: int) -> None:
 def test_a_wrong_password_is_tried_twelve_times_an_hour_at_most() -> None:
     for seed in range(60 * SOAK):
         wrong_password(seed).run()
+
+
+def test_settings_that_kill_every_worker_starve_no_slot() -> None:
+    for seed in range(40 * SOAK):
+        deadly_settings(seed).run()
 
 
 def test_a_seed_reproduces_a_run() -> None:

@@ -21,7 +21,7 @@ from ecr_refresher.daemon.web import view
 from .host import Host, aws_time_error
 from .pages import check_pages
 from .worker import Worker
-from .world import EPOCH, Entry, Part, SlotId, Token, World
+from .world import EPOCH, LIES, Entry, Part, SlotId, Token, World
 
 TWELVE_HOURS = 43200.0
 GRACE_S = 600.0  # a marker this much beyond a fresh token's end is still believed
@@ -272,7 +272,7 @@ class Watch:
             return True
         left = entry.until - now
         alike = min(60.0, life / 50)  # two daemons that race fetch within a moment: theirs count as the same
-        if order.expected_until is None or abs(order.expected_until - entry.until) > alike + 1:
+        if order.expected_until is None or abs(order.expected_until - entry.until) > alike - 1:
             spoiled = order.expected_until is not None and entry.until < order.expected_until
             return spoiled or left <= (1 - self.rules.at_fraction) * life + 10
         return left <= (1 - self.rules.at_fraction + self.rules.jitter + 0.051) * life + 10
@@ -332,9 +332,10 @@ class Watch:
             return
         entry = host.worker.seen[slot_id][0]
         until = entry.until
-        if until is not None and slot_id[0].startswith("airflow/") and isinstance(line, wire.Looked):
-            far = until > host.state.aws_time(host.boot()) + self.longest + GRACE_S - 10
-            until = None if far and line.until is None else until
+        if until is not None and isinstance(line, wire.Looked) and line.until is None:
+            aws_now = host.state.aws_time(host.boot())
+            lies = self.slots[slot_id].parts[2].mood == LIES
+            until = None if lies or until > aws_now + self.longest + GRACE_S - 10 else until
         told.until[slot_id] = until or 0.0
 
     def _check_truth(self, host: Host, told: Told) -> None:

@@ -21,7 +21,7 @@ from ecr_refresher.job.net.proof import Refused
 from ecr_refresher.job.refresh.refresh_pass import RefreshPass, Sink
 
 from .clock import NEVER, Steps
-from .world import REFUSED, Entry, SlotId, Token, World
+from .world import DEADLY, LIES, OK, REFUSED, Entry, SlotId, Token, World
 
 LIFE_MAX_S = 30 * 86400.0  # as job/sources/ecr.py refuses it
 CLIENT_S = 15.0  # the longest that our clients wait for one answer
@@ -98,6 +98,9 @@ class Worker:
         _owner.set(self)
         plan = self.machine.plan
         if self.job.load is not None:
+            if self.world.part(f"settings/{self.machine.name}").mood == DEADLY:
+                self.die("killed by signal 9")
+                return
             if self.world.part(f"settings/{self.machine.name}").moods:
                 self.report(wire.Refused(("airflow: expected a mapping",)))
                 self._finish()
@@ -195,6 +198,7 @@ class Tools:
         world, part = self.world, self.world.part(f"airflow/{airflow}")
         yield world.rng.uniform(0.01, 0.1)
         mood = part.mood
+        _go_wrong(mood)
         if mood == "down":
             raise Failed(Reason.TRANSIENT, "connection refused")
         if mood == "hangs":
@@ -251,6 +255,14 @@ def _granted(world: World, mood: str) -> Token | None:
     return world.grant(now, math.floor(now + life))
 
 
+def _go_wrong(mood: str) -> None:
+    """What nobody expects of a slot."""
+    if mood == "eats memory":
+        raise MemoryError
+    if mood == "raises":
+        raise RuntimeError("a fault where there should be none")
+
+
 class AirflowSlot:
     """A connection."""
 
@@ -305,7 +317,13 @@ class FileSlot:
         yield 0.002
         world = self._tools.world
         entry, version = world.entry(self._slot), world.files[self._slot.target].version
+        mood = world.part(f"file/{self._slot.target}").mood
+        _go_wrong(mood if world.rng.random() < 0.5 else OK)  # else when it is written
         self._versions[self._host] = version
+        if mood == LIES:
+            until = world.aws_now + world.rng.choice([-1e9, 1.0, 40.0, world.lives, 7e4, 1e6, 3e9])
+            self._tools.worker.seen[self._slot.id] = (Entry(entry.token, until, exists=True), version)
+            return Holding(until, True, world.rng.choice([1e-3, 60.0, 1e6, 1e12]), str(version))
         self._tools.worker.seen[self._slot.id] = (entry, version)
         if entry.until is None or entry.token is None:
             return Holding(witness=str(version))
@@ -318,8 +336,9 @@ class FileSlot:
         world, path = self._tools.world, self._slot.target
         token = world.tokens[int(credential.secret.reveal())]
         yield 0.003
-        file = world.files[path]
-        if world.part(f"file/{path}").mood == "full":
+        file, mood = world.files[path], world.part(f"file/{path}").mood
+        _go_wrong(mood)
+        if mood == "full":
             raise Failed(Reason.TRANSIENT, "no space left on device")
         present = file.entries.get(self._host)
         if present is token:

@@ -15,13 +15,15 @@ from .clock import VirtualLoop
 EPOCH = 1_800_000_000.0  # AWS's time when the simulation begins
 OK = "ok"
 REFUSED, SORE_S = "refuses the login", 340.0  # and how long a daemon may hold back after it
+DEADLY = "kills whoever reads it"
+LIES = "lies about its life"
 HARMLESS = {
     "ecr": {OK, "slow"},
     "registry": {OK, "proxy 403", "unreachable", "refuses once"},
     "airflow": {OK, "slow"},
     "file": {OK},
     "host": {OK},
-    "settings": {OK},
+    "settings": {OK, DEADLY},  # the plan of before serves the slots
 }
 SlotId = tuple[str, str]
 
@@ -161,6 +163,8 @@ class World:
         part.moods.remove(mood)
         part.sore_until = max(part.sore_until, self.now + sore_s)
         self.say(f"{name}: {mood} is over")
+        if mood == LIES:  # its owner writes the truth again
+            self.files[name.removeprefix("file/")].version += 1
         if mood == "hangs":
             for serve in self.waiting.pop(name, []):
                 self.loop.call_later(self.rng.uniform(0.0, 2.0), serve)
