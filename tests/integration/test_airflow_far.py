@@ -91,3 +91,22 @@ def test_an_airflow_that_takes_5_s_for_each_answer_is_served(
         done, _ = once(product, ecr, far.url, USER, "the password of Airflow's user", 1)
     assert done.exit_code == 0, done.stderr
     assert outcomes(done) == ["written"]
+
+
+@pytest.mark.timeout(180)
+def test_what_does_not_fit_into_one_pass_is_kept_and_continued_in_the_next(
+    stand_in: AirflowStandIn, product: Product, ecr: EcrStandIn
+) -> None:
+    """Thirty connections and a third of the time that they need: each pass brings some, and none is written twice."""
+    with Distance(stand_in.url, 1.0) as far:
+        first, took_s = once(product, ecr, far.url, USER, "the password of Airflow's user", 30, deadline="8s")
+        assert took_s < 8 + 5
+        written = len(stand_in.writes)
+        assert 0 < written < 30
+        for _ in range(6):
+            done, _ = once(product, ecr, far.url, USER, "the password of Airflow's user", 30, deadline="8s")
+            if done.exit_code == 0 and "failed" not in outcomes(done):
+                break
+        assert "failed" in outcomes(first)
+        assert len(stand_in.connections) == 30
+        assert len(stand_in.writes) == 30

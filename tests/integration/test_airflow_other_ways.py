@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import subprocess
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
@@ -16,6 +17,8 @@ from tests.testbed.airflow import Airflow
 from tests.testbed.airflow_flavours import AIRFLOW_2, SIMPLE, Flavour, on
 from tests.testbed.aws_services import MwaaStandIn, SecretsManagerStandIn
 from tests.testbed.daemon import Finished, Product
+from tests.testbed.moto import Moto
+from tests.testbed.processes import Record
 from tests.testbed.registry import HOST
 from tests.testbed.standins.ecr import EcrStandIn
 
@@ -143,6 +146,153 @@ def read_by(airflow: Airflow, backend: str, kwargs: dict[str, Any], **env: str) 
     assert done.returncode == 0, done.stderr[-2000:]
     (found,) = json.loads(done.stdout[done.stdout.index("[{") :])
     return dict(found)
+
+
+ASK = """
+import importlib, json, sys
+module, name, kwargs, asked = json.loads(sys.argv[1])
+backend = getattr(importlib.import_module(module), name)(**kwargs)
+found = [backend.get_connection(*each) for each in asked]
+fields = ("conn_type", "host", "login", "password", "port", "schema", "extra", "description")
+print("FOUND " + json.dumps([one and {name: getattr(one, name) for name in fields} for one in found]))
+"""
+
+
+def asked_of(
+    airflow: Airflow, backend: str, kwargs: dict[str, Any], *asked: tuple[str, ...], **env: str
+) -> list[dict[str, Any] | None]:
+    """What the backend itself gives for a connection id, or for an id and a team."""
+    module, _, name = backend.rpartition(".")
+    done = subprocess.run(
+        [airflow.flavour.venv / "bin" / "python", "-c", ASK, json.dumps([module, name, kwargs, asked])],
+        env=airflow.env | env,
+        cwd=airflow.home,
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr[-2000:]
+    (line,) = (line for line in done.stdout.splitlines() if line.startswith("FOUND "))
+    found: list[dict[str, Any] | None] = json.loads(line.removeprefix("FOUND "))
+    return found
+
+
+FILES = "airflow.secrets.local_filesystem.LocalFilesystemBackend"
+KEYS = {"AWS_ACCESS_KEY_ID": "AKIAIOSFODNN7EXAMPLE", "AWS_SECRET_ACCESS_KEY": "a-key-of-the-reader"}
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("c.env", "# mine\ndocker_default=docker://old:old@elsewhere:5000/s?reauth=false\nother=http://x/?a=b\n"),
+        (
+            "c.yaml",
+            "docker_default: {host: elsewhere, port: 5000, schema: s}\nother: [http://x]\nthird: {uri: http://y}",
+        ),
+        ("c.json", '{"docker_default": {"port": 5000, "schema": "s", "extra": {"a": 1}}, "other": "http://x"}'),
+    ],
+)
+def test_after_each_write_the_file_is_one_that_airflows_own_parser_reads(
+    reader: Airflow, ecr: EcrStandIn, product: Product, tmp_path: Path, name: str, text: str
+) -> None:
+    path = tmp_path / name
+    path.write_text(text)
+    path.chmod(0o640)
+    entry = {"kind": "secrets_file", "file": str(path), "connections": {"docker_default": HOST, "data/docker": HOST}}
+    for _ in range(2):
+        done = once(product, ecr, entry, "--force")
+        assert done.exit_code == 0, done.stderr
+        kwargs = {"connections_file_path": str(path)}
+        ours, nested, other = asked_of(reader, FILES, kwargs, ("docker_default",), ("data/docker",), ("other",))
+        assert ours is not None
+        assert nested is not None
+        assert other is not None
+        for found in (ours, nested):
+            assert (found["conn_type"], found["host"], found["login"]) == ("docker", HOST, "AWS")
+            assert ecr.book.check("AWS", found["password"]) == "ok"
+        assert (ours["port"], ours["schema"]) == (5000, "s")
+        assert path.stat().st_mode & 0o777 == 0o640
+    if ours is not None and name == "c.env":
+        assert json.loads(ours["extra"]) in ({"reauth": False}, {"reauth": "false"})  # Airflow 3, and 2
+
+
+def test_a_uri_beside_other_fields_which_spoils_the_whole_file_is_never_written(
+    reader: Airflow, ecr: EcrStandIn, product: Product, tmp_path: Path
+) -> None:
+    path = tmp_path / "c.json"
+    text = json.dumps({"docker_default": {"uri": f"docker://AWS:old@{HOST}"}, "other": {"conn_type": "http"}})
+    path.write_text(text)
+    done = once(product, ecr, {"kind": "secrets_file", "file": str(path)})
+    assert done.exit_code == 1
+    assert "as a URI or list" in str(outcome(done)[1])
+    assert path.read_text() == text
+    ours, other = asked_of(reader, FILES, {"connections_file_path": str(path)}, ("docker_default",), ("other",))
+    assert ours is not None
+    assert other is not None
+
+
+@pytest.fixture
+def moto(record: Record, logs: Path) -> Iterator[Moto]:
+    moto = Moto(record, logs / "moto.log")
+    with closing(moto):
+        yield moto
+
+
+@pytest.mark.parametrize(
+    ("kind", "settings", "backend", "kwargs"),
+    [
+        (
+            "secrets_manager",
+            {"prefix": "team-a/connections", "sep": "-"},
+            "secrets_manager.SecretsManagerBackend",
+            {"connections_prefix": "team-a/connections", "sep": "-"},
+        ),
+        ("secrets_manager", {}, "secrets_manager.SecretsManagerBackend", {}),
+        ("parameter_store", {}, "systems_manager.SystemsManagerParameterStoreBackend", {}),
+        (
+            "parameter_store",
+            {"prefix": "prod/connections/"},
+            "systems_manager.SystemsManagerParameterStoreBackend",
+            {"connections_prefix": "prod/connections/"},
+        ),
+    ],
+    ids=["secrets-sep", "secrets", "parameters", "parameters-prefix"],
+)
+def test_the_amazon_providers_backends_read_what_we_write_teams_and_slashes_too(
+    airflows: Airflows,
+    ecr: EcrStandIn,
+    product: Product,
+    moto: Moto,
+    kind: str,
+    settings: dict[str, str],
+    backend: str,
+    kwargs: dict[str, str],
+) -> None:
+    if reason := SIMPLE.missing():
+        parts.give_up(reason)
+    connections = {
+        "docker_default": HOST,
+        "data/docker.default": HOST,
+        "of_a_team": {"registry": HOST, "team_name": "data"},
+    }
+    aws = {"AWS_ENDPOINT_URL_SECRETS_MANAGER": moto.url, "AWS_ENDPOINT_URL_SSM": moto.url}
+    entry = {"kind": kind, **settings, "connections": connections}
+    with closing(airflows.new(SIMPLE, AIRFLOW__CORE__MULTI_TEAM="True")) as reader:
+        for outcomes, args in (("written", ()), ("skipped", ()), ("written", ("--force",))):
+            done = once(product, ecr, entry, *args, **aws)
+            assert done.exit_code == 0, done.stderr
+            assert {slot["outcome"] for slot in done.json()["slots"]} == {outcomes}
+        asked = (("docker_default",), ("data/docker.default",), ("of_a_team", "data"), ("of_a_team",))
+        kwargs = {"region_name": "us-east-1", **kwargs}
+        *ours, without_team = asked_of(
+            reader, f"airflow.providers.amazon.aws.secrets.{backend}", kwargs, *asked, **aws, **KEYS
+        )
+        for found in ours:
+            assert found is not None
+            assert (found["conn_type"], found["host"], found["login"]) == ("docker", HOST, "AWS")
+            assert ecr.book.check("AWS", found["password"]) == "ok"
+        assert without_team is None
 
 
 @pytest.mark.parametrize("name", ["connections.json", "connections.yaml"])

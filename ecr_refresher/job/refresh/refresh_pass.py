@@ -89,7 +89,9 @@ class RefreshPass:
 
     async def run(self) -> None:
         """Serve every slot; ends when each has its last word. Raises nothing that a slot met."""
-        await asyncio.gather(*(self._guarded(slot, order) for slot, order in ordered(self.job, self.plan)))
+        slots = ordered(self.job, self.plan)
+        first = int(self.tools.clock.boot()) % max(1, len(slots))  # another each time: no slot is always the last one
+        await asyncio.gather(*(self._guarded(*each) for each in (*slots[first:], *slots[:first])))
 
     async def _guarded(self, slot: Slot, order: wire.Order) -> None:
         began = self.tools.clock.boot()
