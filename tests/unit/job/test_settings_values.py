@@ -124,7 +124,7 @@ KINDS = {
     name: TypeAdapter(kind)
     for module in (kinds, urls)
     for name, kind in vars(module).items()
-    if getattr(kind, "__metadata__", None)
+    if any(type(one).__module__.startswith("ecr_refresher") for one in getattr(kind, "__metadata__", ()))
 }
 VALUES = st.text(max_size=40) | st.none() | st.lists(st.text(), max_size=2) | st.dictionaries(st.text(), st.text())
 

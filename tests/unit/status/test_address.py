@@ -115,3 +115,15 @@ def test_a_settings_file_with_a_certificate_means_https(tmp_path: Path) -> None:
     file.write_text('server: {listen: ":9001", tls_cert: /tls.crt, tls_key: /tls.key}')
     assert url(config=str(file)) == "https://127.0.0.1:9001"
     assert url(config=str(file), ECR_REFRESHER_LISTEN=":9002") == "https://127.0.0.1:9002"
+
+
+def test_the_certificate_s_path_is_expanded_as_the_daemon_does_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CERTIFICATES", str(tmp_path))
+    file = tmp_path / "settings.yaml"
+    file.write_text("server: {tls_cert: $CERTIFICATES/absent.pem, tls_key: $CERTIFICATES/key.pem}")
+    trust = find(None, None, str(file), {}).trust
+    assert trust is not None
+    with pytest.raises(BadAddress, match=f"{tmp_path}/absent.pem"):
+        trust.context()
