@@ -17,11 +17,6 @@ SKEW_MIN_S = 2.0  # the error of the measurement: AWS's `Date` has whole seconds
 _NEXT = {"retry": "retry", "renewal": "renewal", "look": "next look"}
 
 
-def printable(text: str) -> str:
-    """Escape control characters: text from outside must not move a terminal's cursor or forge a line."""
-    return "".join(char if char.isprintable() else char.encode("unicode_escape").decode() for char in text)
-
-
 def seconds(text: str | None) -> float | None:
     """Read a time of `/status` (RFC 3339)."""
     return None if text is None else datetime.fromisoformat(text).timestamp()

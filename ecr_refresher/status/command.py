@@ -20,7 +20,7 @@ def run(
         there = address.find(url, ca, config, environ)
         good, text = _alive(there) if live and not as_json else _status(there, environ, live=live, as_json=as_json)
     except address.StatusError as error:
-        from ..core.phrases import printable
+        from ..core.printable import printable
 
         print(f"ecr-refresher: status: {printable(str(error))}", file=sys.stderr)  # noqa: T201 - for the person who asked
         return EXIT_USAGE if isinstance(error, address.BadAddress) else EXIT_FAILED

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ..core import phrases
+from ..core.printable import printable
 from ..terminal import columns
 
 if TYPE_CHECKING:
@@ -31,7 +32,7 @@ def report(status: Mapping[str, Any], paint: Paint) -> str:
 def _printable(value: Any) -> Any:
     """Escape control characters in every text of a document."""
     if isinstance(value, str):
-        return phrases.printable(value)
+        return printable(value)
     if isinstance(value, list):
         return [_printable(item) for item in value]
     return {key: _printable(item) for key, item in value.items()} if isinstance(value, dict) else value

@@ -115,7 +115,8 @@ class WebServer:
         try:
             answer = self._pages.answer(method, target, accept)
         except Exception as error:  # noqa: BLE001 - a fault in one page must not stop the answers to probes
-            logs.get().error("page_failed", reason="internal", error=logs.place_of(error))
+            fault = logs.fault_of(error)
+            logs.get().error("page_failed", reason=str(fault.reason), error=fault.message, fix=fault.fix)
             return Answer(500, PLAIN, b"A fault of ecr-refresher. Please report it\n")
         self._make_room(answer.body)
         return answer

@@ -5,8 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from ecr_refresher.core import phrases
 
@@ -31,28 +29,6 @@ WAITING = slot(held_until=None, outcome=None)
 EXPIRED = slot(held_until="2027-01-15T07:55:00Z")
 FAILED = slot(held_until=None, outcome="failed", last_error=ERROR)
 SHAKY = slot(outcome="failed", last_error=ERROR)
-
-
-@pytest.mark.parametrize(
-    ("text", "shown"),
-    [
-        ("plain, é and 你好", "plain, é and 你好"),
-        ("red: \x1b[31m", "red: \\x1b[31m"),
-        ("two\nlines\r\tand a tab", "two\\nlines\\r\\tand a tab"),
-        ("c1 \x9b and del \x7f", "c1 \\x9b and del \\x7f"),
-        ("right to left \u202e, line \u2028", "right to left \\u202e, line \\u2028"),
-        ("half a pair \ud800", "half a pair \\ud800"),
-    ],
-)
-def test_control_characters_are_escaped(text: str, shown: str) -> None:
-    assert phrases.printable(text) == shown
-
-
-@given(st.text())
-def test_what_is_printed_is_always_printable_and_stays_as_it_is_the_second_time(text: str) -> None:
-    shown = phrases.printable(text)
-    assert shown.isprintable()
-    assert phrases.printable(shown) == shown
 
 
 @pytest.mark.parametrize(
