@@ -56,6 +56,11 @@ class BlockingCalls:
             ) from None
 
 
+def in_time(limit_s: float, function: Callable[..., T], *args: object) -> T:
+    """Call `function`, and wait `limit_s` for its answer. Raises Failed when time is up, and whatever it raises."""
+    return asyncio.run(BlockingCalls(lambda: limit_s).run("", 1, limit_s, function, *args))
+
+
 def _too_late() -> Failed:
     return Failed(
         Reason.TRANSIENT,

@@ -7,12 +7,14 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from ... import logs
-from ...core import wire
+from ...core import budgets, wire
 from ...core.exits import EXIT_USAGE
+from ...core.model import Failed, Failure
 from ...core.plan import Plan
 from .. import settings
 from ..aws import own_registry
 from ..aws.clock import AwsClock
+from ..blocking import in_time
 from ..doctor.findings import Finding, Row, Verdict, exit_status, failed, of_failure, ok, warning
 from ..doctor.legs import airflow, airflow_reader, aws, backends, docker, kubernetes, readers, registry, routes
 from ..doctor.scene import OWN_REGISTRY, Scene
@@ -54,7 +56,8 @@ def run(load: wire.Load, *, reader: bool = False) -> Checked:
         plan, own = _own_registry(tools, reader=reader)
         rows.append(own)
     if not reader and any(entry.namespace_selector for entry in plan.kubernetes):
-        plan, _ = namespaces.resolved(plan, tools.list_namespaces)  # the legs say why they could not be listed
+        # The legs say why they could not be listed.
+        plan, _ = namespaces.resolved(plan, lambda entry: in_time(budgets.LEG_S, tools.list_namespaces, entry))
         tools.plan = plan
     scene = Scene(plan, tools)
     legs = [leg for make in (_READER_LEGS if reader else _LEGS) for leg in make(scene)]
@@ -93,8 +96,11 @@ def _own_registry(tools: RealTools, *, reader: bool) -> tuple[Plan, Row]:
     if reader:
         found = Finding(Verdict.NOT_TRIED, "a reader needs no AWS credentials", "Name the registry in the settings")
         return tools.plan, Row(*row, (found,))
-    from ..aws import ecr
-
-    hosts, failure = own_registry.find_out(tools.plan, lambda principal: ecr.own_host(tools.aws(), principal))
+    hosts: dict[str, str] = {}
+    failure: Failure | None
+    try:
+        hosts, failure = in_time(budgets.CALL_S, own_registry.find_out, tools.plan, tools.own_host)
+    except Failed as error:
+        failure = error.failure
     tools.plan = own_registry.known(tools.plan, hosts)
     return tools.plan, Row(*row, (ok(f"it is {', '.join(hosts.values())}") if not failure else of_failure(failure),))

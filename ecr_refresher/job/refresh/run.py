@@ -16,9 +16,10 @@ from ...core.model import Failed, Failure, witness_of
 from ...core.plan import Plan
 from ..aws import own_registry
 from ..aws.clock import AwsClock
-from ..blocking import BlockingCalls
+from ..blocking import in_time
 from ..limits import set_alarm
 from ..net import engine, proxies
+from . import namespaces
 from .refresh_pass import RefreshPass
 from .tools import RealTools
 
@@ -50,6 +51,8 @@ def execute(job: wire.Job, report: Report) -> int:
             hosts, unresolved = _own_hosts(job, tools)
             plan = tools.plan = own_registry.known(plan, hosts)
             report(wire.Planned(plan, witness, hosts))
+    if namespaces.wanted(job, plan):
+        job, plan = _with_namespaces(job, plan, tools)
     _refresh(job, plan, tools, unresolved)
     return EXIT_DONE
 
@@ -77,23 +80,31 @@ def _load(source: wire.Load, report: Report) -> Plan | None:
 
 
 def _own_hosts(job: wire.Job, tools: RealTools) -> tuple[dict[str, str], Failure | None]:
-    """Ask AWS for the caller's own registries, by principal, for as long as the pass has."""
-    from ..aws import ecr
-
-    calls = BlockingCalls(lambda: job.ends_at - boot_time() - budgets.MARGIN_S)
-
-    def ask() -> tuple[dict[str, str], Failure | None]:
-        return own_registry.find_out(tools.plan, lambda principal: ecr.own_host(tools.aws(), principal))
-
+    """Ask AWS for the caller's own registries, by principal."""
     hosts: dict[str, str] = {}
     failure: Failure | None
     try:
-        hosts, failure = asyncio.run(calls.run("fetch", 1, budgets.CALL_S, ask))
+        hosts, failure = in_time(_call_s(job), own_registry.find_out, tools.plan, tools.own_host)
     except Failed as error:
         failure = error.failure
     if failure is not None:
         logs.get().error("own_registry_unknown", reason=failure.reason, error=failure.message, fix=failure.fix or None)
     return hosts, failure
+
+
+def _with_namespaces(job: wire.Job, plan: Plan, tools: RealTools) -> tuple[wire.Job, Plan]:
+    """Ask which namespaces a selector stands for now, and report a plan that has changed by it."""
+    tools.plan, tools.unlisted = namespaces.resolved(
+        plan, lambda entry: in_time(_call_s(job), tools.list_namespaces, entry)
+    )
+    if tools.plan != plan:
+        tools.report(wire.Planned(tools.plan))
+    return namespaces.with_orders(job, plan, tools.plan), tools.plan
+
+
+def _call_s(job: wire.Job) -> float:
+    """The seconds that a call before the pass itself may take."""
+    return min(budgets.CALL_S, job.ends_at - boot_time() - budgets.MARGIN_S)
 
 
 def _settings_witness(plan: Plan) -> str | None:

@@ -1,12 +1,13 @@
-"""The real tools of a pass: botocore, urllib3, the engine's client, and the two sinks, each bound to its slot."""
+"""The real tools of a pass: AWS, the registries, the engine, and each slot's sink."""
 
 from __future__ import annotations
 
 import os
 import threading
+from collections import defaultdict
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Protocol
+from functools import partial
+from typing import TYPE_CHECKING, Generic, Protocol, TypeVar
 
 from ...core import wire
 from ...core.model import Credential, Failed, Failure, Holding, Outcome
@@ -26,6 +27,9 @@ if TYPE_CHECKING:
     from ..sinks.kubernetes.pull_secret import Connecting, PullSecret
 
 
+T = TypeVar("T")
+
+
 class Connections(Protocol):
     """All connections of one Airflow, by whatever way."""
 
@@ -36,37 +40,60 @@ class Connections(Protocol):
     ) -> Outcome: ...
 
 
-@dataclass(slots=True)
-class RealTools:
-    """What a pass acts with. One session for each profile, one login at each Airflow, one sink for each file."""
+class Shared(Generic[T]):
+    """Things that slots share. The first thread that asks for one makes it; others wait for that one only."""
 
-    plan: Plan
-    clock: AwsClock
-    report: Callable[[wire.Line], None]
-    ends_at: float | None = None  # when the pass ends, on the boot clock
-    environ: Mapping[str, str] = field(default_factory=lambda: dict(os.environ))
-    _aws: Aws | None = None
-    _airflows: dict[str, Connections] = field(default_factory=dict)
-    _dockers: dict[str, DockerConfigSink] = field(default_factory=dict)
-    unlisted: dict[KubernetesSecret, Failure] = field(default_factory=dict)  # whose namespaces could not be listed
-    _api_servers: dict[str | None, Connecting] = field(default_factory=dict)
-    _secrets: dict[str, PullSecret] = field(default_factory=dict)
-    _lock: threading.Lock = field(default_factory=threading.Lock)
-    _aws_lock: threading.Lock = field(default_factory=threading.Lock)
+    def __init__(self) -> None:
+        self._locks: dict[str | None, threading.Lock] = defaultdict(threading.Lock)
+        self._made: dict[str | None, T] = {}
+
+    def get(self, key: str | None, make: Callable[[], T]) -> T:
+        with self._locks[key]:
+            if key not in self._made:
+                self._made[key] = make()
+            return self._made[key]
+
+
+class RealTools:
+    """What a pass acts with: one client for each principal, one login at each Airflow, one sink for each file.
+
+    Libraries are loaded by the first slot that needs them, in its own thread.
+    """
+
+    def __init__(
+        self,
+        plan: Plan,
+        clock: AwsClock,
+        report: Callable[[wire.Line], None],
+        ends_at: float | None = None,
+        environ: Mapping[str, str] | None = None,
+    ) -> None:
+        """`ends_at` is when the pass ends, on the boot clock."""
+        self.plan, self.clock, self.report, self.ends_at = plan, clock, report, ends_at
+        self.environ = dict(os.environ) if environ is None else environ  # before it is changed for docker-py
+        self.unlisted: dict[KubernetesSecret, Failure] = {}  # whose namespaces could not be listed
+        self._aws: Shared[Aws] = Shared()
+        self._airflows: Shared[Connections] = Shared()
+        self._files: Shared[DockerConfigSink] = Shared()
+        self._api_servers: Shared[Connecting] = Shared()
+        self._pull_secrets: Shared[PullSecret] = Shared()
 
     def fetch(self, principal: Principal) -> Credential:
         from ..aws import ecr
 
         return ecr.fetch(self.aws(), self.clock, principal)
 
-    def aws(self) -> Aws:
-        """Sessions and clients; botocore is loaded by the first pass that fetches, not by one that only looks."""
-        with self._aws_lock:
-            if self._aws is None:
-                from ..aws.clients import Aws
+    def own_host(self, principal: Principal) -> str:
+        """The host of the caller's own registry. Raises Failed."""
+        from ..aws import ecr
 
-                self._aws = Aws(self.clock, self.ends_at)
-            return self._aws
+        return ecr.own_host(self.aws(), principal)
+
+    def aws(self) -> Aws:
+        """Sessions and clients."""
+        from ..aws.clients import Aws
+
+        return self._aws.get("", lambda: Aws(self.clock, self.ends_at))
 
     def prove(self, tried: Registry, credential: Credential) -> None:
         registry.prove(tried, credential, self._trust(tried))
@@ -99,19 +126,17 @@ class RealTools:
                 if entry.sink(namespace) == slot.sink:
                     if entry.namespaces is None and entry in self.unlisted:
                         raise Failed.of(self.unlisted[entry])
-                    return _KubernetesSlot(self.pull_secret(entry, namespace), wanted.host)
+                    return _KubernetesSlot(partial(self.pull_secret, entry, namespace), wanted.host)
         raise LookupError(slot.sink)
 
     def pull_secret(self, entry: KubernetesSecret, namespace: str) -> PullSecret:
         """The one sink of this secret, for all its registries."""
         from ..sinks.kubernetes.pull_secret import PullSecret
 
-        with self._lock:
-            sink = entry.sink(namespace)
-            if sink not in self._secrets:
-                connecting = self._connecting(entry.kubeconfig)
-                self._secrets[sink] = PullSecret(connecting, namespace, entry.secret, entry.service_accounts)
-            return self._secrets[sink]
+        connecting = self._connecting(entry.kubeconfig)
+        return self._pull_secrets.get(
+            entry.sink(namespace), lambda: PullSecret(connecting, namespace, entry.secret, entry.service_accounts)
+        )
 
     def list_namespaces(self, entry: KubernetesSecret) -> tuple[str, ...]:
         """The namespaces that the entry's selector matches now. Raises Failed."""
@@ -119,21 +144,16 @@ class RealTools:
 
     def api_server(self, entry: KubernetesSecret) -> ApiServer:
         """The one client for its API server. Raises Failed."""
-        with self._lock:
-            connecting = self._connecting(entry.kubeconfig)
-        return connecting.api()
+        return self._connecting(entry.kubeconfig).api()
 
     def _connecting(self, kubeconfig: str | None) -> Connecting:
         from ..sinks.kubernetes.pull_secret import Connecting
 
-        return self._api_servers.setdefault(kubeconfig, Connecting(kubeconfig))
+        return self._api_servers.get(kubeconfig, lambda: Connecting(kubeconfig))
 
     def airflow(self, airflow: Airflow) -> Connections:
-        """The one client for this Airflow; the first to ask loads the library, which takes a while."""
-        with self._lock:
-            if airflow.name not in self._airflows:
-                self._airflows[airflow.name] = self._open(airflow)
-            return self._airflows[airflow.name]
+        """The one client for this Airflow."""
+        return self._airflows.get(airflow.name, lambda: self._open(airflow))
 
     def _open(self, airflow: Airflow) -> Connections:
         if airflow.secrets_file is not None:
@@ -166,31 +186,28 @@ class RealTools:
         return AirflowSink(airflow, read_secret=read_secret)
 
     def docker(self, docker: DockerConfig) -> DockerConfigSink:
+        """The one sink of this file, for all its registries."""
         from ..sinks.docker.sink import DockerConfigSink
 
-        if docker.config_file not in self._dockers:
-            self._dockers[docker.config_file] = DockerConfigSink(docker, environ=self.environ)
-        return self._dockers[docker.config_file]
+        return self._files.get(docker.config_file, lambda: DockerConfigSink(docker, environ=self.environ))
 
 
 class _DockerSlot:
     """One registry's entry in one `config.json`."""
 
     def __init__(self, tools: RealTools, docker: DockerConfig, host: str) -> None:
-        self._sink = tools.docker(docker)
-        self._clock = tools.clock
-        self._host = host
+        self._tools, self._docker, self._host = tools, docker, host
 
     def look(self) -> Holding:
-        return self._sink.look(self._host, self._clock.now())
+        return self._tools.docker(self._docker).look(self._host, self._tools.clock.now())
 
     def deliver(self, credential: Credential, _wanted: Callable[[Holding], bool]) -> tuple[Outcome, str | None]:
-        delivery = self._sink.deliver(self._host, credential)
+        delivery = self._tools.docker(self._docker).deliver(self._host, credential)
         return delivery.outcome, delivery.witness
 
 
 class _AirflowSlot:
-    """One Airflow connection. The client is made in the slot's own thread: others need not wait for its library."""
+    """One Airflow connection."""
 
     def __init__(self, tools: RealTools, airflow: Airflow, connection: Connection, host: str) -> None:
         self._tools, self._airflow, self._connection, self._host = tools, airflow, connection, host
@@ -206,16 +223,16 @@ class _AirflowSlot:
 class _KubernetesSlot:
     """One registry's entry in one pull secret."""
 
-    def __init__(self, secret: PullSecret, host: str) -> None:
+    def __init__(self, secret: Callable[[], PullSecret], host: str) -> None:
         self._secret, self._host = secret, host
 
     def look(self) -> Holding:
-        return self._secret.look(self._host)
+        return self._secret().look(self._host)
 
     def deliver(self, credential: Credential, wanted: Callable[[Holding], bool]) -> tuple[Outcome, str | None]:
-        outcome = self._secret.deliver(self._host, credential, wanted)
-        self._secret.attach()
+        outcome = self._secret().deliver(self._host, credential, wanted)
+        self.attach()
         return outcome, None
 
     def attach(self) -> None:
-        self._secret.attach()
+        self._secret().attach()

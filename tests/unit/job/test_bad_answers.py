@@ -107,7 +107,7 @@ class Bench:
         plan = Plan((registry,), dockers=(DockerConfig(str(self.file), (host,)),), refresh=Refresh(prove=False))
         self.lines.clear()
         tools = RealTools(plan, self.clock, self.lines.append)
-        tools._aws = self.aws
+        tools.aws = lambda: self.aws  # type: ignore[method-assign]
         asyncio.run(RefreshPass(wire.Job(1, boot_time() + 30, plan=plan, force=True), plan, tools).run())
         return self.lines
 
