@@ -32,3 +32,42 @@ BESIDE = 48 << 20  # of a cgroup's limit, for the supervisor and the kernel's bu
 ANSWER_MAX = 1 << 20  # an answer of AWS; a token has some thousands
 PROOF_ANSWER_MAX = 8192  # what is read of a registry's answer
 STRAY_LINE, STRAY_ALL = 1000, 65536  # what libraries and children print, into the log
+
+# Files, records, credential helpers, and the children that handle them
+FILE_MAX = 16 << 20  # any file of ours that has no smaller limit
+SECRET_MAX = 64 << 10
+CONFIG_MAX = 256 << 10  # a config.json without our logins; a usual one has 10 KB
+LOGIN_MAX = 8 << 10  # for each login that we keep in it
+RECORD_MAX = 64 << 10  # the record beside it
+RECORD_LOGIN_MAX = 1 << 10
+LINKS = 40  # on the way to a file, as in the kernel
+LOCK_S = 5.0
+LOGIN_LIFE_S = 24 * 3600.0  # no token lives longer
+HELPER_S, HELPER_MAX = 10.0, 64 << 10  # one call of a helper, and what it may print
+HELPER_MEMORY = 512 << 20  # helpers in Go map 64 MiB before they do anything
+CHILD_S, HELPER_CHILD_S = 12.0, 20.0  # shorter than CALL_S; a helper is asked, given the login, and asked again
+CHILDREN = 2  # of one file at a time: a user with many slots and a slow helper must not fill the memory
+CHILD_MAX = 64 << 10  # a child's answer
+CHILD_LOGIN_MAX = 1 << 10  # more for each login
+CHILD_MEMORY = 64 << 20
+MEMORY_OF_CONFIG = 8  # bytes for each byte of the file
+
+
+def config_max(logins: int) -> int:
+    """The largest `config.json` that is read where we keep this many logins in it."""
+    return CONFIG_MAX + logins * LOGIN_MAX
+
+
+def record_max(logins: int) -> int:
+    """The largest record of this many logins that is read."""
+    return RECORD_MAX + logins * RECORD_LOGIN_MAX
+
+
+def child_max(logins: int) -> int:
+    """The largest answer about this many logins that is taken from a child."""
+    return CHILD_MAX + logins * CHILD_LOGIN_MAX
+
+
+def child_memory(logins: int) -> int:
+    """How much memory a child may take for a file with this many of our logins."""
+    return CHILD_MEMORY + MEMORY_OF_CONFIG * logins * LOGIN_MAX

@@ -14,8 +14,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from types import TracebackType
 
+from ...core.budgets import FILE_MAX
 from ...core.model import Failed, Reason, witness_of
-from .budgets import FILE_BYTES
 from .errors import os_errors
 
 _READ = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC  # non-blocking: a FIFO must not hang us
@@ -71,7 +71,7 @@ class Folder:
         return os.path.join(self.path, name)
 
     def read(
-        self, name: str, most: int = FILE_BYTES, check: Callable[[os.stat_result], object] | None = None
+        self, name: str, most: int = FILE_MAX, check: Callable[[os.stat_result], object] | None = None
     ) -> Snapshot:
         """Return the file's content. Raises Failed if it is not a regular file, has more bytes, or may not be read.
 

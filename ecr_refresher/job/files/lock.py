@@ -9,8 +9,8 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 
+from ...core import budgets
 from ...core.model import Failed, Reason
-from . import budgets
 from .atomic_file import Folder
 from .errors import os_errors
 

@@ -7,8 +7,8 @@ import os
 import stat
 from dataclasses import dataclass
 
+from ...core.budgets import LINKS
 from ...core.model import Failed, Reason
-from .budgets import LINKS
 from .errors import os_errors
 
 

@@ -7,9 +7,9 @@ import stat
 from collections.abc import Mapping
 
 from ... import logs
+from ...core.budgets import SECRET_MAX
 from ...core.model import Failed, Reason, Secret
 from ...core.plan import SecretRef
-from .budgets import SECRET_BYTES
 
 _READ = os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC  # non-blocking: a FIFO must not hang the pass
 
@@ -44,7 +44,7 @@ def _from_file(path: str) -> str:
             if not stat.S_ISREG(seen.st_mode):
                 raise Failed(Reason.INVALID, f"{path} is not a regular file", "Name a file that holds the secret")
             with open(descriptor, "rb", closefd=False) as file:
-                raw = file.read(SECRET_BYTES + 1)
+                raw = file.read(SECRET_MAX + 1)
         finally:
             os.close(descriptor)
     except FileNotFoundError:
@@ -58,8 +58,8 @@ def _from_file(path: str) -> str:
         raise Failed(Reason.INVALID, what, "Name a file that holds the secret") from None
     if seen.st_mode & stat.S_IROTH:
         logs.get().warning("secret_world_readable", error=f"everybody may read {path}", fix=f"Run chmod o-r {path}")
-    if len(raw) > SECRET_BYTES:
-        what = f"the file {path} is larger than {SECRET_BYTES} bytes"
+    if len(raw) > SECRET_MAX:
+        what = f"the file {path} is larger than {SECRET_MAX} bytes"
         raise Failed(Reason.INVALID, what, "Name a file that holds nothing but the secret")
     try:
         return raw.decode().removesuffix("\n").removesuffix("\r")

@@ -11,9 +11,9 @@ import pytest
 import structlog
 
 from ecr_refresher import logs
+from ecr_refresher.core.budgets import SECRET_MAX
 from ecr_refresher.core.model import Failed, Reason, Secret
 from ecr_refresher.core.plan import SecretRef
-from ecr_refresher.job.files.budgets import SECRET_BYTES
 from ecr_refresher.job.files.secrets import read_secret
 
 TEXT = "correct horse battery"
@@ -105,7 +105,7 @@ def test_what_can_t_be_a_secret_file_is_invalid_and_not_shown(path: Path, tmp_pa
     path.write_bytes(b"\xff\xfesecret-in-other-code")
     assert "not UTF-8 text" in str(refusal(file(path)))
     assert "other-code" not in str(refusal(file(path)))
-    path.write_bytes(b"x" * (SECRET_BYTES + 1))
+    path.write_bytes(b"x" * (SECRET_MAX + 1))
     assert "larger than" in str(refusal(file(path)))
     assert "not a regular file" in str(refusal(file(tmp_path)))
     os.mkfifo(tmp_path / "fifo")

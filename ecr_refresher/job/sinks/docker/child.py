@@ -25,8 +25,8 @@ from typing import Any
 import msgspec
 from msgspec import Struct
 
+from ....core import budgets
 from ....core.model import Failed, Failure, Reason, Secret
-from ...files import budgets
 from ...files.paths import others_may_write
 from . import acts
 from .messages import Answer, ConfigFile, Question, Refused
@@ -77,7 +77,7 @@ def ask(file: ConfigFile, question: Question, user: User | None, environ: Mappin
             [sys.executable, "-P", "-m", __spec__.name],
             order + b"\n",
             seconds=budgets.HELPER_CHILD_S if question.may_run_helpers else budgets.CHILD_S,
-            most=budgets.child_bytes(file.logins),
+            most=budgets.child_max(file.logins),
             environ=_environ_of(environ, user),
             own_session=True,
         )

@@ -16,8 +16,8 @@ from dataclasses import dataclass, field
 import msgspec
 from msgspec import Struct
 
+from ....core.budgets import HELPER_MAX, HELPER_S
 from ....core.model import Failed, Reason, Secret
-from ...files.budgets import HELPER_BYTES, HELPER_S
 from .processes import OutOfBoundsError, run
 
 ECR_LOGIN = "ecr-login"  # fetches a token itself whenever it is asked; its `store` says 'not implemented'
@@ -76,7 +76,7 @@ class Helper:
             raise Failed(Reason.MISSING, what, fix)
         try:
             return run(
-                [program, word], order, seconds=HELPER_S, most=HELPER_BYTES, environ=self.environ, own_session=False
+                [program, word], order, seconds=HELPER_S, most=HELPER_MAX, environ=self.environ, own_session=False
             )
         except PermissionError:
             denied, problem = True, ""

@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import contextlib
 import os
+import selectors
 import signal
 import subprocess
-import threading
+import time
 from collections.abc import Mapping, Sequence
+
+_READ_SIZE = 65536
+_END_S = 2.0
 
 
 class OutOfBoundsError(Exception):
@@ -17,11 +21,12 @@ class OutOfBoundsError(Exception):
 def run(
     argv: Sequence[str], text: bytes, *, seconds: float, most: int, environ: Mapping[str, str], own_session: bool
 ) -> tuple[int, bytes]:
-    """Return the exit status and what was printed. The text goes to standard input, one line to a session of its own.
+    """Return the exit status and what was printed; the text goes to standard input.
 
     A session of its own has no terminal, and ends as a whole when this returns. Its standard input stays open until
     then, so that its leader can end with this process. Raises OutOfBoundsError and OSError.
     """
+    ends_at = time.monotonic() + seconds
     child = subprocess.Popen(  # noqa: S603 - the callers name our own module, or the helper that config.json names
         argv,
         stdin=subprocess.PIPE,
@@ -29,44 +34,57 @@ def run(
         stderr=subprocess.DEVNULL,
         env=environ,
         cwd="/",
+        bufsize=0,
         start_new_session=own_session,
     )
-    late = threading.Event()
-
-    def end() -> None:
-        with contextlib.suppress(ProcessLookupError, PermissionError):
-            (os.killpg if own_session else os.kill)(child.pid, signal.SIGKILL)
-
-    def ring() -> None:
-        late.set()
-        end()
-
-    timer = threading.Timer(seconds, ring)
-    timer.daemon = True
-    timer.start()
     try:
-        output = _exchange(child, text, most, keep_open=own_session)
-        if len(output) <= most:
-            os.waitid(os.P_PID, child.pid, os.WEXITED | os.WNOWAIT)  # not reaped: its group keeps its number
+        output = _exchange(child, text, most, ends_at, keep_open=own_session)
+        while os.waitid(os.P_PID, child.pid, os.WEXITED | os.WNOWAIT | os.WNOHANG) is None:
+            if time.monotonic() > ends_at:
+                raise OutOfBoundsError(f"no answer within {seconds:g} s")
+            time.sleep(0.001)
+    except TimeoutError:
+        raise OutOfBoundsError(f"no answer within {seconds:g} s") from None
     finally:
-        timer.cancel()
-        timer.join()
-        end()
-        child.wait()
-        for pipe in (child.stdin, child.stdout):
-            with contextlib.suppress(BrokenPipeError):
-                pipe.close()  # type: ignore[union-attr]  # both are pipes
-    if late.is_set():
-        raise OutOfBoundsError(f"no answer within {seconds:g} s")
-    if len(output) > most:
-        raise OutOfBoundsError(f"printed more than {most >> 10} KiB")
+        _end(child, own_session=own_session)  # not reaped before: its group keeps its number
     return child.returncode, output
 
 
-def _exchange(child: subprocess.Popen[bytes], text: bytes, most: int, *, keep_open: bool) -> bytes:
+def _exchange(child: subprocess.Popen[bytes], text: bytes, most: int, ends_at: float, *, keep_open: bool) -> bytes:
+    """Write the text and read what is printed. Raises TimeoutError and OutOfBoundsError."""
     assert child.stdin is not None  # noqa: S101 - both are pipes
     assert child.stdout is not None  # noqa: S101
-    with contextlib.suppress(BrokenPipeError):
-        child.stdin.write(text)
-        child.stdin.flush() if keep_open else child.stdin.close()
-    return child.stdout.read(most + 1)
+    output, rest = b"", memoryview(text)
+    with selectors.DefaultSelector() as pipes:
+        os.set_blocking(child.stdin.fileno(), False)
+        pipes.register(child.stdin, selectors.EVENT_WRITE)
+        pipes.register(child.stdout, selectors.EVENT_READ)
+        while (left := ends_at - time.monotonic()) > 0:
+            for key, _ in pipes.select(left):
+                if key.fileobj is child.stdout:
+                    printed = os.read(key.fd, _READ_SIZE)
+                    if not printed:
+                        return output
+                    output += printed
+                    if len(output) > most:
+                        raise OutOfBoundsError(f"printed more than {most >> 10} KiB")
+                    continue
+                try:
+                    rest = rest[os.write(key.fd, rest) :]
+                except BrokenPipeError:
+                    rest = rest[:0]
+                if not rest:
+                    pipes.unregister(child.stdin)
+                    if not keep_open:
+                        child.stdin.close()
+    raise TimeoutError
+
+
+def _end(child: subprocess.Popen[bytes], *, own_session: bool) -> None:
+    """Kill it. Root may lack the right to kill another user's process: the end of standard input tells it to end."""
+    with contextlib.suppress(ProcessLookupError, PermissionError):
+        (os.killpg if own_session else os.kill)(child.pid, signal.SIGKILL)
+    for pipe in (child.stdin, child.stdout):
+        pipe.close()  # type: ignore[union-attr]  # both are pipes
+    with contextlib.suppress(subprocess.TimeoutExpired):  # stopped by its user, and not to be killed
+        child.wait(_END_S)

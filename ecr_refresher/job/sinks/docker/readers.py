@@ -10,9 +10,9 @@ import shutil
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 
+from ....core.budgets import config_max
 from ....core.model import Failed, Secret
 from ...files.atomic_file import Folder
-from ...files.budgets import config_bytes
 from ...files.paths import resolve
 from . import record
 from .document import Document
@@ -153,7 +153,7 @@ class _Search:
             if not os.path.isdir(os.path.dirname(resolved)):
                 return NONE
             with Folder(os.path.dirname(resolved)) as folder:
-                content = folder.read(os.path.basename(resolved), config_bytes(self.file.logins)).content
+                content = folder.read(os.path.basename(resolved), config_max(self.file.logins)).content
             return NONE if content is None else Document.parse(path, content)
         except Failed:
             return UNUSABLE

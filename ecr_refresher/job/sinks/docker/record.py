@@ -14,9 +14,9 @@ from typing import Literal
 import msgspec
 from msgspec import Struct
 
+from ....core.budgets import LOGIN_LIFE_S, record_max
 from ....core.model import Failed
 from ...files.atomic_file import Folder, Ownership
-from ...files.budgets import LOGIN_LIFE_S, record_bytes
 
 _SALT_BYTES = 16
 
@@ -59,7 +59,7 @@ def _fingerprint(salt: str, host: str, auth: str) -> str:
 def read(folder: Folder, name: str, logins: int) -> Records:
     """Read the records. One that can't be read, makes no sense, or that another user wrote, is as good as none."""
     try:
-        snapshot = folder.read(name, record_bytes(logins))
+        snapshot = folder.read(name, record_max(logins))
         if snapshot.content is None or snapshot.stat is None or snapshot.stat.st_uid != os.geteuid():
             return {}
         return msgspec.json.decode(snapshot.content, type=_File).hosts

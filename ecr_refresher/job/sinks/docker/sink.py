@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 from .... import logs
-from ....core import plan
+from ....core import budgets, plan
 from ....core.model import Credential, Failed, Holding, Outcome, Reason
 from ...files.examination import Examination
 from . import acts, child
@@ -33,7 +33,6 @@ from .messages import (
 from .writing import auth_of
 
 ECR_LOGIN_LIFE_S = 12 * 3600.0
-CHILDREN = 2  # of one file at a time: a user with many slots and a slow helper must not fill the memory
 A = TypeVar("A", bound=Answer)
 
 
@@ -54,7 +53,7 @@ class DockerConfigSink:
         self._engine = docker.engine.url if docker.engine and docker.engine_required else None
         self._environ = environ
         self._user = child.other_user(docker.uid, docker.gid)
-        self._children = threading.BoundedSemaphore(CHILDREN)
+        self._children = threading.BoundedSemaphore(budgets.CHILDREN)
         self._looks = Batches(self._look_at)
         self._writes = Batches(self._write)
         self._seen: dict[str, str] = {}  # by host: the file's witness when its entry was last known

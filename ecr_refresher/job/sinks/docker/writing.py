@@ -10,9 +10,9 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 
+from ....core.budgets import config_max
 from ....core.model import Failed, Outcome, Reason, Secret, witness_of
 from ...files.atomic_file import Folder, Ownership, Snapshot, make_directories
-from ...files.budgets import config_bytes
 from ...files.errors import mounted
 from ...files.examination import is_mount
 from ...files.lock import locked
@@ -99,9 +99,7 @@ def _read(folder: Folder, place: Place, file: ConfigFile) -> State:
 def _read_file(folder: Folder, place: Place, file: ConfigFile) -> tuple[Snapshot, Document]:
     """Read the file. One that is empty or makes no sense may be half written: read it again."""
     for left in range(_TORN_TRIES - 1, -1, -1):
-        snapshot = folder.read(
-            place.name, config_bytes(file.logins), lambda seen: _refuse_others(place, seen, file.uid)
-        )
+        snapshot = folder.read(place.name, config_max(file.logins), lambda seen: _refuse_others(place, seen, file.uid))
         try:
             document = Document.parse(place.path, snapshot.content)
         except Failed:

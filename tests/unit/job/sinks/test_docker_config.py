@@ -14,9 +14,8 @@ import docker.auth
 import pytest
 import structlog
 
-from ecr_refresher.core import plan
+from ecr_refresher.core import budgets, plan
 from ecr_refresher.core.model import Holding, Outcome, Reason, witness_of
-from ecr_refresher.job.files import budgets
 from tests.testbed.secret_hunt import Secrets
 
 from .docker_world import BOB, HOST, LIFE_S, NOW, OTHER_HOST, auth_of, content, credential, names_in, refusal, sink
@@ -115,7 +114,7 @@ def test_a_lost_record_comes_back_with_the_same_credential(path: Path) -> None:
         b'{"version": 1, "hosts": {"h": [{"salt": "x"}]}}',
         b'{"version": 1, "hosts": {"h": [{"salt": "", "fingerprint": "", "issued_at": 1, "expires_at": 1e999}]}}',
         pytest.param(b"[" * 100_000, id="nested"),
-        pytest.param(b" " * (budgets.record_bytes(1) + 1), id="too large"),
+        pytest.param(b" " * (budgets.record_max(1) + 1), id="too large"),
     ],
 )
 def test_a_record_that_makes_no_sense_is_nothing_and_hinders_nothing(path: Path, torn: bytes) -> None:

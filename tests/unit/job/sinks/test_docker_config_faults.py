@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from ecr_refresher.core import budgets
 from ecr_refresher.core.model import Failure, Outcome, Reason
-from ecr_refresher.job.files import budgets
 
 from .docker_world import BOB, HOST, NOW, auth_of, content, credential, names_in, refusal, sink
 
@@ -131,7 +131,7 @@ def test_a_file_that_is_larger_than_any_real_one_is_refused(tmp_path: Path) -> N
     assert failure.reason is Reason.INVALID
     assert failure.message == f"{path} is larger than 264 KiB"
     assert path.stat().st_size == 50 << 20
-    path.write_bytes(b'{"x": "' + b"x" * (budgets.config_bytes(1) - 9) + b'"}')
+    path.write_bytes(b'{"x": "' + b"x" * (budgets.config_max(1) - 9) + b'"}')
     assert sink(path).look(HOST, NOW).until is None
     path.write_bytes(path.read_bytes() + b" ")
     assert refusal(lambda: sink(path).look(HOST, NOW)).reason is Reason.INVALID

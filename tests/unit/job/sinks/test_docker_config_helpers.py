@@ -167,7 +167,7 @@ def test_what_a_helper_started_ends_with_the_helpers_child_and_no_other_host_wai
 ) -> None:
     pid = path.with_name("pid")
     helper("hung", f"sleep 600 & echo $! > '{pid}'; wait")
-    monkeypatch.setattr("ecr_refresher.job.files.budgets.HELPER_CHILD_S", 2.0)
+    monkeypatch.setattr("ecr_refresher.core.budgets.HELPER_CHILD_S", 2.0)
     path.write_text(json.dumps({"credHelpers": {HOST: "hung"}}))
     ours = sink(path)
     with ThreadPoolExecutor(1) as thread:

@@ -11,8 +11,8 @@ from typing import Any
 
 import pytest
 
+from ecr_refresher.core import budgets
 from ecr_refresher.core.model import Outcome, Reason, witness_of
-from ecr_refresher.job.files import budgets
 from ecr_refresher.job.sinks.docker.sink import DockerConfigSink
 
 from .docker_world import BOB, HOST, NOW, OTHER_HOST, auth_of, content, credential, names_in, refusal, sink

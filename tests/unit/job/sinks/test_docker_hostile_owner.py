@@ -20,8 +20,9 @@ from typing import Any
 
 import pytest
 
-from ecr_refresher.core import decide
+from ecr_refresher.core import decide, wire
 from ecr_refresher.core.model import Failed, Outcome, Reason
+from ecr_refresher.job import settings
 from ecr_refresher.job.sinks.docker.sink import DockerConfigSink
 from tests.testbed.processes import wait_until
 
@@ -109,6 +110,20 @@ def test_a_path_that_can_t_be_resolved_fails_that_slot_only(home: Path, trick: C
         assert failure.fix
 
 
+@pytest.mark.parametrize("trick", [a_link_into_proc, a_long_chain, a_circle], ids=lambda trick: trick.__name__)
+def test_settings_that_name_such_a_path_are_as_good_as_any(home: Path, trick: Callable[[Path], None]) -> None:
+    """Otherwise her link would end every pass, and each reload."""
+    trick(home)
+    file = home.parent / "settings.yaml"
+    docker = [
+        {"config_file": str(home / "config.json"), "owner": f"{ALICE}:{ALICE}"},
+        {"config_file": "/x/config.json"},
+    ]
+    file.write_text(json.dumps({"registries": [HOST], "docker": docker}))
+    loaded, _ = settings.load(wire.Load(str(file)), {"HOME": "/root"})
+    assert [each.config_file for each in loaded.dockers] == [str(home / "config.json"), "/x/config.json"]
+
+
 @contextmanager
 def swapped_all_the_time(path: Path, target: Path) -> Iterator[None]:
     over = threading.Event()
@@ -187,7 +202,7 @@ def test_a_helper_that_prints_for_ever_ends_with_all_that_it_started(
     home: Path, helper: Any, open_path: Path, script: str, said: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     if "no answer" in said:
-        monkeypatch.setattr("ecr_refresher.job.files.budgets.HELPER_CHILD_S", 2.0)
+        monkeypatch.setattr("ecr_refresher.core.budgets.HELPER_CHILD_S", 2.0)
     pid = open_path / "kept-by-test" / "pid"
     helper("test", f"echo $$ > {pid}; {script}")
     own(home / "config.json", '{"credsStore": "test"}')
@@ -221,6 +236,25 @@ def test_a_thousand_registries_in_her_file_are_served(home: Path) -> None:
         outcomes = {delivery.outcome for delivery in threads.map(lambda host: ours.deliver(host, new), hosts)}
         assert outcomes == {Outcome.WRITTEN}
         assert {held.until for held in threads.map(lambda host: ours.look(host, NOW), hosts)} == {new.expires_at}
+
+
+@pytest.mark.parametrize("script", ["exec sleep 600", "kill -STOP $PPID; exec sleep 600"])
+def test_root_without_the_right_to_kill_waits_no_longer_for_her_child(home: Path, helper: Any, script: str) -> None:
+    helper("test", script)
+    own(home / "config.json", '{"credsStore": "test"}')
+    code = (
+        "import sys; from ecr_refresher.core import budgets; from tests.unit.job.sinks.docker_world import *\n"
+        "budgets.HELPER_CHILD_S = 2.0\n"
+        "ours = sink(sys.argv[1], uid=int(sys.argv[2]), gid=int(sys.argv[2]))\n"
+        "print(refusal(lambda: ours.look(HOST, NOW)))\n"
+    )
+    bounded = ["setpriv", "--bounding-set=-kill", "--inh-caps=-kill"]
+    command = [*bounded, sys.executable, "-c", code, str(home / "config.json"), str(ALICE)]
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=30)
+        assert "no answer within 2 s" in done.stdout
+    finally:
+        subprocess.run(["pkill", "-KILL", "-u", str(ALICE)], check=False)
 
 
 def test_a_helper_gets_the_users_own_groups_and_never_roots(home: Path, helper: Any, open_path: Path) -> None:
