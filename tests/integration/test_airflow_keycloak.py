@@ -95,7 +95,7 @@ def test_client_credentials_open_it_and_wrong_ones_are_one_refused_login(
         assert f"refuses the client {who} with the secret in the file {PASSWORD.where} (403)" in found.message
 
     keycloak.forbids = {"Connection#PUT"}
-    found = Client(managed, username=None, password=None, client=Credentials(ID, PASSWORD))
-    found.secrets[PASSWORD.where] = keycloak.secret
-    refused = found.failure()
+    lacking = Client(managed, username=None, password=None, client=Credentials(ID, PASSWORD))
+    lacking.secrets[PASSWORD.where] = keycloak.secret
+    refused = lacking.failure()
     assert (refused.reason, refused.login_refused) == (Reason.DENIED, False)

@@ -5,26 +5,16 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Any, Protocol
+from typing import TYPE_CHECKING
 
 from ....core.model import Failed, Reason, Secret
 from .answers import Answer, failure
 
+if TYPE_CHECKING:
+    from .mwaa import MwaaTransport
+    from .transport import Transport
+
 PASSWORD_MAX = 3679  # characters; encrypted they fill the VARCHAR(5000) of Airflow before 2.8 (TEXT since)
-
-
-class Requests(Protocol):
-    """A way to one Airflow: over HTTP, or through AWS's API."""
-
-    who: str
-
-    def request(
-        self, method: str, path: str, body: Mapping[str, Any] | None = None, *, authorization: Secret | None = None
-    ) -> Answer:
-        """Send one request, once. Raises Failed where no answer came."""
-
-    def find(self, path: str, authorization: Secret | None) -> Answer:
-        """GET the path of a version, and follow the redirects that keep the server; later requests go that way too."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +53,7 @@ AIRFLOW_3 = Dialect("/api/v2", basic=False)
 AIRFLOW_2 = Dialect("/api/v1", basic=True)
 
 
-def find(transport: Requests, authorization: Secret | None, given: str) -> Dialect:
+def find(transport: Transport | MwaaTransport, authorization: Secret | None, given: str) -> Dialect:
     """Ask who is there, the newer one first. Raises Failed.
 
     The version needs no login of Airflow's own; a proxy in front of it may want the bearer token all the same. `given`

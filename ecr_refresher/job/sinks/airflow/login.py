@@ -16,7 +16,8 @@ from ....core.plan import Airflow, Client, SecretRef
 from ...files.secrets import describe
 from . import dialects, identity_provider
 from .answers import RIGHTS, Answer, failure
-from .dialects import Dialect, Requests
+from .dialects import Dialect
+from .mwaa import MwaaTransport
 from .transport import Transport
 
 FAILURE_HOLDS_S = 5.0  # after a failed login, later threads fail the same way without a try of their own
@@ -52,7 +53,7 @@ class Session:
     def __init__(
         self,
         airflow: Airflow,
-        transport: Requests,
+        transport: Transport | MwaaTransport,
         read_secret: Callable[[SecretRef], Secret],
         monotonic: Callable[[], float],
         identity_provider: tuple[Transport, Client] | None = None,
