@@ -202,7 +202,7 @@ def test_no_credentials_are_told_with_every_source_that_was_tried(world: World) 
     env = {**NO_KEYS, "KUBERNETES_SERVICE_HOST": "10.0.0.1"}
     error = error_of(world.once({"host": HOST}, env=env))
     assert error["reason"] == "missing"
-    for said in ("AWS_ACCESS_KEY_ID", "AWS_WEB_IDENTITY", "profile 'default'", "container role"):
+    for said in ("AWS_ACCESS_KEY_ID", "web identity", "profile 'default'", "the container's role"):
         assert said in error["message"]
     assert "hop limit must be 2" in error["fix"]
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from email.utils import parsedate_to_datetime
-from functools import lru_cache
 
 from ...boot_clock import boot_time
 from ...core import schedule
@@ -40,13 +39,6 @@ class AwsClock:
         """AWS's time minus the boot clock; None until measured."""
         return self._offset
 
-    def adopt(self, offset: float) -> None:
-        """Take the offset that another process of this machine has measured."""
-        if offset != self._offset:
-            self._offset = offset
-            if self._on_change is not None:
-                self._on_change(offset, self.skew)
-
     @property
     def measured(self) -> bool:
         """Whether an answer of AWS has shown its time."""
@@ -59,12 +51,14 @@ class AwsClock:
             return
         answered = self.boot()
         known = self._wall() - answered if self._offset is None else self._offset
-        self.adopt(schedule.clamp_offset(known, sent_boot, answered, seconds))
+        offset = schedule.clamp_offset(known, sent_boot, answered, seconds)
+        if offset != self._offset:
+            self._offset = offset
+            if self._on_change is not None:
+                self._on_change(offset, self.skew)
 
 
-@lru_cache(maxsize=4)
 def _seconds(date: str) -> float | None:
-    """Read a date of HTTP; all answers of one second have the same."""
     try:
         return parsedate_to_datetime(date).timestamp()
     except (ValueError, OverflowError):

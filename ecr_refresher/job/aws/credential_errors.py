@@ -128,30 +128,18 @@ def _file_unreadable(error: OSError, core: Any, name: str | None) -> Failed:
     return Failed(Reason.MISSING, message, "Mount the file, or correct the configuration")
 
 
-def none_found(name: str | None) -> Failed:
-    return Failed(Reason.MISSING, f"no AWS credentials were found: {', '.join(tried(os.environ, name))}", fix())
-
-
-def tried(environ: Mapping[str, str], name: str | None = None) -> Iterator[str]:
-    """The sources in botocore's order, each with why it gave nothing, as far as can be seen from here."""
+def none_found(name: str | None, environ: Mapping[str, str] = os.environ) -> Failed:
+    """The failure of a chain that came to its end. In a container on EC2, a hop limit of 1 lets no answer through."""
+    profile = f"the profile '{name or environ.get('AWS_PROFILE') or 'default'}'"
+    where = [profile, "web identity", "the container's role", "the instance's metadata"]
     if name is None:
-        yield "environment (AWS_ACCESS_KEY_ID is not set)"
-    if not environ.get("AWS_WEB_IDENTITY_TOKEN_FILE"):
-        yield "web identity (AWS_WEB_IDENTITY_TOKEN_FILE is not set)"
-    profile = name or environ.get("AWS_DEFAULT_PROFILE") or environ.get("AWS_PROFILE") or "default"
-    yield f"profile '{profile}' (no role, SSO login or keys in it)"
-    if not any(environ.get(f"AWS_CONTAINER_CREDENTIALS_{kind}_URI") for kind in ("RELATIVE", "FULL")):
-        yield "container role (AWS_CONTAINER_CREDENTIALS_RELATIVE_URI and _FULL_URI are not set)"
+        where.insert(0, "the environment (AWS_ACCESS_KEY_ID)")
+    fix = "Give the instance, task or pod a role, or name a profile"
+    if environ.get("KUBERNETES_SERVICE_HOST") or any(map(os.path.exists, _CONTAINER_FILES)):
+        fix += "; in a container on EC2 the instance's metadata hop limit must be 2 (modify-instance-metadata-options)"
     disabled = environ.get("AWS_EC2_METADATA_DISABLED", "").lower() == "true"
-    yield f"instance metadata ({'AWS_EC2_METADATA_DISABLED is set' if disabled else 'no answer, or no role there'})"
-
-
-def fix(environ: Mapping[str, str] = os.environ, files: tuple[str, ...] = _CONTAINER_FILES) -> str:
-    """What to do about it. In a container on EC2, IMDSv2's answer to a hop limit of 1 does not arrive."""
-    text = "Give the instance, task or pod a role, or name a profile"
-    if environ.get("KUBERNETES_SERVICE_HOST") or any(os.path.exists(file) for file in files):
-        text += "; in a container on EC2 the instance's metadata hop limit must be 2 (modify-instance-metadata-options)"
-    return text
+    message = f"no AWS credentials were found in {', '.join(where)}{' (AWS_EC2_METADATA_DISABLED is set)' * disabled}"
+    return Failed(Reason.MISSING, message, fix)
 
 
 def _is_empty(variable: str, *, beside: str) -> bool:

@@ -19,6 +19,7 @@ from ecr_refresher.core.plan import Principal
 from ecr_refresher.job.aws import ecr as source
 from ecr_refresher.job.aws.clients import Aws
 from ecr_refresher.job.aws.clock import AwsClock
+from ecr_refresher.job.aws.credential_errors import none_found
 from ecr_refresher.standins.tokens import TokenBook
 from tests.testbed.processes import free_port, wait_until
 from tests.testbed.standins.ecr import EcrStandIn
@@ -139,6 +140,22 @@ def test_a_configuration_that_can_t_be_parsed_is_named(ecr: EcrStandIn, tmp_path
     config(tmp_path, f"[profile data\naws_secret_access_key = {SECRET}\n")
     found = failure(ecr, "data")
     assert (found.reason, "AWS_CONFIG_FILE" in found.fix) == (Reason.INVALID, True), found
+
+
+def test_no_credentials_name_each_source_and_the_hop_limit_where_it_counts(
+    ecr: EcrStandIn, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("KUBERNETES_SERVICE_HOST", "10.0.0.1")
+    with pytest.raises(Failed) as failed:
+        fetch(ecr)
+    found = failed.value.failure
+    assert found.reason is Reason.MISSING
+    for source_of_keys in ("AWS_ACCESS_KEY_ID", "web identity", "the profile 'default'", "AWS_EC2_METADATA_DISABLED"):
+        assert source_of_keys in found.message
+    assert "hop limit must be 2" in found.fix
+    named = none_found("data", {})
+    assert "AWS_ACCESS_KEY_ID" not in named.failure.message  # a named profile is asked instead
+    assert "the profile 'data'" in named.failure.message
 
 
 # --- codes of MFA devices

@@ -15,7 +15,6 @@ import urllib3
 from botocore.utils import get_environ_proxies
 
 from ecr_refresher.core.model import Failed, Reason
-from ecr_refresher.job.aws.credential_errors import fix, tried
 from ecr_refresher.job.net.http import Limits, send
 from ecr_refresher.job.net.proxies import METADATA, keep_metadata_direct, pool_for, proxy_for
 from ecr_refresher.job.net.trust import Trust
@@ -157,12 +156,3 @@ def test_a_dead_proxy_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HTTPS_PROXY", f"127.0.0.1:{port}")
     with pytest.raises(Failed, match=f"the proxy http://127.0.0.1:{port} can't be reached"):
         send("GET", "https://a.example/", Trust(), LIMITS)
-
-
-def test_what_was_tried_for_credentials_goes_by_the_surroundings() -> None:
-    assert "AWS_EC2_METADATA_DISABLED is set" in ", ".join(tried({"AWS_EC2_METADATA_DISABLED": "true"}))
-    named = ", ".join(tried({}, "data"))
-    assert "AWS_ACCESS_KEY_ID" not in named  # a named profile is asked instead
-    assert "profile 'data'" in named
-    assert "hop limit" not in fix({}, files=())
-    assert "hop limit must be 2" in fix({"KUBERNETES_SERVICE_HOST": "10.0.0.1"}, files=())

@@ -1,4 +1,4 @@
-"""AWS: whose the base credentials are, the roles that are taken on with them, the tokens, and the clock."""
+"""AWS: the identity behind the base credentials, the roles that it assumes, the tokens, and the clock."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _ARN = re.compile(r"arn:aws[\w-]*:[\w-]+::\d{12}:[\w+=,.@/-]{1,300}")
 
 
 def legs(scene: Scene) -> Iterator[Leg]:
-    """Credentials, then roles, then tokens; the clock in the end, by the answers that came."""
+    """Credentials, then roles, then tokens; the clock at the end, by the dates of all answers."""
     made: dict[Key, Leg] = {}
     for principal in scene.principals:
         required = scene.is_required(principal)
@@ -45,7 +45,7 @@ def legs(scene: Scene) -> Iterator[Leg]:
             required=required,
         )
     yield from made.values()
-    yield Leg("clock", "AWS", "held this machine's clock against AWS's", partial(_clock, scene), waits_for=tuple(made))
+    yield Leg("clock", "AWS", "compared this machine's clock with AWS's", partial(_clock, scene), waits_for=tuple(made))
 
 
 def _credentials(scene: Scene, principal: Principal) -> Leg:
@@ -56,14 +56,14 @@ def _credentials(scene: Scene, principal: Principal) -> Leg:
     return Leg(
         "credentials",
         whose + where,
-        f"asked STS whose the AWS credentials are ({whose})",
+        f"asked STS for the identity of the AWS credentials ({whose})",
         partial(_who, scene, base),
         limit_s=budgets.CREDENTIALS_S + budgets.AWS_ALL_S,  # a source that hangs is named
     )
 
 
 def _who(scene: Scene, base: Principal) -> list[Finding]:
-    """Name the identity. A network that lets only ECR through does not let STS answer: that is no failure yet."""
+    """Name the identity. Some networks let only ECR through, so an STS that does not answer is a warning."""
     source = scene.tools.aws().source(base.profile)
     try:
         return [ok(f"{_identity(scene, base)} ({_SOURCES.get(source, source)})")]
@@ -77,7 +77,7 @@ def _who(scene: Scene, base: Principal) -> list[Finding]:
 def _role(scene: Scene, principal: Principal) -> Leg:
     chain = " then ".join(role.arn for role in principal.roles)
     subject = principal.roles[-1].arn + (f" ({principal.region})" if not partitions.of_region(principal.region) else "")
-    return Leg("role", subject, f"took on {chain}", lambda: [ok(f"acts as {_identity(scene, principal)}")])
+    return Leg("role", subject, f"assumed {chain}", lambda: [ok(f"acts as {_identity(scene, principal)}")])
 
 
 def _identity(scene: Scene, principal: Principal) -> str:
@@ -97,18 +97,18 @@ def _token(scene: Scene, principal: Principal) -> list[Finding]:
 
 def _clock(scene: Scene) -> list[Finding]:
     if not scene.tools.clock.measured:
-        return [Finding(Verdict.NOT_TRIED, "no answer of AWS has told the time")]
+        return [Finding(Verdict.NOT_TRIED, "no answer of AWS has shown its time", "Fix what fails above")]
     return [skew(scene.tools.clock.skew)]
 
 
 def skew(seconds: float) -> Finding:
-    """Judge by how many seconds the wall clock is ahead of AWS's."""
+    """Judge the clock, `seconds` ahead of AWS's."""
     off = f"{span(abs(seconds))} {'ahead of' if seconds > 0 else 'behind'} AWS's"
-    mend = "set it right (chronyc tracking, timedatectl)"
+    fix = "Set it right (chronyc tracking, timedatectl)"
     if abs(seconds) >= SKEW_REFUSED_S:
-        return failed(f"this machine's clock is {off}, and AWS refuses signatures that are 5 min off", mend)
+        return failed(f"this machine's clock is {off}, and AWS refuses signatures that are 5 min off", fix)
     if abs(seconds) >= SKEW_WARNED_S:
-        return warning(f"this machine's clock is {off}", mend)
+        return warning(f"this machine's clock is {off}", fix)
     return ok("less than a minute apart")
 
 
@@ -117,7 +117,6 @@ def _service(principal: Principal) -> str:
 
 
 _SOURCES = {
-    None: "no source",
     "env": "from the environment",
     "shared-credentials-file": "from the shared credentials file",
     "config-file": "from AWS's config file",

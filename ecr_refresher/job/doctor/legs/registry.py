@@ -1,4 +1,4 @@
-"""Registries: do they take the token, and may the image be pulled?"""
+"""Registries: whether they accept the token, and whether the image may be pulled."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from .routes import url_key
 
 
 def legs(scene: Scene) -> Iterator[Leg]:
-    """The login at each registry, and the look for its `probe_image`. Other names of a registry are not tried."""
+    """The login at each registry, and the look for its `probe_image`. Aliases are not tried."""
     for registry in scene.plan.registries:
         if registry.alias_of is not None:
             continue
