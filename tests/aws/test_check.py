@@ -111,7 +111,7 @@ def test_a_reader_needs_no_aws(world: World, tmp_path: Path, *, found: bool) -> 
     assert (verdict, text) == (
         ("warning", "it holds no login of which the expiry is known")
         if found
-        else ("failed", "`airflow connections get` ended with 3")
+        else ("failed", "`airflow version` ended with status 3")
     )
 
 
