@@ -31,7 +31,7 @@ data "aws_iam_policy_document" "pull" {
     for_each = length(var.partner_role_arns) > 0 ? [1] : []
     content {
       sid       = "Partners"
-      actions   = ["sts:AssumeRole"]
+      actions   = ["sts:AssumeRole", "sts:TagSession"]
       resources = var.partner_role_arns
     }
   }

@@ -65,6 +65,8 @@ ELSEWHERE, BY_OPERATOR = {**OTHER, "instance": "10.0.0.2:9719"}, {**US, "job": "
 FAILS, WELL = deliveries(SLOT, "0+1x600", "0+1x600"), deliveries(OTHER, "2x600", "0x600")
 OF_REGISTRY = {**US, "registry": "own"}
 
+SUMMARY = "No ecr-refresher publishes to Airflow's connections"
+
 CASES = [
     # a login until minute 600
     Case(EXPIRING, "less than an hour is left", {UNTIL: "36000x700"}, 546, (SLOT,)),
@@ -95,7 +97,7 @@ CASES = [
     Case(SKEW, "not measured yet", {series("clock_skew_seconds", US): "NaN " * 30}, 20),
     Case(DOWN, "no answer", {series("up", US): "1x5 0x30"}, 17, (US,)),
     Case(DOWN, "named by the operator", {series("up", BY_OPERATOR): "0x30"}, 11, (BY_OPERATOR,)),
-    Case(DOWN, "no target at all", {series("up", {"job": "node"}): "1x30"}, 11, ({},)),
+    Case(DOWN, "workers are scaled to zero", {series("up", US): "1x5", series("up", {"job": "node"}): "1x30"}, 25),
     Case(DOWN, "a restart", {series("up", US): "1x5 0x2 1x30"}, 17),
     Case(DOWN, "somebody else is down", {series("up", US): "1x30", series("up", {"job": "node"}): "0x30"}, 17),
 ]
@@ -131,6 +133,28 @@ def simulated(cases: list[Case], directory: Path) -> subprocess.CompletedProcess
     ]
     (directory / "tests.json").write_text(json.dumps({"rule_files": ["rules.json"], "tests": tests}))
     return promtool("test", "rules", directory / "tests.json")
+
+
+def test_the_runbook_s_rule_for_a_publisher_fires_when_it_is_absent(tmp_path: Path) -> None:
+    page = (parts.REPOSITORY / "docs" / "metrics-and-alerts.md").read_text()
+    (rules,) = (text for text in re.findall(r"```yaml\n(.*?)```", page, re.DOTALL) if "absent(" in text)
+    (tmp_path / "rules.yaml").write_text(rules)
+    labels = {"job": "ecr-refresher", "namespace": "ecr-refresher"}
+    alert = {"exp_labels": {**labels, "severity": "warning"}, "exp_annotations": {"summary": SUMMARY}}
+    absent, there = ({"alertname": "EcrRefresherPublisherAbsent", "eval_time": at} for at in ("40m", "10m"))
+    tests = {
+        "rule_files": ["rules.yaml"],
+        "tests": [
+            {
+                "interval": "1m",
+                "input_series": [{"series": series("up", labels), "values": "1x15"}],
+                "alert_rule_test": [{**absent, "exp_alerts": [alert]}, {**there, "exp_alerts": []}],
+            }
+        ],
+    }
+    (tmp_path / "tests.json").write_text(json.dumps(tests))
+    done = promtool("test", "rules", tmp_path / "tests.json")
+    assert done.returncode == 0, done.stdout + done.stderr
 
 
 def test_promtool_finds_nothing_to_complain_of() -> None:

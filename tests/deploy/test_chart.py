@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import copy
+import ipaddress
 import itertools
 import json
 import os
 import re
 import subprocess
 import tarfile
+import urllib.request
 from pathlib import Path
 from typing import Any
 
@@ -17,12 +19,13 @@ import pytest
 import yaml
 
 from ecr_refresher.core.plan import Plan, SecretRef
+from ecr_refresher.job.net import proxies
 from tests.deploy import chart
 from tests.deploy.chart import CHART, HELM_4, HELMS, KUBERNETES, WAYS, only, pods, render, template
 from tests.testbed import parts
 from tests.testbed.daemon import Product
 from tests.testbed.prepare_helm import Helm
-from tests.testbed.processes import wait_until
+from tests.testbed.processes import free_port, wait_until
 from tests.unit.job import settings_reader
 
 pytestmark = pytest.mark.real("helm")
@@ -118,9 +121,21 @@ def test_every_pod_is_lean_and_tells_its_probes(way: str | None) -> None:
         assert not any("subPath" in mount for mount in container["volumeMounts"]), "such a mount never changes"
         if not name.endswith("-check"):
             environ = {each["name"]: each.get("value") for each in container["env"]}
-            ((host, port),) = [environ["ECR_REFRESHER_LISTEN"].split(":")]
-            assert host == "0.0.0.0", "neither the kubelet nor Prometheus reaches the pod's loopback"
+            host, _, port = (environ["ECR_REFRESHER_LISTEN"] or "").rpartition(":")
+            assert host == "", "the kubelet and Prometheus come by IPv4 or IPv6"
             assert container["ports"] == [{"name": "http", "containerPort": int(port)}]
+
+
+def test_the_daemon_answers_probes_by_ipv4_and_by_ipv6(product: Product, tmp_path: Path) -> None:
+    port = free_port()
+    container = only("Deployment", render(port=port))["spec"]["template"]["spec"]["containers"][0]
+    environ = {each["name"]: each.get("value", "") for each in container["env"]}
+    settings = {"registries": [HOST], "docker": {"config_file": str(tmp_path / "config.json")}}
+    listen = environ["ECR_REFRESHER_LISTEN"]
+    product.start_daemon(settings, port=port, env={"ECR_REFRESHER_LISTEN": listen})
+    for host in ("127.0.0.1", "[::1]"):
+        with urllib.request.urlopen(f"http://{host}:{port}{container['livenessProbe']['httpGet']['path']}") as answer:
+            assert answer.status == 200
 
 
 def test_startup_and_liveness_are_probed_and_readiness_where_asked_for() -> None:
@@ -191,8 +206,17 @@ def test_the_network_policy_closes_the_way_out_only_where_asked_for() -> None:
     assert only("NetworkPolicy", render())["spec"]["policyTypes"] == ["Ingress"]
     spec = only("NetworkPolicy", render("publisher-full"))["spec"]
     assert spec["policyTypes"] == ["Ingress", "Egress"]
-    open_ports = {(port["port"], port["protocol"]) for rule in spec["egress"] for port in rule["ports"]}
-    assert open_ports == {(53, "UDP"), (53, "TCP"), (443, "TCP"), (80, "TCP")}
+    anywhere, metadata = spec["egress"]
+    assert "to" not in anywhere
+    assert {(port["port"], port["protocol"]) for port in anywhere["ports"]} == {
+        *((port, protocol) for port in (53, 5353) for protocol in ("UDP", "TCP")),
+        (443, "TCP"),
+    }
+    assert metadata["ports"] == [{"port": 80, "protocol": "TCP"}]
+    allowed = {ipaddress.ip_network(peer["ipBlock"]["cidr"]) for peer in metadata["to"]}
+    elsewhere = {"169.254.170.2"}  # ECS
+    wanted = {address.strip("[]") for address in proxies.METADATA} - elsewhere
+    assert allowed == {ipaddress.ip_network(address) for address in wanted}
     assert spec["ingress"][0]["from"] == [
         {"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": "monitoring"}}}
     ]
@@ -204,7 +228,7 @@ def test_the_network_policy_closes_the_way_out_only_where_asked_for() -> None:
 @pytest.mark.parametrize("way", [None, *(way for way in WAYS if way != "none")])
 def test_the_settings_of_every_way_are_accepted_by_the_real_parser(way: str | None) -> None:
     plan = plan_of(render(way))
-    assert plan.server.host == "0.0.0.0"
+    assert plan.server.host == "", "every interface, IPv6 and IPv4"
     assert bool(plan.dockers) == str(way).startswith("node")
     assert bool(plan.airflows) == (not str(way).startswith("node") and not plan.kubernetes)
 

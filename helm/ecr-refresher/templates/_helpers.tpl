@@ -103,6 +103,14 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
 {{- end }}
 {{- end }}
 
+{{/* Where AWS hands out credentials to pods: instance metadata and EKS Pod Identity's agent. */}}
+{{- define "ecr-refresher.metadataAddresses" -}}
+- 169.254.169.254/32
+- fd00:ec2::254/128
+- 169.254.170.23/32
+- fd00:ec2::23/128
+{{- end }}
+
 {{/* Not empty where the server speaks TLS. */}}
 {{- define "ecr-refresher.tls" -}}
 {{- with .Values.config.server }}{{ .tls_cert }}{{ end }}
@@ -126,7 +134,7 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
     - name: ECR_REFRESHER_CONFIG
       value: /etc/ecr-refresher/settings.yaml
     - name: ECR_REFRESHER_LISTEN
-      value: {{ printf "0.0.0.0:%v" $.Values.port | quote }}
+      value: {{ printf ":%v" $.Values.port | quote }}
     {{- with include "ecr-refresher.env" $ }}
     {{- . | nindent 4 }}
     {{- end }}

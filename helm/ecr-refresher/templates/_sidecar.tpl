@@ -13,7 +13,7 @@ on this one the context is its subchart's: include "ecr-refresher.sidecar" (inde
   env:
     {{- include "ecr-refresher.sidecarEnv" . | nindent 4 }}
     - name: ECR_REFRESHER_LISTEN
-      value: {{ printf "0.0.0.0:%v" .Values.port | quote }}
+      value: {{ printf ":%v" .Values.port | quote }}
   ports:
     - name: http-ecr
       containerPort: {{ .Values.port }}
