@@ -95,9 +95,11 @@ class WebServer:
     def _drop(self, connection: Connection) -> None:
         self._open.pop(connection).cancel()
 
-    def _forget(self, connection: Connection, _: object) -> None:
+    def _forget(self, connection: Connection, task: asyncio.Task[None]) -> None:
         self._open.pop(connection, None)
         connection.stream.close()
+        if not task.cancelled() and (error := task.exception()) is not None:
+            _report("connection_failed", error)
 
     def _make_room(self, body: bytes) -> None:
         """Drop clients that have been reading longest while too many different bodies are kept for them."""
@@ -115,8 +117,7 @@ class WebServer:
         try:
             answer = self._pages.answer(method, target, accept)
         except Exception as error:  # noqa: BLE001 - a fault in one page must not stop the answers to probes
-            fault = logs.fault_of(error)
-            logs.get().error("page_failed", reason=str(fault.reason), error=fault.message, fix=fault.fix)
+            _report("page_failed", error)
             return Answer(500, PLAIN, b"A fault of ecr-refresher. Please report it\n")
         self._make_room(answer.body)
         return answer
@@ -124,3 +125,8 @@ class WebServer:
 
 def _active_at(connection: Connection) -> float:
     return connection.stream.active_at
+
+
+def _report(event: str, error: BaseException) -> None:
+    fault = logs.fault_of(error)
+    logs.get().error(event, reason=str(fault.reason), error=fault.message, fix=fault.fix)

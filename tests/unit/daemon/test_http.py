@@ -343,6 +343,21 @@ def test_a_page_that_fails_is_a_500_and_the_others_are_answered(capfd: pytest.Ca
     assert "a-token" not in logged + answer.text  # type: ignore[attr-defined]
 
 
+def test_an_answer_that_is_no_http_is_not_sent_but_logged(capfd: pytest.CaptureFixture[str]) -> None:
+    class BrokenPages(Pages):
+        def answer(self, method: str, target: str, accept: str = "") -> Answer:
+            return Answer(200, "text/plain\r\nX-Forged: yes", b"a-token")
+
+    world = World().served()
+    pages = BrokenPages(world.state, lambda: world.boot, lambda: world.mono)
+    with House(world, Server(port=0), pages) as house, house.dial() as sock:
+        sock.sendall(b"GET / HTTP/1.0\r\n\r\n")
+        assert rest_of(sock) == b""
+    logged = "".join(capfd.readouterr())
+    assert "connection_failed" in logged
+    assert "a-token" not in logged
+
+
 # --- the port --------------------------------------------------------------------------------------------------------
 def test_a_port_in_use_is_an_os_error() -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken, pytest.raises(OSError, match="in use"):
