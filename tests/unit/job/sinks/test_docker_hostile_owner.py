@@ -364,6 +364,12 @@ def test_a_lock_whose_holder_can_t_be_named_is_reported(home: Path, open_path: P
     assert "is locked by process" in done.stdout
 
 
+def traces(directory: Path) -> dict[Path, tuple[int, ...]]:
+    """What a write would change."""
+    seen = {path: path.lstat() for path in directory.rglob("*")}
+    return {path: (stat.st_ino, stat.st_mtime_ns, stat.st_mode, stat.st_uid) for path, stat in seen.items()}
+
+
 # --- root without owner --------------------------------------------------------------------------------------------
 def in_a_sticky_directory(open_path: Path) -> Path:
     shared = open_path / "shared"
@@ -433,7 +439,7 @@ def test_root_without_owner_writes_nowhere_that_another_user_controls_and_check_
     open_path: Path, trick: Callable[[Path], Path]
 ) -> None:
     path = trick(open_path)
-    everything = {each: each.lstat() for each in open_path.rglob("*")}
+    before = traces(open_path)
     for call in (
         lambda: sink(path).look(HOST, NOW),
         lambda: sink(path).deliver(HOST, credential()),
@@ -443,7 +449,7 @@ def test_root_without_owner_writes_nowhere_that_another_user_controls_and_check_
         assert failure.reason is Reason.DENIED
         assert "could lead root's write to another file" in failure.message
         assert failure.fix.startswith("Set owner: ")
-    assert {each: each.lstat() for each in open_path.rglob("*")} == everything
+    assert traces(open_path) == before
 
 
 def test_root_without_owner_writes_where_only_root_can(open_path: Path) -> None:
