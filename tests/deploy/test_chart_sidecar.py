@@ -91,19 +91,25 @@ def airflow_pods(workers: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def example(name: str) -> dict[str, Any]:
+def example(name: str, *path: str) -> dict[str, Any]:
+    """The values of an example below that path, which must be all that the file sets."""
     loaded = yaml.safe_load((EXAMPLES / name).read_text())
-    assert set(loaded) == {"workers"}
-    return dict(loaded["workers"])
+    for key in path:
+        assert set(loaded) == {key}
+        loaded = loaded[key]
+    return dict(loaded)
 
 
-CURRENT = example("airflow-chart-values.yaml")
-BEFORE = example("airflow-chart-values-before-1.21.yaml")
+CURRENT = example("airflow-chart-values.yaml", "workers")
+BEFORE = example("airflow-chart-values-before-1.21.yaml", "workers")
+LOCAL = example("airflow-chart-values-local-executor.yaml", "scheduler")
+COMMUNITY = example("airflow-community-chart-values.yaml")
 KEYS = {"extraInitContainers", "extraVolumes", "extraVolumeMounts"}
 EXAMPLE_PODS = {
     "celery": airflow_pods(CURRENT["celery"]),
     "kubernetes": airflow_pods(CURRENT["kubernetes"]),
     "before-1.21": airflow_pods(BEFORE),
+    "local-executor": airflow_pods(LOCAL),
 }
 
 
@@ -126,8 +132,32 @@ def test_the_example_s_containers_are_what_the_templates_give(helm: Helm, tmp_pa
         assert spec["initContainers"] == without_anchors(written["extraInitContainers"])
         assert spec["volumes"] == without_anchors(written["extraVolumes"])
         assert spec["containers"][0]["volumeMounts"] == without_anchors(written["extraVolumeMounts"])
-    assert set(BEFORE) == KEYS
-    assert without_anchors(BEFORE) == without_anchors(CURRENT["celery"])
+    assert without_anchors(BEFORE) == without_anchors(LOCAL) == without_anchors(CURRENT["celery"])
+    assert set(COMMUNITY) == {"workers", "airflow"}
+    assert without_anchors(COMMUNITY["workers"]) == without_anchors(CURRENT["celery"])
+    assert set(COMMUNITY["airflow"]) == {"kubernetesPodTemplate"}
+    assert without_anchors(COMMUNITY["airflow"]["kubernetesPodTemplate"]) == without_anchors(CURRENT["kubernetes"])
+
+
+def test_the_network_policy_opens_the_sidecar_s_port_of_the_chart_s_pods() -> None:
+    policy = yaml.safe_load((EXAMPLES / "airflow-networkpolicy.yaml").read_text())
+    for version in KUBERNETES:
+        chart.check_schema(policy, version)
+    (port,) = policy["spec"]["ingress"][0]["ports"]
+    assert port["port"] in {each["containerPort"] for each in ours(EXAMPLE_PODS["celery"])["ports"]}
+    monitor = yaml.safe_load((parts.REPOSITORY / "deploy" / "prometheus" / "scrape-podmonitor.yaml").read_text())
+    assert monitor["spec"]["selector"]["matchLabels"].items() <= policy["spec"]["podSelector"]["matchLabels"].items()
+
+
+def test_the_page_shows_how_own_entries_stay_in_the_lists() -> None:
+    page = (parts.REPOSITORY / "docs" / "sidecar.md").read_text()
+    (shown,) = re.findall(r"^```yaml\n(.*?)^```", page, re.DOTALL | re.MULTILINE)
+    merged = yaml.safe_load(shown)["workers"]["celery"]
+    for key in ("extraInitContainers", "extraVolumes"):
+        own, from_example = merged[key]
+        (written,) = CURRENT["celery"][key]
+        assert own["name"] != written["name"]
+        assert from_example.items() <= without_anchors(written).items()
 
 
 def test_what_readme_shows_a_chart_of_one_s_own_gives_the_same(tmp_path: Path) -> None:
