@@ -155,7 +155,7 @@ def _looked(state: State, slot: Slot, line: wire.Looked, now: float) -> None:
             tries=0,
             failure=None,
             retry_boot=None,
-            look_boot=_look_again(state, slot, now, written=False),
+            look_boot=_look_again(state, slot, now, written=_may_have_written(known)),
         )
         _close(state, slot.id)
     state.slots[slot.id] = known
@@ -197,7 +197,7 @@ def _delivered(state: State, slot: Slot, line: wire.Delivered, now: float) -> No
         failure=None,
         retry_boot=None,
         repaired_boot=now if line.repaired else known.repaired_boot,
-        look_boot=_look_again(state, slot, now, written=written),
+        look_boot=_look_again(state, slot, now, written=written or _may_have_written(known)),
     )
     _close(state, slot.id)
 
@@ -283,6 +283,11 @@ def _look_again(state: State, slot: Slot, now: float, *, written: bool) -> float
     planned = state.slots[slot.id].look_boot
     # A look that was planned after a write stays planned, whatever else causes a look before it.
     return min(verify, planned) if planned > now + TOGETHER_S else verify
+
+
+def _may_have_written(known: SlotState) -> bool:
+    """A write that failed may have arrived nevertheless: its answer was lost, or the worker died before it said so."""
+    return known.failure is not None
 
 
 def _life_held(state: State, known: SlotState, line: wire.Looked | wire.Delivered, now: float) -> float | None:

@@ -140,6 +140,14 @@ def test_then_it_is_looked_at_every_hour_or_so() -> None:
     assert list(world.wait(pause).turn().orders()) == [AIRFLOW]
 
 
+def test_after_a_failure_too_since_a_write_may_have_arrived_whose_answer_was_lost() -> None:
+    world = World().served()
+    world.wait(RECHECK_S).turn().finish(world.failed(AIRFLOW))
+    world.until_start()
+    world.finish(wire.Looked(*AIRFLOW, until=world.aws + LIFE, why="fresh", life=LIFE))
+    assert world.slot(AIRFLOW).look_boot == world.boot + RECHECK_S
+
+
 def test_a_fleet_started_at_once_does_not_look_at_once_for_ever() -> None:
     looks = set()
     for seed in range(20):
