@@ -1,4 +1,4 @@
-"""What supervisor and worker say to each other: one job in, report lines out, as JSON.
+"""The protocol between supervisor and worker: one job in, report lines out, as JSON.
 
 Lines are streamed as things happen, so that a killed worker loses nothing that is known.
 """
@@ -14,11 +14,11 @@ from msgspec import Struct, field
 from .model import Failure, Outcome
 from .plan import Plan
 
-LINE_MAX = 1 << 20  # a plan of 1,000 slots is 0.2 MB; anything longer is a worker gone mad
+LINE_MAX = 1 << 20  # bytes; a plan of 1,000 slots is 0.2 MB
 
 
 class Load(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
-    """Read the settings anew; these are what the command line said."""
+    """Read the settings; the fields are what the command line said."""
 
     config: str | None = None
     log_level: str | None = None
@@ -26,59 +26,59 @@ class Load(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
 
 
 class Order(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
-    """One slot to be seen to."""
+    """Look at one slot, and serve it if it needs a credential."""
 
     sink: str
     registry: str
-    expected_until: float | None = None  # what should be there, by our own writing or last look
-    due: bool = False  # its planned renewal has come: what was expected there is no longer good enough
+    expected_until: float | None = None  # the expiry that was last written or found there
+    due: bool = False  # the renewal of what is expected there is due
 
 
 class Job(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
-    """One pass; or one cleanup; or the order to listen to the engine's events until killed."""
+    """One pass, or one cleanup, or listening to the engine's events until killed."""
 
     id: int
-    ends_at: float  # on the boot clock, which all processes of a machine share
-    load: Load | None = None  # where there is no plan yet, or a new one is wanted
+    ends_at: float  # on the boot clock
+    load: Load | None = None  # instead of a plan
     plan: Plan | None = None
-    orders: tuple[Order, ...] | None = None  # None: every slot of the plan; with `load`, what is known of some of them
-    lives: dict[str, float] = field(default_factory=dict)  # principal -> last known life of its tokens
-    own_hosts: dict[str, str] = field(default_factory=dict)  # principal -> its own registry, once found out
+    orders: tuple[Order, ...] | None = None  # None: every slot; with `load`, what is known of some of them
+    lives: dict[str, float] = field(default_factory=dict)  # principal -> life of its newest token
+    own_hosts: dict[str, str] = field(default_factory=dict)  # principal -> the caller's own registry, once known
     clock_offset: float | None = None  # AWS's time minus the boot clock, once measured
     force: bool = False
     dry_run: bool = False
     kind: Literal["pass", "cleanup", "listen"] = "pass"
     valid_hosts: tuple[str, ...] = ()  # for a cleanup: registries whose credential is valid now
-    heard: bool = False  # for a cleanup: the listener has heard the engine all along
+    heard: bool = False  # for a cleanup: the listener has missed none of the engine's events
 
 
 class _Line(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True, tag=str.lower):
-    """One thing that a worker reports."""
+    """One line of a report."""
 
 
 class Planned(_Line, frozen=True):
-    """The settings are good, and this is what they come to."""
+    """The settings are good; this is the resolved plan."""
 
     plan: Plan
-    witness: str | None = None  # of the settings file as it was read
+    witness: str | None = None  # of the settings file that was read
     own_hosts: dict[str, str] = field(default_factory=dict)
 
 
 class Refused(_Line, frozen=True):
-    """The settings are wrong; every error, each with its path."""
+    """The settings are wrong; each error with its path."""
 
     errors: tuple[str, ...]
 
 
 class Clock(_Line, frozen=True):
-    """AWS's `Date` was seen: its time minus the boot clock, and how far the wall clock is off."""
+    """From AWS's `Date`: AWS's time minus the boot clock, and the wall clock minus AWS's time."""
 
     offset: float
     skew: float
 
 
 class Looked(_Line, frozen=True):
-    """What a slot holds, and whether that is good enough."""
+    """What a slot holds, and whether it needs a credential."""
 
     sink: str
     registry: str
@@ -90,7 +90,7 @@ class Looked(_Line, frozen=True):
 
 
 class Fetched(_Line, frozen=True):
-    """One call for a token: its life, or why there is none."""
+    """One fetch: the token's life, or why it failed."""
 
     principal: str
     duration_s: float
@@ -108,7 +108,7 @@ class Proved(_Line, frozen=True):
 
 
 class Delivered(_Line, frozen=True):
-    """What came of one slot."""
+    """The outcome of one slot."""
 
     sink: str
     registry: str
@@ -117,14 +117,14 @@ class Delivered(_Line, frozen=True):
     until: float | None = None  # what it holds now, where known
     life: float | None = None
     token: str | None = None  # names the credential within this daemon's life; says nothing of its content
-    repaired: bool = False  # somebody had removed or spoiled what was there
+    repaired: bool = False  # somebody had removed or changed what was written before
     witness: str | None = None
     failure: Failure | None = None
     attempted: bool = True  # False: the fetch for this slot failed, so there was nothing to deliver
 
 
 class Listening(_Line, frozen=True):
-    """The engine's events are heard from now on, until `Hindered` says otherwise."""
+    """The engine's events arrive from now on, until `Hindered` says otherwise."""
 
 
 class Removed(_Line, frozen=True):
@@ -147,7 +147,7 @@ class Hindered(_Line, frozen=True):
 class Swept(_Line, frozen=True):
     """What a cleanup has left; sizes in bytes."""
 
-    ended: bool  # it came to its end, whatever single things may have hindered it
+    ended: bool  # it came to its end, even if single removals failed
     duration_s: float = 0.0
     disk_used: int | None = None
     disk_total: int | None = None
@@ -160,14 +160,14 @@ class Swept(_Line, frozen=True):
 
 
 class Done(_Line, frozen=True):
-    """The pass came to its end; without this line it did not."""
+    """The job is done. Without this line it failed, whatever the exit status."""
 
 
 Line = Planned | Refused | Clock | Looked | Fetched | Proved | Delivered | Listening | Removed | Hindered | Swept | Done
 
 
 class _Report(Struct, frozen=True, forbid_unknown_fields=True):
-    """A line on its way, with the id of the job that it is about."""
+    """A line with the id of its job."""
 
     job: int
     line: Line
@@ -203,6 +203,6 @@ def load_line(text: bytes) -> tuple[int, Line]:
 
 
 def _garbled(what: str, error: Exception) -> ValueError:
-    """Name the place and quote nothing: some of msgspec's messages show the value."""
+    """An error that names the place and quotes nothing: some of msgspec's messages show the value."""
     place = re.search(r" - at `([$\w.\[\]…]*)`$", str(error))
     return ValueError(f"not a {what}: {type(error).__name__}{f' at {place[1]}' if place else ''}")

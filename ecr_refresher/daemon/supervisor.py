@@ -1,4 +1,4 @@
-"""The daemon's one asyncio loop: signals, workers, HTTP and deadlines become events; the step's actions are done."""
+"""The daemon's one asyncio loop: it makes events of signals, workers and deadlines, and does what the step decides."""
 
 from __future__ import annotations
 

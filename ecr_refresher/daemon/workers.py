@@ -5,7 +5,9 @@ from __future__ import annotations
 import contextlib
 import os
 import signal
+import subprocess
 from collections.abc import Mapping, Sequence
+from typing import IO, cast
 
 from .. import memory
 from ..core import wire
@@ -17,8 +19,8 @@ READS_MAX = 8  # at a time, so that a worker that never stops does not keep the 
 READS_ALL = TOTAL_MAX // READ_SIZE + 2  # everything that a dead worker has left
 # glibc gives threads heaps of their own, 8 for each core. Two halve the memory of a pass with many threads.
 _FEW_ARENAS = {"MALLOC_ARENA_MAX": "2"}
-_MORE = "Raise the memory limit of the container or service"
 _NOTIFICATIONS = ("NOTIFY_SOCKET", "WATCHDOG_USEC", "WATCHDOG_PID")  # only the daemon itself speaks to systemd
+_MORE = "Raise the memory limit of the container or service"
 
 
 class Worker:
@@ -32,36 +34,39 @@ class Worker:
         self._kills_before = memory.read().kills
         self._rest = b""
         self._total = 0
-        self.pid, self.lines = _start(argv, environ, wire.dump_job(job))
+        # A memfd, since a job may be larger than a pipe, and writing to that would wait for the reader.
+        with open(os.memfd_create("job", os.MFD_CLOEXEC), "w+b") as file:
+            file.write(wire.dump_job(job))
+            file.seek(0)
+            self._process = subprocess.Popen(  # noqa: S603 - cli says what to start
+                argv, stdin=file, stdout=subprocess.PIPE, env=surroundings(environ), start_new_session=True, bufsize=0
+            )
+        self._report = cast("IO[bytes]", self._process.stdout)
+        self.pid, self.lines = self._process.pid, self._report.fileno()
+        os.set_blocking(self.lines, False)
 
     def read(self, reads: int = READS_MAX) -> list[tuple[int, wire.Line]]:
         """Return the report lines that have arrived, each with the id of its job. Never waits and never raises."""
         found: list[tuple[int, wire.Line]] = []
-        for _ in range(reads):
-            if self.ended:
-                break
-            try:
+        with contextlib.suppress(BlockingIOError):
+            for _ in range(reads):
+                if self.ended:
+                    break
                 text = os.read(self.lines, READ_SIZE)
-            except BlockingIOError:
-                break
-            self.ended = not text
-            self._total += len(text)
-            *whole, self._rest = (self._rest + text).split(b"\n")
-            self._decode(whole, found)
-            if not self.fault and (len(self._rest) > wire.LINE_MAX or self._total > TOTAL_MAX):
-                self._spoil(f"more than {wire.LINE_MAX} bytes in a line or {TOTAL_MAX} in all")
+                self.ended = not text
+                self._total += len(text)
+                *whole, self._rest = (self._rest + text).split(b"\n")
+                try:
+                    for line in whole:
+                        found.append(wire.load_line(line))  # noqa: PERF401 - lines before a garbled one count
+                except ValueError as error:  # it quotes nothing of the text
+                    self._spoil(str(error))
+                if len(self._rest) > wire.LINE_MAX or self._total > TOTAL_MAX:
+                    self._spoil(f"more than {wire.LINE_MAX} bytes in a line or {TOTAL_MAX} in all")
         return found
 
-    def _decode(self, texts: Sequence[bytes], found: list[tuple[int, wire.Line]]) -> None:
-        for text in texts:
-            try:
-                found.append(wire.load_line(text))
-            except ValueError as error:  # it quotes nothing of the text
-                self._spoil(str(error))
-                return
-
     def _spoil(self, fault: str) -> None:
-        self.fault, self.ended, self._rest = fault, True, b""
+        self.fault, self.ended, self._rest = self.fault or fault, True, b""
 
     def kill(self) -> None:
         """Kill the whole group: the worker and whatever it has started."""
@@ -70,49 +75,21 @@ class Worker:
             os.killpg(self.pid, signal.SIGKILL)
 
     def close(self) -> None:
-        os.close(self.lines)
+        self._report.close()
+        self._process.returncode = 0  # `reap` collects it
 
     def ending(self, code: int) -> tuple[str, str]:
         """How the process ended, fit for a message, and the fix where there is one. `code` is negative for a signal."""
         if code == EXIT_MEMORY:
             return "the worker reached its own memory limit", _MORE
         if code != -signal.SIGKILL or self._killed:
-            return describe(code), ""
+            return f"killed by signal {-code}" if code < 0 else f"exit status {code}", ""
         now = memory.read()
         if now.kills is not None and self._kills_before is not None and now.kills > self._kills_before:
-            figure = "" if now.limit is None else f" of {now.limit / (1 << 20):.0f} MiB"
-            return (
-                f"killed by the kernel at the memory limit{figure}",
-                "Raise the memory limit of the container or service",
-            )
+            figure = "" if now.limit is None else f" of {now.limit >> 20} MiB"
+            return f"killed by the kernel at the memory limit{figure}", _MORE
         how = "killed by signal 9, which ecr-refresher did not send"
         return how, "Look for 'Out of memory' in the kernel's log, and give the host more memory"
-
-
-def _start(argv: Sequence[str], environ: Mapping[str, str], job: bytes) -> tuple[int, int]:
-    """Start a process with the job as its standard input: its id, and the descriptor of its standard output."""
-    # A memfd, since a job may be larger than a pipe, and writing to that would wait for the reader.
-    with open(os.memfd_create("job", os.MFD_CLOEXEC), "w+b") as file:
-        file.write(job)
-        file.seek(0)
-        lines, child_end = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
-        os.set_blocking(child_end, True)
-        try:
-            pid = os.posix_spawn(
-                argv[0],
-                list(argv),
-                surroundings(environ),
-                file_actions=[(os.POSIX_SPAWN_DUP2, file.fileno(), 0), (os.POSIX_SPAWN_DUP2, child_end, 1)],
-                setsid=True,
-                setsigmask=(),
-                setsigdef=(signal.SIGPIPE, signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGUSR1),
-            )
-        except BaseException:
-            os.close(lines)
-            raise
-        finally:
-            os.close(child_end)
-    return pid, lines
 
 
 def surroundings(environ: Mapping[str, str]) -> dict[str, str]:
@@ -127,7 +104,3 @@ def reap() -> list[tuple[int, int]]:
         while (found := os.waitpid(-1, os.WNOHANG))[0]:
             ended.append((found[0], os.waitstatus_to_exitcode(found[1])))
     return ended
-
-
-def describe(code: int) -> str:
-    return f"killed by signal {-code}" if code < 0 else f"exit status {code}"

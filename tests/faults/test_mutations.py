@@ -97,8 +97,8 @@ MUTATIONS = {
     "lines before garbage are lost": Mutation(
         edit(
             "daemon.workers",
-            "                self._spoil(str(error))\n",
-            "                self._spoil(str(error))\n                found.clear()\n",
+            "                    self._spoil(str(error))\n",
+            "                    self._spoil(str(error))\n                    found.clear()\n",
         ),
         DAEMON + "test_workers.py::test_lines_before_garbage_in_the_same_breath_count",
     ),
@@ -117,7 +117,7 @@ MUTATIONS = {
         slow=True,
     ),
     "a worker keeps the daemon's terminal": Mutation(
-        edit("daemon.workers", "                setsid=True,\n", "                setpgroup=0,\n"),
+        edit("daemon.workers", "start_new_session=True", "process_group=0"),
         DAEMON + "test_workers.py::test_it_can_t_open_the_terminal_that_the_daemon_was_started_on",
     ),
     "each report line copies the state": Mutation(

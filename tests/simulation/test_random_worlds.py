@@ -3,9 +3,9 @@
 (a) A slot that could be served for any 10 minutes (less for tokens that live less than 12 hours) of the last part of
     its credential's life never holds an expired one. That part begins where the last daemon may draw its renewal:
     at `at_fraction + jitter` of the life.
-(b) What a slot holds never gets older by our hand; where another daemon was late, it is mended within 90 s.
+(b) What a slot holds never gets older by our hand; where another daemon was late, it is repaired within 90 s.
 (c) Foreign, wrong or far-future markers, proxies that answer 403 to the proof and stepped clocks starve no slot: what
-    somebody spoiled is mended 10 minutes after it must have been seen.
+    somebody spoiled is repaired 10 minutes after it must have been seen.
 (d) Load is bounded: fetches, looks and tries of a refused password an hour, repairs a minute.
 (e) Probes, metrics and status say what the daemon was told, to the second, and nobody else's lines are believed.
 (f) Five minutes and one retry pause after the last fault all is well.

@@ -25,7 +25,7 @@ from .world import EPOCH, LIES, Entry, Part, SlotId, Token, World
 
 TWELVE_HOURS = 43200.0
 GRACE_S = 600.0  # a marker this much beyond a fresh token's end is still believed
-MEND_S = 90.0
+REPAIR_WITHIN_S = 90.0
 HEAL_S = 600.0
 LOGINS_AN_HOUR = 12
 REPAIR_EVERY_S = 60.0
@@ -140,7 +140,7 @@ class Watch:
             if aws_now < lost > after.token.expires_at and believable:
                 if ours and self.told[by].until.get(slot_id, 0.0) >= lost:
                     self.fail(f"(b) {by} puts something older into {slot_id}, and knew of the better one")
-                self.world.loop.call_later(MEND_S, self._mended, watched, lost, now)
+                self.world.loop.call_later(REPAIR_WITHIN_S, self._check_repaired, watched, lost, now)
         if self._usable(watched, after) and after.until is not None:
             watched.impaired_since = None
             self.world.loop.call_at(max(now, after.until - EPOCH), self._expired, watched, after)
@@ -170,7 +170,7 @@ class Watch:
         """For how long a slot must be in reach: 10 minutes for tokens of 12 hours."""
         return min(HEAL_S, max(60.0, 0.15 * life))
 
-    def _mended(self, watched: Watched, lost: float, since: float) -> None:
+    def _check_repaired(self, watched: Watched, lost: float, since: float) -> None:
         entry = self.world.entry(watched.slot)
         calm = all(part.mood == "ok" for part in watched.parts) and watched.ok_since is not None
         if not calm or (watched.ok_since or 0.0) > since or watched.touched_at not in (None, since):

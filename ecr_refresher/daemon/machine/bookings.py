@@ -18,7 +18,6 @@ from .state import (
     REPAIR_EVERY_S,
     TOGETHER_S,
     PrincipalState,
-    SlotId,
     SlotState,
     State,
     Stepped,
@@ -121,15 +120,13 @@ def _fetched(state: State, line: wire.Fetched, now: float) -> None:
     if known is None:
         return
     aws_now, tally = state.aws_time(now), known.tally
-    tally = replace(tally, attempts=tally.attempts + 1, timed=tally.timed + 1, seconds=tally.seconds + line.duration_s)
+    tally = replace(tally, attempts=tally.attempts + 1, seconds=tally.seconds + line.duration_s)
     if line.failure is None:
         known = PrincipalState(line.issued_at, line.expires_at, last_success_at=aws_now, tally=tally)
     else:
         tries = known.tries + 1
-        held = (
-            (state.slots[slot.id].held_until for slot in state.plan.by_principal[line.principal]) if state.plan else ()
-        )
-        left = min((until - aws_now for until in held if until is not None and until > aws_now), default=0.0)
+        mine = state.plan.by_principal[line.principal] if state.plan else []
+        left = min((left for slot in mine if (left := _left(state, slot, now)) > 0), default=0.0)
         roll = draw(state, line.principal, tries, state.jobs)
         known = replace(
             known,
@@ -148,33 +145,22 @@ def _looked(state: State, slot: Slot, line: wire.Looked, now: float) -> None:
     _saw_file(state, slot, line.witness, now)
     known = state.slots[slot.id]
     known = replace(known, held_until=line.until or 0.0, life=_life_held(state, known, line, now))
-    if not line.needed:
-        known = replace(
-            known,
-            expected_until=line.until,
-            tries=0,
-            failure=None,
-            retry_boot=None,
-            look_boot=_look_again(state, slot, now, written=_may_have_written(known)),
-        )
-        _close(state, slot.id)
     state.slots[slot.id] = known
+    if not line.needed:
+        _close(state, slot, _good(state, slot, known, line.until, now))
 
 
 def _delivered(state: State, slot: Slot, line: wire.Delivered, now: float) -> None:
     if line.outcome is Outcome.FAILED:
         failure = line.failure or Failure(Reason.INTERNAL, "the worker gave no reason", OUR_FAULT)
-        if line.attempted:
-            failed(state, slot, failure, now, line.duration_s)
-        else:
-            not_fetched(state, slot, failure, now)
+        (failed if line.attempted else not_fetched)(state, slot, failure, now, line.duration_s)
         return
     state.held_back.pop(slot.group, None)
     written = line.outcome is Outcome.WRITTEN
-    if written and line.witness is not None and slot.kind == "docker":
-        state.files[slot.target] = line.witness  # our own write: no slot of the file needs a look
-    elif not written:
+    if not written:
         _saw_file(state, slot, line.witness, now)
+    elif line.witness is not None and slot.kind == "docker":
+        state.files[slot.target] = line.witness  # our own write: no slot of the file needs a look
     known, tally = state.slots[slot.id], state.tallies[slot.id]
     state.tallies[slot.id] = replace(
         tally,
@@ -182,24 +168,28 @@ def _delivered(state: State, slot: Slot, line: wire.Delivered, now: float) -> No
         skipped=tally.skipped + (line.outcome is Outcome.SKIPPED),
         repaired=tally.repaired + line.repaired,
         distinct=tally.distinct + (written and line.token != known.token),
-        timed=tally.timed + written,
         seconds=tally.seconds + (line.duration_s if written else 0.0),
     )
-    state.slots[slot.id] = replace(
+    known = _good(state, slot, known, line.until, now, written=written)
+    known = replace(
         known,
         held_until=line.until,
-        expected_until=line.until,
         life=line.life if written else _life_held(state, known, line, now),
         outcome=line.outcome,
         delivered_at=state.aws_time(now) if written else known.delivered_at,
         token=line.token if written else known.token,
-        tries=0,
-        failure=None,
-        retry_boot=None,
         repaired_boot=now if line.repaired else known.repaired_boot,
-        look_boot=_look_again(state, slot, now, written=written or _may_have_written(known)),
     )
-    _close(state, slot.id)
+    _close(state, slot, known)
+
+
+def _good(
+    state: State, slot: Slot, known: SlotState, until: float | None, now: float, *, written: bool = False
+) -> SlotState:
+    """The slot holds a good credential: forget its failure, and plan the next look."""
+    # A write that failed may have arrived: its answer was lost, or the worker died before it could report it.
+    look_boot = _look_again(state, slot, now, written=written or known.failure is not None)
+    return replace(known, expected_until=until, tries=0, failure=None, retry_boot=None, look_boot=look_boot)
 
 
 def failed(state: State, slot: Slot, failure: Failure, now: float, duration_s: float = 0.0) -> None:
@@ -212,7 +202,6 @@ def failed(state: State, slot: Slot, failure: Failure, now: float, duration_s: f
         tally,
         attempts=tally.attempts + 1,
         failures=tally.with_failure(failure.reason),
-        timed=tally.timed + 1,
         seconds=tally.seconds + duration_s,
     )
     roll = draw(state, slot.group, tries, state.jobs)
@@ -222,28 +211,18 @@ def failed(state: State, slot: Slot, failure: Failure, now: float, duration_s: f
     _fail(state, slot, failure, now, tries, pause)
 
 
-def not_fetched(state: State, slot: Slot, failure: Failure, now: float) -> None:
+def not_fetched(state: State, slot: Slot, failure: Failure, now: float, _duration_s: float = 0.0) -> None:
     """Book a failed fetch as the slot's failure. All slots of the principal retry together, with the fetch."""
-    principal, left = state.principals[slot.principal], _left(state, slot, now)
-    tries = max(principal.tries, 1)
-    if principal.retry_boot is not None:  # drawn without this slot's life, where that was not known yet
-        pause = schedule.hurried(principal.retry_boot - now, left)
-    else:
-        roll = draw(state, slot.principal, tries, state.jobs)
-        pause = schedule.retry_pause(failure, tries, left, state.rules, roll)
-    _fail(state, slot, failure, now, tries, pause)
+    principal = state.principals[slot.principal]
+    retry_boot = now + state.rules.retry_max if principal.retry_boot is None else principal.retry_boot
+    # It was drawn without this slot's life, where that was not known yet.
+    pause = schedule.hurried(retry_boot - now, _left(state, slot, now))
+    _fail(state, slot, failure, now, max(principal.tries, 1), pause)
 
 
 def _fail(state: State, slot: Slot, failure: Failure, now: float, tries: int, pause: float) -> None:
-    state.slots[slot.id] = replace(
-        state.slots[slot.id],
-        tries=tries,
-        outcome=Outcome.FAILED,
-        failure=failure,
-        failed_at=state.aws_time(now),
-        retry_boot=now + pause,
-    )
-    _close(state, slot.id)
+    known = replace(state.slots[slot.id], tries=tries, outcome=Outcome.FAILED, failure=failure)
+    _close(state, slot, replace(known, failed_at=state.aws_time(now), retry_boot=now + pause))
 
 
 def look_at_file(state: State, path: str, now: float) -> None:
@@ -263,9 +242,11 @@ def _saw_file(state: State, slot: Slot, witness: str | None, now: float) -> None
     state.files[slot.target] = witness
 
 
-def _close(state: State, slot_id: SlotId) -> None:
+def _close(state: State, slot: Slot, known: SlotState) -> None:
+    """This is the slot's outcome in the running pass."""
+    state.slots[slot.id] = known
     if state.running is not None:
-        state.running.open.discard(slot_id)
+        state.running.open.discard(slot.id)
 
 
 def _left(state: State, slot: Slot, now: float) -> float:
@@ -283,11 +264,6 @@ def _look_again(state: State, slot: Slot, now: float, *, written: bool) -> float
     planned = state.slots[slot.id].look_boot
     # A look that was planned after a write stays planned, whatever else causes a look before it.
     return min(verify, planned) if planned > now + TOGETHER_S else verify
-
-
-def _may_have_written(known: SlotState) -> bool:
-    """A write that failed may have arrived nevertheless: its answer was lost, or the worker died before it said so."""
-    return known.failure is not None
 
 
 def _life_held(state: State, known: SlotState, line: wire.Looked | wire.Delivered, now: float) -> float | None:

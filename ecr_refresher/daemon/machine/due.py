@@ -106,9 +106,3 @@ def deadline_boot(state: State) -> float:
 def next_boot(state: State) -> float:
     """When the loop has to turn at the latest, on the boot clock."""
     return min(state.turned_boot + TURN_MAX_S, deadline_boot(state))
-
-
-def lives_left(state: State, now: float) -> list[float]:
-    """For each slot that holds a credential, the seconds until it expires."""
-    aws_now = state.aws_time(now)
-    return [known.held_until - aws_now for known in state.slots.values() if known.held_until is not None]

@@ -35,7 +35,6 @@ class Tally:
     skipped: int = 0
     repaired: int = 0
     distinct: int = 0
-    timed: int = 0
     seconds: float = 0.0
 
     def with_failure(self, reason: Reason) -> tuple[tuple[Reason, int], ...]:

@@ -8,7 +8,7 @@ from math import inf
 from ...core import schedule, wire
 from ...core.model import Failure, Reason
 from . import bookings, cleanup
-from .due import draw, due_orders, lives_left
+from .due import draw, due_orders
 from .events import Action, Asked, Event, Exit, Exited, Kill, Reported, Say, Start, Turn
 from .health import ready
 from .state import STOP_S, Pass, State, Stepped
@@ -122,9 +122,10 @@ def _next_job(state: State, now: float) -> tuple[State, wire.Job | None]:
     loads = wanted or plan is None or plan.unresolved
     if state.force or loads:
         orders = tuple(wire.Order(*slot_id, known.expected_until) for slot_id, known in state.slots.items())
+    lives_left = [(known.held_until or 0.0) - state.aws_time(now) for known in state.slots.values()]
     job = wire.Job(
         id=state.jobs + 1,
-        ends_at=now + schedule.pass_limit(state.rules, lives_left(state, now)),
+        ends_at=now + schedule.pass_limit(state.rules, lives_left),
         load=state.load if loads else None,
         plan=None if loads else plan,
         orders=orders,

@@ -82,7 +82,7 @@ def _of_registries(state: State) -> Iterator[Metric]:
         expiry.add_metric([name], token_expiry(state, registry, slots[name]) or 0.0)
         renewal.add_metric([name], token_renewal(state, slots[name]) or 0.0)
         attempts.add_metric([name], tally.attempts)
-        duration.add_metric([name], count_value=tally.timed, sum_value=round(tally.seconds, 6))
+        duration.add_metric([name], count_value=tally.attempts, sum_value=round(tally.seconds, 6))
         success.add_metric([name], known.last_success_at or 0.0)
         for reason in Reason:
             failures.add_metric([name, reason], failed.get(reason, 0))
@@ -109,7 +109,7 @@ def _of_slots(state: State, now: float) -> Iterator[Metric]:
         failed = dict(tally.failures)
         attempts.add_metric(names, tally.attempts)
         skipped.add_metric(names, tally.skipped)
-        duration.add_metric(names, count_value=tally.timed, sum_value=round(tally.seconds, 6))
+        duration.add_metric(names, count_value=tally.attempts, sum_value=round(tally.seconds, 6))
         until.add_metric(names, known.held_until or 0.0)
         is_ready.add_metric(names, float(holds(state, slot, now)))
         repaired.add_metric(names, tally.repaired)

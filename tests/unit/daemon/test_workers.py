@@ -264,7 +264,8 @@ pid, terminal = pty.fork()
 if pid == 0:  # this terminal is its own, as a shell's is
     open("/dev/tty").close()
     script = f"if (: </dev/tty); then echo opened; else echo none; fi >{sys.argv[1]} 2>/dev/null"
-    os.waitpid(Worker(["/bin/sh", "-c", script], {}, wire.Job(7, 1e12)).pid, 0)
+    worker = Worker(["/bin/sh", "-c", script], {}, wire.Job(7, 1e12))
+    os.waitpid(worker.pid, 0)
     os._exit(0)
 assert os.waitpid(pid, 0)[1] == 0
 """
