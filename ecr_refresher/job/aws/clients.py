@@ -111,9 +111,7 @@ class Aws:
 
     def trust(self, principal: Principal, service: str) -> Trust:
         """The trust of the principal's calls of a service. Raises Failed."""
-        # The CA of an endpoint of its own is for that endpoint alone.
-        elsewhere = principal.endpoint_url is not None and service != principal.service
-        return self.trust_of(principal.profile, None if elsewhere else principal.ca_file)
+        return self.trust_of(principal.profile, _ca_file(principal, service))
 
     def trust_of(self, profile: str | None, ca_file: str | None) -> Trust:
         """The trust of AWS's servers, registries among them, for a profile and the entry's `ca_file`. Raises Failed."""
@@ -130,7 +128,7 @@ class Aws:
         return self._bases.get(profile, lambda: credentials.open_session(profile, CONFIG, self._sender))
 
     def _made(self, principal: Principal, service: str, keys: Keys | None, send: Sender | None = None) -> Any:
-        base, trust = self._base(principal.profile), self.trust(principal, service)
+        base = self._base(principal.profile)
         url = principal.endpoint_url if service == principal.service else None
         config = CONFIG
         if url is None and not _has_configured_endpoint(service):
@@ -145,20 +143,20 @@ class Aws:
                 aws_session_token=keys.session_token.reveal(),
             )
         client = self.call(Doing(f"making a client for {service} in {principal.region}", principal.region), make)
-        if send is None and trust != base.trust:
-            send = self._sender(trust)
+        if send is None and _ca_file(principal, service) is not None:
+            send = self._sender(lambda: self.trust(principal, service))
         if send is not None:
             client.meta.events.unregister(BEFORE_SEND, base.sender)
             client.meta.events.register(BEFORE_SEND, send)
         return client
 
-    def _sender(self, trust: Trust) -> Sender:
+    def _sender(self, trust: Callable[[], Trust]) -> Sender:
         """A handler of `before-send`: sends the prepared request, and returns the answer for botocore to parse."""
 
         def send(request: Any, **_: Any) -> AWSResponse:
             sent = self._clock.boot()
             headers = {k: v.decode() if isinstance(v, bytes) else v for k, v in request.headers.items()}
-            answer = http.send(request.method, request.url, trust, LIMITS, headers=headers, body=request.body)
+            answer = http.send(request.method, request.url, trust(), LIMITS, headers=headers, body=request.body)
             self._clock.observe(sent, answer.headers.get("date"))
             said: Any = answer.headers
             raw = HTTPResponse(io.BytesIO(answer.body), preload_content=False)
@@ -191,6 +189,12 @@ class Aws:
         doing = _assuming(caller, role)
         sts = self.client(caller, "sts")
         return _keys_from(self.call(doing, lambda: sts.assume_role(**asked)), doing)
+
+
+def _ca_file(principal: Principal, service: str) -> str | None:
+    """The CA of an endpoint of its own is for that endpoint alone."""
+    elsewhere = principal.endpoint_url is not None and service != principal.service
+    return None if elsewhere else principal.ca_file
 
 
 def _assuming(caller: Principal, role: Role) -> Doing:

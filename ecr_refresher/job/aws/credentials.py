@@ -26,17 +26,16 @@ _KEYS = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "AWS
 
 @dataclass(frozen=True, slots=True)
 class Base:
-    """The session of a profile, and the trust of its calls."""
+    """The session of a profile, and how its calls are sent."""
 
     profile: str | None
     core: Any  # botocore's session, which knows the profile's settings
     session: boto3.Session
     ca_bundle: str | None  # of the profile
-    trust: Trust
     sender: Sender  # registered on the session; clients inherit it
 
 
-def open_session(profile: str | None, config: Config, sender: Callable[[Trust], Sender]) -> Base:
+def open_session(profile: str | None, config: Config, sender: Callable[[Callable[[], Trust]], Sender]) -> Base:
     """Open the profile's session, without its credentials yet. Raises Failed."""
     core = botocore.session.Session(profile=profile)
     try:
@@ -49,10 +48,9 @@ def open_session(profile: str | None, config: Config, sender: Callable[[Trust], 
         session = boto3.Session(botocore_session=core)
     except Exception as error:  # noqa: BLE001 - reading its files, botocore lets out what its parsers stumble over
         raise credential_errors.explain(error, core, profile, 0.0) from None
-    trust = trust_for(aws=True, profile_bundle=ca_bundle)
-    send = sender(trust)
+    send = sender(lambda: trust_for(aws=True, profile_bundle=ca_bundle))
     session.events.register(BEFORE_SEND, send)
-    return Base(profile, core, session, ca_bundle, trust, send)
+    return Base(profile, core, session, ca_bundle, send)
 
 
 def find(base: Base, skew_s: Callable[[], float]) -> str:

@@ -177,6 +177,15 @@ def test_the_profile_s_bundle_is_for_ecr_and_for_the_calls_of_botocore_itself(
         fetch(profile="base")
 
 
+def test_a_bundle_that_is_not_there_is_nothing_to_an_entry_with_its_own(
+    ecr: EcrStandIn, authority: CertificateAuthority, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("AWS_CA_BUNDLE", "/nowhere")
+    fetch(ca_file=str(authority.ca_file))
+    with pytest.raises(Failed, match="the CA file /nowhere, named by AWS_CA_BUNDLE, can't be read"):
+        fetch()
+
+
 def test_the_entry_s_ca_is_for_its_own_endpoint_alone(
     ecr: EcrStandIn, authority: CertificateAuthority, tmp_path: Path
 ) -> None:
