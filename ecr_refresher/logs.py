@@ -13,15 +13,10 @@ import traceback
 import warnings
 from typing import TYPE_CHECKING, Any
 
+import structlog
+
 from .core.model import MASK, Failure, Reason, Secret
 from .core.printable import printable
-
-# Where rich is installed, structlog loads it: 7 MB and 0.16 s in every process, for tracebacks that are never logged.
-_rich = sys.modules.setdefault("rich", None)  # type: ignore[arg-type]
-import structlog  # noqa: E402
-
-if _rich is None:
-    del sys.modules["rich"]
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence

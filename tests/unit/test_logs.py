@@ -306,12 +306,6 @@ def test_an_exception_that_ends_a_thread_shows_its_place_and_no_value() -> None:
     assert line["error"] == "a fault of ecr-refresher: LookupError at <string>:5"
 
 
-def test_the_libraries_that_a_process_logs_with_are_few() -> None:
-    """rich, which structlog would load, costs 7 MB in each process; whoever wants it can still have it."""
-    program = "import sys; from ecr_refresher import logs; assert 'rich' not in sys.modules; import rich.table"
-    subprocess.run([sys.executable, "-c", program], check=True)
-
-
 # --- a stderr that is gone -------------------------------------------------------------------------------------------
 @pytest.mark.parametrize("fmt", ["json", "console"])
 @pytest.mark.parametrize("gone", ["os.close(2)", "r, w = os.pipe(); os.close(r); os.dup2(w, 2)"])
