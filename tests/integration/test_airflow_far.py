@@ -10,8 +10,8 @@ import pytest
 
 from tests.testbed.airflow import Airflow
 from tests.testbed.daemon import Finished, Product
-from tests.testbed.distance import Distance
 from tests.testbed.registry import HOST
+from tests.testbed.relay import Relay
 from tests.testbed.standins.airflow import AirflowStandIn
 from tests.testbed.standins.ecr import EcrStandIn
 
@@ -56,7 +56,7 @@ def outcomes(done: Finished) -> list[str]:
 def test_connections_80_ms_away_are_written_in_time(
     stand_in: AirflowStandIn, product: Product, ecr: EcrStandIn, count: int, within_s: float, record_property: Any
 ) -> None:
-    with Distance(stand_in.url, FAR_S) as far:
+    with Relay(stand_in.url, FAR_S) as far:
         done, took_s = once(product, ecr, far.url, USER, "the password of Airflow's user", count)
     assert done.exit_code == 0, done.stderr
     assert outcomes(done) == ["written"] * count
@@ -70,7 +70,7 @@ def test_connections_80_ms_away_are_written_in_time(
 def test_thirty_connections_of_a_real_airflow_80_ms_away(
     airflow: Airflow, product: Product, ecr: EcrStandIn, record_property: Any
 ) -> None:
-    with Distance(airflow.url, FAR_S) as far:
+    with Relay(airflow.url, FAR_S) as far:
         done, took_s = once(product, ecr, far.url, "oper", airflow.passwords["oper"], 30)
         assert done.exit_code == 0, done.stderr
         assert outcomes(done) == ["written"] * 30
@@ -87,7 +87,7 @@ def test_thirty_connections_of_a_real_airflow_80_ms_away(
 def test_an_airflow_that_takes_5_s_for_each_answer_is_served(
     stand_in: AirflowStandIn, product: Product, ecr: EcrStandIn
 ) -> None:
-    with Distance(stand_in.url, BAD_DAY_S) as far:
+    with Relay(stand_in.url, BAD_DAY_S) as far:
         done, _ = once(product, ecr, far.url, USER, "the password of Airflow's user", 1)
     assert done.exit_code == 0, done.stderr
     assert outcomes(done) == ["written"]
@@ -98,7 +98,7 @@ def test_what_does_not_fit_into_one_pass_is_kept_and_continued_in_the_next(
     stand_in: AirflowStandIn, product: Product, ecr: EcrStandIn
 ) -> None:
     """Thirty connections and a third of the time that they need: each pass brings some, and none is written twice."""
-    with Distance(stand_in.url, 1.0) as far:
+    with Relay(stand_in.url, 1.0) as far:
         first, took_s = once(product, ecr, far.url, USER, "the password of Airflow's user", 30, deadline="8s")
         assert took_s < 8 + 5
         written = len(stand_in.writes)

@@ -16,12 +16,14 @@ class Relay:
     """Passes everything on; a context manager, listening at `url`. `delay_s` is a round trip and may change any time.
 
     Opening a connection takes one round trip, and each answer one more, however many pieces it has. TLS through the
-    relay takes the round trips of its handshake.
+    relay takes the round trips of its handshake. `requests` counts requests, of clients that send one at a time.
     """
 
     def __init__(self, upstream: str, delay_s: float = 0.0) -> None:
         split = urlsplit(upstream)
         self.delay_s = delay_s
+        self.requests = 0
+        self._counting = threading.Lock()
         self._upstream = (split.hostname or "", split.port or 80)
         self._listener = socket.create_server(("127.0.0.1", 0), backlog=128)
         self.url = f"{split.scheme}://127.0.0.1:{self._listener.getsockname()[1]}{split.path}"
@@ -62,7 +64,10 @@ class Relay:
                 answers.start()
                 with contextlib.suppress(OSError):
                     while (piece := client.recv(PIECE)) and not self.loses_request(piece):
-                        asked.set()
+                        if not asked.is_set():
+                            asked.set()
+                            with self._counting:
+                                self.requests += 1
                         server.sendall(piece)
                 _hang_up(server)
                 answers.join()
