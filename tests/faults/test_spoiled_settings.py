@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Callable
 from pathlib import Path
 from signal import SIGCHLD, SIGHUP, SIGUSR1
@@ -16,11 +17,18 @@ def become_a_directory(file: Path) -> None:
     file.mkdir()
 
 
+def become_a_fifo(file: Path) -> None:
+    """Whoever opens it waits for a writer that never comes."""
+    file.unlink()
+    os.mkfifo(file)
+
+
 SPOILED: dict[str, tuple[Callable[[Path], object], str]] = {
-    "gone": (Path.unlink, "is not there"),
+    "gone": (Path.unlink, "does not exist"),
     "a directory": (become_a_directory, "s a directory"),
-    "no YAML": (lambda file: file.write_text("registries: [unclosed"), "is no YAML at line 2"),
-    "cut in its middle": (lambda file: file.write_bytes(file.read_bytes()[:100]), "is no YAML at line"),
+    "a fifo": (become_a_fifo, "can't be read: it is"),
+    "no YAML": (lambda file: file.write_text("registries: [unclosed"), "is not YAML at line 2"),
+    "cut in its middle": (lambda file: file.write_bytes(file.read_bytes()[:100]), "is not YAML at line"),
     "a wrong key": (lambda file: file.write_text("registry: [a]"), "Did you mean 'registries'"),
     "binary": (lambda file: file.write_bytes(bytes(range(256)) * 100), "settings"),
     "a bomb": (lambda file: file.write_text("a: &a [1]\n" + "b: [*a, *a]\n" * 3), "b"),
@@ -30,6 +38,8 @@ SPOILED: dict[str, tuple[Callable[[Path], object], str]] = {
 def restore(file: Path, text: str) -> None:
     if file.is_dir():
         file.rmdir()
+    elif not file.is_file():
+        file.unlink(missing_ok=True)
     file.write_text(text)
 
 
