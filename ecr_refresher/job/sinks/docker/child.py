@@ -5,8 +5,10 @@ user may. A helper is a foreign program. So both run in a session of their own, 
 memory, output and time, and end with their parent.
 
 The child is a fresh interpreter, since forking a process with threads is not safe. It becomes the user only after its
-imports: the interpreter and its libraries may be where that user can't read. The question comes as one line on
-standard input, the answer goes to standard output.
+imports: the interpreter and its libraries may be where that user can't read. Until then it must not know that user's
+home, from where Python would run code as it starts (see the standard library's `site`).
+
+The question comes as one line on standard input, the answer goes to standard output.
 """
 
 from __future__ import annotations
@@ -45,6 +47,7 @@ class User(Struct, frozen=True, forbid_unknown_fields=True):
     gid: int
     file_gid: int
     name: str = ""
+    home: str = ""
 
 
 class _Order(Struct, frozen=True, forbid_unknown_fields=True):
@@ -63,7 +66,7 @@ def other_user(uid: int | None, gid: int | None) -> User | None:
     except KeyError:  # a container's user, say: the given group is the user's own, unless it is root's
         own = gid or uid
         return User(uid, own, own if gid is None else gid)
-    return User(uid, known.pw_gid, known.pw_gid if gid is None else gid, known.pw_name)
+    return User(uid, known.pw_gid, known.pw_gid if gid is None else gid, known.pw_name, known.pw_dir)
 
 
 def ask(file: ConfigFile, question: Question, user: User | None, environ: Mapping[str, str]) -> Answer:
@@ -96,7 +99,7 @@ def ask(file: ConfigFile, question: Question, user: User | None, environ: Mappin
 
 
 def _environ_of(environ: Mapping[str, str], user: User | None) -> dict[str, str]:
-    """Ours without our own settings; for another user only what is no secret, and that user's home."""
+    """Ours without our own settings; for another user only what is no secret. The home comes with the order."""
     if user is None:
         return {key: value for key, value in environ.items() if not key.startswith("ECR_REFRESHER_")}
     kept = {key: value for key, value in environ.items() if key in _FOR_ANOTHER_USER | _FOR_THE_INTERPRETER}
@@ -104,7 +107,7 @@ def _environ_of(environ: Mapping[str, str], user: User | None) -> dict[str, str]
         kept["XDG_RUNTIME_DIR"] = f"/run/user/{user.uid}"
     if not user.name:
         return kept
-    return {**kept, "HOME": pwd.getpwuid(user.uid).pw_dir, "USER": user.name, "LOGNAME": user.name}
+    return {**kept, "USER": user.name, "LOGNAME": user.name}
 
 
 def _make_first_directory(path: str, user: User) -> None:
@@ -188,6 +191,8 @@ def _become(user: User) -> None:
     except PermissionError:
         what = f"uid 0 may not become uid {user.uid} here"
         raise Failed(Reason.DENIED, what, "Grant the capabilities SETUID and SETGID, or run as that user") from None
+    if user.home:
+        os.environ["HOME"] = user.home
 
 
 def _hide(kind: type, value: object) -> object:

@@ -23,6 +23,8 @@ import pytest
 from ecr_refresher.core import decide, wire
 from ecr_refresher.core.model import Failed, Outcome, Reason
 from ecr_refresher.job import settings
+from ecr_refresher.job.sinks.docker import child
+from ecr_refresher.job.sinks.docker.messages import ConfigFile, Held, Looked, Question
 from ecr_refresher.job.sinks.docker.sink import DockerConfigSink
 from tests.testbed.processes import wait_until
 
@@ -68,6 +70,27 @@ def own(path: Path, text: str | bytes) -> None:
 
 def running_as(uid: int) -> str:
     return subprocess.run(["pgrep", "-u", str(uid)], capture_output=True, text=True, check=False).stdout
+
+
+# --- before the child is the user -----------------------------------------------------------------------------------
+def test_python_runs_nothing_of_the_users_home_as_root(
+    home: Path, open_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Outside a virtual environment Python runs code of `~/.local` as it starts, which is before it is the user."""
+    version = f"python{sys.version_info.major}.{sys.version_info.minor}"
+    packages, ran = home / ".local" / "lib" / version / "site-packages", open_path / "ran"
+    packages.mkdir(parents=True)
+    own(packages / "alice.pth", f"import os; os.mkdir({str(ran)!r})\n")
+    own(home / "config.json", "{}")
+    monkeypatch.setattr(sys, "executable", str(Path(sys.base_prefix, "bin", version)))
+    environ = {"PATH": os.environ["PATH"], "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
+    alice = pwd.struct_passwd(("alice", "x", ALICE, ALICE, "", str(home), "/bin/sh"))
+    monkeypatch.setattr(pwd, "getpwuid", lambda _uid: alice)
+    user = child.other_user(ALICE, ALICE)
+    looked = child.ask(ConfigFile(str(home / "config.json")), Question("look", (HOST,)), user, environ)
+    assert isinstance(looked, Looked)
+    assert looked.entries == (Held(),)
+    assert not ran.exists()
 
 
 # --- paths that can't be resolved ----------------------------------------------------------------------------------
@@ -272,12 +295,12 @@ def test_a_helper_gets_the_users_own_groups_and_never_roots(home: Path, helper: 
 def test_a_known_user_has_the_groups_of_the_system(home: Path, helper: Any, open_path: Path) -> None:
     nobody = pwd.getpwnam("nobody")
     seen = open_path / "kept-by-test" / "ids"
-    helper("test", f"{{ id -u; id -g; }} > {seen}")
+    helper("test", f"{{ id -u; id -g; echo $HOME $USER; }} > {seen}")
     (home / "config.json").write_text('{"credsStore": "test"}')
     for path in (home, home / "config.json"):
         os.chown(path, nobody.pw_uid, nobody.pw_gid)
     sink(home / "config.json", uid=nobody.pw_uid, gid=0).look(HOST, NOW)
-    assert seen.read_text().split() == [str(nobody.pw_uid), str(nobody.pw_gid)]
+    assert seen.read_text().split() == [str(nobody.pw_uid), str(nobody.pw_gid), nobody.pw_dir, "nobody"]
 
 
 # --- records -------------------------------------------------------------------------------------------------------
