@@ -7,6 +7,7 @@ import json
 import os
 import threading
 import time
+import urllib.request
 from collections import Counter
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -88,6 +89,13 @@ def published(registry_server: Registry) -> None:
 
 def ours(registry: Registry) -> plan.Registry:
     return plan.Registry(HOST, HOST, plan.Principal("ecr", "us-east-1"), ca_file=str(registry.ca_file))
+
+
+def delete_manifest(registry: Registry, repository: str, digest: str) -> None:
+    """As a lifecycle policy does."""
+    request = urllib.request.Request(f"{registry.upstream}/v2/{repository}/manifests/{digest}", method="DELETE")
+    with urllib.request.build_opener(urllib.request.ProxyHandler({})).open(request, timeout=10) as answer:
+        assert answer.status == 202
 
 
 def login(registry: Registry) -> Callable[[plan.Principal], Credential]:
@@ -307,13 +315,15 @@ def test_no_pull_build_or_run_fails_while_it_removes_as_fast_as_it_can(
     assert gone["container"] > ROUNDS // 4
 
 
-def cleaner(engine: Engine, registry: Registry, directory: Path, **more: Any) -> Callable[[], CleanupReport]:
+def cleaner(
+    engine: Engine, registry: Registry, directory: Path, *, containers: dict[str, Any] | None = None, **more: Any
+) -> Callable[[], CleanupReport]:
     """One cleanup of all that was unused for a second, as often as it is called."""
     rules = Cleanup(
         engine=plan.Engine(engine.url),
         state_file=str(directory / "uses.json"),
-        containers=ContainerRules(exited_for=1.0),
-        images=ImageRules(max_size=1, unused_for=1.0, **more),
+        containers=ContainerRules(**{"exited_for": 1.0, **(containers or {})}),
+        images=ImageRules(**{"max_size": 1, "unused_for": 1.0, **more}),
     )
     whole = plan.Plan((ours(registry),), cleanup=rules)
     clock = AwsClock()
@@ -358,7 +368,7 @@ def test_what_comes_into_use_in_the_moment_of_its_removal_is_refused_by_the_engi
     assert set(hindered) <= {COLD[0], COLD[1]}
     assert len(hindered) >= 1
     assert {failure.reason for failure in hindered.values()} == {Reason.TRANSIENT}
-    assert all("tried again later" in failure.message for failure in hindered.values())
+    assert all("next cleanup tries again" in failure.fix for failure in hindered.values())
     left = set(small.docker("images", "--format", "{{.Repository}}:{{.Tag}}").stdout.split())
     assert {COLD[0], COLD[1], f"{HOST}/dags:second-name"} <= left, "by all their names"
 
@@ -404,7 +414,7 @@ def test_what_is_being_pulled_is_waited_for(small: Engine, registry: Registry, t
     assert tasks.run(COLD[0], leave=False), tasks.failures
     clean_all()
     time.sleep(1.5)
-    registry.front.slow(3.0)
+    registry.front.slow(2.0)
     pulled_at: list[float] = []
 
     def pull() -> None:
@@ -422,6 +432,113 @@ def test_what_is_being_pulled_is_waited_for(small: Engine, registry: Registry, t
     assert told_of(record, "image") == ([COLD[0]], {})
     assert not list(downloads.glob("GetImageBlob*"))
     assert removed_at > pulled_at[0] - 1.0, "not before the layers were there"
+
+
+def until_something_goes(clean_all: Callable[[], CleanupReport]) -> CleanupReport:
+    """Clean until images have been unused for long enough; the report of the cleanup that removed some."""
+    reports: list[CleanupReport] = []
+
+    def went() -> bool:
+        reports.append(clean_all())
+        return any(one.what == "image" for one in reports[-1].gone)
+
+    wait_until(went, 20, "an image that goes")
+    return reports[-1]
+
+
+@pytest.mark.usefixtures("published")
+def test_only_what_the_registry_can_give_back_goes(small: Engine, registry: Registry, tmp_path: Path) -> None:
+    repositories = ("kept", "deleted", "archived", "denied")
+    images = {name: f"{HOST}/{name}:1" for name in repositories}
+    digests = {}
+    for name in repositories:
+        publish(registry.upstream, name, "1", 100_000)
+    tasks, clean_all = Tasks(small, token(registry)), cleaner(small, registry, tmp_path)
+    assert all(tasks.run(image, leave=False) for image in images.values()), tasks.failures
+    for name in repositories:
+        told = json.loads(small.docker("image", "inspect", images[name]).stdout)
+        digests[name] = told[0]["RepoDigests"][0].partition("@")[2]
+    delete_manifest(registry, "deleted", digests["deleted"])
+    registry.front.of_manifests = {"archived": 404, "denied": 403}
+    before = len(registry.front.logins)
+    record = until_something_goes(clean_all)
+    assert [one.name for one in record.gone if one.what == "image"] == [images["kept"]]
+    kept = {one.name: (one.why, one.word) for one in record.stayed if one.what == "image"}
+    missing = ("not_pullable", f"{HOST} does not have it (deleted, or archived)")
+    denied = ("not_pullable", f"{HOST} denies it")
+    assert kept == {images["deleted"]: missing, images["archived"]: missing, images["denied"]: denied}
+    asked = len(registry.front.logins) - before
+    for _ in range(3):
+        clean_all()
+    assert len(registry.front.logins) - before == asked, "an answer is remembered for an hour"
+    assert record.short
+    assert "volumes" not in record.unreclaimed or record.unreclaimed["volumes"] >= 0
+
+
+@pytest.mark.usefixtures("published")
+def test_without_an_answer_of_the_registry_nothing_goes(small: Engine, registry: Registry, tmp_path: Path) -> None:
+    tasks, clean_all = Tasks(small, token(registry)), cleaner(small, registry, tmp_path)
+    assert tasks.run(COLD[0], leave=False), tasks.failures
+    registry.front.slow(4.0)
+    reports: list[CleanupReport] = []
+
+    def is_kept() -> bool:
+        reports.append(clean_all())
+        return any(one.why == "not_pullable" for one in reports[-1].stayed)
+
+    wait_until(is_kept, 40, "the image that stays")
+    assert [one.name for report in reports for one in report.gone if one.what == "image"] == []
+    (kept,) = [one for one in reports[-1].stayed if one.what == "image"]
+    assert "gives no answer" in (kept.word or "")
+
+
+def test_orchestrated_containers_stay_and_anonymous_volumes_go_where_asked_for(
+    small: Engine, registry: Registry, tmp_path: Path
+) -> None:
+    publish(registry.upstream, "web", "1", 100_000)
+    image = f"{HOST}/web:1"
+    tasks = Tasks(small, token(registry))
+    assert tasks.run(image, leave=False), tasks.failures
+    run = ("run", "--network", "none")
+    small.docker(*run, "--name", "task", "--label", "com.amazonaws.ecs.task-arn=arn", image, "true")
+    small.docker("volume", "create", "named")
+    small.docker(*run, "--name", "plain", "--volume", "/scratch", "--volume", "named:/kept", image, "true")
+
+    def volumes() -> set[str]:
+        return set(small.docker("volume", "ls", "--quiet").stdout.split())
+
+    assert len(volumes()) == 2
+    rules = {"exited_for": 0.5, "anonymous_volumes": True}
+    wait_until(lambda: cleaner(small, registry, tmp_path, containers=rules)().gone, 20, "the plain container")
+    assert volumes() == {"named"}
+    assert small.docker("ps", "--all", "--format", "{{.Names}}").stdout.split() == ["task"]
+    taken_in = {"exited_for": 0.5, "orchestrated": True}
+    wait_until(lambda: cleaner(small, registry, tmp_path, containers=taken_in)().gone, 20, "the task's container")
+    small.docker("volume", "rm", "named")
+
+
+def test_nameless_parents_go_with_their_child_and_no_more_images_than_needed(
+    small: Engine, registry: Registry, tmp_path: Path
+) -> None:
+    """Three images of 20 MB each, made by the legacy builder on parents without names, and pushed."""
+    publish(registry.upstream, "base", "1", 1000)
+    tasks = Tasks(small, token(registry))
+    assert tasks.run(f"{HOST}/base:1", leave=False), tasks.failures
+    api = docker.APIClient(base_url=small.url, version="auto", timeout=60)
+    with contextlib.closing(api):
+        for number in range(3):
+            context = tmp_path / f"context-{number}"
+            context.mkdir()
+            (context / "blob").write_bytes(os.urandom(20_000_000))
+            steps = f"FROM {HOST}/base:1\nCOPY blob /blob\nENV NUMBER={number}\nCMD true\n"
+            (context / "Dockerfile").write_text(steps)
+            list(api.build(path=str(context), tag=f"{HOST}/made:{number}", rm=True))
+            list(api.push(f"{HOST}/made", tag=str(number), auth_config=token(registry), stream=True))
+    clean_all = cleaner(small, registry, tmp_path, max_size=55_000_000)
+    record = until_something_goes(clean_all)
+    assert len([one for one in record.gone if one.what == "image"]) == 1
+    assert sum(one.freed for one in record.gone if one.what == "image") >= 20_000_000
+    assert not record.short
 
 
 def test_a_thousand_images_take_seconds_and_little_memory(

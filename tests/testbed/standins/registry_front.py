@@ -62,6 +62,7 @@ class RegistryFront(StandIn, registry_front.RegistryFront):
         self._mood = _Mood.HONEST
         self._forbidden: str | None = None
         self._script = script.Script[script.WireFault]()
+        self.of_manifests: dict[str, int] = {}  # repository -> the status of every answer about its manifests
 
     def forbid(self, action: str) -> None:
         """Deny images as ECR does where a right is missing, e.g. `ecr:BatchImportUpstreamImage`; logins are good."""
@@ -84,6 +85,7 @@ class RegistryFront(StandIn, registry_front.RegistryFront):
         self._script.clear()
         self._mood = _Mood.HONEST
         self._forbidden = None
+        self.of_manifests = {}
 
     def respond(self, exchange: server.Exchange) -> None:
         fault = self._script.take({})
@@ -110,6 +112,8 @@ class RegistryFront(StandIn, registry_front.RegistryFront):
             who = "User: arn:aws:sts::123456789012:assumed-role/ecr-pull/ecr-refresher"
             said = f"{who} is not authorized to perform: {self._forbidden} on resource: arn:aws:ecr:*:*:repository/*"
             exchange.send(error(403, "DENIED", said))
+        elif "/manifests/" in path and path.split("/")[2] in self.of_manifests:
+            exchange.send(error(self.of_manifests[path.split("/")[2]], "MANIFEST_UNKNOWN", "Requested image not found"))
         elif self.upstream:
             assert isinstance(exchange, Exchange)
             relay(exchange, self.upstream, self.scheme)
