@@ -110,5 +110,5 @@ def test_no_right_to_edit_connections_names_the_permissions(
     (error,) = (slot["error"] for slot in done.json()["slots"] if slot["error"])
     assert error["reason"] == "denied"
     for right in ("can_read", "can_create", "can_edit"):
-        assert right in error["message"]
+        assert right in error["fix"]
     assert airflow.get_connection(CONNECTION) is None
