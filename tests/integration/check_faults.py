@@ -276,7 +276,7 @@ AIRFLOW = [
         "a wrong path",
         "airflow",
         "with a web page (200)",
-        "correct the url, its path included",
+        "correct url, its path included",
         lambda w: _airflow(w, url=f"{w.airflow.url}/deployment"),
         lambda w: _airflow(w, url=w.airflow.url),
         needs="airflow",
@@ -284,8 +284,8 @@ AIRFLOW = [
     Fault(
         "a wrong password",
         "login",
-        "refuses the user viewer with the password in the file",
-        "correct one of them",
+        "refuses the user viewer with the secret in the file",
+        "correct the user viewer or the secret in the file",
         lambda w: _airflow(w, username="viewer"),
         lambda w: _airflow(w, username="oper"),
         needs="airflow",
@@ -293,7 +293,7 @@ AIRFLOW = [
     Fault(
         "a password file that is not there",
         "login",
-        "the file /nowhere/password is not there (yet)",
+        "the file /nowhere/password does not exist (yet)",
         "create it with the secret in it",
         lambda w: _airflow(w, password_file="/nowhere/password"),
         lambda w: _settings(w, airflow=w.to_airflow("oper")),
@@ -520,7 +520,7 @@ ENGINE = [
     Fault(
         "a socket of another group",
         "engine",
-        "may not be opened by uid 0",
+        "uid 0 may not open the engine's socket",
         "(gid 4321)",
         _closed_socket,
         lambda w: setattr(w, "prefix", (*UNPRIVILEGED[:-1], "--groups=4321")),
