@@ -109,7 +109,7 @@ def test_a_reader_needs_no_aws(world: World, tmp_path: Path, *, found: bool) -> 
     assert "hunter2" not in done.stdout
     verdict, text = legs(done, "reader")[0]
     assert (verdict, text) == (
-        ("warning", "it holds no login of which the expiry is known")
+        ("warning", "it holds no login whose expiry is known")
         if found
         else ("failed", "`airflow version` ended with status 3")
     )

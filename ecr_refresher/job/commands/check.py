@@ -15,9 +15,9 @@ from .. import settings
 from ..aws import own_registry
 from ..aws.clock import AwsClock
 from ..blocking import in_time
+from ..doctor.checkup import OWN_REGISTRY, Checkup
 from ..doctor.findings import Finding, Row, Verdict, exit_status, failed, of_failure, ok, warning
 from ..doctor.legs import airflow, airflow_reader, aws, backends, docker, kubernetes, readers, registry, routes
-from ..doctor.scene import OWN_REGISTRY, Scene
 from ..doctor.trying import try_all
 from ..net import engine, proxies
 from ..refresh import namespaces
@@ -59,8 +59,8 @@ def run(load: wire.Load, *, reader: bool = False) -> Checked:
         # The legs say why they could not be listed.
         plan, _ = namespaces.resolved(plan, lambda entry: in_time(budgets.LEG_S, tools.list_namespaces, entry))
         tools.plan = plan
-    scene = Scene(plan, tools)
-    legs = [leg for make in (_READER_LEGS if reader else _LEGS) for leg in make(scene)]
+    checkup = Checkup(plan, tools)
+    legs = [leg for make in (_READER_LEGS if reader else _LEGS) for leg in make(checkup)]
     rows += try_all(legs, rows)
     return Checked(exit_status(rows), rows)
 

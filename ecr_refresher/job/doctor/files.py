@@ -7,7 +7,7 @@ import os
 from ..files.examination import Examination
 from ..sinks.docker.messages import Found, Reading
 from ..sinks.docker.readers import ANOTHER, NONE, OURS, PODMAN, UNREADABLE, UNUSABLE
-from . import holding
+from . import freshness
 from .findings import Finding, failed, ok, warning
 
 _WORDS = {
@@ -98,4 +98,4 @@ def _judged(found: Found, config_file: str, who: str) -> Finding:
         return warning(f"{found.tool} can't use {config_file}", fix)
     if is_podman:
         return warning(f"{what} in {config_file}", "Remove credsStore from it, which Podman does not read")
-    return failed(f"{what} in {config_file}", holding.DELIVER)
+    return failed(f"{what} in {config_file}", freshness.DELIVER)

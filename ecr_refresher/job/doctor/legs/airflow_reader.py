@@ -21,9 +21,9 @@ from ....core.model import Failed, Holding, Reason
 from ....core.plan import Airflow, Connection, Refresh
 from ...sinks.airflow import entry
 from ...sinks.airflow.entry import Shape
-from .. import holding
+from .. import freshness
+from ..checkup import Checkup, needs_host
 from ..findings import Finding, Verdict, failed, ok
-from ..scene import Scene, needs_host
 from ..trying import Leg
 
 AIRFLOW_S = 60.0  # its command takes seconds of CPU …
@@ -40,17 +40,17 @@ class Read:
     shadow: str | None = None
 
 
-def legs(scene: Scene) -> Iterator[Leg]:
+def legs(checkup: Checkup) -> Iterator[Leg]:
     """A leg for each connection, as a task on this machine gets it."""
-    command = AirflowCommand(scene.environ)
-    for airflow in scene.plan.airflows:
+    command = AirflowCommand(checkup.environ)
+    for airflow in checkup.plan.airflows:
         for connection in airflow.connections:
-            registry = scene.plan.registry(connection.registry)
+            registry = checkup.plan.registry(connection.registry)
             yield Leg(
                 "reader",
                 airflow.sink(connection),
                 f"read {connection.id} as a task here does",
-                partial(_read, scene, command, airflow, connection),
+                partial(_read, checkup, command, airflow, connection),
                 after=needs_host(registry),
                 limit_s=4 * AIRFLOW_S,
                 required=connection.required and registry.required,
@@ -59,9 +59,9 @@ def legs(scene: Scene) -> Iterator[Leg]:
             )
 
 
-def _read(scene: Scene, command: AirflowCommand, airflow: Airflow, connection: Connection) -> list[Finding]:
-    registry = scene.plan.registry(connection.registry)
-    set_here = [name for name in _variables(connection) if name in scene.environ]
+def _read(checkup: Checkup, command: AirflowCommand, airflow: Airflow, connection: Connection) -> list[Finding]:
+    registry = checkup.plan.registry(connection.registry)
+    set_here = [name for name in _variables(connection) if name in checkup.environ]
     if set_here and not airflow.by_backend:
         text = f"the environment variable {set_here[0]} is set, and Airflow takes the connection from it"
         return [failed(text, _REMOVE)]
@@ -74,7 +74,7 @@ def _read(scene: Scene, command: AirflowCommand, airflow: Airflow, connection: C
     from_database = found.get("id") not in (None, "None", "")
     shadow = None if from_database else command.backend or f"the environment variable {next(_variables(connection))}"
     read = Read(entry.shape(found, registry.host), shadow)
-    return [judged(read, airflow, scene.tools.clock.now(), scene.life(registry), scene.plan.refresh)]
+    return [judged(read, airflow, checkup.tools.clock.now(), checkup.life(registry), checkup.plan.refresh)]
 
 
 def _variables(connection: Connection) -> Iterator[str]:
@@ -108,7 +108,7 @@ def judged(read: Read, airflow: Airflow, now: float, life: float, rules: Refresh
             f"the connection comes from Airflow's database, not from {airflow.target}",
             "Set [secrets] backend and backend_kwargs where Airflow's scheduler and workers are started",
         )
-    held = holding.judged(Holding(until), now, life, rules)
+    held = freshness.judged(Holding(until), now, life, rules)
     return ok(f"it reads what was delivered, {held.text}") if held.fix is None else held
 
 

@@ -15,8 +15,8 @@ from ....core.phrases import span
 from ....core.plan import Principal
 from ....core.times import rfc3339
 from ...aws.errors import Doing
+from ..checkup import Checkup, token_key
 from ..findings import Finding, Verdict, failed, of_failure, ok, warning
-from ..scene import Scene, token_key
 from ..trying import Key, Leg
 from .routes import api_key
 
@@ -25,30 +25,32 @@ SKEW_REFUSED_S = 300.0  # AWS refuses signatures that are further off
 _ARN = re.compile(r"arn:aws[\w-]*:[\w-]+::\d{12}:[\w+=,.@/-]{1,300}")
 
 
-def legs(scene: Scene) -> Iterator[Leg]:
+def legs(checkup: Checkup) -> Iterator[Leg]:
     """Credentials, then roles, then tokens; the clock at the end, by the dates of all answers."""
     made: dict[Key, Leg] = {}
-    for principal in scene.principals:
-        required = scene.is_required(principal)
-        credentials = _credentials(scene, principal)
+    for principal in checkup.principals:
+        required = checkup.is_required(principal)
+        credentials = _credentials(checkup, principal)
         made.setdefault(credentials.key, credentials)
         stands_on = [credentials.key]
         if principal.roles:
-            role = replace(_role(scene, principal), after=tuple(stands_on), required=required)
+            role = replace(_role(checkup, principal), after=tuple(stands_on), required=required)
             made.setdefault(role.key, role)
             stands_on.append(role.key)
         made[token_key(principal)] = Leg(
             *token_key(principal),
             f"asked {_service(principal)} in {principal.region} for a token",
-            partial(_token, scene, principal),
+            partial(_token, checkup, principal),
             after=(*stands_on, api_key(principal)),
             required=required,
         )
     yield from made.values()
-    yield Leg("clock", "AWS", "compared this machine's clock with AWS's", partial(_clock, scene), waits_for=tuple(made))
+    yield Leg(
+        "clock", "AWS", "compared this machine's clock with AWS's", partial(_clock, checkup), waits_for=tuple(made)
+    )
 
 
-def _credentials(scene: Scene, principal: Principal) -> Leg:
+def _credentials(checkup: Checkup, principal: Principal) -> Leg:
     partition = partitions.of_region(principal.region)
     where = f" in {partition.id}" if partition and partition.id != "aws" else ""
     whose = f"profile {principal.profile}" if principal.profile else "base identity"
@@ -57,16 +59,16 @@ def _credentials(scene: Scene, principal: Principal) -> Leg:
         "credentials",
         whose + where,
         f"asked STS for the identity of the AWS credentials ({whose})",
-        partial(_who, scene, base),
+        partial(_who, checkup, base),
         limit_s=budgets.CREDENTIALS_S + budgets.AWS_ALL_S,  # a source that hangs is named
     )
 
 
-def _who(scene: Scene, base: Principal) -> list[Finding]:
+def _who(checkup: Checkup, base: Principal) -> list[Finding]:
     """Name the identity. Some networks let only ECR through, so an STS that does not answer is a warning."""
-    source = scene.tools.aws().source(base.profile)
+    source = checkup.tools.aws().source(base.profile)
     try:
-        return [ok(f"{_identity(scene, base)} ({_SOURCES.get(source, source)})")]
+        return [ok(f"{_identity(checkup, base)} ({_SOURCES.get(source, source)})")]
     except Failed as error:
         if error.failure.reason in (Reason.DENIED, Reason.MISSING):
             raise
@@ -74,31 +76,31 @@ def _who(scene: Scene, base: Principal) -> list[Finding]:
         return [warning(f"credentials are there ({_SOURCES.get(source, source)}); {found.text}", found.fix or "")]
 
 
-def _role(scene: Scene, principal: Principal) -> Leg:
+def _role(checkup: Checkup, principal: Principal) -> Leg:
     chain = " then ".join(role.arn for role in principal.roles)
     subject = principal.roles[-1].arn + (f" ({principal.region})" if not partitions.of_region(principal.region) else "")
-    return Leg("role", subject, f"assumed {chain}", lambda: [ok(f"acts as {_identity(scene, principal)}")])
+    return Leg("role", subject, f"assumed {chain}", lambda: [ok(f"acts as {_identity(checkup, principal)}")])
 
 
-def _identity(scene: Scene, principal: Principal) -> str:
-    aws = scene.tools.aws()
+def _identity(checkup: Checkup, principal: Principal) -> str:
+    aws = checkup.tools.aws()
     doing = Doing("asking STS whose credentials these are", principal.region, "sts:GetCallerIdentity", "on *")
     answer = aws.call(doing, aws.client(principal, "sts").get_caller_identity)
     arn = str(answer.get("Arn", ""))
     return arn if _ARN.fullmatch(arn) else "an identity whose ARN makes no sense"
 
 
-def _token(scene: Scene, principal: Principal) -> list[Finding]:
-    credential = scene.tools.fetch(principal)
-    scene.credentials[principal.key] = credential
-    left = span(credential.expires_at - scene.tools.clock.now())
+def _token(checkup: Checkup, principal: Principal) -> list[Finding]:
+    credential = checkup.tools.fetch(principal)
+    checkup.credentials[principal.key] = credential
+    left = span(credential.expires_at - checkup.tools.clock.now())
     return [ok(f"good until {rfc3339(credential.expires_at)} (for {left})")]
 
 
-def _clock(scene: Scene) -> list[Finding]:
-    if not scene.tools.clock.measured:
+def _clock(checkup: Checkup) -> list[Finding]:
+    if not checkup.tools.clock.measured:
         return [Finding(Verdict.NOT_TRIED, "no answer of AWS has shown its time", "Fix what fails above")]
-    return [skew(scene.tools.clock.skew)]
+    return [skew(checkup.tools.clock.skew)]
 
 
 def skew(seconds: float) -> Finding:

@@ -9,31 +9,31 @@ from functools import partial
 from ....core.plan import DockerConfig, Engine, Registry
 from ...net import engine as docker_engine
 from ...sinks.docker.helper import ECR_LOGIN, PREFIX
-from .. import files, holding
+from .. import files, freshness
+from ..checkup import Checkup, needs_host, token_key
 from ..findings import Finding, failed, ok, warning
-from ..scene import Scene, needs_host, token_key
 from ..trying import Leg
 
 
-def legs(scene: Scene) -> Iterator[Leg]:
+def legs(checkup: Checkup) -> Iterator[Leg]:
     """The legs of all files and engines."""
-    for docker in scene.plan.dockers:
+    for docker in checkup.plan.dockers:
         yield Leg(
             "file",
             docker.sink,
             f"looked whether {docker.config_file} can be written",
-            partial(_place, scene, docker),
+            partial(_place, checkup, docker),
             required=docker.required,
         )
         for name in docker.registries:
-            registry = scene.plan.registry(name)
+            registry = checkup.plan.registry(name)
             if registry.alias_of is None:
-                yield from entry_legs(scene, docker, registry)
+                yield from entry_legs(checkup, docker, registry)
         if docker.engine is not None:
-            yield from _engine_legs(scene, docker, docker.engine)
+            yield from _engine_legs(checkup, docker, docker.engine)
 
 
-def entry_legs(scene: Scene, docker: DockerConfig, registry: Registry) -> Iterator[Leg]:
+def entry_legs(checkup: Checkup, docker: DockerConfig, registry: Registry) -> Iterator[Leg]:
     """The legs of one registry in one file: what it holds, and which tools find that."""
     subject = f"{docker.sink} {registry.name}"
     required = docker.required and registry.required
@@ -41,7 +41,7 @@ def entry_legs(scene: Scene, docker: DockerConfig, registry: Registry) -> Iterat
         "helper",
         subject,
         f"looked whether a credential helper claims {registry.host} there",
-        partial(_helper, scene, docker, registry),
+        partial(_helper, checkup, docker, registry),
         after=needs_host(registry),
         required=required,
     )
@@ -49,7 +49,7 @@ def entry_legs(scene: Scene, docker: DockerConfig, registry: Registry) -> Iterat
         "entry",
         subject,
         f"looked what it holds for {registry.host}",
-        partial(_look, scene, docker, registry),
+        partial(_look, checkup, docker, registry),
         after=(helper.key,),
         waits_for=(token_key(registry.principal),),
         required=required,
@@ -59,19 +59,19 @@ def entry_legs(scene: Scene, docker: DockerConfig, registry: Registry) -> Iterat
         "reader",
         subject,
         f"looked for it as the tools of {who} do",
-        partial(_readers, scene, docker, registry, who),
+        partial(_readers, checkup, docker, registry, who),
         after=(entry.key,),
         required=required,
     )
     yield from (helper, entry, reader)
 
 
-def _place(scene: Scene, docker: DockerConfig) -> list[Finding]:
-    return files.place(scene.tools.docker(docker).examine(), docker.mode, docker.uid, docker.gid)
+def _place(checkup: Checkup, docker: DockerConfig) -> list[Finding]:
+    return files.place(checkup.tools.docker(docker).examine(), docker.mode, docker.uid, docker.gid)
 
 
-def _helper(scene: Scene, docker: DockerConfig, registry: Registry) -> list[Finding]:
-    seen = scene.tools.docker(docker).inspect(registry.host)
+def _helper(checkup: Checkup, docker: DockerConfig, registry: Registry) -> list[Finding]:
+    seen = checkup.tools.docker(docker).inspect(registry.host)
     if seen.helper is None:
         return [ok("none does, so the login is kept in the file")]
     if not seen.on_path:
@@ -86,24 +86,24 @@ def _helper(scene: Scene, docker: DockerConfig, registry: Registry) -> list[Find
     return [ok(f"{seen.helper} does, and keeps the login")]
 
 
-def _look(scene: Scene, docker: DockerConfig, registry: Registry) -> list[Finding]:
-    sink = scene.tools.docker(docker)
-    now = scene.tools.clock.now()
+def _look(checkup: Checkup, docker: DockerConfig, registry: Registry) -> list[Finding]:
+    sink = checkup.tools.docker(docker)
+    now = checkup.tools.clock.now()
     held = sink.look(registry.host, now)
     found = [files.old_entry(url, docker.config_file) for url in sink.inspect(registry.host).urls]
-    return [*found, holding.judged(held, now, held.life or scene.life(registry), scene.plan.refresh)]
+    return [*found, freshness.judged(held, now, held.life or checkup.life(registry), checkup.plan.refresh)]
 
 
-def _readers(scene: Scene, docker: DockerConfig, registry: Registry, who: str) -> list[Finding]:
-    sink = scene.tools.docker(docker)
+def _readers(checkup: Checkup, docker: DockerConfig, registry: Registry, who: str) -> list[Finding]:
+    sink = checkup.tools.docker(docker)
     if sink.inspect(registry.host).helper == PREFIX + ECR_LOGIN:
         return [ok("the helper answers them")]
-    if sink.look(registry.host, scene.tools.clock.now()).until is None:
+    if sink.look(registry.host, checkup.tools.clock.now()).until is None:
         return [ok("it holds no login yet")]
     return files.readers(sink.readers(registry.host), docker.config_file, who)
 
 
-def _engine_legs(scene: Scene, docker: DockerConfig, engine: Engine) -> Iterator[Leg]:
+def _engine_legs(checkup: Checkup, docker: DockerConfig, engine: Engine) -> Iterator[Leg]:
     answers = Leg(
         "engine",
         engine.url,
@@ -121,20 +121,20 @@ def _engine_legs(scene: Scene, docker: DockerConfig, engine: Engine) -> Iterator
         required=False,
     )
     for name in docker.registries:
-        registry = scene.plan.registry(name)
+        registry = checkup.plan.registry(name)
         if registry.alias_of is None:
             yield Leg(
                 "engine login",
                 f"{engine.url} {name}",
                 f"had it log in at {registry.host}, which leaves nothing there",
-                partial(_engine_login, scene, engine, registry),
+                partial(_engine_login, checkup, engine, registry),
                 after=(*needs_host(registry), answers.key, token_key(registry.principal)),
                 required=docker.required and registry.required,
             )
 
 
-def _engine_login(scene: Scene, engine: Engine, registry: Registry) -> list[Finding]:
-    scene.tools.engine_login(engine, registry.host, scene.credential(registry))
+def _engine_login(checkup: Checkup, engine: Engine, registry: Registry) -> list[Finding]:
+    checkup.tools.engine_login(engine, registry.host, checkup.credential(registry))
     return [ok("the registry takes the token")]
 
 

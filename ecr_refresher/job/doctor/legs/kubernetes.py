@@ -7,17 +7,19 @@ from functools import partial
 
 from ....core.plan import KubernetesSecret, Registry
 from ....core.times import rfc3339
+from ..checkup import Checkup, needs_host
 from ..findings import Finding, failed, ok, warning
-from ..scene import Scene, needs_host
 from ..trying import Key, Leg
 
 
-def legs(scene: Scene) -> Iterator[Leg]:
+def legs(checkup: Checkup) -> Iterator[Leg]:
     """One connection for each API server; then rights, secret and ServiceAccounts in each namespace."""
     connected: dict[str, Key] = {}
-    for entry in scene.plan.kubernetes:
+    for entry in checkup.plan.kubernetes:
         if entry.group not in connected:
-            leg = Leg("kubernetes", entry.group, "asked the API server who is asking", partial(_connect, scene, entry))
+            leg = Leg(
+                "kubernetes", entry.group, "asked the API server who is asking", partial(_connect, checkup, entry)
+            )
             connected[entry.group] = leg.key
             yield leg
         for namespace in entry.places:
@@ -26,7 +28,7 @@ def legs(scene: Scene) -> Iterator[Leg]:
                 "rights",
                 subject,
                 "asked for each right by a SelfSubjectAccessReview",
-                partial(_rights, scene, entry, namespace),
+                partial(_rights, checkup, entry, namespace),
                 after=(connected[entry.group],),
                 required=entry.required,
             )
@@ -34,12 +36,12 @@ def legs(scene: Scene) -> Iterator[Leg]:
             if entry.namespaces is None:
                 continue
             for name in entry.registries:
-                registry = scene.plan.registry(name)
+                registry = checkup.plan.registry(name)
                 yield Leg(
                     "secret",
                     f"{subject} ({name})" if len(entry.registries) > 1 else subject,
                     "looked at what a kubelet would find",
-                    partial(_secret, scene, entry, namespace, registry),
+                    partial(_secret, checkup, entry, namespace, registry),
                     after=(rights.key, *needs_host(registry)),
                     required=entry.required and registry.required,
                 )
@@ -48,21 +50,21 @@ def legs(scene: Scene) -> Iterator[Leg]:
                     "service accounts",
                     subject,
                     "looked whether they name the secret",
-                    partial(_accounts, scene, entry, namespace),
+                    partial(_accounts, checkup, entry, namespace),
                     after=(rights.key,),
                     required=False,
                 )
 
 
-def _connect(scene: Scene, entry: KubernetesSecret) -> list[Finding]:
-    api = scene.tools.api_server(entry)
+def _connect(checkup: Checkup, entry: KubernetesSecret) -> list[Finding]:
+    api = checkup.tools.api_server(entry)
     version = api.version()
     who = api.who_am_i()
     return [ok(f"{api.url} answers as Kubernetes {version}{f', and knows us as {who}' if who else ''}")]
 
 
-def _rights(scene: Scene, entry: KubernetesSecret, namespace: str) -> list[Finding]:
-    api = scene.tools.api_server(entry)
+def _rights(checkup: Checkup, entry: KubernetesSecret, namespace: str) -> list[Finding]:
+    api = checkup.tools.api_server(entry)
     wanted: list[tuple[str, str, str | None]] = [
         ("get", "secrets", entry.secret),
         ("patch", "secrets", entry.secret),
@@ -84,12 +86,12 @@ def _rights(scene: Scene, entry: KubernetesSecret, namespace: str) -> list[Findi
     ]
 
 
-def _secret(scene: Scene, entry: KubernetesSecret, namespace: str, registry: Registry) -> list[Finding]:
-    found = scene.tools.pull_secret(entry, namespace).examine(registry.host)
+def _secret(checkup: Checkup, entry: KubernetesSecret, namespace: str, registry: Registry) -> list[Finding]:
+    found = checkup.tools.pull_secret(entry, namespace).examine(registry.host)
     if not found.exists:
         return [warning("the secret is not there yet", "Run `ecr-refresher once`; it is created")]
     findings: list[Finding] = []
-    now = scene.tools.clock.now()
+    now = checkup.tools.clock.now()
     if found.until is None:
         findings.append(warning("it holds no login of ours for this registry", "Run `ecr-refresher once`"))
     elif found.until <= now:
@@ -106,8 +108,8 @@ def _secret(scene: Scene, entry: KubernetesSecret, namespace: str, registry: Reg
     return findings
 
 
-def _accounts(scene: Scene, entry: KubernetesSecret, namespace: str) -> Sequence[Finding]:
-    api = scene.tools.api_server(entry)
+def _accounts(checkup: Checkup, entry: KubernetesSecret, namespace: str) -> Sequence[Finding]:
+    api = checkup.tools.api_server(entry)
     findings = []
     for account in entry.service_accounts:
         found = api.pull_secrets(namespace, account)

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from ..scene import Scene
+from ..checkup import Checkup
 from ..trying import Leg
 from . import docker
 
 
-def legs(scene: Scene) -> Iterator[Leg]:
+def legs(checkup: Checkup) -> Iterator[Leg]:
     """The legs of each entry that a file holds."""
-    for config in scene.plan.dockers:
+    for config in checkup.plan.dockers:
         for name in config.registries:
-            registry = scene.plan.registry(name)
+            registry = checkup.plan.registry(name)
             if registry.alias_of is None:
-                yield from docker.entry_legs(scene, config, registry)
+                yield from docker.entry_legs(checkup, config, registry)

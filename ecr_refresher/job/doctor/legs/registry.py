@@ -8,15 +8,15 @@ from functools import partial
 from ....core.model import Failed, Reason
 from ....core.plan import Registry
 from ...net import proof
+from ..checkup import Checkup, needs_host, token_key
 from ..findings import Finding, ok
-from ..scene import Scene, needs_host, token_key
 from ..trying import Leg
 from .routes import url_key
 
 
-def legs(scene: Scene) -> Iterator[Leg]:
+def legs(checkup: Checkup) -> Iterator[Leg]:
     """The login at each registry, and the look for its `probe_image`. Aliases are not tried."""
-    for registry in scene.plan.registries:
+    for registry in checkup.plan.registries:
         if registry.alias_of is not None:
             continue
         url = registry.registry_url or f"https://{registry.host}"
@@ -24,9 +24,9 @@ def legs(scene: Scene) -> Iterator[Leg]:
             "registry",
             registry.name,
             f"logged in at {registry.host or registry.name} with the token",
-            partial(_login, scene, registry),
+            partial(_login, checkup, registry),
             after=(*needs_host(registry), token_key(registry.principal), url_key(url)),
-            required=registry.required and scene.plan.refresh.prove,
+            required=registry.required and checkup.plan.refresh.prove,
         )
         yield login
         if registry.probe_image:
@@ -34,21 +34,21 @@ def legs(scene: Scene) -> Iterator[Leg]:
                 "pull",
                 f"{registry.name}/{registry.probe_image}",
                 f"looked whether {registry.probe_image} may be pulled",
-                partial(_pull, scene, registry),
+                partial(_pull, checkup, registry),
                 after=(login.key,),
                 required=registry.required,
             )
 
 
-def _login(scene: Scene, registry: Registry) -> list[Finding]:
+def _login(checkup: Checkup, registry: Registry) -> list[Finding]:
     try:
-        scene.tools.prove(registry, scene.credential(registry))
+        checkup.tools.prove(registry, checkup.credential(registry))
     except proof.Refused:
         message = f"{registry.host} refuses the token that ECR has just granted (401)"
         raise Failed(Reason.DENIED, message, "Correct endpoint_url, or the registry's host") from None
     return [ok("it takes the token")]
 
 
-def _pull(scene: Scene, registry: Registry) -> list[Finding]:
-    scene.tools.probe(registry, scene.credential(registry))
+def _pull(checkup: Checkup, registry: Registry) -> list[Finding]:
+    checkup.tools.probe(registry, checkup.credential(registry))
     return [ok("a pull would pass")]

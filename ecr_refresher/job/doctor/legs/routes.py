@@ -13,8 +13,8 @@ from ....core.plan import Airflow, Principal
 from ...net import http
 from ...net.proxies import proxy_for
 from ...net.trust import Trust, trust_for
+from ..checkup import Checkup
 from ..findings import Finding, ok
-from ..scene import Scene
 from ..trying import Key, Leg
 
 LIMITS = http.Limits(budgets.ROUTE_S, budgets.ROUTE_S, budgets.ROUTE_S, answer_max=1, status_only=True)
@@ -32,19 +32,19 @@ def url_key(url: str) -> Key:
     return "route", f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}"
 
 
-def legs(scene: Scene) -> Iterator[Leg]:
+def legs(checkup: Checkup) -> Iterator[Leg]:
     """One leg for each server: AWS's APIs, registries, Airflows."""
     made: dict[Key, Leg] = {}
-    for principal in scene.principals:
+    for principal in checkup.principals:
         key = api_key(principal)
-        made.setdefault(key, Leg(*key, f"connected to {key[1]}", partial(_to_api, scene, principal)))
-    for registry in scene.plan.registries:
+        made.setdefault(key, Leg(*key, f"connected to {key[1]}", partial(_to_api, checkup, principal)))
+    for registry in checkup.plan.registries:
         if registry.host and registry.alias_of is None:
             url = registry.registry_url or f"https://{registry.host}"
-            trust = partial(_trust_of_aws, scene, registry.principal.profile, registry.ca_file)
-            required = registry.required and scene.plan.refresh.prove
+            trust = partial(_trust_of_aws, checkup, registry.principal.profile, registry.ca_file)
+            required = registry.required and checkup.plan.refresh.prove
             made.setdefault(url_key(url), _leg(url, trust, required=required))
-    for airflow in scene.plan.airflows:
+    for airflow in checkup.plan.airflows:
         if airflow.url:
             made.setdefault(url_key(airflow.url), _leg(airflow.url, partial(_trust_of_airflow, airflow)))
     yield from made.values()
@@ -55,13 +55,13 @@ def _leg(url: str, trust: Callable[[], Trust], *, required: bool = True) -> Leg:
     return Leg(name, subject, f"connected to {subject}", lambda: travel(url, trust()), required=required)
 
 
-def _to_api(scene: Scene, principal: Principal) -> list[Finding]:
-    aws = scene.tools.aws()
+def _to_api(checkup: Checkup, principal: Principal) -> list[Finding]:
+    aws = checkup.tools.aws()
     return travel(aws.endpoint(principal), aws.trust(principal, principal.service))
 
 
-def _trust_of_aws(scene: Scene, profile: str | None, ca_file: str | None) -> Trust:
-    return scene.tools.aws().trust_of(profile, ca_file)
+def _trust_of_aws(checkup: Checkup, profile: str | None, ca_file: str | None) -> Trust:
+    return checkup.tools.aws().trust_of(profile, ca_file)
 
 
 def _trust_of_airflow(airflow: Airflow) -> Trust:

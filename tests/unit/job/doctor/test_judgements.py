@@ -9,7 +9,7 @@ from msgspec import structs
 
 from ecr_refresher.core.model import Failure, Holding, Reason
 from ecr_refresher.core.plan import Airflow, Connection, Refresh, SecretsFile
-from ecr_refresher.job.doctor import connection, files, holding
+from ecr_refresher.job.doctor import connection, files, freshness
 from ecr_refresher.job.doctor.findings import Finding, Row, Verdict, exit_status, failed, of_failure, ok, softened
 from ecr_refresher.job.doctor.legs import airflow_reader
 from ecr_refresher.job.doctor.legs.airflow_reader import Read
@@ -84,8 +84,8 @@ def test_what_is_not_required_only_warns_and_says_so() -> None:
 @pytest.mark.parametrize(
     ("until", "verdict", "said"),
     [
-        (None, Verdict.WARNING, "of which the expiry is known"),
-        (NOW + 100 * LIFE, Verdict.WARNING, "later than any token could"),
+        (None, Verdict.WARNING, "whose expiry is known"),
+        (NOW + 100 * LIFE, Verdict.WARNING, "later than any token does"),
         (NOW - 7200, Verdict.FAILED, "(2 h ago), so nobody renews it"),
         (NOW + 0.2 * LIFE, Verdict.WARNING, "should have been renewed"),
         (NOW + 0.3 * LIFE, Verdict.OK, "good until"),
@@ -93,7 +93,7 @@ def test_what_is_not_required_only_warns_and_says_so() -> None:
     ],
 )
 def test_a_holding_is_judged_by_what_is_left_of_it(until: float | None, verdict: Verdict, said: str) -> None:
-    found = holding.judged(Holding(until), NOW, LIFE, RULES)
+    found = freshness.judged(Holding(until), NOW, LIFE, RULES)
     assert (found.verdict, said in found.text) == (verdict, True), found
 
 
@@ -119,7 +119,7 @@ def test_a_good_connection_is_ok() -> None:
 )
 def test_what_a_write_puts_right_is_a_warning_told_once(changes: dict[str, object], said: str) -> None:
     (found,) = judged(**changes)
-    assert (found.verdict, found.fix) == (Verdict.WARNING, holding.DELIVER)
+    assert (found.verdict, found.fix) == (Verdict.WARNING, freshness.DELIVER)
     assert said in found.text
 
 
@@ -205,7 +205,7 @@ CONFIG = "/d/config.json"
             f"REGISTRY_AUTH_FILE={CONFIG}",
         ),
         (Found(DOCKER_COMMAND, CONFIG, "", UNREADABLE), Verdict.FAILED, f"uid 7 may not read {CONFIG}", "owner:"),
-        (Found(DOCKER_COMMAND, CONFIG, HOST, ANOTHER), Verdict.FAILED, "docker finds another login", holding.DELIVER),
+        (Found(DOCKER_COMMAND, CONFIG, HOST, ANOTHER), Verdict.FAILED, "docker finds another login", freshness.DELIVER),
         (Found(DOCKER_PY, CONFIG, "", UNUSABLE), Verdict.WARNING, f"docker-py can't use {CONFIG}", "Remove entries"),
         (Found(PODMAN, CONFIG, "", NONE), Verdict.WARNING, "Podman finds no login", "Remove credsStore"),
         (
@@ -262,7 +262,7 @@ UNKNOWN = dataclasses.replace(GOOD, until=None)
         (API, Read(GOOD), Verdict.OK, "it reads what was delivered"),
         (API, Read(UNKNOWN, "the backend b"), Verdict.FAILED, "from the backend b"),
         (API, Read(GOOD, "the workers' backend b"), Verdict.FAILED, "from the workers' backend b"),
-        (API, Read(UNKNOWN), Verdict.WARNING, "of which the expiry is known"),
+        (API, Read(UNKNOWN), Verdict.WARNING, "whose expiry is known"),
         (API, Read(dataclasses.replace(GOOD, until=NOW - 60)), Verdict.FAILED, "expired"),
         (FILE, Read(GOOD, "the backend b"), Verdict.OK, "it reads what was delivered"),
         (FILE, Read(UNKNOWN), Verdict.FAILED, "not from /run/connections"),

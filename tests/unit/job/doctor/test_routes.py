@@ -15,8 +15,8 @@ import pytest
 from ecr_refresher.core.model import Failed, Reason
 from ecr_refresher.core.plan import Airflow, Plan
 from ecr_refresher.job.aws.clock import AwsClock
+from ecr_refresher.job.doctor.checkup import Checkup
 from ecr_refresher.job.doctor.legs import routes
-from ecr_refresher.job.doctor.scene import Scene
 from ecr_refresher.job.net.http import Limits
 from ecr_refresher.job.net.trust import Trust, trust_for
 from ecr_refresher.job.refresh.tools import RealTools
@@ -105,7 +105,7 @@ def test_airflow_s_client_certificate_is_shown(authority: CertificateAuthority, 
         ca_file = str(authority.ca_file)
         airflow = Airflow("default", strict, (), ca_file=ca_file, client_cert=cert, client_key=its_key)
         plan = Plan((), airflows=(airflow,))
-        (leg,) = routes.legs(Scene(plan, RealTools(plan, AwsClock(), lambda _: None)))
+        (leg,) = routes.legs(Checkup(plan, RealTools(plan, AwsClock(), lambda _: None)))
         (finding,) = leg.act()
         return finding.text
 

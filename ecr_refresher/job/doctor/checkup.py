@@ -1,4 +1,4 @@
-"""What all legs share: the plan, the tools of a pass, and what earlier legs have brought to light."""
+"""What all legs of a check share: the plan, the tools of a pass, and the tokens that earlier legs fetched."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from .trying import Key
 
 
 @dataclass(slots=True)
-class Scene:
-    """`credentials` are the tokens that were fetched, by their principals' keys; they go nowhere but into proofs."""
+class Checkup:
+    """`credentials` are tokens by their principals' keys. They are only tried, and delivered nowhere."""
 
     plan: Plan
     tools: RealTools
@@ -33,7 +33,7 @@ class Scene:
         return self.credentials[registry.principal.key]
 
     def life(self, registry: Registry) -> float:
-        """How long tokens for this registry live, as far as it is known."""
+        """How many seconds tokens for this registry live, as far as is known."""
         credential = self.credentials.get(registry.principal.key)
         return credential.life if credential else schedule.DEFAULT_LIFE_S
 
@@ -42,7 +42,7 @@ OWN_REGISTRY: Key = ("own registry", "default")
 
 
 def needs_host(registry: Registry) -> tuple[Key, ...]:
-    """What legs stand on that need the registry's host: where the settings name none, AWS must have told it."""
+    """What a leg comes after that needs the registry's host: where the settings name none, AWS must have said it."""
     return () if registry.host else (OWN_REGISTRY,)
 
 

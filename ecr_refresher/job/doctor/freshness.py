@@ -1,4 +1,4 @@
-"""What a slot holds, judged. Pure."""
+"""Until when what a slot holds is good. Pure."""
 
 from __future__ import annotations
 
@@ -10,25 +10,25 @@ from ...core.phrases import span
 from ...core.plan import Refresh
 from .findings import Finding, failed, ok, warning
 
-DELIVER = "run `ecr-refresher once`, or start the daemon: it writes a new login"
+DELIVER = "Run `ecr-refresher once`, or start the daemon: it writes a new login"
 
 
 def judged(holding: Holding, now: float, life: float, rules: Refresh) -> Finding:
     """Say until when it is good, or what is wrong with it. `life` is that of the registry's tokens, in seconds."""
     if holding.until is None:
-        return warning("it holds no login of which the expiry is known", DELIVER)
+        return warning("it holds no login whose expiry is known", DELIVER)
     if not decide.believed(holding, now, life):
-        return warning("it says to hold a login that ends later than any token could", DELIVER)
+        return warning("its login ends later than any token does, so its expiry is not believed", DELIVER)
     left = holding.until - now
     when = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(holding.until))
     if left <= 0:
         return failed(
             f"its login expired at {when} ({span(-left)} ago), so nobody renews it",
-            "start `ecr-refresher run` (see its log if it runs), or run `ecr-refresher once`",
+            "Start `ecr-refresher run` (see its log if it runs), or run `ecr-refresher once`",
         )
     if left < (1 - rules.at_fraction - rules.jitter) * life:  # past the latest draw
         return warning(
             f"its login ends at {when} (in {span(left)}), and should have been renewed",
-            "see the daemon's log, or start it: `ecr-refresher run`",
+            "See the daemon's log, or start it: `ecr-refresher run`",
         )
     return ok(f"good until {when} (for {span(left)})")
