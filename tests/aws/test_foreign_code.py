@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 
 from tests.aws.world import HOST, PARTNER, World
-from tests.testbed.processes import start_ticks
+from tests.testbed.daemon import Product
+from tests.testbed.processes import start_ticks, wait_until
 
 DEADLINE_S = 5.0
 
@@ -54,6 +55,25 @@ def test_once_ends_in_time_names_the_process_and_serves_the_others(
     assert errors[HOST] is None
     assert set(world.delivered()) == {HOST}
     assert left_behind(tmp_path) == []
+
+
+def test_the_daemon_names_the_process_and_serves_the_others(
+    world: World, env: dict[str, str], tmp_path: Path, product: Product
+) -> None:
+    given = settings(world)
+    given["refresh"] |= {"retry_first": "60s"}
+    daemon = product.start_daemon(given, ecr_url=world.ecr.url, env=env)
+
+    def failed(status: dict[str, Any]) -> bool:
+        return any(slot["registry"] == PARTNER and slot["last_error"] for slot in status["slots"])
+
+    status = daemon.wait_for(failed, within=DEADLINE_S + 15)
+    errors = {slot["registry"]: slot["last_error"] for slot in status["slots"]}
+    assert errors[PARTNER]["reason"] == "transient"
+    assert "the credential_process of the AWS profile 'slow' did not end within" in errors[PARTNER]["message"]
+    assert errors[HOST] is None
+    assert set(world.delivered()) == {HOST}
+    wait_until(lambda: left_behind(tmp_path) == [], 10, "the end of what the pass has started")
 
 
 def test_check_names_the_process_and_leaves_none_behind(world: World, env: dict[str, str], tmp_path: Path) -> None:

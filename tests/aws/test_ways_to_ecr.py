@@ -11,6 +11,7 @@ from tests.aws.world import BASE_KEY, HOST, HUB, NO_KEYS, PARTNER, PULL, Metadat
 from tests.testbed.daemon import Finished
 from tests.testbed.moto import Moto
 from tests.testbed.secret_hunt import Secrets
+from tests.testbed.standins.airflow import AirflowStandIn
 from tests.testbed.standins.sts import TrustedRole
 
 
@@ -213,15 +214,25 @@ def test_a_profile_that_is_not_there_is_named(world: World) -> None:
 
 
 @pytest.mark.parametrize("command", ["once", "check"])
-def test_a_network_in_no_proxy_is_asked_directly(world: World, command: str) -> None:
-    settings = {
-        "registries": [{"host": HOST, "registry_url": world.front.url}],
-        "docker": {"config_file": str(world.config_file)},
-    }
+def test_a_network_in_no_proxy_is_asked_directly(world: World, tmp_path: Path, command: str) -> None:
+    password = tmp_path / "password"
+    password.write_text("ecr-refresher")
+    password.chmod(0o600)
     env = {"AWS_ENDPOINT_URL_STS": world.ecr.url, "HTTP_PROXY": "http://127.0.0.1:9", "NO_PROXY": "127.0.0.0/8"}
-    done = world.run_cli(command, "--json", settings=settings, ecr_url=world.ecr.url, env=env)
+    with AirflowStandIn() as airflow:
+        settings = {
+            "registries": [{"host": HOST, "registry_url": world.front.url}],
+            "docker": {"config_file": str(world.config_file)},
+            "airflow": {"url": airflow.url, "username": "ecr-refresher", "password_file": str(password)},
+        }
+        done = world.run_cli(command, "--json", settings=settings, ecr_url=world.ecr.url, env=env)
+        if command == "once":
+            assert list(airflow.connections) == ["docker_default"]
+        else:
+            tried = {leg["leg"] for leg in done.json()["legs"] if leg["verdict"] == "ok"}
+            assert {"route", "airflow", "login", "permissions"} <= tried
     assert done.exit_code == 0, done.stdout
-    assert "127.0.0.1:9" not in done.stdout
+    assert "the proxy http" not in done.stdout
 
 
 # --- the other ways of writing

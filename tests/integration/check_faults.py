@@ -401,6 +401,19 @@ def _elsewhere(world: World) -> Path:
     return world.directory / "home"
 
 
+def _old_entry(key: str) -> Fault:
+    """Another entry of the same host, which the real docker command removes by its own key."""
+    return Fault(
+        f"an old entry {key}",
+        "entry",
+        f"an old entry '{key}' is beside it",
+        f"logout {key}, then",
+        lambda w: w.rewrite(auths={HOST: w.auth(), key: w.auth()}),
+        _all(lambda w: w.engine.docker("logout", key, config=w.config_file.parent), _once()),
+        verdict="warning",
+    )
+
+
 DOCKER = [
     Fault(
         "a file that is mounted alone",
@@ -472,15 +485,8 @@ DOCKER = [
         lambda w: w.rewrite(credHelpers={HOST: "ecr-login"}),
         lambda w: w.rewrite(credHelpers=None),
     ),
-    Fault(
-        "an old entry with a scheme",
-        "entry",
-        f"an old entry 'https://{HOST}' is beside it",
-        f"logout https://{HOST}, then",
-        lambda w: w.rewrite(auths={HOST: w.auth(), f"https://{HOST}": w.auth()}),
-        _all(lambda w: w.engine.docker("logout", HOST, config=w.config_file.parent), _once()),
-        verdict="warning",
-    ),
+    _old_entry(f"https://{HOST}"),
+    _old_entry(f"https://{HOST}/v2/"),
     Fault(
         "another home than the reader's",
         "reader",

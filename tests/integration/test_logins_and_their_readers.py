@@ -57,6 +57,24 @@ def podman_service(directory: Path, registry: Registry) -> Iterator[tuple[str, l
         service.wait()
 
 
+@pytest.fixture
+def helper(tmp_path: Path) -> Callable[[str], Path]:
+    """`helper("memo")` makes a credential helper that keeps one login; returns its directory."""
+
+    def make(name: str) -> Path:
+        program = tmp_path / "bin" / f"docker-credential-{name}"
+        program.parent.mkdir()
+        kept = tmp_path / "kept"
+        program.write_text(
+            f"#!/bin/sh\ncase $1 in store) cat > {kept} ;; "
+            f"get) cat {kept} 2>/dev/null || {{ echo 'credentials not found in native keychain'; exit 1; }} ;; esac\n"
+        )
+        program.chmod(0o755)
+        return program.parent
+
+    return make
+
+
 @pytest.mark.parametrize(
     "users", [{"auths": {"ghcr.io": {"auth": ""}}}, {"auths": {"ghcr.io": None}}, {"credsStore": "not-installed"}]
 )
@@ -74,6 +92,57 @@ def test_neither_the_engines_proof_nor_a_cleanup_reads_the_users_own_file(
     cleanup = run_cli("cleanup", "--dry-run", settings=given, ecr_url=ecr.url, env=env)
     assert cleanup.exit_code == 0, cleanup.stdout + cleanup.stderr
     assert own.read_text() == json.dumps(users)
+
+
+@pytest.mark.parametrize(
+    ("keys", "entry", "advice"),
+    [
+        ({"credSstore": "memo"}, "docker-credential-memo", "Write the keys as credsStore and credHelpers"),
+        ({"credsstore": "memo"}, "docker-credential-memo", "Write the keys as credsStore and credHelpers"),
+        ({"credhelpers": {HOST: "memo"}}, "docker-credential-memo", "Write the keys as credsStore and credHelpers"),
+        ({"credHelpers": {HOST: ""}}, HOST, None),
+        ({"credHelpers": {HOST: ""}, "credsStore": "memo"}, HOST, "Remove that host from credHelpers"),
+    ],
+    ids=str,
+)
+def test_the_docker_command_pulls_whatever_names_its_helper_and_check_says_what_docker_py_stumbles_over(
+    engine: Engine,
+    registry: Registry,
+    ecr: EcrStandIn,
+    run_cli: RunCli,
+    helper: Callable[[str], Path],
+    tmp_path: Path,
+    keys: dict[str, Any],
+    entry: str,
+    advice: str | None,
+) -> None:
+    registry.book.life_s = 3600
+    given = settings(tmp_path, engine.url)
+    file = tmp_path / "docker" / "config.json"
+    file.parent.mkdir()
+    file.write_text(json.dumps(keys))
+    env = {
+        **registry.environment(),
+        "PATH": f"{helper('memo')}:{os.environ['PATH']}",
+        "DOCKER_CONFIG": str(file.parent),
+    }
+    once = run_cli("once", settings=given, ecr_url=ecr.url, env=env)
+    assert once.exit_code == 0, once.stderr
+    if entry == HOST:  # an old login that docker-py finds where a store is named
+        (tmp_path / "kept").write_text('{"Username": "AWS", "Secret": "an-old-one"}')
+    engine.docker("rmi", "-f", registry.image)
+    pull = engine.docker("pull", registry.image, config=file.parent, env=env)
+    assert pull.returncode == 0, pull.stderr
+    checked = run_cli("check", "--json", settings=given, ecr_url=ecr.url, env=env)
+    assert checked.exit_code == 0, checked.stdout
+    (row,) = [row for row in checked.json()["legs"] if row["leg"] == "reader"]
+    docker, docker_py = row["findings"][:2]
+    assert f"docker finds this login as '{entry}'" in docker["text"]
+    if advice is None:
+        assert docker_py["verdict"] == "ok"
+    else:
+        assert docker_py["verdict"] == "warning"
+        assert docker_py["fix"].startswith(advice)
 
 
 def test_a_running_container_that_mounts_the_very_file_is_named(

@@ -5,8 +5,9 @@ from __future__ import annotations
 import os
 
 from ..files.examination import Examination
+from ..sinks.docker.helper import PREFIX
 from ..sinks.docker.messages import Found, Reading
-from ..sinks.docker.readers import ANOTHER, NONE, OURS, PODMAN, UNREADABLE, UNUSABLE
+from ..sinks.docker.readers import ANOTHER, DOCKER, DOCKER_PY, NONE, OURS, PODMAN, UNREADABLE, UNUSABLE
 from . import freshness
 from .findings import Finding, failed, ok, warning
 
@@ -71,11 +72,31 @@ def old_entry(key: str, config_file: str) -> Finding:
 
 def readers(reading: Reading, config_file: str, who: str) -> list[Finding]:
     """Judge whether the tools, run as `who`, find the login that `config_file` holds."""
-    found = [_judged(found, config_file, who) for found in reading.found]
+    ours = {found.tool: found for found in reading.found if found.login == OURS and found.file == config_file}
+    found = [_differing(found, ours.get(DOCKER)) or _judged(found, config_file, who) for found in reading.found]
     if reading.auth_in_environ:
         what = "DOCKER_AUTH_CONFIG is set: docker 28.3 and newer read it before any file"
         found.append(warning(what, "Unset it for whoever pulls"))
     return found
+
+
+def _differing(found: Found, docker: Found | None) -> Finding | None:
+    """Judge a docker-py that looks elsewhere in the very file in which the docker command finds the login."""
+    if docker is None or found.tool != DOCKER_PY or found.file != docker.file or found.login not in (NONE, ANOTHER):
+        return None
+    helpers = [one.entry if one.entry.startswith(PREFIX) else "" for one in (docker, found)]
+    if helpers[0] == helpers[1]:
+        return None
+    what = f"docker finds this login as '{docker.entry}' in {found.file}, docker-py finds {_WORDS[found.login]} there"
+    if helpers[1]:
+        return warning(
+            f"{what}: it asks {found.entry} where a host's helper has an empty name",
+            "Remove that host from credHelpers, or remove credsStore",
+        )
+    return warning(
+        f"{what}: it does not ask {docker.entry}",
+        "Write the keys as credsStore and credHelpers, which docker-py reads in this case alone",
+    )
 
 
 def _judged(found: Found, config_file: str, who: str) -> Finding:

@@ -221,6 +221,23 @@ def test_readers_are_judged_by_what_they_find(found: Found, verdict: Verdict, sa
     assert (judged.verdict, said in judged.text, fix in (judged.fix or "")) == (verdict, True, True), judged
 
 
+@pytest.mark.parametrize(
+    ("docker", "docker_py", "said", "fix"),
+    [
+        (HOST, "docker-credential-memo", "it asks docker-credential-memo where", "Remove that host from credHelpers"),
+        ("docker-credential-memo", HOST, "it does not ask docker-credential-memo", "Write the keys as credsStore"),
+    ],
+)
+def test_a_docker_py_that_looks_elsewhere_than_docker_is_named_and_delivering_again_is_not_advised(
+    docker: str, docker_py: str, said: str, fix: str
+) -> None:
+    found = (Found(DOCKER_COMMAND, CONFIG, docker, OURS), Found(DOCKER_PY, CONFIG, docker_py, NONE))
+    well, judged = files.readers(Reading(found), CONFIG, "uid 7")
+    assert (well.verdict, judged.verdict) == (Verdict.OK, Verdict.WARNING)
+    assert said in judged.text
+    assert (judged.fix or "").startswith(fix)
+
+
 def test_a_login_in_the_environment_is_named_since_newer_docker_commands_read_it_first() -> None:
     (judged,) = files.readers(Reading((), auth_in_environ=True), CONFIG, "uid 7")
     assert (judged.verdict, "DOCKER_AUTH_CONFIG" in judged.text) == (Verdict.WARNING, True)

@@ -358,13 +358,13 @@ def test_a_home_that_root_may_not_enter_is_looked_at_as_its_owner(home: Path) ->
     script = (
         "import sys; from tests.unit.job.sinks.docker_world import *\n"
         "ours = sink(sys.argv[1], uid=int(sys.argv[2]), gid=int(sys.argv[2]))\n"
-        "print(ours.look(HOST, NOW).until, ours.examine().mode)\n"
+        "print(ours.look(HOST, NOW).until, ours.examine().mode, ours.deliver(HOST, credential()).outcome.value)\n"
     )
     bounded = ["setpriv", "--bounding-set=-dac_override,-dac_read_search", "--inh-caps=-dac_override,-dac_read_search"]
     done = subprocess.run(
         [*bounded, sys.executable, "-c", script, str(path), str(ALICE)], capture_output=True, text=True, check=False
     )
-    assert done.stdout.split() == [str(new.expires_at), str(0o600)], done.stderr
+    assert done.stdout.split() == [str(new.expires_at), str(0o600), "written"], done.stderr
 
 
 def test_a_lock_whose_holder_can_t_be_named_is_reported(home: Path, open_path: Path) -> None:
