@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from ...core.exits import EXIT_DONE, EXIT_FAILED
-from ...core.model import Failure, Reason
+from ...core.model import Failure
 
 
 class Verdict(StrEnum):
@@ -17,16 +17,6 @@ class Verdict(StrEnum):
     WARNING = "warning"  # it works, or a pass will repair it; somebody should know
     FAILED = "failed"  # somebody must fix it
     NOT_TRIED = "not tried"  # a leg before it failed
-
-
-_GENERAL_FIX = {
-    Reason.TRANSIENT: "Try again; if it lasts, look at the other side",
-    Reason.THROTTLED: "Wait a while, and find out who asks so often",
-    Reason.DENIED: "Grant the right, or correct the login",
-    Reason.INVALID: "Correct it in the settings",
-    Reason.MISSING: "Create it",
-    Reason.INTERNAL: "Please report it",
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,8 +41,7 @@ def failed(text: str, fix: str) -> Finding:
 
 
 def of_failure(failure: Failure) -> Finding:
-    text, _, fix = failure.message.partition("; ") if not failure.fix else (failure.message, "", failure.fix)
-    return failed(text, fix or _GENERAL_FIX[failure.reason])
+    return failed(failure.message, failure.fix)
 
 
 @dataclass(frozen=True, slots=True)

@@ -45,11 +45,6 @@ def test_a_failure_brings_its_own_fix() -> None:
     assert found == Finding(Verdict.FAILED, "it says no; twice", "Grant this; or that")
 
 
-@pytest.mark.parametrize("reason", Reason)
-def test_a_failure_without_a_fix_gets_one_by_its_reason(reason: Reason) -> None:
-    assert of_failure(Failure(reason, "it broke")).fix
-
-
 def row(*verdicts: Verdict) -> Row:
     return Row("leg", "subject", "tried", tuple(Finding(verdict, "text", "fix") for verdict in verdicts))
 
