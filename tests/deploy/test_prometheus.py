@@ -116,7 +116,7 @@ def a_sink_that_takes_nothing(scene: Scene) -> None:
     scene.secrets_file.write_text("no longer JSON")
     sink = "airflow/default/docker_default"
     told = scene.fires("EcrRefresherSinkFailing", sink=sink, registry=HOST)
-    assert told["summary"] == f"{sink} takes no login, while other sinks do"
+    assert told["summary"] == f"Deliveries to {sink} fail, while other sinks work"
     of_others = [one for one in scene.prometheus.firing()["EcrRefresherSinkFailing"] if one["labels"]["sink"] != sink]
     assert of_others == []
     scene.secrets_file.unlink()
