@@ -9,9 +9,9 @@ from typing import Literal
 
 from msgspec import Struct, field
 
-from . import ecr_host
 from .cleanup_rules import ContainerRules, ImageRules
-from .ecr_host import EcrHost
+from .ecr import host as ecr_host
+from .ecr.host import EcrHost
 
 PRIVATE, PUBLIC = "ecr", "ecr-public"
 SinkKind = Literal["airflow", "docker", "kubernetes"]

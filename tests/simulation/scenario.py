@@ -8,16 +8,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 from unittest import mock
 
-from ecr_refresher.core.plan import (
-    Airflow,
-    Connection,
-    DockerConfig,
-    Plan,
-    Principal,
-    Refresh,
-    Registry,
-    SecretRef,
-)
+from ecr_refresher.core.plan import Airflow, Connection, DockerConfig, Plan, Principal, Refresh, Registry, SecretRef
 from ecr_refresher.job.refresh import last_words
 
 from .host import Host

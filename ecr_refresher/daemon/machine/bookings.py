@@ -13,16 +13,7 @@ from ...core.model import Failure, Outcome, Reason
 from ...core.plan import Slot
 from .due import draw
 from .events import Action, Adopt, Exit, Say
-from .state import (
-    RECHECK_S,
-    REPAIR_EVERY_S,
-    TOGETHER_S,
-    PrincipalState,
-    SlotState,
-    State,
-    Stepped,
-    Tally,
-)
+from .state import RECHECK_S, REPAIR_EVERY_S, TOGETHER_S, PrincipalState, SlotState, State, Stepped, Tally
 
 SKEW_LOUD_S = 300.0
 OUR_FAULT = "Report it: this is a fault of ecr-refresher"

@@ -20,7 +20,8 @@ from msgspec import structs
 from urllib3 import HTTPResponse
 
 from ... import __version__, logs
-from ...core import budgets, partitions
+from ...core import budgets
+from ...core.ecr import partitions
 from ...core.model import Failed, Reason, Secret
 from ...core.plan import Principal, Role
 from ..net import http

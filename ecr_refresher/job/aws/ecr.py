@@ -9,8 +9,9 @@ from datetime import datetime
 from typing import Any
 
 from ... import logs
-from ...core import ecr_host, partitions
-from ...core.ecr_host import EcrHost
+from ...core.ecr import host as ecr_host
+from ...core.ecr import partitions
+from ...core.ecr.host import EcrHost
 from ...core.model import Credential, Failed, Reason, Secret
 from ...core.plan import PUBLIC, Principal
 from .clients import Aws

@@ -13,7 +13,7 @@ from typing import Any
 import botocore.exceptions as boto
 from msgspec import structs
 
-from ...core import partitions
+from ...core.ecr import partitions
 from ...core.model import Failed, Reason
 
 SKEW_TOLERATED_S = 240.0  # AWS refuses signatures that are five minutes off

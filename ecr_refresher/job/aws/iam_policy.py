@@ -11,7 +11,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from ...core import ecr_host, partitions
+from ...core.ecr import host as ecr_host
+from ...core.ecr import partitions
 from ...core.plan import PRIVATE, PUBLIC, Plan
 
 Purpose = Literal["pull", "push"]

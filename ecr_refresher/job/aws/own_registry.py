@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from msgspec.structs import replace
 
-from ...core import aliases
+from ...core.ecr import aliases
 from ...core.model import Failed, Failure
 from ...core.plan import OWN, Plan, Principal, Registry
 

@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING
 
 from ...core.cleanup_rules import ImageRules
 from . import listing, policy, removal, wording
-from .disk import Disk
-from .downloads import Patience
 from .policy import Image, Judged, Kept, Layers, Registries, Usage
 from .report import LATER, CleanupReport, Gone
 from .returns import Returns
+from .space.disk import Disk
+from .space.downloads import Patience
 from .usage.hearing import Hearing
 
 if TYPE_CHECKING:

@@ -19,14 +19,15 @@ from ...core.plan import Cleanup, Plan
 from ..aws.clock import AwsClock
 from ..net import engine, proof
 from ..refresh.tools import RealTools
-from . import containers, disk, unreclaimed, wording
-from .disk import Disk
-from .downloads import Patience
+from . import containers, wording
 from .images import ImageCleaner
 from .policy import Registries, Usage
 from .remembered import Remembered
 from .report import RETRIED, TIMEOUT_S, CleanupReport, Gone
 from .returns import Login, Returns
+from .space import disk, unreclaimed
+from .space.disk import Disk
+from .space.downloads import Patience
 from .usage.hearing import Hearing
 from .usage.last_use import History
 from .usage.state_file import StateFile

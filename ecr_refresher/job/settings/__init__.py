@@ -12,7 +12,8 @@ from dataclasses import dataclass
 
 from msgspec import structs
 
-from ...core import aliases, wire
+from ...core import wire
+from ...core.ecr import aliases
 from ...core.plan import Plan
 from .problems import Problem, Problems, SettingsError
 from .reading import environment, yaml_file

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ecr_refresher.core import aliases
+from ecr_refresher.core.ecr import aliases
 from ecr_refresher.core.plan import DockerConfig, Plan, Principal, Registry
 
 HOST = "123456789012.dkr.ecr.us-east-1.amazonaws.com"

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ecr_refresher.core import ecr_host
-from ecr_refresher.core.ecr_host import EcrHost
+from ecr_refresher.core.ecr import host as ecr_host
+from ecr_refresher.core.ecr.host import EcrHost
 
 SUFFIXES = [
     "amazonaws.com",

@@ -8,7 +8,8 @@ import botocore.loaders
 import pytest
 from botocore.endpoint_provider import EndpointProvider
 
-from ecr_refresher.core import ecr_host, partitions
+from ecr_refresher.core.ecr import host as ecr_host
+from ecr_refresher.core.ecr import partitions
 from ecr_refresher.core.plan import Principal
 from ecr_refresher.job.aws.clients import Aws
 from ecr_refresher.job.aws.clock import AwsClock

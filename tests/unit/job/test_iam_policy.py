@@ -8,7 +8,7 @@ from typing import Any
 import botocore.session
 import pytest
 
-from ecr_refresher.core import partitions
+from ecr_refresher.core.ecr import partitions
 from ecr_refresher.job.aws import iam_policy
 from ecr_refresher.job.aws.iam_policy import Wanted, document, of_settings, repository
 from tests.unit.job.settings_reader import HOST, PARTNER, plan

@@ -9,7 +9,8 @@ from functools import partial
 
 from msgspec import structs
 
-from ....core import budgets, partitions
+from ....core import budgets
+from ....core.ecr import partitions
 from ....core.model import Failed, Reason
 from ....core.phrases import span
 from ....core.plan import Principal

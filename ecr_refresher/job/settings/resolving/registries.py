@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import Literal
 
 from ....core import plan
-from ....core.ecr_host import HOST_EXAMPLE, PATTERN, PUBLIC_HOSTS, EcrHost, parse
+from ....core.ecr.host import HOST_EXAMPLE, PATTERN, PUBLIC_HOSTS, EcrHost, parse
 from ..problems import Place, Problems, did_you_mean, is_fit_to_show, quoted
 from ..schema.kinds import REGION
 from ..schema.sections import RegistryEntry

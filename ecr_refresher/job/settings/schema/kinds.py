@@ -16,7 +16,7 @@ from urllib.parse import urlsplit
 from pydantic import AfterValidator, GetCoreSchemaHandler, GetJsonSchemaHandler, ValidationInfo, WithJsonSchema
 from pydantic_core import CoreSchema, core_schema
 
-from ....core import ecr_host
+from ....core.ecr import host as ecr_host
 from ....core.times import UNITS, written
 from ..problems import Wrong, is_fit_to_show
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from ecr_refresher.core.model import Failed, Reason
-from ecr_refresher.job.cleanup import disk
+from ecr_refresher.job.cleanup.space import disk
 
 CONTAINER = "0f" * 32
 MOUNTS = (

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from ecr_refresher.job.cleanup import downloads
+from ecr_refresher.job.cleanup.space import downloads
 
 
 def test_downloads_are_seen_in_the_engines_own_files_and_in_containerds(tmp_path: Path) -> None:

@@ -17,18 +17,8 @@ from ecr_refresher.job.doctor.legs.aws import skew
 from ecr_refresher.job.files.examination import Examination
 from ecr_refresher.job.sinks.airflow.entry import Shape, shape
 from ecr_refresher.job.sinks.docker.messages import Found, Reading
-from ecr_refresher.job.sinks.docker.readers import (
-    ANOTHER,
-    DOCKER_PY,
-    NONE,
-    OURS,
-    PODMAN,
-    UNREADABLE,
-    UNUSABLE,
-)
-from ecr_refresher.job.sinks.docker.readers import (
-    DOCKER as DOCKER_COMMAND,
-)
+from ecr_refresher.job.sinks.docker.readers import ANOTHER, DOCKER_PY, NONE, OURS, PODMAN, UNREADABLE, UNUSABLE
+from ecr_refresher.job.sinks.docker.readers import DOCKER as DOCKER_COMMAND
 
 HOST = "123456789012.dkr.ecr.us-east-1.amazonaws.com"
 LIFE, NOW, RULES = 43_200.0, 1_800_000_000.0, Refresh()

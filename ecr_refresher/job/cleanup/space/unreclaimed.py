@@ -8,7 +8,7 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from ...core.plan import Cleanup
+from ....core.plan import Cleanup
 
 if TYPE_CHECKING:
     from docker import APIClient

@@ -7,8 +7,8 @@ import os
 import time
 from collections.abc import Callable
 
+from ..policy import may_wait
 from .disk import Disk
-from .policy import may_wait
 
 EVERY_S = 0.05  # how often it is looked whether there are downloads still
 STALLED_S = 10.0  # a download that has got nothing for so long is none

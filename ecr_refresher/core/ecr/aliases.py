@@ -9,7 +9,7 @@ from typing import TypeVar
 
 from msgspec.structs import replace
 
-from .plan import DockerConfig, KubernetesSecret, Plan, Registry
+from ..plan import DockerConfig, KubernetesSecret, Plan, Registry
 
 Holder = TypeVar("Holder", DockerConfig, KubernetesSecret)
 

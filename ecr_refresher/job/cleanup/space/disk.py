@@ -7,7 +7,7 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from ...core.model import Failed, Reason
+from ....core.model import Failed, Reason
 
 # What a data root has in it, whichever storage driver.
 _MARKS = {"image", "overlay2", "containers", "engine-id", "volumes", "io.containerd.content.v1.content"}
