@@ -10,8 +10,10 @@ from typing import Any
 import pytest
 
 from tests.aws.world import BASE_KEY, HOST, NO_KEYS, PARTNER, PULL, Metadata, World
+from tests.testbed.certificates import CertificateAuthority
 from tests.testbed.daemon import Finished
 from tests.testbed.standins.aws_faults import Denied
+from tests.testbed.standins.ecr import EcrStandIn
 from tests.testbed.standins.sts import TrustedRole
 
 
@@ -131,3 +133,33 @@ def test_a_variable_shadows_airflows_database_but_no_secrets_backend(world: Worl
     assert (verdict, "AIRFLOW_CONN_DOCKER_DEFAULT is set" in text) == ("failed", True)
     verdict, text = legs(check(world, settings | {"airflow": file}, "--reader", **shadowed), "reader")[0]
     assert (verdict, "later than any token" in text) == ("warning", True)
+
+
+@pytest.mark.parametrize("named_by", [None, "AWS_CA_BUNDLE", "SSL_CERT_FILE", "ca_bundle", "SSL_CERT_DIR"])
+def test_the_way_to_ecr_is_tried_with_the_very_trust_of_a_fetch(
+    world: World, tmp_path: Path, named_by: str | None
+) -> None:
+    authority = CertificateAuthority(tmp_path / "ca")
+    registry = {"host": HOST, "registry_url": world.front.url}
+    env = {"AWS_ENDPOINT_URL_STS": world.ecr.url}
+    if named_by == "ca_bundle":
+        registry["profile"] = "data"
+        env["AWS_CONFIG_FILE"] = str(tmp_path / "aws")
+        (tmp_path / "aws").write_text(
+            f"[profile data]\nca_bundle = {authority.ca_file}\naws_access_key_id = {BASE_KEY}\n"
+            "aws_secret_access_key = of-no-worth\n"
+        )
+    elif named_by == "SSL_CERT_DIR":  # as update-ca-certificates keeps a company's CA in the system's store
+        env[named_by] = str(authority.hashed(tmp_path / "certs"))
+    elif named_by:
+        env[named_by] = str(authority.ca_file)
+    settings = {"registries": [registry], "docker": {"config_file": str(world.config_file)}}
+    with EcrStandIn(world.book, "localhost", tls=authority.issue("localhost")) as ecr:
+        once, check = (
+            world.run_cli(command, "--json", settings=settings, ecr_url=ecr.url, env=env)
+            for command in ("once", "check")
+        )
+    legs = check.json()["legs"]
+    (route,) = [leg["verdict"] for leg in legs if leg["leg"] == "route" and "API" in leg["subject"]]
+    (token,) = [leg["verdict"] for leg in legs if leg["leg"] == "token"]
+    assert (route, token, once.exit_code) == (("ok", "ok", 0) if named_by else ("failed", "not_tried", 1))

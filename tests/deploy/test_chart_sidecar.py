@@ -105,6 +105,7 @@ BEFORE = example("airflow-chart-values-before-1.21.yaml", "workers")
 LOCAL = example("airflow-chart-values-local-executor.yaml", "scheduler")
 COMMUNITY = example("airflow-community-chart-values.yaml")
 KEYS = {"extraInitContainers", "extraVolumes", "extraVolumeMounts"}
+SHOWN = {".yaml", ".tpl", ".json", ".md", ".tf", ".service", ".conf"}
 EXAMPLE_PODS = {
     "celery": airflow_pods(CURRENT["celery"]),
     "kubernetes": airflow_pods(CURRENT["kubernetes"]),
@@ -203,6 +204,23 @@ def test_the_sidecar_s_environment_is_accepted_and_does_the_docker_login_only(na
     assert warnings == ()
     assert [slot.sink for slot in plan.slots] == [f"docker/{CONFIG}"]
     assert [registry.host for registry in plan.registries] == [HOST]
+    if "ports" in ours(EXAMPLE_PODS[name]):
+        assert plan.server.host == "", "the kubelet and Prometheus come by IPv4 or IPv6"
+
+
+@pytest.mark.parametrize("directory", ["helm", "examples", "deploy", "docs"])
+def test_nothing_that_is_shown_listens_on_ipv4_alone(directory: str) -> None:
+    files = [path for path in (parts.REPOSITORY / directory).rglob("*") if path.suffix in SHOWN and path.is_file()]
+    assert files
+    assert [path for path in files if re.search(r"(?<![\d.])0\.0\.0\.0(?![\d./])", path.read_text())] == []
+
+
+def test_the_page_s_command_tells_a_chart_that_ignores_the_values() -> None:
+    page = (parts.REPOSITORY / "docs" / "sidecar.md").read_text()
+    (counted,) = re.findall(r"^helm get manifest airflow \| grep -c '(.*)'$", page, re.MULTILINE)
+    ignored = airflow_pods({key: [] for key in KEYS})
+    assert len(re.findall(counted, yaml.safe_dump(EXAMPLE_PODS["celery"]))) > 0
+    assert len(re.findall(counted, yaml.safe_dump(ignored))) == 0
 
 
 def test_a_native_sidecar_renews_and_a_short_pod_logs_in_once() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import ipaddress
+import subprocess
 from pathlib import Path
 
 from cryptography import x509
@@ -31,6 +32,19 @@ class CertificateAuthority:
         )
         self.ca_file = directory / "ca.crt"
         self.ca_file.write_bytes(self._certificate.public_bytes(serialization.Encoding.PEM))
+
+    def hashed(self, directory: Path) -> Path:
+        """Put the CA into a directory under its hash, as update-ca-certificates keeps the system's store."""
+        hashed = subprocess.run(
+            ["openssl", "x509", "-noout", "-subject_hash", "-in", str(self.ca_file)],
+            capture_output=True,
+            text=True,
+            timeout=20,
+            check=True,
+        )
+        directory.mkdir()
+        (directory / f"{hashed.stdout.strip()}.0").symlink_to(self.ca_file)
+        return directory
 
     def issue(self, *names: str, expired: bool = False) -> tuple[str, str]:
         """Certificate and key files of a server or client with these names and addresses; `expired` a minute ago."""

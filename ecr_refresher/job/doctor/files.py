@@ -55,8 +55,8 @@ def _ownership(seen: Examination, mode: int | None, uid: int | None, gid: int | 
         fix = f"Run `ecr-refresher once --force`, or chmod {mode:04o} {seen.path}"
         found.append(warning(f"its mode is {seen.mode:04o}, not {mode:04o}{others}", fix))
     elif mode is None and seen.mode & 0o004:
-        fix = f'Run chmod o-r {seen.path}, or set mode: "0600"'
-        found.append(warning(f"its mode is {seen.mode:04o}, so everybody may read the login", fix))
+        what = f"its mode is {seen.mode:04o}, so everybody may read the login"
+        found.append(warning(what, f"Run chmod o-r {seen.path}"))
     if (uid not in (None, seen.uid)) or (gid not in (None, seen.gid)):
         wanted = f"{seen.uid if uid is None else uid}:{seen.gid if gid is None else gid}"
         fix = f"Run `ecr-refresher once --force`, or chown {wanted} {seen.path}"

@@ -149,16 +149,7 @@ def test_ecr_is_asked_with_a_company_s_ca_in_the_system_s_store(
     ecr: EcrStandIn, authority: CertificateAuthority, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     """A directory of hashed names, as `update-ca-certificates` makes it; botocore's own bundle lacks this CA."""
-    hashed = subprocess.run(
-        ["openssl", "x509", "-noout", "-subject_hash", "-in", str(authority.ca_file)],
-        capture_output=True,
-        text=True,
-        timeout=20,
-        check=True,
-    )
-    (tmp_path / "certs").mkdir()
-    (tmp_path / "certs" / f"{hashed.stdout.strip()}.0").symlink_to(authority.ca_file)
-    monkeypatch.setenv("SSL_CERT_DIR", str(tmp_path / "certs"))
+    monkeypatch.setenv("SSL_CERT_DIR", str(authority.hashed(tmp_path / "certs")))
     fetch()
 
 

@@ -7,7 +7,7 @@ from functools import partial
 
 from ....core.plan import Airflow, Connection
 from ...sinks.airflow.backends.aws_store import AwsStore
-from ...sinks.airflow.backends.secrets_file import NEW_MODE, SecretsFileSink
+from ...sinks.airflow.backends.secrets_file import SecretsFileSink
 from .. import files
 from ..checkup import Checkup
 from ..findings import Finding, ok
@@ -39,9 +39,7 @@ def _place(checkup: Checkup, airflow: Airflow, mode: int | None) -> list[Finding
     sink = checkup.tools.airflow(airflow)
     if not isinstance(sink, SecretsFileSink):
         raise TypeError("not a file")
-    seen = sink.examine()
-    kept = NEW_MODE if seen.mode is None else seen.mode  # Airflow must read the file, so its own mode stays
-    return files.place(seen, kept if mode is None else mode)
+    return files.place(sink.examine(), mode)
 
 
 def _may(checkup: Checkup, airflow: Airflow, connection: Connection) -> list[Finding]:
