@@ -15,6 +15,7 @@ PROOF_ANSWER_S = 3.0  # the answer of a registry
 ROUTE_S = 4.0  # one route of `check`
 ALARM_GRACE_S = 4.0  # past its limit a process is ended by its alarm
 LEG_S = 15.0  # one leg of `check`
+LEGS_S = 180.0  # all legs of `check`
 CHECK_S = 240.0  # the whole of `check`
 CLEANUP_S = 3600.0  # `cleanup` by hand
 CLEANUP_GRACE_S = 90.0  # a cleanup begins nothing new this close to its limit: one removal may take a minute

@@ -15,13 +15,17 @@ from .. import logs
 from ..core.model import Failed, Failure, Reason
 
 T = TypeVar("T")
+MORE_TIME = "raise refresh.deadline"
 
 
 class BlockingCalls:
-    """Runs blocking calls until `left`, the seconds that all of them still have, is used up."""
+    """Runs blocking calls until `left`, the seconds that all of them still have, is used up.
 
-    def __init__(self, left: Callable[[], float]) -> None:
-        self._left = left
+    `whole` is what they are part of, and `more` how to give that more time, both as words of a failure.
+    """
+
+    def __init__(self, left: Callable[[], float], whole: str, more: str) -> None:
+        self._left, self._whole, self._more = left, whole, more
         self._free: dict[str, asyncio.Semaphore] = {}
         self._threads = _DaemonThreads()
 
@@ -35,7 +39,7 @@ class BlockingCalls:
             async with asyncio.timeout(self._left()):
                 await free.acquire()
         except TimeoutError:
-            raise _too_late() from None
+            raise self._too_late() from None
         try:
             return await self._in_time(min(limit_s, self._left()), function, *args)
         finally:  # after a timeout as well: a server that lets one call hang may answer the next
@@ -43,7 +47,7 @@ class BlockingCalls:
 
     async def _in_time(self, limit_s: float, function: Callable[..., T], *args: object) -> T:
         if limit_s <= 0:
-            raise _too_late()
+            raise self._too_late()
         deadline = asyncio.timeout(limit_s)
         try:
             async with deadline:
@@ -55,18 +59,14 @@ class BlockingCalls:
                 Reason.TRANSIENT, f"no answer within {limit_s:.0f} s", "Find out what hangs; it is tried again"
             ) from None
 
+    def _too_late(self) -> Failed:
+        message = f"{self._whole} ended before its turn"
+        return Failed(Reason.TRANSIENT, message, f"Find out what is slow, or {self._more}; it is tried again")
+
 
 def in_time(limit_s: float, function: Callable[..., T], *args: object) -> T:
     """Call `function`, and wait `limit_s` for its answer. Raises Failed when time is up, and whatever it raises."""
-    return asyncio.run(BlockingCalls(lambda: limit_s).run("", 1, limit_s, function, *args))
-
-
-def _too_late() -> Failed:
-    return Failed(
-        Reason.TRANSIENT,
-        "the pass ended before its turn",
-        "Find out what is slow, or raise refresh.deadline; it is tried again",
-    )
+    return asyncio.run(BlockingCalls(lambda: limit_s, "the pass", MORE_TIME).run("", 1, limit_s, function, *args))
 
 
 def failure_of(error: BaseException) -> Failure:

@@ -43,8 +43,8 @@ def try_all(legs: Sequence[Leg], done: Sequence[Row] = ()) -> list[Row]:
 
 
 async def _try_all(legs: Sequence[Leg], done: Sequence[Row]) -> list[Row]:
-    ends_at = time.monotonic() + budgets.CHECK_S - budgets.LEG_S
-    calls = BlockingCalls(lambda: ends_at - time.monotonic())
+    ends_at = time.monotonic() + budgets.LEGS_S
+    calls = BlockingCalls(lambda: ends_at - time.monotonic(), "the check", "check a part of the settings at a time")
     before = {(row.leg, row.subject): row for row in done}
     tasks: dict[Key, asyncio.Task[Row]] = {}
 

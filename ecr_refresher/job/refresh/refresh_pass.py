@@ -16,7 +16,7 @@ from ...core.decide import Expectation, Need
 from ...core.model import Credential, Failed, Failure, Holding, Outcome, Reason
 from ...core.plan import Engine, Plan, Principal, Registry, Slot
 from ..aws.clock import AwsClock
-from ..blocking import BlockingCalls, failure_of
+from ..blocking import MORE_TIME, BlockingCalls, failure_of
 from ..net.proof import Refused, as_failure
 from .last_words import LastWords
 
@@ -79,7 +79,8 @@ class RefreshPass:
         self.job, self.plan, self.tools, self.unresolved = job, plan, tools, unresolved
         self.rules = plan.refresh
         self._registries = {registry.name: registry for registry in plan.registries}
-        self._calls = BlockingCalls(lambda: job.ends_at - tools.clock.boot() - budgets.MARGIN_S)
+        left = lambda: job.ends_at - tools.clock.boot() - budgets.MARGIN_S  # noqa: E731
+        self._calls = BlockingCalls(left, "the pass", MORE_TIME)
         self._shared: dict[tuple[object, ...], asyncio.Task[Any]] = {}
         self._lives = dict(job.lives)  # principal -> life of its tokens
         # Another user can write into the record beside that user's file, so such a record counts for its own slot only.
