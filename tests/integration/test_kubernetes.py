@@ -361,3 +361,38 @@ def test_check_names_each_right_that_is_missing_and_the_least_ones_are_enough(
     grant(server, namespace, *RIGHTS)
     assert rights()["verdict"] == "ok"
     assert product.run_cli("once", "--strict", settings=wanted, ecr_url=ecr.url).exit_code == 0
+
+
+def test_a_kubeconfig_may_get_its_token_by_an_exec_plugin(
+    server: ApiServer, namespace: str, ecr: EcrStandIn, product: Product, tmp_path: Path
+) -> None:
+    plugin = tmp_path / "plugin"
+    answer = {"apiVersion": "client.authentication.k8s.io/v1", "kind": "ExecCredential", "status": {"token": ADMIN}}
+    plugin.write_text(f"#!/bin/sh\ncat <<'END'\n{json.dumps(answer)}\nEND\n")
+    plugin.chmod(0o755)
+    kubeconfig = tmp_path / "kubeconfig"
+    content = json.loads(server.kubeconfig(ADMIN, "for-exec").read_text())
+    words = {"apiVersion": answer["apiVersion"], "command": str(plugin), "interactiveMode": "Never"}
+    content["users"] = [{"name": "it", "user": {"exec": words}}]
+    kubeconfig.write_text(json.dumps(content))
+    wanted = settings(server, namespace, kubeconfig=str(kubeconfig))
+    assert product.run_cli("once", "--strict", settings=wanted, ecr_url=ecr.url).exit_code == 0
+    assert password(server, namespace)
+
+
+def test_what_the_api_server_refuses_is_told_without_its_answer_which_may_quote_the_secret(
+    server: ApiServer, namespace: str, ecr: EcrStandIn, product: Product
+) -> None:
+    """The hunt for secrets searches all that the product has said here."""
+    path = f"/api/v1/namespaces/{namespace}/secrets"
+    body = {"metadata": {"name": NAME}, "type": "kubernetes.io/dockerconfigjson", "immutable": True}
+    body["data"] = {".dockerconfigjson": base64.b64encode(b'{"auths": {}}').decode()}
+    assert server.call("POST", path, body)[0] == 201
+    done = product.run_cli("once", "--json", settings=settings(server, namespace), ecr_url=ecr.url)
+    assert done.exit_code == 1
+    (slot,) = done.json()["slots"]
+    assert slot["error"]["reason"] == "invalid"
+    assert "does not accept the change (422)" in slot["error"]["message"]
+    assert "immutable" in slot["error"]["fix"]
+    status, events = server.call("GET", f"/api/v1/namespaces/{namespace}/events")
+    assert (status, events["items"]) == (200, [])
