@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from pathlib import Path
 from typing import Any
@@ -44,6 +45,30 @@ def test_a_worker_without_a_database_is_told_what_can_t_be_seen_from_it(
     assert "has no database of Airflow's" in finding["text"]
     assert "no secrets backend and no variable of this worker shadows it" in finding["text"]
     assert "where the login is delivered" in finding["fix"]
+
+
+@pytest.mark.timeout(200)
+def test_a_worker_without_a_database_is_warned_of_its_own_secrets_backend(
+    airflow: Airflow, product: Product, tmp_path: Path
+) -> None:
+    """A task asks this backend first, whatever the API server has."""
+    backend = tmp_path / "connections.json"
+    stale = {"conn_type": "docker", "host": HOST, "login": "AWS", "password": "an-old-one"}
+    backend.write_text(json.dumps({"docker_default": stale}))
+    row = reader(
+        airflow,
+        product,
+        {
+            "AIRFLOW_HOME": str(tmp_path),
+            "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": f"sqlite:///{tmp_path}/none.db",
+            "AIRFLOW__WORKERS__SECRETS_BACKEND": "airflow.secrets.local_filesystem.LocalFilesystemBackend",
+            "AIRFLOW__WORKERS__SECRETS_BACKEND_KWARGS": json.dumps({"connections_file_path": str(backend)}),
+        },
+    )
+    assert row["verdict"] == "failed"
+    (finding,) = row["findings"]
+    assert finding["text"].startswith("the connection comes from the workers' secrets backend airflow.secrets.local")
+    assert "an-old-one" not in json.dumps(row)
 
 
 def test_a_team_s_connection_is_judged_by_its_variable_and_else_said_to_be_out_of_sight(

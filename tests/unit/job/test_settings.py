@@ -7,6 +7,7 @@ import json
 import os
 import pwd
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import pytest
 from msgspec.structs import replace
@@ -31,9 +32,12 @@ from ecr_refresher.core.plan import (
 )
 from ecr_refresher.core.wire import Load
 from ecr_refresher.job import settings
+from ecr_refresher.job.aws.clients import Aws
+from ecr_refresher.job.aws.clock import AwsClock
 from ecr_refresher.job.settings import surroundings
 from tests.unit.job.settings_reader import HOME, HOST, PARTNER, SURROUNDINGS, airflow, error, plan, warnings
 
+FIPS, DUAL = "123456789012.dkr.ecr-fips", "123456789012.dkr-ecr"
 EVERY_KEY = f"""
 registries:
   - {HOST}
@@ -242,21 +246,38 @@ def test_a_domain_of_one_s_own_is_a_registry_by_account_and_region() -> None:
 
 
 @pytest.mark.parametrize(
-    ("host", "more", "fips", "dualstack"),
+    ("host", "more", "fips", "dualstack", "api"),
     [
-        (HOST, {}, None, None),
-        ("123456789012.dkr.ecr-fips.us-east-1.amazonaws.com", {}, True, None),
-        ("123456789012.dkr-ecr.us-east-1.on.aws", {}, None, True),
-        ("123456789012.dkr-ecr-fips.us-east-1.on.aws", {}, True, True),
-        ("123456789012.dkr-ecr-fips.us-east-1.on.aws", {"use_fips": False, "use_dualstack": False}, False, False),
-        ("123456789012.dkr-ecr-fips.us-east-1.on.aws", {"endpoint_url": "https://vpce.example"}, None, None),
+        (HOST, {}, None, None, "api.ecr.us-east-1.amazonaws.com"),
+        (f"{FIPS}.us-east-1.amazonaws.com", {}, True, None, "api.ecr-fips.us-east-1.amazonaws.com"),
+        (f"{DUAL}.us-east-1.on.aws", {}, None, True, "ecr.us-east-1.api.aws"),
+        (f"{DUAL}-fips.us-east-1.on.aws", {}, True, True, "ecr-fips.us-east-1.api.aws"),
+        (
+            f"{DUAL}-fips.us-east-1.on.aws",
+            {"use_fips": False, "use_dualstack": False},
+            False,
+            False,
+            "api.ecr.us-east-1.amazonaws.com",
+        ),
+        (f"{DUAL}-fips.us-east-1.on.aws", {"endpoint_url": "https://vpce.example"}, None, None, "vpce.example"),
     ],
 )
 def test_the_host_says_which_kind_of_endpoint_is_asked(
-    host: str, more: dict[str, object], fips: bool | None, dualstack: bool | None
+    monkeypatch: pytest.MonkeyPatch,
+    host: str,
+    more: dict[str, object],
+    fips: bool | None,
+    dualstack: bool | None,
+    api: str,
 ) -> None:
+    for name in [name for name in os.environ if name.startswith("AWS_")]:
+        monkeypatch.delenv(name)
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "AKIAIOSFODNN7EXAMPLE")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "of-no-worth")
+    monkeypatch.setenv("AWS_CONFIG_FILE", os.devnull)
     found = plan({"registries": [{"host": host, **more}]}).registries[0].principal
     assert (found.use_fips, found.use_dualstack) == (fips, dualstack)
+    assert urlsplit(Aws(AwsClock()).endpoint(found)).hostname == api
 
 
 ENGINE = "unix:///var/run/docker.sock"

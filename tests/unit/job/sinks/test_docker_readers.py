@@ -15,6 +15,7 @@ from msgspec import structs
 
 from ecr_refresher.core.model import Credential, Outcome, Secret
 from ecr_refresher.core.plan import DockerConfig
+from ecr_refresher.job.doctor import files
 from ecr_refresher.job.files import examination as file_examination
 from ecr_refresher.job.sinks.docker.document import Document
 from ecr_refresher.job.sinks.docker.messages import Found
@@ -215,7 +216,7 @@ class TestPodman:
         assert self.found(podman) == [Found(PODMAN, file, "", NONE)]
 
     @pytest.mark.parametrize(
-        ("auths", "files"),
+        ("auths", "place"),
         [
             ({HOST: OUR_ENTRY}, "run/containers/auth.json"),
             ({HOST: OUR_ENTRY}, "home/.config/containers/auth.json"),
@@ -225,12 +226,12 @@ class TestPodman:
         ],
     )
     def test_the_real_podman_finds_the_same(
-        self, podman: Reader, tmp_path: Path, open_path: Path, auths: dict[str, object], files: str
+        self, podman: Reader, tmp_path: Path, open_path: Path, auths: dict[str, object], place: str
     ) -> None:
         if not parts.PODMAN.exists():
             parts.give_up(f"podman: {parts.PODMAN} is not there; run `make prepare` as root on Debian")
         (tmp_path / "run").mkdir()
-        self.put(tmp_path / files, auths)
+        self.put(tmp_path / place, auths)
         command = [str(parts.PODMAN), "--root", str(open_path / "r"), "--runroot", str(open_path / "rr")]
         environ = {**podman.environ, "PATH": os.environ["PATH"]}
         done = subprocess.run(
@@ -242,6 +243,23 @@ class TestPodman:
         )
         found = self.found(podman)[-1]
         assert (done.stdout.strip() == "AWS") == (found.login == OURS), done.stderr
+
+    def test_the_real_podman_removes_an_entry_by_the_command_that_is_advised(
+        self, podman: Reader, open_path: Path
+    ) -> None:
+        if not parts.PODMAN.exists():
+            parts.give_up(f"podman: {parts.PODMAN} is not there; run `make prepare` as root on Debian")
+        podman.environ["REGISTRY_AUTH_FILE"] = str(podman.file)
+        podman.rewrite({HOST: OUR_ENTRY, f"{HOST}/team": entry("another")})
+        found = podman.sink().readers(HOST)
+        (fix,) = [
+            one.fix for one in files.readers(found, str(podman.file), "uid 0") if "podman logout" in (one.fix or "")
+        ]
+        command = (fix or "").removeprefix("Run podman ").split()
+        storage = ["--root", str(open_path / "r"), "--runroot", str(open_path / "rr"), "--storage-driver", "vfs"]
+        environ = {**podman.environ, "PATH": os.environ["PATH"]}
+        subprocess.run([str(parts.PODMAN), *storage, *command], env=environ, capture_output=True, check=True)
+        assert list(json.loads(podman.file.read_text())["auths"]) == [HOST]
 
 
 @pytest.mark.parametrize("key", [f"https://{HOST}", f"http://{HOST}", f"https://{HOST}/v1/"])
