@@ -41,6 +41,7 @@ def open_session(profile: str | None, config: Config, sender: Callable[[Callable
     try:
         # botocore's own calls, for a role of the profile or a web identity, keep to the same rules as ours.
         core.set_default_client_config(config)
+        core.set_config_variable("ca_bundle", True)  # the sender decides whom to trust; botocore refuses an empty one
         # botocore reads AWS_DEFAULT_REGION only; ECS and EKS give AWS_REGION.
         if not core.get_config_variable("region") and os.environ.get("AWS_REGION"):
             core.set_config_variable("region", os.environ["AWS_REGION"].strip())

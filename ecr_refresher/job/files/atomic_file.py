@@ -16,7 +16,7 @@ from types import TracebackType
 
 from ...core.budgets import FILE_MAX
 from ...core.model import Failed, Reason, witness_of
-from .errors import os_errors
+from .errors import os_errors, refuse_irregular
 
 _READ = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC  # non-blocking: a FIFO must not hang us
 _CREATE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
@@ -85,11 +85,7 @@ class Folder:
                 return Snapshot()
             try:
                 seen = os.fstat(descriptor)
-                if stat.S_ISDIR(seen.st_mode):
-                    fix = "Remove it. Docker creates such a directory where a file to mount was missing"
-                    raise Failed(Reason.INVALID, f"{path} is a directory", fix)
-                if not stat.S_ISREG(seen.st_mode):
-                    raise Failed(Reason.INVALID, f"{path} is not a regular file", "Remove it, or name another file")
+                refuse_irregular(path, seen.st_mode)
                 if check is not None:
                     check(seen)
                 with open(descriptor, "rb", closefd=False) as file:

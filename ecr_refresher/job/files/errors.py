@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -43,6 +44,15 @@ def failed(path: str, number: int, text: str) -> Failed:
     if number == errno.ENOENT:
         return Failed(Reason.MISSING, what, "Create its directory")
     return Failed(Reason.TRANSIENT, what, "Check the disk or the network file system")
+
+
+def refuse_irregular(path: str, mode: int) -> None:
+    """Raise Failed unless `mode` is that of a regular file."""
+    if stat.S_ISDIR(mode):
+        fix = "Remove it. Docker creates such a directory where a file to mount was missing"
+        raise Failed(Reason.INVALID, f"{path} is a directory", fix)
+    if not stat.S_ISREG(mode):
+        raise Failed(Reason.INVALID, f"{path} is not a regular file", "Remove it, or name another file")
 
 
 def mounted(path: str) -> Failed:

@@ -9,7 +9,7 @@ from contextlib import suppress
 
 from msgspec import Struct
 
-from .errors import os_errors
+from .errors import os_errors, refuse_irregular
 
 
 class Examination(Struct, frozen=True, forbid_unknown_fields=True, tag="examination"):
@@ -39,6 +39,7 @@ def examine(config_file: str, ours: Sequence[str] = ()) -> Examination:
         disk = os.statvfs(folder)
         with suppress(FileNotFoundError, PermissionError):
             seen = os.stat(config_file)
+            refuse_irregular(config_file, seen.st_mode)
     room = disk.f_bfree if os.geteuid() == 0 else disk.f_bavail
     read_only = bool(disk.f_flag & os.ST_RDONLY)
     return Examination(

@@ -110,6 +110,30 @@ def test_an_empty_profile_is_named(ecr: EcrStandIn, monkeypatch: pytest.MonkeyPa
     assert failure(ecr) == Failure(Reason.INVALID, f"{variable} is empty", f"Unset {variable}, or name a profile")
 
 
+@pytest.mark.parametrize("of_a_role", [False, True])
+def test_an_empty_ca_bundle_is_named(
+    ecr: EcrStandIn, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, *, of_a_role: bool
+) -> None:
+    keys(monkeypatch)
+    if of_a_role:  # botocore's own call
+        config(
+            tmp_path,
+            f"[profile data]\nrole_arn = {ROLE}\nsource_profile = base\nregion = us-east-1\n"
+            f"[profile base]\naws_access_key_id = AKIABASE\naws_secret_access_key = {SECRET}\n",
+        )
+    monkeypatch.setenv("AWS_CA_BUNDLE", "")
+    found = failure(ecr, "data" if of_a_role else None)
+    assert found.reason is Reason.INVALID
+    assert found.message.endswith("AWS_CA_BUNDLE is empty")
+    assert found.fix == "Unset AWS_CA_BUNDLE, or name a CA file in PEM format"
+
+
+def test_an_empty_requests_bundle_is_as_good_as_none(ecr: EcrStandIn, monkeypatch: pytest.MonkeyPatch) -> None:
+    keys(monkeypatch)
+    monkeypatch.setenv("REQUESTS_CA_BUNDLE", "")
+    fetch(ecr)
+
+
 @pytest.mark.parametrize(("role", "said"), [("", "AWS_ROLE_ARN is empty"), (None, "AWS_ROLE_ARN is not set")])
 def test_a_web_identity_without_its_role_is_named(
     ecr: EcrStandIn, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, role: str | None, said: str

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 from msgspec import structs
 
-from ecr_refresher.core.model import Credential, Outcome, Secret
+from ecr_refresher.core.model import Credential, Failed, Outcome, Secret
 from ecr_refresher.core.plan import DockerConfig
 from ecr_refresher.job.doctor import files
 from ecr_refresher.job.files import examination as file_examination
@@ -289,6 +289,16 @@ def test_of_a_place_that_is_not_there_the_nearest_directory_is_examined(tmp_path
     seen = file_examination.examine(str(tmp_path / "a" / "b" / "config.json"))
     assert (seen.folder, seen.folder_is_there, seen.mode) == (str(tmp_path), False, None)
     assert not (tmp_path / "a").exists()
+
+
+@pytest.mark.parametrize(("make", "said"), [(Path.mkdir, "is a directory"), (os.mkfifo, "is not a regular file")])
+def test_a_place_with_something_else_in_it_is_refused(
+    tmp_path: Path, make: Callable[[Path], object], said: str
+) -> None:
+    make(tmp_path / "config.json")
+    with pytest.raises(Failed, match=said) as caught:
+        file_examination.examine(str(tmp_path / "config.json"))
+    assert caught.value.failure.fix.startswith("Remove it")
 
 
 def test_a_read_only_disk_and_a_full_one_are_told(tmp_path: Path, mount: Callable[..., None]) -> None:
