@@ -46,7 +46,7 @@ MUTATIONS = {
         slow=True,
     ),
     "who wrote meanwhile is written over": Mutation(
-        edit("job.sinks.docker.writing", "return folder.witness(place.name) == state.witness", "return True"),
+        edit("job.sinks.docker.writing", "return witness_of(seen) == state.witness", "return True"),
         SINKS + "test_docker_config_races.py::test_a_writer_without_end_is_told",
     ),
     "a write takes no lock": Mutation(

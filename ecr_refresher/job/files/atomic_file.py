@@ -104,26 +104,30 @@ class Folder:
             except FileNotFoundError:
                 return None
 
-    def witness(self, name: str) -> str:
-        """The file's witness now."""
-        return witness_of(self.stat(name))
-
     def replace(
-        self, name: str, content: bytes, owner: Ownership, still: Callable[[], bool] = lambda: True
+        self,
+        name: str,
+        content: bytes,
+        owner: Ownership,
+        still: Callable[[os.stat_result | None], bool] = lambda _seen: True,
     ) -> os.stat_result | None:
         """Replace `name` by a new file: whole, on the disk, and owned as wanted. On failure the old one stays.
 
         Call this under a lock: the temporary file has a fixed name, so that the next run replaces a killed run's.
-        `still` is asked right before the rename; if it says no, nothing changes and None is returned.
+        `still` is asked about the old file's stat before anything is taken from it, and again right before the rename;
+        if it says no, nothing changes and None is returned.
         """
         temporary = f".{name.removeprefix('.')}.ecr-refresher.tmp"
         with os_errors(self.full(name)):
             self._remove(temporary)
+            old = self.stat(name)
+            if not still(old):
+                return None
             descriptor = os.open(temporary, _CREATE, NEW_MODE, dir_fd=self.fd)
             try:
-                _fill(descriptor, content, owner, self.stat(name))
+                _fill(descriptor, content, owner, old)
                 os.fsync(descriptor)
-                if not still():
+                if not still(self.stat(name)):
                     self._remove(temporary)
                     return None
                 os.rename(temporary, name, src_dir_fd=self.fd, dst_dir_fd=self.fd)

@@ -46,7 +46,7 @@ def _resolve(path: str, *, roots_only: bool) -> Resolved:
         except FileNotFoundError:
             return Resolved(os.path.join(there, *reversed(rest)), linked)
         if roots_only:
-            _refuse_others(path, there, above, seen, leads_on=bool(rest) or stat.S_ISLNK(seen.st_mode))
+            refuse_others(path, there, above, seen, leads_on=bool(rest) or stat.S_ISLNK(seen.st_mode))
         if not stat.S_ISLNK(seen.st_mode):
             here, above = there, seen
             continue
@@ -65,8 +65,8 @@ def _resolve(path: str, *, roots_only: bool) -> Resolved:
     return Resolved(here, linked)
 
 
-def _refuse_others(path: str, there: str, above: os.stat_result, seen: os.stat_result, *, leads_on: bool) -> None:
-    """Refuse what another user owns, or may replace in the directory above it.
+def refuse_others(path: str, there: str, above: os.stat_result, seen: os.stat_result, *, leads_on: bool) -> None:
+    """Refuse, for root, what another user owns, or may replace in the directory above it. Raises Failed.
 
     The file itself may belong to another user where only root could have put it there.
     """

@@ -6,17 +6,17 @@ import base64
 import os
 import stat
 import time
-from collections.abc import Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 
 from ....core.budgets import config_max
 from ....core.model import Failed, Outcome, Reason, Secret, witness_of
 from ...files.atomic_file import Folder, Ownership, Snapshot, make_directories
-from ...files.errors import mounted
+from ...files.errors import mounted, os_errors
 from ...files.examination import is_mount
 from ...files.lock import locked
-from ...files.paths import resolve
+from ...files.paths import refuse_others, resolve
 from . import record
 from .document import Document
 from .messages import Claimed, ConfigFile, Login, Refused, Written
@@ -86,8 +86,25 @@ def read(file: ConfigFile) -> tuple[Place, State]:
     place = locate(file.path)
     if not os.path.exists(place.folder):
         return place, State(Snapshot().witness, Document.parse(place.path, None), {})
-    with Folder(place.folder) as folder:
+    with _opened(file.path, place) as folder:
         return place, _read(folder, place, file)
+
+
+@contextmanager
+def _opened(path: str, place: Place) -> Iterator[Folder]:
+    """Open the folder. What was missing when root followed the path may be another user's by now: follow it again.
+
+    What is there, and only root may change, stays as it is. Raises Failed.
+    """
+    with Folder(place.folder) as folder:
+        if os.geteuid() == 0:
+            again = locate(path)
+            with os_errors(path):
+                same = again == place and os.path.samestat(os.lstat(again.folder), os.fstat(folder.fd))
+            if not same:
+                what = f"{path} led to another directory a moment ago"
+                raise Failed(Reason.TRANSIENT, what, "Find the program that moves directories there")
+        yield folder
 
 
 def _read(folder: Folder, place: Place, file: ConfigFile) -> State:
@@ -98,8 +115,11 @@ def _read(folder: Folder, place: Place, file: ConfigFile) -> State:
 
 def _read_file(folder: Folder, place: Place, file: ConfigFile) -> tuple[Snapshot, Document]:
     """Read the file. One that is empty or makes no sense may be half written: read it again."""
+    above = os.fstat(folder.fd)
     for left in range(_TORN_TRIES - 1, -1, -1):
-        snapshot = folder.read(place.name, config_max(file.logins), lambda seen: _refuse_others(place, seen, file.uid))
+        snapshot = folder.read(
+            place.name, config_max(file.logins), lambda seen: _refuse_others(place, above, seen, file.uid)
+        )
         try:
             document = Document.parse(place.path, snapshot.content)
         except Failed:
@@ -112,7 +132,9 @@ def _read_file(folder: Folder, place: Place, file: ConfigFile) -> tuple[Snapshot
     return snapshot, document
 
 
-def _refuse_others(place: Place, seen: os.stat_result, uid: int | None) -> None:
+def _refuse_others(place: Place, above: os.stat_result, seen: os.stat_result, uid: int | None) -> None:
+    if os.geteuid() == 0:
+        refuse_others(place.path, place.path, above, seen, leads_on=False)
     expected = os.geteuid() if uid is None else uid
     if place.linked and seen.st_uid != expected:
         what = f"{place.path} belongs to uid {seen.st_uid}, and a link leads to it"
@@ -156,7 +178,7 @@ def write(
         make_directories(place.folder)
         place = locate(file.path)
     owner = Ownership(file.mode, file.uid, file.gid)
-    with Folder(place.folder) as folder, locked(folder, place.lock):
+    with _opened(file.path, place) as folder, locked(folder, place.lock):
         for _ in range(WRITES_MAX):
             state = _read(folder, place, file)
             seen = folder.stat(place.name)  # mode and owner may change without the content
@@ -193,8 +215,8 @@ def _merge(
         return folder.stat(place.name)
     document = state.document.with_logins({change.login.host: change.wanted for change in changes})
 
-    def still() -> bool:
-        return folder.witness(place.name) == state.witness
+    def still(seen: os.stat_result | None) -> bool:
+        return witness_of(seen) == state.witness
 
     return folder.replace(place.name, document.render(), owner, still)
 

@@ -23,7 +23,7 @@ import pytest
 from ecr_refresher.core import decide, wire
 from ecr_refresher.core.model import Failed, Outcome, Reason
 from ecr_refresher.job import settings
-from ecr_refresher.job.sinks.docker import child
+from ecr_refresher.job.sinks.docker import child, writing
 from ecr_refresher.job.sinks.docker.messages import ConfigFile, Held, Looked, Question
 from ecr_refresher.job.sinks.docker.sink import DockerConfigSink
 from tests.testbed.processes import wait_until
@@ -473,6 +473,53 @@ def test_root_without_owner_writes_nowhere_that_another_user_controls_and_check_
         assert "could lead root's write to another file" in failure.message
         assert failure.fix.startswith("Set owner: ")
     assert traces(open_path) == before
+
+
+def a_file_of_hers(path: Path) -> None:
+    path.parent.mkdir(exist_ok=True)
+    own(path, "{}")
+
+
+def a_directory_of_hers(path: Path) -> None:
+    path.parent.mkdir()
+    os.chown(path.parent, ALICE, ALICE)
+    own(path, "{}")
+
+
+@pytest.mark.parametrize(
+    ("after", "name", "trick"),
+    [
+        ("locate", "config.json", a_file_of_hers),
+        ("locate", "docker/config.json", a_directory_of_hers),
+        ("make_directories", "docker/config.json", a_file_of_hers),
+        ("locked", "config.json", a_file_of_hers),
+        ("_read", "config.json", a_file_of_hers),
+        ("_remember", "config.json", a_file_of_hers),
+    ],
+)
+def test_root_without_owner_gives_nothing_to_who_comes_between_a_look_and_a_write(
+    open_path: Path, after: str, name: str, trick: Callable[[Path], None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In a sticky directory she makes what root has just found missing, and would be given root's login with it."""
+    shared = open_path / "shared"
+    shared.mkdir()
+    shared.chmod(0o1777)
+    path, step, given = shared / name, getattr(writing, after), []
+
+    def and_then_she(*words: Any, **more: Any) -> Any:
+        done = step(*words, **more)
+        if not path.exists():
+            if after == "make_directories":
+                os.chown(path.parent, ALICE, ALICE)  # as if she had been the faster one
+            trick(path)
+        return done
+
+    monkeypatch.setattr(writing, after, and_then_she)
+    monkeypatch.setattr(os, "fchown", lambda _file, uid, gid: given.append((uid, gid)))
+    assert refusal(lambda: sink(path).deliver(HOST, credential())).reason is Reason.DENIED
+    assert path.read_text() == "{}"
+    assert given == []
+    assert names_in(path.parent) == {"config.json"}
 
 
 def test_root_without_owner_writes_where_only_root_can(open_path: Path) -> None:

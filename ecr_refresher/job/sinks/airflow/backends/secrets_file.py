@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from ..... import logs
-from .....core.model import Credential, Failed, Holding, Outcome, Reason
+from .....core.model import Credential, Failed, Holding, Outcome, Reason, witness_of
 from .....core.plan import Connection, SecretsFile
 from ....files import examination as file_examination
 from ....files.atomic_file import Folder, Ownership, Snapshot, make_directories
@@ -77,7 +77,7 @@ class SecretsFileSink:
             self._name,
             text.encode(),
             self._ownership(seen.stat),
-            lambda: folder.witness(self._name) == seen.witness,
+            lambda old: witness_of(old) == seen.witness,
         )
         return same is not None and stat.S_ISREG(same.st_mode)
 
