@@ -17,10 +17,13 @@ ONE = {"url": "https://airflow.example.com", **LOGIN}
 @pytest.mark.parametrize(
     ("airflow", "said"),
     [
-        ({**ONE, "connections": {"not an id": HOST}}, "is no connection id that Airflow takes"),
-        ({**ONE, "connections": {"c" * 201: HOST}}, "is longer than Airflow's 200 characters"),
-        ({"mwaa_environment": "prod", "connections": {"c" * 52: HOST}}, "its API takes ids of up to 51"),
-        ([{"name": "a", **ONE}, {"name": "a", **ONE, "url": "https://b"}], "airflow[1].name: another Airflow has"),
+        ({**ONE, "connections": {"not an id": HOST}}, "is not a connection id that Airflow takes"),
+        ({**ONE, "connections": {"c" * 201: HOST}}, "is longer than the 200 characters of Airflow's ids"),
+        ({"mwaa_environment": "prod", "connections": {"c" * 52: HOST}}, "is too long for the API of MWAA"),
+        (
+            [{"name": "a", **ONE}, {"name": "a", **ONE, "url": "https://b"}],
+            "airflow[1].name: is the name of another Airflow",
+        ),
         (
             [
                 {"name": "a", **ONE, "connections": {"docker_default": HOST}},

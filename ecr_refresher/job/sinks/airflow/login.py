@@ -197,7 +197,7 @@ class Session:
             body = {"grant_type": "client_credentials", "client_id": client.id, "client_secret": secret.reveal()}
         answer = self._transport.request("POST", "/auth/token", body)
         if answer.refused(401, 403):
-            raise self._refusal(answer, f"Correct {self._what} or the secret in {self._place}")
+            raise self._refusal(answer, f"Correct {self._what}")
         if answer.refused(404, 405) or (client and answer.refused(400, 422)):
             message = f"{self._transport.who} answered {answer.status} to POST /auth/token"
             reason = "takes no client credentials" if client else "gives no tokens for passwords"
@@ -228,14 +228,14 @@ class Session:
     def _refused_basic(self, answer: Answer) -> Failed:
         backends = "have basic_auth among [api] auth_backends (the default is session alone)"
         if answer.status == 401 and answer.wants_basic:  # so basic_auth is on
-            return self._refusal(answer, f"Correct {self._what} or the secret in {self._place}")
+            return self._refusal(answer, f"Correct {self._what}")
         if answer.status == 401:
             return self._refusal(answer, f"Have Airflow take passwords: {backends}; or correct the login")
         fix = f"Correct the login, grant {RIGHTS}, or {backends}"  # FAB's 403 may mean any of the three
         return self._refusal(answer, fix)
 
     def _refusal(self, answer: Answer, fix: str) -> Failed:
-        message = f"{self._transport.who} refuses {self._what} with the secret in {self._place} ({answer.status})"
+        message = f"{self._transport.who} refuses {self._what} ({answer.status})"
         return Failed(Reason.DENIED, message, fix, login_refused=True)
 
     def _never_good(self, answer: Answer) -> Failed:
@@ -251,8 +251,9 @@ class Session:
 
     @property
     def _what(self) -> str:
-        client = self._airflow.client
-        return f"the client {client.id}" if client else f"the user {self._airflow.username}"
+        if client := self._airflow.client:
+            return f"the client {client.id} with the secret in {self._place}"
+        return f"the user {self._airflow.username} with the password in {self._place}"
 
     @property
     def _place(self) -> str:

@@ -102,7 +102,7 @@ def test_a_wrong_password_names_airflow_user_and_the_passwords_place(airflow: Ai
         Reason.DENIED,
         f"Airflow 'prod' at {airflow.url} refuses the user {USER}",
         f"the file {PASSWORD_FILE.where}",
-        "Correct the user ecr-refresher or the secret",
+        "Correct the user ecr-refresher with the password in",
     )
     assert failure.login_refused
 
