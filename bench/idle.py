@@ -98,8 +98,11 @@ def daily_parts(world: World, verifications: int) -> Parts:
 
 
 def health_check() -> tuple[float, list[str]]:
-    """Return the seconds between the image's health checks, and its check as a command on this machine."""
+    """Return the seconds between the image's health checks, and its check as a command that does not pause."""
     text = (parts.REPOSITORY / "Dockerfile").read_text()
     found = re.search(r"^HEALTHCHECK .*--interval=(\d+)s .*CMD \[\"ecr-refresher\", (.*)\]$", text, re.MULTILINE)
     assert found, "the Dockerfile's HEALTHCHECK has another form"
-    return float(found[1]), [*PRODUCT, *(word.strip().strip('"') for word in found[2].split(","))]
+    words = [word.strip().strip('"') for word in found[2].split(",")]
+    pause = re.fullmatch(r"--pause=(\d+)m", words[-1])
+    assert pause, "the Dockerfile's HEALTHCHECK has another form"
+    return float(found[1]) + 60 * float(pause[1]), [*PRODUCT, *words[:-1]]

@@ -91,7 +91,12 @@ def _check(given: argparse.Namespace) -> int:
 def _status(given: argparse.Namespace) -> int:
     from .status import command
 
-    return command.run(given.url, given.ca, given.config, os.environ, live=given.live, as_json=given.json)
+    status = command.run(given.url, given.ca, given.config, os.environ, live=given.live, as_json=given.json)
+    if given.pause and status == EXIT_DONE:
+        from .status import pause
+
+        pause.after_start(given.pause)
+    return status
 
 
 def _config(given: argparse.Namespace) -> int:

@@ -162,6 +162,15 @@ examples:
 """,
         (
             _flag("--live", "ask only whether it is alive, in one line"),
+            (
+                "--pause",
+                {
+                    "metavar": "TIME",
+                    "type": _seconds,
+                    "default": 0.0,
+                    "help": "a container's check: wait this long after a good answer, once the container is that old",
+                },
+            ),
             ("--url", {"metavar": "URL", "help": "where it listens (default: from the settings)"}),
             ("--ca", {"metavar": "FILE", "help": "the CA to trust for https (default: the daemon's own certificate)"}),
             _flag("--json", "print the daemon's /status"),

@@ -1,6 +1,7 @@
 """Build step of the image: make its virtual environment small and quick to start. Run by that environment's Python.
 
-Removes the models of the AWS services that nobody here asks, and type information; then compiles all that is left.
+Removes the models of AWS services and the Kubernetes APIs that the product does not call, and type information, and
+compiles what is left.
 """
 
 from __future__ import annotations
@@ -19,6 +20,13 @@ SERVICES = frozenset(
     | {"signin", "sso", "sso-oidc"}
 )  # fmt: skip
 
+KUBERNETES_APIS = {
+    "core_v1": "CoreV1Api",
+    "authentication_v1": "AuthenticationV1Api",
+    "authorization_v1": "AuthorizationV1Api",
+    "version": "VersionApi",
+}
+
 
 def prune_services(packages: Path) -> None:
     """Keep of botocore's models those of SERVICES; of boto3's, which only its resources need, none."""
@@ -33,6 +41,19 @@ def prune_services(packages: Path) -> None:
         sys.exit(f"botocore has no model of {', '.join(sorted(SERVICES - kept))}")
 
 
+def prune_kubernetes(packages: Path) -> None:
+    """Keep of the Kubernetes client the APIs in KUBERNETES_APIS; it imports an API at its first use."""
+    client = packages / "kubernetes" / "client"
+    shutil.rmtree(packages / "kubernetes" / "aio")
+    for api in (client / "api").glob("*_api.py"):
+        if api.name.removesuffix("_api.py") not in KUBERNETES_APIS:
+            api.unlink()
+    from kubernetes import client as left
+
+    for name in KUBERNETES_APIS.values():
+        getattr(left, name)
+
+
 def prune_types(packages: Path) -> None:
     """Remove what only type checkers and people read."""
     for pattern in ("**/*.pyi", "**/*.pyx", "**/*.c", "**/*.h"):
@@ -43,6 +64,7 @@ def prune_types(packages: Path) -> None:
 def main() -> None:
     packages = Path(sysconfig.get_path("purelib"))
     prune_services(packages)
+    prune_kubernetes(packages)
     prune_types(packages)
     # Hashes that nobody checks: the files never change, and tools that rewrite times in images can't make them stale.
     how = py_compile.PycInvalidationMode.UNCHECKED_HASH

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import importlib.util
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
@@ -79,3 +80,8 @@ def test_a_service_that_botocore_does_not_have_ends_the_build(finish: ModuleType
     packages = packages_with(tmp_path, *(finish.SERVICES - {"mwaa"}))
     with pytest.raises(SystemExit, match="no model of mwaa"):
         finish.prune_services(packages)
+
+
+def test_the_image_keeps_the_kubernetes_apis_that_are_called_and_no_others(finish: ModuleType) -> None:
+    code = "".join(path.read_text() for path in (Path(ecr_refresher.__file__).parent / "job").rglob("*.py"))
+    assert set(re.findall(r"\bclient\.(\w+Api)\b", code)) == set(finish.KUBERNETES_APIS.values())
