@@ -128,7 +128,8 @@ def test_the_image_is_small_and_says_what_it_is(image: Engine) -> None:
 
 MODULES = """
 import importlib.util, json, os, sys
-import ecr_refresher.cli, ecr_refresher.daemon.supervisor, ecr_refresher.job.worker, ecr_refresher.job.commands.once, ecr_refresher.job.sinks.kubernetes.api_server
+import ecr_refresher.cli, ecr_refresher.daemon.supervisor, ecr_refresher.job.worker
+import ecr_refresher.job.commands.once, ecr_refresher.job.sinks.kubernetes.api_server
 import airflow_client.client, boto3, docker, prometheus_client, urllib3, yaml
 sources = {name: module.__spec__ for name, module in sys.modules.items() if getattr(module, '__file__', '')}
 print(json.dumps({name: os.path.exists(spec.cached) for name, spec in sources.items()
