@@ -39,6 +39,12 @@ class ApiServer:
         settings.retries = urllib3.Retry(total=False)  # the schedule is the only retry layer
         settings.connection_pool_maxsize = CONNECTIONS
         self._find(kubeconfig, settings)
+        if not settings.verify_ssl:
+            raise Failed(
+                Reason.INVALID,
+                f"the kubeconfig turns off the verification of TLS with {settings.host}",
+                "Put certificate-authority there in place of insecure-skip-tls-verify",
+            )
         settings.proxy = proxy_for(settings.host)
         settings.no_proxy = None
         self.url = settings.host

@@ -1,11 +1,16 @@
-"""The Kubernetes client is loaded where a plan has pull secrets, and nowhere else."""
+"""The Kubernetes client is loaded where a plan has pull secrets, and nowhere else; it always verifies TLS."""
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
+
+from ecr_refresher.core.model import Failed, Reason
+from ecr_refresher.job.sinks.kubernetes.api_server import ApiServer
 
 PROGRAM = """
 import contextlib, sys
@@ -31,3 +36,22 @@ print("kubernetes" in sys.modules)
 def test_it_is_loaded_only_for_a_pull_secret(how: str, loaded: str) -> None:
     done = subprocess.run([sys.executable, "-c", PROGRAM, how], capture_output=True, text=True, check=True)
     assert done.stdout.split() == [loaded]
+
+
+def test_a_kubeconfig_can_t_turn_off_the_verification_of_tls(tmp_path: Path) -> None:
+    kubeconfig = tmp_path / "kubeconfig"
+    cluster = {"server": "https://127.0.0.1:9", "insecure-skip-tls-verify": True}
+    content = {
+        "current-context": "here",
+        "contexts": [{"name": "here", "context": {"cluster": "it", "user": "me"}}],
+        "clusters": [{"name": "it", "cluster": cluster}],
+        "users": [{"name": "me", "user": {"token": "a-token"}}],
+    }
+    kubeconfig.write_text(json.dumps(content))
+    with pytest.raises(Failed) as caught:
+        ApiServer(str(kubeconfig))
+    assert caught.value.failure.reason is Reason.INVALID
+    assert "insecure-skip-tls-verify" in caught.value.failure.fix
+    cluster["insecure-skip-tls-verify"] = False
+    kubeconfig.write_text(json.dumps(content))
+    assert ApiServer(str(kubeconfig)).url == "https://127.0.0.1:9"
