@@ -173,6 +173,8 @@ def _limit(order: _Order) -> None:
     """Bound memory, and be the first to go where the host's or container's memory runs out."""
     helpers = order.question.may_run_helpers
     most = budgets.HELPER_MEMORY if helpers else budgets.child_memory(order.file.logins)
+    _, hard = resource.getrlimit(resource.RLIMIT_DATA)  # the worker's: without root nobody may raise it
+    most = most if hard == resource.RLIM_INFINITY else min(hard, most)
     resource.setrlimit(resource.RLIMIT_DATA, (most, most))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     with contextlib.suppress(OSError), open("/proc/self/oom_score_adj", "w", encoding="ascii") as score:
