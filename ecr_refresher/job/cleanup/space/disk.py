@@ -48,7 +48,8 @@ def find(told: str, override: str | None, knows: Callable[[str], bool], mounts: 
     raise Failed(
         Reason.MISSING,
         f"the engine's data ({told}) can't be seen from here{f' at {override}' if override else ''}, so its disk can't "
-        "be measured; mount it (read-only) and name it as cleanup.data_root, or use cleanup.images.max_size",
+        "be measured",
+        "Mount it read-only and name it as cleanup.data_root, or use cleanup.images.max_size",
     )
 
 

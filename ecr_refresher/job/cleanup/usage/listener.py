@@ -75,7 +75,8 @@ class Listener:
                     self._held = False
                     self._hear(hearing)
                     self._history, self._held = hearing.remembered(), True
-            return Failure(Reason.TRANSIENT, f"the engine at {self._rules.engine.url} has ended its events")
+            what = f"the engine at {self._rules.engine.url} ended its events"
+            return Failure(Reason.TRANSIENT, what, "See whether the engine restarted (journalctl -u docker)")
         except Failed as failed:
             return failed.failure
 

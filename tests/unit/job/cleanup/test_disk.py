@@ -41,8 +41,8 @@ def test_a_directory_of_that_name_that_is_not_the_engine_s_is_not_measured(tmp_p
     with pytest.raises(Failed) as refused:
         disk.find(root(tmp_path), None, knows, mounts=os.devnull)
     assert refused.value.failure.reason is Reason.MISSING
-    assert "cleanup.data_root" in refused.value.failure.message
-    assert "max_size" in refused.value.failure.message
+    assert "cleanup.data_root" in refused.value.failure.fix
+    assert "max_size" in refused.value.failure.fix
 
 
 def test_where_it_is_seen_from_here_may_be_said(tmp_path: Path) -> None:
