@@ -125,10 +125,10 @@ def a_sink_that_takes_nothing(scene: Scene) -> None:
 def an_ecr_that_is_down(scene: Scene) -> None:
     scene.ecr.always(ServerError())
     overdue = scene.fires("EcrRefresherRenewalOverdue", registry=HOST)
-    assert overdue["summary"] == f"The login at {HOST} should have been renewed"
+    assert overdue["summary"] == f"The login at {HOST} is overdue for renewal"
     sink = "airflow/default/docker_default"
     told = scene.fires("EcrRefresherCredentialExpiring", sink=sink, registry=HOST)
-    assert told["summary"] == f"{sink} has a login that ends within the hour"
+    assert told["summary"] == f"The login in {sink} expires within the hour"
     scene.fires("EcrRefresherSlotNotReady", sink=sink, registry=HOST)
     scene.ecr.heal()
 

@@ -161,6 +161,8 @@ def test_whatever_the_network_does_is_told_and_passes(network: Network) -> None:
         doubts = doubts_of(daemon)
         daemon.signal(SIGUSR1)
         wait_until(lambda held=held: world.docker_password() != held[0], 60, f"{how}: a delivery")  # type: ignore[misc]
+        if fault.doubted:
+            wait_until(lambda doubts=doubts: doubts_of(daemon) > doubts, 20, f"{how}: a doubt")  # type: ignore[misc]
         assert (doubts_of(daemon) > doubts) is fault.doubted, how
 
         network.heal(*network.stand_ins)
