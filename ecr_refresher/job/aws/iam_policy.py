@@ -14,6 +14,7 @@ from typing import Any, Literal
 from ...core.ecr import host as ecr_host
 from ...core.ecr import partitions
 from ...core.plan import PRIVATE, PUBLIC, Plan
+from .sink_grants import Grant
 
 Purpose = Literal["pull", "push"]
 
@@ -61,6 +62,7 @@ class Wanted:
     public: bool = False  # log in to ECR Public
     pull_through_cache: bool = False
     create_repository: bool = False
+    grants: tuple[Grant, ...] = ()  # for sinks in AWS
 
 
 def repository(text: str) -> Repository:
@@ -149,6 +151,7 @@ def _check(wanted: Wanted) -> None:
     if not wanted.repositories and (wanted.create_repository or wanted.pull_through_cache):
         raise ValueError(f"there is no repository to allow that for; give --repository, e.g. {_EXAMPLE}")
     named = [each.partition for each in wanted.repositories] + [arn.split(":")[1] for arn in wanted.roles]
+    named += [arn.split(":")[1] for grant in wanted.grants for arn in grant.resources if arn != "*"]
     if wanted.public:
         named.append("aws")
     found = sorted(set(named))
@@ -177,6 +180,8 @@ def _statements(wanted: Wanted) -> Iterator[tuple[str, list[str], list[str] | st
         yield "EcrPublicCreateRepository", ["ecr-public:CreateRepository"], public if wanted.create_repository else []
     # A session that carries tags, as those of EKS Pod Identity do, needs TagSession to assume another role.
     yield "AssumeRoles", ["sts:AssumeRole", "sts:TagSession"], list(wanted.roles)
+    for grant in wanted.grants:
+        yield grant.sid, list(grant.actions), "*" if grant.resources == ("*",) else list(grant.resources)
 
 
 def _actions(service: str, names: Sequence[str]) -> list[str]:

@@ -13,6 +13,7 @@ from ...core import wire
 from ...core.exits import EXIT_DONE, EXIT_USAGE
 from .. import settings
 from ..aws.iam_policy import Wanted, document, of_settings, repository, role
+from ..aws.sink_grants import of_airflows
 
 Read = TypeVar("Read")
 
@@ -23,8 +24,11 @@ def policy(source: wire.Load, wanted: Wanted, repositories: Sequence[str], roles
     wanted = replace(wanted, repositories=_each(repository, repositories, faults), roles=_each(role, roles, faults))
     try:
         if not (repositories or roles or wanted.public):
-            found, ways, public = of_settings(settings.load(source, os.environ)[0])
-            wanted = replace(wanted, repositories=found, roles=ways, public=public)
+            plan = settings.load(source, os.environ)[0]
+            found, ways, public = of_settings(plan)
+            grants, more = of_airflows(plan) if wanted.purpose == "pull" else ((), ())
+            ways = tuple(dict.fromkeys((*ways, *more)))
+            wanted = replace(wanted, repositories=found, roles=ways, public=public, grants=grants)
         if not faults:
             return EXIT_DONE, json.dumps(document(wanted), indent=2)
     except settings.SettingsError as error:

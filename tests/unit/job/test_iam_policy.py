@@ -7,10 +7,13 @@ from typing import Any
 
 import botocore.session
 import pytest
+from msgspec.structs import replace
 
 from ecr_refresher.core.ecr import partitions
+from ecr_refresher.core.plan import Airflow, Connection, Mwaa, ParameterStore, Plan, SecretsManager
 from ecr_refresher.job.aws import iam_policy
 from ecr_refresher.job.aws.iam_policy import Wanted, document, of_settings, repository
+from ecr_refresher.job.aws.sink_grants import of_airflows
 from tests.unit.job.settings_reader import HOST, PARTNER, plan
 
 WEB = repository(f"{HOST}/web_scraper")
@@ -229,3 +232,49 @@ def test_of_settings() -> None:
 def test_of_settings_that_name_no_registry() -> None:
     with pytest.raises(ValueError, match="name no registry by its host; give --repository"):
         of_settings(plan({}))
+
+
+def test_the_sinks_in_aws_get_their_grants_and_roles() -> None:
+    connection = Connection("docker_default", HOST)
+    team, kept = replace(connection, team_name="data"), replace(connection, create=False)
+    by_role = ParameterStore("/a", "us-east-1", "arn:aws:iam::1:role/x")
+    found, roles = of_airflows(
+        Plan(
+            (),
+            airflows=(
+                Airflow("api", "https://airflow.example.com", (connection,)),
+                Airflow("mwaa", "", (connection,), mwaa=Mwaa("prod", "cn-north-1")),
+                Airflow("secrets", "", (team,), secrets_manager=SecretsManager("a/b", "us-east-1")),
+                Airflow("kept", "", (kept,), secrets_manager=SecretsManager("c", "us-east-1", sep="-")),
+                Airflow("store", "", (team,), parameter_store=ParameterStore("/a/b", "us-east-1")),
+                Airflow("other", "", (team,), parameter_store=by_role),
+            ),
+        )
+    )
+    assert roles == ("arn:aws:iam::1:role/x",)
+    assert {grant.sid: (grant.actions, grant.resources) for grant in found} == {
+        "Mwaa": (("airflow:InvokeRestApi",), ("arn:aws-cn:airflow:cn-north-1:*:role/prod/Op",)),
+        "Secrets": (
+            ("secretsmanager:GetSecretValue", "secretsmanager:PutSecretValue"),
+            (
+                "arn:aws:secretsmanager:us-east-1:*:secret:a/b/data--docker_default-??????",
+                "arn:aws:secretsmanager:us-east-1:*:secret:c-docker_default-??????",
+            ),
+        ),
+        "CreateSecrets": (
+            ("secretsmanager:CreateSecret",),
+            ("arn:aws:secretsmanager:us-east-1:*:secret:a/b/data--docker_default*",),
+        ),
+        "Parameters": (
+            ("ssm:GetParameter", "ssm:PutParameter"),
+            ("arn:aws:ssm:us-east-1:*:parameter/a/b/data--docker_default",),
+        ),
+        "DescribeParameters": (("ssm:DescribeParameters",), ("*",)),
+    }
+    policy = document(Wanted("pull", grants=found[2:]))
+    assert policy["Statement"][-1] == {
+        "Sid": "DescribeParameters",
+        "Effect": "Allow",
+        "Action": ["ssm:DescribeParameters"],
+        "Resource": "*",
+    }
