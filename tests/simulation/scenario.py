@@ -140,7 +140,9 @@ class Scenario:
             files = rng.choice([0] * 5 + [1] if self.size.long else [0, 1]) if airflows else 1
             names = tuple(registry.name for registry in registries)
             dockers = tuple(
-                DockerConfig(f"/{name}/config{n}.json", names, required=rng.random() < 0.8) for n in range(files)
+                # Of another user, who may write into the record beside it: some of these files lie.
+                DockerConfig(f"/{name}/config{n}.json", names, uid=1000, required=rng.random() < 0.8)
+                for n in range(files)
             )
             plan = Plan(registries, airflows, dockers, self.rules)
             self.world.enter(plan)

@@ -169,15 +169,6 @@ def one_slot_s_fault_ends_the_pass(patch: Patch) -> None:
     patch.setattr(RefreshPass, "_guarded", guarded)
 
 
-def a_record_speaks_for_all(patch: Patch) -> None:
-    def life_of(self: RefreshPass, holding: Holding, slot: Slot) -> float | None:
-        if holding.life is not None:
-            self._lives[slot.principal] = holding.life
-        return self._lives.get(slot.principal)
-
-    patch.setattr(RefreshPass, "_life", life_of)
-
-
 def hung_passes_not_killed(patch: Patch) -> None:
     patch.setattr(schedule, "pass_limit", lambda _rules, _lives: 1e7)
 
@@ -206,7 +197,6 @@ MUTATIONS: list[Callable[[Patch], None]] = [
     hung_passes_not_killed,
     dead_reloads_come_first,
     one_slot_s_fault_ends_the_pass,
-    a_record_speaks_for_all,
 ]
 
 

@@ -24,8 +24,8 @@ from .clock import NEVER, Steps
 from .world import DEADLY, LIES, OK, REFUSED, Entry, SlotId, Token, World
 
 LIFE_MAX_S = 30 * 86400.0  # as job/sources/ecr.py refuses it
-CLIENT_S = 15.0  # the longest that our clients wait for one answer
-LOOK_HOLDS_S = 0.25  # as job/sinks/airflow.py
+CLIENT_S = 20.0  # the longest that our clients wait for one answer
+LOOK_HOLDS_S = 1.0  # as job/sinks/airflow/api.py
 ALARM_S = 5.0  # as job/worker.py
 _owner: contextvars.ContextVar[Worker] = contextvars.ContextVar("worker")
 Call = tuple["Worker", Steps[Any]]
