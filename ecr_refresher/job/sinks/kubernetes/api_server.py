@@ -10,6 +10,7 @@ import re
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
+from urllib.parse import urlsplit
 
 import kubernetes.config
 import urllib3
@@ -27,6 +28,7 @@ CONNECTIONS = 16
 PAGE = 500  # namespaces in one answer
 PAGES_MAX = 20
 MERGE = "application/merge-patch+json"
+LOOPBACK = ("127.0.0.1", "::1", "localhost")
 CONFLICT, NOT_FOUND, FORBIDDEN = 409, 404, 403
 
 
@@ -45,6 +47,12 @@ class ApiServer:
                 f"the kubeconfig turns off the verification of TLS with {settings.host}",
                 "Put certificate-authority there in place of insecure-skip-tls-verify",
             )
+        if settings.host.startswith("http://") and urlsplit(settings.host).hostname not in LOOPBACK:
+            raise Failed(
+                Reason.INVALID,
+                f"the kubeconfig sends its token to {settings.host} without TLS",
+                "Name the API server by https:// there",
+            )
         settings.proxy = proxy_for(settings.host)
         settings.no_proxy = None
         self.url = settings.host
@@ -59,6 +67,9 @@ class ApiServer:
         """The pod's own ServiceAccount, else the usual kubeconfig; or the one that is named. Raises Failed."""
         where = kubeconfig or "the pod's ServiceAccount"
         config: Any = kubernetes.config  # its functions have no types
+        if kubeconfig is not None and os.path.exists(kubeconfig) and not os.path.isfile(kubeconfig):
+            what = f"{kubeconfig} is not a regular file"  # reading a fifo would wait for its writer
+            raise Failed(Reason.INVALID, what, "Name a kubeconfig file")
         try:
             if kubeconfig is None and os.environ.get("KUBERNETES_SERVICE_HOST"):
                 config.load_incluster_config(client_configuration=settings)

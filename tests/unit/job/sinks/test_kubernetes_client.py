@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -55,3 +56,29 @@ def test_a_kubeconfig_can_t_turn_off_the_verification_of_tls(tmp_path: Path) -> 
     cluster["insecure-skip-tls-verify"] = False
     kubeconfig.write_text(json.dumps(content))
     assert ApiServer(str(kubeconfig)).url == "https://127.0.0.1:9"
+
+
+def test_a_token_is_not_sent_to_another_host_without_tls(tmp_path: Path) -> None:
+    kubeconfig = tmp_path / "kubeconfig"
+    for server, refused in (("http://kubernetes.example.com", True), ("http://127.0.0.1:9", False)):
+        content = {
+            "apiVersion": "v1",
+            "kind": "Config",
+            "current-context": "it",
+            "clusters": [{"name": "it", "cluster": {"server": server}}],
+            "users": [{"name": "it", "user": {"token": "t"}}],
+            "contexts": [{"name": "it", "context": {"cluster": "it", "user": "it"}}],
+        }
+        kubeconfig.write_text(json.dumps(content))
+        if refused:
+            with pytest.raises(Failed, match="without TLS"):
+                ApiServer(str(kubeconfig))
+        else:
+            ApiServer(str(kubeconfig))
+
+
+@pytest.mark.timeout(20)
+def test_a_fifo_in_a_kubeconfigs_place_is_refused_at_once(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "kubeconfig")
+    with pytest.raises(Failed, match="not a regular file"):
+        ApiServer(str(tmp_path / "kubeconfig"))
