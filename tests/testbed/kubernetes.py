@@ -58,7 +58,8 @@ class ApiServer:
                      "--listen-peer-urls", peer, "--initial-advertise-peer-urls", peer,
                      "--initial-cluster", f"default={peer}", "--unsafe-no-fsync"]  # fmt: skip
             self._etcd.start([parts.ETCD, *words], log=self.directory / "etcd.log", env={})
-        words = ["--etcd-servers", etcd, "--secure-port", str(self.port), "--bind-address", "127.0.0.1",
+        words = ["--etcd-servers", etcd, "--secure-port", str(self.port),
+                 "--bind-address", "127.0.0.1", "--advertise-address", "192.0.2.1",
                  "--tls-cert-file", self._certificate[0], "--tls-private-key-file", self._certificate[1],
                  "--service-account-key-file", str(self._key), "--service-account-signing-key-file", str(self._key),
                  "--service-account-issuer", "https://kubernetes.default.svc",
