@@ -284,8 +284,8 @@ AIRFLOW = [
     Fault(
         "a wrong password",
         "login",
-        "refuses the user viewer with the secret in the file",
-        "correct the user viewer or the secret in the file",
+        "refuses the user viewer with the password in the file",
+        "correct the user viewer with the password in the file",
         lambda w: _airflow(w, username="viewer"),
         lambda w: _airflow(w, username="oper"),
         needs="airflow",
