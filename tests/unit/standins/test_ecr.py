@@ -5,12 +5,14 @@ from __future__ import annotations
 import base64
 import datetime as dt
 import email.utils
+import inspect
 import time
 from typing import Any
 
 import boto3
 import pytest
 import urllib3
+from botocore import httpsession
 from botocore.client import Config
 from botocore.exceptions import ClientError, ConnectionClosedError, ReadTimeoutError
 
@@ -177,12 +179,17 @@ def test_a_cut_breaks_the_call_before_or_after_it_took_effect(ecr: EcrStandIn) -
     assert len(ecr.book.all_issued()) == 1
 
 
-def test_half_an_answer_is_an_empty_success_to_botocore(ecr: EcrStandIn) -> None:
-    # it reads with enforce_content_length=False (botocore/httpsession.py) and takes broken JSON for {}
+def test_half_an_answer_is_an_empty_success_to_botocore_or_an_error_to_an_older_one(ecr: EcrStandIn) -> None:
+    # newer ones read with enforce_content_length=False (botocore/httpsession.py) and take broken JSON for {};
+    # 1.41 still counted the bytes
     ecr.next(HalfAnswer())
-    given = token_of(ecr)
-    assert given["ResponseMetadata"]["HTTPStatusCode"] == 200
-    assert set(given) == {"ResponseMetadata"}
+    try:
+        given = token_of(ecr)
+    except ConnectionClosedError:
+        assert "enforce_content_length=False" not in inspect.getsource(httpsession)
+    else:
+        assert given["ResponseMetadata"]["HTTPStatusCode"] == 200
+        assert set(given) == {"ResponseMetadata"}
 
 
 def test_answers_may_hold_tokens_that_are_none(ecr: EcrStandIn) -> None:
