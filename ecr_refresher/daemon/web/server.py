@@ -74,8 +74,10 @@ class WebServer:
         """Take some connections. If there are more, the loop calls again after it has served the others."""
         loop, certificate = asyncio.get_running_loop(), self._certificate
         most = CONNECTIONS_MAX if certificate is None else TLS_CONNECTIONS_MAX
-        for _ in range(ACCEPTS_A_TURN):
+        for taken in range(ACCEPTS_A_TURN):
             if len(self._open) >= most:
+                if taken:
+                    return  # nobody is dropped unless another is known to wait; if so, the loop calls again
                 idlest = min(self._open, key=_active_at)
                 to_wait = _active_at(idlest) + GRACE_S - loop.time()
                 if to_wait > 0:

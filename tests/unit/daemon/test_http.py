@@ -299,7 +299,7 @@ def test_five_hundred_connections_that_say_nothing_leave_others_answered(house: 
 def test_the_connection_that_has_been_idle_longest_makes_room_for_a_new_one(house: House) -> None:
     with contextlib.ExitStack() as stack:
         kept = []
-        for _ in range(server.CONNECTIONS_MAX - 1):  # one more, and room is made for the next
+        for _ in range(server.CONNECTIONS_MAX):
             kept.append(stack.enter_context(house.dial()))
             assert asked(kept[-1]).startswith(b"HTTP/1.1 200 OK")
         assert asked(kept[0]).startswith(b"HTTP/1.1 200 OK")  # it is now the last that has to go
