@@ -51,7 +51,6 @@ DISK_MB = 130
 IMAGE_BYTES = 5_000_000
 HOT = tuple(f"{HOST}/dags:hot{n}" for n in range(4))
 COLD = tuple(f"{HOST}/dags:cold{n}" for n in range(26))
-LATER_S = 2.0  # more than the rules of `cleaner` want
 ROUNDS = int(os.environ.get("ECR_REFRESHER_RACE_ROUNDS", "40"))
 
 
@@ -236,9 +235,11 @@ def test_an_engine_that_comes_and_goes_is_told_and_nothing_is_forgotten(
     state = tmp_path / "state" / "cleanup.json"
     wait_until(lambda: COLD[0] in state.read_text(), 20, "the use in the state file")
     daemon.wait_for(lambda status: not small.docker("ps", "--all", "--quiet").stdout, within=30)
+    time.sleep(1.5)  # the listener's own pause before it saves
+    before = json.loads(state.read_text())["images"]
+
     small.stop()
     daemon.wait_for(lambda status: not status["cleanup"]["listening"])
-    before = json.loads(state.read_text())["images"]
     daemon.wait_for(lambda status: "there is no engine at" in str(status["cleanup"]["last_error"]))
     assert daemon.status()["ready"], "the logins are no matter of the cleanup"
     small.start()
@@ -316,8 +317,8 @@ def test_no_pull_build_or_run_fails_while_it_removes_as_fast_as_it_can(
 
 def cleaner(
     engine: Engine, registry: Registry, directory: Path, *, containers: dict[str, Any] | None = None, **more: Any
-) -> Callable[..., CleanupReport]:
-    """Return one cleanup of everything that was unused for a second; `later_s` seconds from now, if given."""
+) -> Callable[[], CleanupReport]:
+    """One cleanup of all that was unused for a second, as often as it is called."""
     rules = Cleanup(
         engine=plan.Engine(engine.url),
         state_file=str(directory / "uses.json"),
@@ -325,9 +326,9 @@ def cleaner(
         images=ImageRules(**{"max_size": 1, "unused_for": 1.0, **more}),
     )
     whole = plan.Plan((ours(registry),), cleanup=rules)
+    clock = AwsClock()
 
-    def clean_all(later_s: float = 0.0) -> CleanupReport:
-        clock = AwsClock(wall=lambda: time.time() + later_s)
+    def clean_all() -> CleanupReport:
         return clean(
             whole, (HOST,), clock, lambda _: None, dry_run=False, ends_at=clock.boot() + 60, login=login(registry)
         )
@@ -341,18 +342,6 @@ def told_of(record: CleanupReport, what: str) -> tuple[list[str], dict[str, Fail
     return gone, {str(trouble.name): trouble.failure for trouble in record.troubles if trouble.what == what}
 
 
-def until_told_of(clean_all: Callable[[], CleanupReport], what: str) -> tuple[list[str], dict[str, Failure]]:
-    """Clean until something goes or is hindered: how long ago a container ended is the engine's to say."""
-    told: list[tuple[list[str], dict[str, Failure]]] = []
-
-    def done() -> bool:
-        told.append(told_of(clean_all(), what))
-        return any(told[-1])
-
-    wait_until(done, 20, f"a {what} that goes, or is hindered")
-    return told[-1]
-
-
 @pytest.mark.usefixtures("published")
 def test_what_comes_into_use_in_the_moment_of_its_removal_is_refused_by_the_engine_told_and_tried_later(
     small: Engine, registry: Registry, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -361,6 +350,7 @@ def test_what_comes_into_use_in_the_moment_of_its_removal_is_refused_by_the_engi
     assert all(tasks.run(image, leave=False) for image in COLD[:3]), tasks.failures
     small.docker("tag", COLD[1], f"{HOST}/dags:second-name")
     clean_all()  # from now on their uses are known
+    time.sleep(1.5)
     remove, started = docker.APIClient.remove_image, list[str]()
 
     def start_one_first(api: docker.APIClient, image: str, *args: Any, **more: Any) -> Any:
@@ -373,7 +363,7 @@ def test_what_comes_into_use_in_the_moment_of_its_removal_is_refused_by_the_engi
 
     with monkeypatch.context() as patch:
         patch.setattr(docker.APIClient, "remove_image", start_one_first)
-        gone, hindered = told_of(clean_all(LATER_S), "image")
+        gone, hindered = told_of(clean_all(), "image")
     assert gone == [COLD[2]]
     assert set(hindered) <= {COLD[0], COLD[1]}
     assert len(hindered) >= 1
@@ -384,7 +374,8 @@ def test_what_comes_into_use_in_the_moment_of_its_removal_is_refused_by_the_engi
 
     for name in COLD[:2]:
         small.docker("rm", name.rpartition(":")[2])
-    gone, hindered = told_of(clean_all(2 * LATER_S), "image")
+    time.sleep(1.5)
+    gone, hindered = told_of(clean_all(), "image")
     assert set(gone) >= {COLD[0]}
     assert hindered == {}
     assert COLD[1] not in small.docker("images", "--format", "{{.Repository}}:{{.Tag}}").stdout.split()
@@ -397,6 +388,7 @@ def test_a_container_that_is_started_in_the_moment_of_its_removal_stays(
     tasks, clean_all = Tasks(small, token(registry)), cleaner(small, registry, tmp_path)
     assert tasks.run(COLD[0], leave=False), tasks.failures
     small.docker("run", "--network", "none", "--name", "again", COLD[0], "sleep", "0.1")
+    time.sleep(1.5)
     remove = docker.APIClient.remove_container
 
     def start_first(api: docker.APIClient, container: str, **more: Any) -> Any:
@@ -406,13 +398,14 @@ def test_a_container_that_is_started_in_the_moment_of_its_removal_stays(
 
     with monkeypatch.context() as patch:
         patch.setattr(docker.APIClient, "remove_container", start_first)
-        gone, hindered = until_told_of(clean_all, "container")
+        gone, hindered = told_of(clean_all(), "container")
     assert gone == []
     assert hindered["again"].reason is Reason.TRANSIENT
     assert "again" in small.docker("ps", "--all", "--format", "{{.Names}}").stdout
     small.docker("update", "--restart", "no", "again")
     small.docker("stop", "again")
-    assert until_told_of(clean_all, "container")[0] == ["again"]
+    time.sleep(1.5)
+    assert told_of(clean_all(), "container")[0] == ["again"]
 
 
 @pytest.mark.usefixtures("published")
@@ -420,6 +413,7 @@ def test_what_is_being_pulled_is_waited_for(small: Engine, registry: Registry, t
     tasks, clean_all = Tasks(small, token(registry)), cleaner(small, registry, tmp_path)
     assert tasks.run(COLD[0], leave=False), tasks.failures
     clean_all()
+    time.sleep(1.5)
     registry.front.slow(2.0)
     pulled_at: list[float] = []
 
@@ -431,7 +425,7 @@ def test_what_is_being_pulled_is_waited_for(small: Engine, registry: Registry, t
         pulling = pool.submit(pull)
         downloads = small.data_root / "tmp"
         wait_until(lambda: list(downloads.glob("GetImageBlob*")), 30, "a download")
-        record = clean_all(LATER_S)
+        record = clean_all()
         removed_at = time.monotonic()
         registry.front.heal()
         pulling.result(60)
