@@ -38,8 +38,8 @@ ENV DOCKER_CONFIG=/docker \
 # Numbers, so that Kubernetes' runAsNonRoot can see that it is not root.
 USER 50000:0
 EXPOSE 9719
-# Every 5 s in the first two minutes, then every two minutes: each check starts a Python.
-HEALTHCHECK --interval=5s --timeout=150s --start-period=60s --retries=3 CMD ["ecr-refresher", "status", "--live", "--pause=2m"]
+# Every 5 s in the first five minutes, then every five minutes: each check starts a Python.
+HEALTHCHECK --interval=5s --timeout=330s --start-period=60s --retries=3 CMD ["ecr-refresher", "status", "--live", "--pause=5m"]
 ENTRYPOINT ["ecr-refresher"]
 CMD ["run"]
 ARG VERSION

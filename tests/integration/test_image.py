@@ -119,7 +119,7 @@ def test_the_image_is_small_and_says_what_it_is(image: Engine) -> None:
     config = product["Config"]
     assert config["User"] == f"{USER}:0"
     assert config["Entrypoint"] == ["ecr-refresher"]
-    assert config["Healthcheck"]["Test"] == ["CMD", "ecr-refresher", "status", "--live", "--pause=2m"]
+    assert config["Healthcheck"]["Test"] == ["CMD", "ecr-refresher", "status", "--live", "--pause=5m"]
     assert config["Healthcheck"]["Interval"] == 5e9
     labels = {name.rpartition(".")[2]: value for name, value in config["Labels"].items()}
     assert labels | {name.lower(): value for name, value in LABELS.items()} == labels
