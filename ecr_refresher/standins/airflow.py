@@ -1,19 +1,18 @@
-"""A stand-in for Airflow 3's REST API: logins and connections, nothing else."""
+"""A stand-in for Airflow 3's REST API: logins, and reading and writing single connections."""
 
 from __future__ import annotations
 
-import datetime as dt
 import json
 import threading
 from typing import Any
-from urllib.parse import parse_qs, unquote, urlsplit
+from urllib.parse import unquote, urlsplit
 
 from .airflow_connections import Connection, patched, problems, shown
 from .airflow_logins import Expired, Invalid, Logins
 from .server import Exchange, Reply, StandIn
 
 CONNECTIONS = "/api/v2/connections"
-OPEN_PATHS = frozenset({"/auth/token", "/api/v2/version", "/api/v2/monitor/health"})  # no login needed
+OPEN_PATHS = frozenset({"/auth/token", "/api/v2/version"})  # no login needed
 
 
 class AirflowStandIn(StandIn):
@@ -33,8 +32,7 @@ class AirflowStandIn(StandIn):
 
     def reply(self, exchange: Exchange, target: str, raw: bytes) -> Reply:
         """Answer a request for `target`, a path with its query."""
-        address = urlsplit(target)
-        path, body = unquote(address.path), parsed(raw)
+        path, body = unquote(urlsplit(target).path), parsed(raw)
         if path in OPEN_PATHS:
             return self._open(exchange.command, path, body)
         user = self._user(exchange.headers.get("Authorization", ""))
@@ -42,7 +40,7 @@ class AirflowStandIn(StandIn):
             return user
         if exchange.command != "GET" and not self.may_write(user):
             return detail(403, "Forbidden")
-        return self._closed(exchange.command, path, parse_qs(address.query), body)
+        return self._closed(exchange.command, path, body)
 
     def may_write(self, user: str) -> bool:
         """Say whether a user may change connections."""
@@ -54,12 +52,7 @@ class AirflowStandIn(StandIn):
     def _open(self, method: str, path: str, body: Any) -> Reply:
         if path == "/auth/token":
             return self._log_in(body) if method == "POST" else detail(405, "Method Not Allowed")
-        if path == "/api/v2/version":
-            return Reply.json(200, {"version": self.version, "git_version": None})
-        beat = dt.datetime.fromtimestamp(self.clock(), dt.UTC).isoformat()
-        beating = ("scheduler", "triggerer", "dag_processor")
-        parts = {part: {"status": "healthy", f"latest_{part}_heartbeat": beat} for part in beating}
-        return Reply.json(200, {"metadatabase": {"status": "healthy"}, **parts})
+        return Reply.json(200, {"version": self.version, "git_version": None})
 
     def _log_in(self, body: Any) -> Reply:
         if not isinstance(body, dict) or not all(isinstance(body.get(key), str) for key in ("username", "password")):
@@ -79,9 +72,7 @@ class AirflowStandIn(StandIn):
         except Invalid:
             return detail(403, "Invalid JWT token")  # 403 indeed, seen on 3.3.2
 
-    def _closed(self, method: str, path: str, query: dict[str, list[str]], body: Any) -> Reply:
-        if path == CONNECTIONS and method == "GET":
-            return self._list(query)
+    def _closed(self, method: str, path: str, body: Any) -> Reply:
         if path == CONNECTIONS and method == "POST":
             return self._create(body)
         connection_id = path.removeprefix(f"{CONNECTIONS}/")
@@ -91,14 +82,8 @@ class AirflowStandIn(StandIn):
             found = self.connections.get(connection_id)
             return Reply.json(200, shown(found)) if found else _missing(connection_id)
         if method == "PATCH":
-            return self._patch(connection_id, body, query.get("update_mask", []))
-        return self._delete(connection_id) if method == "DELETE" else detail(405, "Method Not Allowed")
-
-    def _list(self, query: dict[str, list[str]]) -> Reply:
-        offset, limit = int(query.get("offset", ["0"])[0]), int(query.get("limit", ["50"])[0])
-        with self._database:
-            every = [shown(self.connections[name]) for name in sorted(self.connections)]
-        return Reply.json(200, {"connections": every[offset : offset + limit], "total_entries": len(every)})
+            return self._patch(connection_id, body)
+        return detail(405, "Method Not Allowed")
 
     def _create(self, body: Any) -> Reply:
         if wrong := problems(body):
@@ -111,7 +96,7 @@ class AirflowStandIn(StandIn):
             self.connections[name] = Connection(**body)
             return Reply.json(201, shown(self.connections[name]))
 
-    def _patch(self, connection_id: str, body: Any, update_mask: list[str]) -> Reply:
+    def _patch(self, connection_id: str, body: Any) -> Reply:
         if wrong := problems(body):
             return detail(422, wrong)
         if body["connection_id"] != connection_id:
@@ -120,15 +105,8 @@ class AirflowStandIn(StandIn):
         with self._database:
             if connection_id not in self.connections:
                 return _missing(connection_id)
-            self.connections[connection_id] = patched(self.connections[connection_id], body, update_mask)
+            self.connections[connection_id] = patched(self.connections[connection_id], body)
             return Reply.json(200, shown(self.connections[connection_id]))
-
-    def _delete(self, connection_id: str) -> Reply:
-        self.before_write("DELETE", connection_id)
-        with self._database:
-            if self.connections.pop(connection_id, None) is None:
-                return _missing(connection_id)
-        return Reply(204)
 
 
 def parsed(raw: bytes) -> Any:

@@ -27,10 +27,9 @@ class Reply:
     headers: Mapping[str, str] = field(default_factory=dict)
 
     @classmethod
-    def json(cls, status: int, value: object, **headers: str) -> Self:
-        """Build an answer of JSON. Underscores in header names become hyphens."""
-        named = {name.replace("_", "-"): text for name, text in headers.items()}
-        return cls(status, json.dumps(value).encode(), headers=named)
+    def json(cls, status: int, value: object) -> Self:
+        """Build an answer of JSON."""
+        return cls(status, json.dumps(value).encode())
 
 
 class Exchange(BaseHTTPRequestHandler):

@@ -10,7 +10,6 @@ import pytest
 import urllib3
 from airflow_client.client import ApiClient, ApiException, Configuration
 from airflow_client.client.api.connection_api import ConnectionApi
-from airflow_client.client.api.monitor_api import MonitorApi
 from airflow_client.client.api.version_api import VersionApi
 from airflow_client.client.models.connection_body import ConnectionBody
 
@@ -90,33 +89,22 @@ def test_the_official_client_reads_a_connection_with_its_secrets_masked(client: 
     assert json.loads(seen.extra or "") == {"reauth": True, "api_key": "***", "deep": [{"token": "***"}]}
 
 
-def test_the_official_client_lists_connections(client: ApiClient, airflow: AirflowStandIn) -> None:
-    airflow.connections["another"] = Connection("another", "http")
-    page = ConnectionApi(client).get_connections(limit=1, offset=1)
-    assert page.total_entries == 2
-    assert [one.connection_id for one in page.connections] == ["docker_default"]
-
-
-def test_the_official_client_creates_changes_and_deletes(client: ApiClient, airflow: AirflowStandIn) -> None:
+def test_the_official_client_creates_and_changes(client: ApiClient, airflow: AirflowStandIn) -> None:
     api = ConnectionApi(client)
     created = api.post_connection(ConnectionBody(connection_id="new", conn_type="docker", password="one"))
     assert created.password == "***"
     assert airflow.connections["new"].password == "one"
     api.patch_connection("new", ConnectionBody(connection_id="new", conn_type="docker", password="two", host="h"))
     assert airflow.connections["new"] == Connection("new", "docker", host="h", password="two")
-    api.delete_connection("new")
-    assert "new" not in airflow.connections
     assert [(write.method, write.password) for write in airflow.writes] == [
         ("POST", "one"),
         ("PATCH", "two"),
-        ("DELETE", None),
     ]
 
 
-def test_version_and_health_need_no_login(airflow: AirflowStandIn) -> None:
+def test_the_version_needs_no_login(airflow: AirflowStandIn) -> None:
     with ApiClient(Configuration(host=airflow.url, retries=0)) as client:
         assert VersionApi(client).get_version().version == "3.3.2"
-        assert MonitorApi(client).get_health().metadatabase.status == "healthy"
         client.rest_client.pool_manager.clear()
 
 
@@ -136,23 +124,6 @@ def test_an_explicit_null_clears_and_three_stars_keep(ask: Ask, airflow: Airflow
 def test_extra_is_replaced_whole(ask: Ask, airflow: AirflowStandIn) -> None:
     ask("PATCH", body={**BODY, "extra": '{"api_key": "***"}'})
     assert airflow.connections["docker_default"].extra == '{"api_key": "***"}'
-
-
-@pytest.mark.parametrize(
-    ("mask", "changed"),
-    [
-        ("update_mask=password", {"password"}),
-        ("update_mask=password&update_mask=host", {"password", "host"}),
-        ("update_mask=password,host", set()),
-        ("update_mask=unknown", set()),
-    ],
-)
-def test_an_update_mask_works_only_as_repeated_parameters(
-    ask: Ask, airflow: AirflowStandIn, mask: str, changed: set[str]
-) -> None:
-    assert ask("PATCH", f"{PATH}?{mask}", {**BODY, "password": "new", "host": "new", "login": "new"}).status == 200
-    stored = airflow.connections["docker_default"]
-    assert {name for name in ("password", "host", "login") if getattr(stored, name) == "new"} == changed
 
 
 @pytest.mark.parametrize("left_out", ["connection_id", "conn_type"])
@@ -193,7 +164,6 @@ def test_missing_duplicate_and_mismatched_have_their_own_codes(ask: Ask) -> None
     gone = {**BODY, "connection_id": "gone"}
     assert ask("PATCH", "/api/v2/connections/gone", gone).status == 404
     assert ask("GET", "/api/v2/connections/gone").status == 404
-    assert ask("DELETE", "/api/v2/connections/gone").status == 404
     assert ask("GET", "/api/v2/dags").status == 404
     assert ask("PUT").status == 405
 
@@ -287,9 +257,3 @@ def test_a_422_can_be_had_for_a_right_request(ask: Ask, airflow: AirflowStandIn)
     assert b"echoed" in answer.data
     airflow.heal()
     assert ask("PATCH", body={**BODY, "password": "fine"}).status == 200
-
-
-def test_reads_are_on_record(ask: Ask, airflow: AirflowStandIn) -> None:
-    ask("GET")
-    ask("GET", "/api/v2/connections")
-    assert [read.connection_id for read in airflow.reads] == ["docker_default", None]
