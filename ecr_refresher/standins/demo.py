@@ -121,8 +121,7 @@ def run(command: list[str], duration_s: float | None) -> int:
             teller.join(STOP_S)
             daemon.stderr.close()
         good, lines = slots.summary()
-        for line in [f"after {time.monotonic() - began:.0f} s, {len(ecr.calls)} calls to ECR:", *lines]:
-            _say(line)
+        _say("\n".join([f"after {time.monotonic() - began:.0f} s, {len(ecr.calls)} calls to ECR:", *lines]))
         if ended_alone is not None:
             _say(f"the daemon ended by itself, with exit code {ended_alone}")
         _say("renewals were delivered everywhere" if good else "renewals were NOT delivered everywhere")
@@ -179,8 +178,7 @@ def _environment(home: Path, ecr_url: str) -> dict[str, str]:
     """Return the daemon's environment: the demo's ECR and made-up keys, nothing of the user's own AWS."""
     return {name: os.environ[name] for name in PASSED_ON if name in os.environ} | {
         "HOME": str(home),
-        "AWS_ACCESS_KEY_ID": "demo",
-        "AWS_SECRET_ACCESS_KEY": "demo",
+        **dict.fromkeys(("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"), "demo"),
         "AWS_REGION": "us-east-1",
         "AWS_ENDPOINT_URL": ecr_url,
         "AWS_EC2_METADATA_DISABLED": "true",
@@ -189,10 +187,8 @@ def _environment(home: Path, ecr_url: str) -> dict[str, str]:
 
 
 def _free_port() -> int:
-    with socket.socket() as sock:
-        sock.bind(("127.0.0.1", 0))
-        port: int = sock.getsockname()[1]
-        return port
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        return int(listener.getsockname()[1])
 
 
 def _stop(daemon: subprocess.Popen[bytes]) -> None:

@@ -85,8 +85,8 @@ class EcrStandIn(StandIn):
             return _ok({"authorizationData": given})
         # One token opens every registry. `registryIds` is deprecated and only changes what is listed.
         accounts = request.get("registryIds") or [self.account_of(call.access_key)]
-        hosts = [_host(account, call.region) for account in accounts]
-        return _ok({"authorizationData": [{**given, "proxyEndpoint": f"https://{host}"} for host in hosts]})
+        listed = [{**given, "proxyEndpoint": f"https://{_host(account, call.region)}"} for account in accounts]
+        return _ok({"authorizationData": listed})
 
 
 def error(code: str, message: str, status: int = 400) -> Reply:

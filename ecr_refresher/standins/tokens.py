@@ -1,4 +1,4 @@
-"""The tokens that the stand-in for ECR gives out, and that the registry's front checks."""
+"""The tokens that the stand-in for ECR issues and the registry's front checks."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class IssuedToken:
 
 
 class TokenBook:
-    """Issues unique tokens and knows them again; thread-safe.
+    """Issues unique tokens and checks them; thread-safe.
 
     `life_s` (seconds) and `length` (characters of the password) may be changed at any time, for the tokens to come.
     """
@@ -67,17 +67,17 @@ class TokenBook:
         return "ok" if self.clock() < token.expires_at else "expired"
 
     def principal_of(self, password: str) -> str | None:
-        """Say whom a token was issued to, revoked and expired ones included; None for a foreign one."""
+        """Return the principal of a token, of a revoked or expired one too; None for a foreign token."""
         with self._lock:
             token = self._issued.get(password)
         return None if token is None else token.principal
 
     def revoke_all(self) -> None:
-        """Let no token open anything any more. (ECR has no such call: `expiresAt` is only an upper bound there.)"""
+        """Invalidate every token. ECR has no such call, but `expiresAt` is only an upper bound there."""
         with self._lock:
             self._valid.clear()
 
     def all_issued(self) -> list[IssuedToken]:
-        """List every token ever issued, oldest first: what no log, page or report may ever contain."""
+        """List every token ever issued, oldest first. No log, page or report may contain one."""
         with self._lock:
             return list(self._issued.values())

@@ -23,6 +23,13 @@ class Attempt(NamedTuple):
     granted: bool
 
 
+class Read(NamedTuple):
+    """One granted GET of a connection."""
+
+    at: float
+    connection_id: str
+
+
 class Write(NamedTuple):
     """One write that took effect; the password is the one sent, None if none was."""
 
@@ -54,6 +61,7 @@ class AirflowStandIn(StandIn, airflow.AirflowStandIn):
         self.prefix = prefix.rstrip("/")
         self.version = version
         self.attempts: list[Attempt] = []
+        self.reads: list[Read] = []
         self.writes: list[Write] = []
         self.meanwhile: Callable[[str, str], None] | None = None
         self._readers: set[str] = set()
@@ -112,7 +120,9 @@ class AirflowStandIn(StandIn, airflow.AirflowStandIn):
         connection_id = path.removeprefix(f"{CONNECTIONS}/")
         if path == "/auth/token" and status in (201, 401):
             self.attempts.append(Attempt(now, body["username"], status == 201))
-        elif path.startswith(CONNECTIONS) and method != "GET" and status in (200, 201):
+        elif path.startswith(CONNECTIONS) and method == "GET" and status in (200, 404):
+            self.reads.append(Read(now, connection_id))
+        elif path.startswith(CONNECTIONS) and status in (200, 201):
             name = body["connection_id"] if method == "POST" else connection_id
             self.writes.append(Write(now, method, name, (body or {}).get("password")))
 

@@ -257,3 +257,9 @@ def test_a_422_can_be_had_for_a_right_request(ask: Ask, airflow: AirflowStandIn)
     assert b"echoed" in answer.data
     airflow.heal()
     assert ask("PATCH", body={**BODY, "password": "fine"}).status == 200
+
+
+def test_reads_are_on_record(ask: Ask, airflow: AirflowStandIn) -> None:
+    ask("GET")
+    ask("GET", "/api/v2/connections/gone")
+    assert [read.connection_id for read in airflow.reads] == ["docker_default", "gone"]
