@@ -14,11 +14,11 @@ import threading
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-from ecr_refresher.standins.tokens import TokenBook
 from tests.testbed import parts
 from tests.testbed.certificates import CertificateAuthority
 from tests.testbed.registry import HOST
 from tests.testbed.standins.ecr import EcrStandIn
+from tests.testbed.standins.tokens import TokenBook
 
 PACKAGE = "amazon-ecr-credential-helper"
 PLACE = parts.TESTBED / "credential-helper"

@@ -15,7 +15,6 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from ecr_refresher.standins.tokens import TokenBook
 from tests.testbed import parts
 from tests.testbed.airflow import Airflow
 from tests.testbed.airflow_flavours import SIMPLE
@@ -29,6 +28,7 @@ from tests.testbed.relay import Relay
 from tests.testbed.secret_hunt import Secrets
 from tests.testbed.standins.ecr import EcrStandIn
 from tests.testbed.standins.registry_front import RegistryFront
+from tests.testbed.standins.tokens import TokenBook
 
 CONNECTION = "docker_default"
 AIRFLOW_FAR_S, AWS_FAR_S = 0.08, 0.05  # one round trip

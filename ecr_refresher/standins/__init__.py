@@ -1,4 +1,4 @@
 """What the demo runs on: small servers that stand in for Amazon ECR, a registry and Airflow's API.
 
-Nothing of the product lives here, so that a stand-in can't share its mistakes. Faults for tests are in tests/testbed.
+Nothing of the product lives here, so that a stand-in can't share its mistakes. What tests run on is in tests/testbed.
 """

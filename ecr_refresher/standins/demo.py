@@ -13,14 +13,10 @@ import tempfile
 import threading
 import time
 from collections.abc import Iterable
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NoReturn
 
-from .airflow import AirflowStandIn
-from .ecr import EcrStandIn
-from .registry_front import RegistryFront
-from .tokens import USERNAME, TokenBook
+from .services import Services
 
 HOST = "123456789012.dkr.ecr.us-east-1.amazonaws.com"
 CONNECTION = "docker_default"
@@ -37,44 +33,37 @@ SHOWN = {
 }
 
 
-@dataclass(slots=True)
 class Slots:
     """What the Airflow connection and the `config.json` really hold, and which tokens they held so far."""
 
-    config_file: Path
-    book: TokenBook
-    airflow: AirflowStandIn
-    seen: dict[str, list[str]] = field(default_factory=dict)
+    def __init__(self, config_file: Path, services: Services) -> None:
+        self._config_file, self._services = config_file, services
+        self._names = (f"Airflow connection {CONNECTION}", f"Docker {config_file}")
+        self._seen: dict[str, set[str]] = {name: set() for name in self._names}
 
-    def passwords(self) -> dict[str, str | None]:
-        """Read what each slot holds now, as its readers do."""
-        connection = self.airflow.connections.get(CONNECTION)
+    def look(self) -> dict[str, str | None]:
+        """Read what each slot holds now, as its readers do, and note it."""
         try:
-            auth = json.loads(self.config_file.read_text())["auths"][HOST]["auth"]
+            auth = json.loads(self._config_file.read_text())["auths"][HOST]["auth"]
             entry: str | None = base64.b64decode(auth).decode().partition(":")[2]
         except (OSError, KeyError, ValueError):
             entry = None
-        return {
-            f"Airflow connection {CONNECTION}": None if connection is None else connection.password,
-            f"Docker {self.config_file}": entry,
-        }
-
-    def look(self) -> None:
-        """Note the tokens that a slot holds for the first time."""
-        for slot, password in self.passwords().items():
-            seen = self.seen.setdefault(slot, [])
-            if password is not None and password not in seen:
-                seen.append(password)
+        held = dict(
+            zip(self._names, (self._services.connections.get(CONNECTION, {}).get("password"), entry), strict=True)
+        )
+        for name, token in held.items():
+            if token is not None:
+                self._seen[name].add(token)
+        return held
 
     def summary(self) -> tuple[bool, list[str]]:
         """Say whether every slot was renewed and holds a valid token now, with a line for each slot."""
-        self.look()
         lines, good = [], True
-        for slot, password in self.passwords().items():
-            verdict = "nothing" if password is None else self.book.check(USERNAME, password)
-            renewals = max(0, len(self.seen[slot]) - 1)
+        for name, token in self.look().items():
+            verdict = "nothing" if token is None else self._services.verdict(token)
+            renewals = max(0, len(self._seen[name]) - 1)
             good = good and verdict == "ok" and renewals > 0
-            lines.append(f"  {slot}: {renewals} renewal(s); the registry's verdict on its token: {verdict}")
+            lines.append(f"  {name}: {renewals} renewal(s); the registry's verdict on its token: {verdict}")
         return good, lines
 
 
@@ -84,25 +73,23 @@ def run(command: list[str], duration_s: float | None) -> int:
     `command` starts ecr-refresher; `duration_s` is in seconds, None for ever.
     """
     life_s = LIFE_S if duration_s is None else min(LIFE_S, max(LIFE_MIN_S, duration_s * 2 / 3))
-    book = TokenBook(life_s)
     password = secrets.token_urlsafe(12)
     signal.signal(signal.SIGTERM, _interrupt)
     with (
         tempfile.TemporaryDirectory(prefix="ecr-refresher-demo-") as directory,
-        EcrStandIn(book) as ecr,
-        RegistryFront(book) as registry,
-        AirflowStandIn("ecr-refresher", password) as airflow,
+        Services(life_s, password) as services,
     ):
+        threading.Thread(target=services.serve_forever, daemon=True).start()
         home = Path(directory)
-        slots = Slots(home / "docker" / "config.json", book, airflow)
+        slots = Slots(home / "docker" / "config.json", services)
         address = f"127.0.0.1:{_free_port()}"
-        settings = _write_settings(home, slots.config_file, airflow.url, registry.url, password, address)
+        settings = _write_settings(home, services.url, password, address)
         _say(f"tokens live {life_s:.0f} s; every file is in {directory}, which the demo removes at its end")
         _say(f"look at http://{address}/ (the page for people) and http://{address}/metrics")
         began = time.monotonic()
         daemon = subprocess.Popen(
             [*command, "run", "--config", str(settings), "--log-format", "json"],
-            env=_environment(home, ecr.url),
+            env=_environment(home, services.url),
             stderr=subprocess.PIPE,
             stdin=subprocess.DEVNULL,
         )
@@ -120,8 +107,9 @@ def run(command: list[str], duration_s: float | None) -> int:
             _stop(daemon)
             teller.join(STOP_S)
             daemon.stderr.close()
+            services.shutdown()
         good, lines = slots.summary()
-        _say("\n".join([f"after {time.monotonic() - began:.0f} s, {len(ecr.calls)} calls to ECR:", *lines]))
+        _say("\n".join([f"after {time.monotonic() - began:.0f} s, {len(services.tokens)} calls to ECR:", *lines]))
         if ended_alone is not None:
             _say(f"the daemon ended by itself, with exit code {ended_alone}")
         _say("renewals were delivered everywhere" if good else "renewals were NOT delivered everywhere")
@@ -149,9 +137,7 @@ def _tell(log: Iterable[bytes]) -> None:
             _say(f"{SHOWN[event]} {said.get('sink', '')} {said.get('error', '')}".rstrip())
 
 
-def _write_settings(
-    home: Path, config_file: Path, airflow_url: str, registry_url: str, password: str, address: str
-) -> Path:
+def _write_settings(home: Path, services_url: str, password: str, address: str) -> Path:
     """Write the settings as a user does, with the password in a file of its own."""
     password_file = home / "airflow-password"
     with open(os.open(password_file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
@@ -160,14 +146,14 @@ def _write_settings(
     settings.write_text(
         f"""registries:
   - host: {HOST}
-    registry_url: {registry_url}
+    registry_url: {services_url}
 airflow:
-  url: {airflow_url}
+  url: {services_url}
   username: ecr-refresher
   password_file: {password_file}
   connections: {{{CONNECTION}: {HOST}}}
 docker:
-  config_file: {config_file}
+  config_file: {home / "docker" / "config.json"}
 server: {{listen: "{address}"}}
 """
     )

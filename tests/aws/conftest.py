@@ -8,7 +8,6 @@ from pathlib import Path
 
 import pytest
 
-from ecr_refresher.standins.tokens import TokenBook
 from tests.aws.world import Metadata, World, secrets_of
 from tests.testbed.daemon import Finished
 from tests.testbed.moto import Moto
@@ -16,6 +15,7 @@ from tests.testbed.processes import Record
 from tests.testbed.secret_hunt import Secrets
 from tests.testbed.standins.ecr import EcrStandIn
 from tests.testbed.standins.registry_front import RegistryFront
+from tests.testbed.standins.tokens import TokenBook
 
 
 @pytest.fixture

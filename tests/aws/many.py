@@ -10,13 +10,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ecr_refresher.standins.tokens import TokenBook
 from tests.testbed.daemon import PRODUCT, clean_environment
 from tests.testbed.measuring import Cost, measure
 from tests.testbed.standins.aws_faults import Throttled
 from tests.testbed.standins.ecr import EcrStandIn
 from tests.testbed.standins.registry_front import RegistryFront
 from tests.testbed.standins.sts import TrustedRole
+from tests.testbed.standins.tokens import TokenBook
 
 REGIONS = ("us-east-1", "us-west-2", "eu-west-1", "eu-central-1")
 ROLES = tuple(f"arn:aws:iam::{210987654300 + number}:role/ecr-pull" for number in range(10))

@@ -9,13 +9,13 @@ from pathlib import Path
 
 import pytest
 
-from ecr_refresher.standins.tokens import TokenBook
 from tests.aws.world import HOST, World, secrets_of
 from tests.testbed.daemon import Daemon, Finished
 from tests.testbed.processes import wait_until
 from tests.testbed.secret_hunt import Secrets
 from tests.testbed.standins.ecr import EcrStandIn
 from tests.testbed.standins.registry_front import RegistryFront
+from tests.testbed.standins.tokens import TokenBook
 
 OFF_S = 7200.0
 LIFE_S = 8.0

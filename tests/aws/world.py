@@ -10,12 +10,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from ecr_refresher.standins.tokens import TokenBook
 from tests.testbed.daemon import Finished
 from tests.testbed.secret_hunt import Secrets
 from tests.testbed.standins.ecr import EcrStandIn
 from tests.testbed.standins.registry_front import RegistryFront
 from tests.testbed.standins.serving import Exchange, Reply, StandIn
+from tests.testbed.standins.tokens import TokenBook
 
 HOST = "123456789012.dkr.ecr.us-east-1.amazonaws.com"
 PARTNER = "210987654321.dkr.ecr.eu-west-1.amazonaws.com"

@@ -11,7 +11,6 @@ from typing import Any
 import pytest
 import yaml
 
-from ecr_refresher.standins.tokens import TokenBook
 from tests.testbed import parts
 from tests.testbed.daemon import Daemon, Product
 from tests.testbed.processes import Record, free_port, wait_until
@@ -19,6 +18,7 @@ from tests.testbed.prometheus import Prometheus
 from tests.testbed.secret_hunt import Secrets
 from tests.testbed.standins.aws_faults import ServerError
 from tests.testbed.standins.ecr import EcrStandIn
+from tests.testbed.standins.tokens import TokenBook
 
 pytestmark = pytest.mark.real("prometheus")
 HOST = "123456789012.dkr.ecr.us-east-1.amazonaws.com"

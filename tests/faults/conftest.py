@@ -10,12 +10,12 @@ from typing import Any
 
 import pytest
 
-from ecr_refresher.standins.tokens import TokenBook
 from tests.testbed.daemon import Daemon, Product
 from tests.testbed.secret_hunt import Secrets
 from tests.testbed.standins.airflow import AirflowStandIn
 from tests.testbed.standins.ecr import EcrStandIn
 from tests.testbed.standins.registry_front import RegistryFront
+from tests.testbed.standins.tokens import TokenBook
 
 HOST = "123456789012.dkr.ecr.us-east-1.amazonaws.com"
 CONNECTION = "docker_default"

@@ -13,7 +13,6 @@ from typing import Any
 
 import pytest
 
-from ecr_refresher.standins.airflow_connections import Connection
 from tests.faults.conftest import CONNECTION, HOST, PASSWORD, World, children
 from tests.testbed.certificates import CertificateAuthority
 from tests.testbed.daemon import Daemon
@@ -22,6 +21,7 @@ from tests.testbed.sabotage import sabotaged
 from tests.testbed.secret_hunt import Secrets
 from tests.testbed.standins.airflow import AirflowStandIn
 from tests.testbed.standins.ecr import EcrStandIn
+from tests.testbed.standins.honest.airflow_connections import Connection
 from tests.testbed.standins.registry_front import RegistryFront
 from tests.testbed.standins.script import Cut, Endless, HalfAnswer, WireFault
 

@@ -10,13 +10,13 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from ecr_refresher.standins.tokens import TokenBook
 from tests.integration.settings import CONNECTION
 from tests.testbed.airflow import Airflow, StoredConnection
 from tests.testbed.daemon import Finished, Product
 from tests.testbed.engine import Engine
 from tests.testbed.registry import HOST, Registry
 from tests.testbed.standins.ecr import EcrStandIn
+from tests.testbed.standins.tokens import TokenBook
 
 BASE_KEY = "AKIAIOSFODNN7EXAMPLE"
 TRUST = Path("/etc/docker/certs.d", HOST, "ca.crt")  # where the engine finds the registry's CA

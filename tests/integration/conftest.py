@@ -9,7 +9,6 @@ from typing import TypeVar
 
 import pytest
 
-from ecr_refresher.standins.tokens import TokenBook
 from tests.testbed import parts
 from tests.testbed.airflow import Airflow
 from tests.testbed.airflow_flavours import SIMPLE, Flavour
@@ -19,6 +18,7 @@ from tests.testbed.processes import Record
 from tests.testbed.registry import HOST, Registry
 from tests.testbed.secret_hunt import Secrets
 from tests.testbed.standins.ecr import EcrStandIn
+from tests.testbed.standins.tokens import TokenBook
 
 T = TypeVar("T")
 

@@ -21,7 +21,7 @@ from ecr_refresher.daemon.machine import due, events, health, step
 from ecr_refresher.job.aws.clock import AwsClock
 from ecr_refresher.job.refresh.refresh_pass import RefreshPass, Sink
 from ecr_refresher.job.refresh.tools import RealTools
-from ecr_refresher.standins.tokens import TokenBook
+from tests.testbed.standins.tokens import TokenBook
 
 
 @dataclasses.dataclass(frozen=True)

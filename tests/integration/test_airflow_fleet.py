@@ -16,12 +16,12 @@ from ecr_refresher.core.plan import Airflow as Planned
 from ecr_refresher.core.plan import Connection, Plan, Principal, Refresh, SecretRef
 from ecr_refresher.core.plan import Registry as PlannedRegistry
 from ecr_refresher.job.sinks.airflow import marker
-from ecr_refresher.standins.tokens import TokenBook
 from tests.integration.fleet import Fleet, reader, renewals
 from tests.testbed.airflow import Airflow
 from tests.testbed.processes import wait_until
 from tests.testbed.registry import HOST
 from tests.testbed.secret_hunt import Secrets
+from tests.testbed.standins.tokens import TokenBook
 
 pytestmark = [pytest.mark.real("airflow"), pytest.mark.xdist_group("beside")]
 CONNECTION = "docker_default"

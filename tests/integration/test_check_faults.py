@@ -11,7 +11,6 @@ from pathlib import Path
 
 import pytest
 
-from ecr_refresher.standins.tokens import TokenBook
 from tests.integration.check_faults import FAULTS, Fault
 from tests.integration.check_world import World, environment
 from tests.integration.conftest import Airflows
@@ -23,6 +22,7 @@ from tests.testbed.processes import Record, remove_tree
 from tests.testbed.registry import Registry
 from tests.testbed.secret_hunt import Outputs, Secrets
 from tests.testbed.standins.ecr import EcrStandIn
+from tests.testbed.standins.tokens import TokenBook
 
 pytestmark = [pytest.mark.real("airflow, engine, registry"), pytest.mark.xdist_group("beside")]
 

@@ -11,12 +11,12 @@ import docker
 import pytest
 from docker.errors import APIError
 
-from ecr_refresher.standins.tokens import IssuedToken
 from tests.docs.pages import ROOT
 from tests.testbed import parts
 from tests.testbed.airflow_flavours import SIMPLE
 from tests.testbed.engine import Engine
 from tests.testbed.registry import Registry
+from tests.testbed.standins.tokens import IssuedToken
 
 PAGE = (ROOT / "docs" / "troubleshooting.md").read_text()
 

@@ -10,7 +10,6 @@ from pathlib import Path
 
 import pytest
 
-from ecr_refresher.standins.tokens import TokenBook
 from tests.integration.conftest import available
 from tests.integration.settings import CONNECTION, password_in
 from tests.testbed import images
@@ -24,6 +23,7 @@ from tests.testbed.registry import HOST, Registry
 from tests.testbed.secret_hunt import Outputs, Secrets
 from tests.testbed.standins.ecr import EcrStandIn
 from tests.testbed.standins.script import Delay
+from tests.testbed.standins.tokens import TokenBook
 
 pytestmark = [
     pytest.mark.real("airflow, engine, registry"),

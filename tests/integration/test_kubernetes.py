@@ -14,8 +14,6 @@ from typing import Any
 
 import pytest
 
-from ecr_refresher.standins.ecr import EcrStandIn
-from ecr_refresher.standins.tokens import TokenBook
 from tests.integration.conftest import available
 from tests.testbed import parts
 from tests.testbed.daemon import Daemon, Product
@@ -23,6 +21,8 @@ from tests.testbed.kubernetes import ADMIN, ApiServer
 from tests.testbed.processes import Record, wait_until
 from tests.testbed.relay import Relay
 from tests.testbed.secret_hunt import Secrets
+from tests.testbed.standins.honest.ecr import EcrStandIn
+from tests.testbed.standins.tokens import TokenBook
 
 pytestmark = [pytest.mark.real("kubernetes"), pytest.mark.xdist_group("kubernetes")]
 HOST, PARTNER = "123456789012.dkr.ecr.us-east-1.amazonaws.com", "210987654321.dkr.ecr.us-east-1.amazonaws.com"

@@ -15,12 +15,12 @@ import pytest
 from ecr_refresher.core import plan
 from ecr_refresher.core.model import Credential, Failed, Reason, Secret
 from ecr_refresher.job.net import engine as job_engine
-from ecr_refresher.standins.ecr import EcrStandIn
 from tests.testbed import parts
 from tests.testbed.daemon import Finished
 from tests.testbed.engine import Engine
 from tests.testbed.processes import wait_until
 from tests.testbed.registry import HOST, Registry
+from tests.testbed.standins.honest.ecr import EcrStandIn
 
 pytestmark = pytest.mark.real("engine, registry")
 RunCli = Callable[..., Finished]

@@ -11,7 +11,6 @@ from typing import Any
 
 import pytest
 
-from ecr_refresher.standins.tokens import TokenBook
 from tests.integration.conftest import available
 from tests.integration.settings import CONNECTION
 from tests.testbed import images, parts
@@ -25,6 +24,7 @@ from tests.testbed.registry import HOST, Registry
 from tests.testbed.secret_hunt import Outputs, Secrets
 from tests.testbed.standins.airflow import AirflowStandIn
 from tests.testbed.standins.ecr import EcrStandIn
+from tests.testbed.standins.tokens import TokenBook
 from tests.testbed.systemd import HOST_ADDRESS, STEPS, UNIT, Systemd
 
 pytestmark = [pytest.mark.real("engine, registry, systemd"), pytest.mark.timeout(400)]

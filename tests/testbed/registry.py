@@ -12,13 +12,13 @@ import urllib.error
 import urllib.request
 from pathlib import Path
 
-from ecr_refresher.standins.tokens import IssuedToken, TokenBook
 from tests.testbed import parts
 from tests.testbed.certificates import CertificateAuthority
 from tests.testbed.engine import Engine
 from tests.testbed.machine import ADDRESS, Machine
 from tests.testbed.processes import Process, Record, free_port, remove_tree, wait_until
 from tests.testbed.standins.registry_front import RegistryFront
+from tests.testbed.standins.tokens import IssuedToken, TokenBook
 
 HOST = "123456789012.dkr.ecr.us-east-1.amazonaws.com"
 REPOSITORY = "web_scraper"

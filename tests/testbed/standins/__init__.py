@@ -1,4 +1,4 @@
-"""The stand-ins of `ecr_refresher.standins`, made to fail on purpose: by scripted faults, slowly, or not at all.
+"""The stand-ins of the tests: as the real services answer (`honest`), and made to fail on purpose.
 
-What the demo needs lives in the package; what only tests need lives here.
+Faults come by script, slowly, or by not answering at all. What the demo runs on is in `ecr_refresher.standins`.
 """

@@ -7,11 +7,10 @@ from collections.abc import Callable
 from typing import NamedTuple
 from urllib.parse import unquote, urlsplit
 
-from ecr_refresher.standins import airflow, server
-from ecr_refresher.standins.airflow import CONNECTIONS, detail, parsed, unprocessable
-
 from . import script
 from .airflow_faults import AirflowFault, Unprocessable
+from .honest import airflow, server
+from .honest.airflow import CONNECTIONS, detail, parsed, unprocessable
 from .serving import StandIn
 
 

@@ -9,14 +9,13 @@ from email.message import Message
 from typing import Any
 from urllib.parse import parse_qsl
 
-from ecr_refresher.standins import ecr, server
-from ecr_refresher.standins.ecr import JSON_11, EcrCall
-from ecr_refresher.standins.server import Reply
-from ecr_refresher.standins.tokens import TokenBook
-
 from . import script, sts
 from .aws_faults import USUAL, Answer, AwsError, EcrFault, UnknownKey
+from .honest import ecr, server
+from .honest.ecr import JSON_11, EcrCall
+from .honest.server import Reply
 from .serving import StandIn
+from .tokens import TokenBook
 
 __all__ = ["JSON_11", "EcrCall", "EcrStandIn"]
 

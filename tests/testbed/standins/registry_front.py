@@ -7,14 +7,13 @@ import time
 from collections.abc import Callable
 from typing import NamedTuple
 
-from ecr_refresher.standins import registry_front, server
-from ecr_refresher.standins.registry_front import API_VERSION, error, password_of
-from ecr_refresher.standins.server import Reply
-from ecr_refresher.standins.tokens import TokenBook
-
 from . import script
+from .honest import registry_front, server
+from .honest.registry_front import API_VERSION, error, password_of
+from .honest.server import Reply
 from .serving import Exchange, StandIn
 from .streaming import relay
+from .tokens import TokenBook
 
 PROXY_PAGE = (
     b"<html><head><title>Access Denied</title></head><body>Blocked by your organization's policy</body></html>\n"

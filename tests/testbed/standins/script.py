@@ -10,9 +10,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
-from ecr_refresher.standins import server
-from ecr_refresher.standins.server import Reply
-
+from .honest import server
+from .honest.server import Reply
 from .serving import Exchange
 
 F = TypeVar("F")

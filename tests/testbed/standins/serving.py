@@ -15,8 +15,8 @@ import traceback
 from collections.abc import Iterator
 from typing import Any
 
-from ecr_refresher.standins import server
-from ecr_refresher.standins.server import Reply
+from .honest import server
+from .honest.server import Reply
 
 __all__ = ["PIECE", "Exchange", "Reply", "StandIn"]
 

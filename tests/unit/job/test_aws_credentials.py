@@ -20,11 +20,11 @@ from ecr_refresher.job.aws import ecr as source
 from ecr_refresher.job.aws.clients import Aws
 from ecr_refresher.job.aws.clock import AwsClock
 from ecr_refresher.job.aws.credential_errors import none_found
-from ecr_refresher.standins.tokens import TokenBook
 from tests.testbed.processes import free_port, wait_until
 from tests.testbed.standins.ecr import EcrStandIn
 from tests.testbed.standins.serving import Exchange, Reply, StandIn
 from tests.testbed.standins.sts import TrustedRole
+from tests.testbed.standins.tokens import TokenBook
 
 ROLE = "arn:aws:iam::210987654321:role/ecr-pull"
 SECRET = "of-no-worth-in-this-test"

@@ -17,7 +17,6 @@ from ecr_refresher.job.aws import clients
 from ecr_refresher.job.aws import ecr as source
 from ecr_refresher.job.aws.clients import Aws
 from ecr_refresher.job.aws.clock import AwsClock
-from ecr_refresher.standins.tokens import TokenBook
 from tests.testbed.certificates import CertificateAuthority
 from tests.testbed.processes import free_port
 from tests.testbed.standins.aws_faults import (
@@ -33,6 +32,7 @@ from tests.testbed.standins.ecr import EcrStandIn
 from tests.testbed.standins.script import Cut, Endless, Malformed
 from tests.testbed.standins.serving import Exchange, Reply, StandIn
 from tests.testbed.standins.sts import TrustedRole
+from tests.testbed.standins.tokens import TokenBook
 
 ROLE = "arn:aws:iam::210987654321:role/ecr-pull"
 ENV = ("AWS_PROFILE", "AWS_DEFAULT_PROFILE", "AWS_REGION", "AWS_DEFAULT_REGION", "AWS_CA_BUNDLE", "HTTP_PROXY")

@@ -26,9 +26,9 @@ from ecr_refresher.job.aws.clients import Aws
 from ecr_refresher.job.aws.clock import AwsClock
 from ecr_refresher.job.refresh.refresh_pass import RefreshPass
 from ecr_refresher.job.refresh.tools import RealTools
-from ecr_refresher.standins.tokens import TokenBook
 from tests.testbed.standins.ecr import JSON_11, EcrStandIn
 from tests.testbed.standins.script import HalfAnswer, Malformed
+from tests.testbed.standins.tokens import TokenBook
 
 HOST = "123456789012.dkr.ecr.us-east-1.amazonaws.com"
 MARK = "s3cr3tOfThisVeryAnswer"  # in every token of every answer

@@ -17,9 +17,9 @@ from ecr_refresher.core.plan import Principal
 from ecr_refresher.job.aws import ecr
 from ecr_refresher.job.aws.clients import Aws
 from ecr_refresher.job.aws.clock import AwsClock
-from ecr_refresher.standins.tokens import TokenBook
 from tests.testbed.standins.aws_faults import Denied, Throttled
 from tests.testbed.standins.ecr import EcrStandIn
+from tests.testbed.standins.tokens import TokenBook
 
 NOW = 1_800_000_000.0
 PASSWORD = "eyJwYXlsb2FkIjoi-the-password-of-a-test"

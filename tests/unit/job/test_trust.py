@@ -16,10 +16,10 @@ from ecr_refresher.job.aws import ecr as source
 from ecr_refresher.job.aws.clients import Aws
 from ecr_refresher.job.aws.clock import AwsClock
 from ecr_refresher.job.net.trust import Trust, context, trust_for
-from ecr_refresher.standins.tokens import TokenBook
 from tests.testbed.certificates import CertificateAuthority
 from tests.testbed.standins.ecr import EcrStandIn
 from tests.testbed.standins.sts import TrustedRole
+from tests.testbed.standins.tokens import TokenBook
 
 VARIABLES = ("AWS_CA_BUNDLE", "REQUESTS_CA_BUNDLE", "SSL_CERT_FILE", "SSL_CERT_DIR")
 ROLE = "arn:aws:iam::210987654321:role/ecr-pull"

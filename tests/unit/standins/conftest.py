@@ -6,9 +6,9 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from ecr_refresher.standins.tokens import TokenBook
 from tests.testbed.standins.ecr import EcrStandIn
 from tests.testbed.standins.serving import StandIn
+from tests.testbed.standins.tokens import TokenBook
 
 
 class Clock:

@@ -13,9 +13,9 @@ from airflow_client.client.api.connection_api import ConnectionApi
 from airflow_client.client.api.version_api import VersionApi
 from airflow_client.client.models.connection_body import ConnectionBody
 
-from ecr_refresher.standins.airflow_connections import Connection
 from tests.testbed.standins.airflow import AirflowStandIn
 from tests.testbed.standins.airflow_faults import LOGIN_PAGE, Unprocessable
+from tests.testbed.standins.honest.airflow_connections import Connection
 from tests.testbed.standins.script import Cut, HalfAnswer, Malformed
 from tests.testbed.standins.serving import StandIn
 

@@ -16,7 +16,6 @@ from botocore import httpsession
 from botocore.client import Config
 from botocore.exceptions import ClientError, ConnectionClosedError, ReadTimeoutError
 
-from ecr_refresher.standins.tokens import TokenBook
 from tests.testbed.standins.aws_faults import (
     Answer,
     AwsError,
@@ -31,6 +30,7 @@ from tests.testbed.standins.aws_faults import (
 from tests.testbed.standins.ecr import EcrStandIn
 from tests.testbed.standins.script import Cut, Delay, HalfAnswer, Malformed
 from tests.testbed.standins.sts import TrustedRole
+from tests.testbed.standins.tokens import TokenBook
 
 from .conftest import Clock
 

@@ -10,10 +10,10 @@ from typing import Any, cast
 import pytest
 import urllib3
 
-from ecr_refresher.standins.tokens import TokenBook
 from tests.testbed.certificates import CertificateAuthority
 from tests.testbed.standins.registry_front import RegistryFront
 from tests.testbed.standins.serving import PIECE, Exchange, Reply, StandIn
+from tests.testbed.standins.tokens import TokenBook
 
 from .conftest import Clock
 

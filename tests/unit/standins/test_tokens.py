@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 from concurrent.futures import ThreadPoolExecutor
 
-from ecr_refresher.standins.tokens import TokenBook
+from tests.testbed.standins.tokens import TokenBook
 
 from .conftest import Clock
 

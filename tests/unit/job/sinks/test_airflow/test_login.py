@@ -10,9 +10,9 @@ import pytest
 from ecr_refresher.core.model import Failed, Holding, Outcome, Reason, Secret
 from ecr_refresher.core.plan import Connection
 from ecr_refresher.job.sinks.airflow import login
-from ecr_refresher.standins.airflow_connections import Connection as Stored
 from tests.testbed.processes import wait_until
 from tests.testbed.standins.airflow import AirflowStandIn
+from tests.testbed.standins.honest.airflow_connections import Connection as Stored
 from tests.testbed.standins.script import Delay, Malformed
 
 from .conftest import (

@@ -6,9 +6,9 @@ import pytest
 from msgspec import structs
 
 from ecr_refresher.core.model import Outcome, Reason
-from ecr_refresher.standins.airflow_connections import Connection as Stored
 from tests.testbed.standins.airflow import AirflowStandIn
 from tests.testbed.standins.airflow_faults import Unprocessable
+from tests.testbed.standins.honest.airflow_connections import Connection as Stored
 from tests.testbed.standins.script import Malformed
 
 from .conftest import DOCKER_DEFAULT, ECR_TOKEN, HOST, PASSWORD, USER, World, credential, wanted

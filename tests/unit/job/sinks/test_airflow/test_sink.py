@@ -10,8 +10,8 @@ from msgspec import structs
 
 from ecr_refresher.core.model import NOTHING, Holding, Outcome, Reason
 from ecr_refresher.job.sinks.airflow import marker
-from ecr_refresher.standins.airflow_connections import Connection as Stored
 from tests.testbed.standins.airflow import AirflowStandIn
+from tests.testbed.standins.honest.airflow_connections import Connection as Stored
 from tests.testbed.standins.serving import Reply
 
 from .conftest import DOCKER_DEFAULT, ECR_TOKEN, HOST, ISSUED_AT, Scripted, World, credential, wanted

@@ -7,8 +7,8 @@ import binascii
 import json
 from typing import Any
 
+from ..tokens import USERNAME, TokenBook
 from .server import Exchange, Reply, StandIn
-from .tokens import USERNAME, TokenBook
 
 API_VERSION = {"Docker-Distribution-Api-Version": "registry/2.0"}
 EXPIRED = "Your authorization token has expired. Reauthenticate and try again."

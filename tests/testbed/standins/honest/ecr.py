@@ -13,8 +13,8 @@ from dataclasses import dataclass
 from email.message import Message
 from typing import Any
 
+from ..tokens import TokenBook
 from .server import Exchange, Reply, StandIn
-from .tokens import TokenBook
 
 # X-Amz-Target's prefix, from botocore's service models
 SERVICES = {"AmazonEC2ContainerRegistry_V20150921": "ecr", "SpencerFrontendService": "ecr-public"}
