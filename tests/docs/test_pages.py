@@ -22,16 +22,21 @@ def test_links_lead_somewhere(page: str) -> None:
             assert anchor in anchors(str(target.relative_to(ROOT))), link
 
 
-def test_every_page_is_reached_from_the_front_page() -> None:
-    found, new = set(), {"README.md"}
-    while new:
-        page = new.pop()
-        found.add(page)
-        for link in links(page):
-            target = (PAGES[page].parent / link.partition("#")[0]).resolve()
-            if target.is_relative_to(ROOT) and str(target.relative_to(ROOT)) in PAGES.keys() - found:
-                new.add(str(target.relative_to(ROOT)))
-    assert PAGES.keys() - found == set(), "link it from README.md, or from a page that is"
+def targets(page: str) -> set[str]:
+    """The other pages that a page links to."""
+    found = {(PAGES[page].parent / link.partition("#")[0]).resolve() for link in links(page) if "://" not in link}
+    return {str(path.relative_to(ROOT)) for path in found if path.is_relative_to(ROOT)} & PAGES.keys()
+
+
+def test_every_page_is_two_clicks_from_the_front_page_at_most() -> None:
+    first = targets("README.md") | {"README.md"}
+    second = {target for page in first for target in targets(page)}
+    assert PAGES.keys() - first - second == set(), "link it from README.md or docs/index.md"
+
+
+def test_the_index_has_every_page_of_docs() -> None:
+    pages = {page for page in PAGES if page.startswith("docs/")}
+    assert pages - targets("docs/index.md") == {"docs/index.md"}, "add it to a table of docs/index.md"
 
 
 def test_the_settings_reference_is_up_to_date() -> None:
