@@ -17,7 +17,7 @@ from .airflow import (
 )
 from .engine import Cleanup, DockerConfig, Engine
 from .kubernetes import IN_CLUSTER, KubernetesSecret
-from .plan import Log, Plan, Refresh, Server, SinkKind, Slot
+from .plan import Log, LogFormat, LogLevel, Plan, Refresh, Server, SinkKind, Slot
 from .registries import OWN, PRIVATE, PUBLIC, Principal, Registry, Role
 
 __all__ = [
@@ -35,6 +35,8 @@ __all__ = [
     "Header",
     "KubernetesSecret",
     "Log",
+    "LogFormat",
+    "LogLevel",
     "Mwaa",
     "ParameterStore",
     "Plan",

@@ -13,6 +13,8 @@ from .kubernetes import IN_CLUSTER, KubernetesSecret
 from .registries import Registry
 
 SinkKind = Literal["airflow", "docker", "kubernetes"]
+LogLevel = Literal["debug", "info", "warning", "error"]
+LogFormat = Literal["json", "console"]
 
 
 class Refresh(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
@@ -40,8 +42,8 @@ class Server(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True
 class Log(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
     """The lowest level that is logged, and the format: `json`, or `console` for people."""
 
-    level: str = "info"
-    format: str = "json"
+    level: LogLevel = "info"
+    format: LogFormat = "json"
 
 
 class Slot(Struct, frozen=True):

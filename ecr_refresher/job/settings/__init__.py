@@ -15,7 +15,7 @@ from msgspec import structs
 from ...core import wire
 from ...core.ecr import aliases
 from ...core.plan import Plan
-from .problems import Problem, Problems, SettingsError
+from .problems import Problem, Problems, SettingsError, Spot
 from .reading import environment, yaml_file
 from .reading.validation import validate
 from .resolving import airflow
@@ -56,7 +56,7 @@ def read(source: wire.Load, environ: Mapping[str, str], *, euid: int | None = No
     options = {("log", "level"): source.log_level, ("log", "format"): source.log_format}
     environment.lay_over(problems, environ, options)
     settings = validate(problems, surroundings)
-    plan = resolve(settings, surroundings, problems, os.geteuid() if euid is None else euid)
+    plan = resolve(settings, Spot(problems), surroundings, os.geteuid() if euid is None else euid)
     if problems.errors:
         raise SettingsError(problems.errors)
     named = {name for entry in settings.airflow for name in airflow.variables(entry)}

@@ -12,7 +12,6 @@ from ...core import plan
 from ...core.model import MASK
 from . import Loaded
 from .problems import Place
-from .reading.environment import PREFIX
 from .schema.sections import DockerEntry, RegistryEntry
 from .yaml_text import dump, scalar
 
@@ -58,8 +57,7 @@ def document(loaded: Loaded) -> dict[str, Any]:
 def origin(place: Place, loaded: Loaded, tree: Any) -> str | None:
     """Where a value of the document came from: a variable, an option, a default; None for the settings file."""
     if _is_given(place, loaded.settings):
-        shown = loaded.problems.show(place)
-        return shown if shown.startswith((PREFIX, "--")) else None
+        return loaded.problems.source(place)
     if place[-1] == "region":
         return loaded.surroundings.aws_region(tree[place[0]][place[1]].get("profile"))[0]
     return "default"

@@ -50,36 +50,15 @@ class SettingsError(Exception):
         super().__init__("\n".join(self.errors))
 
 
-class Given(str):
-    """A value with the name of the variable or option that it came from."""
-
-    source: str
-
-    def __new__(cls, value: str, source: str) -> Given:
-        made = super().__new__(cls, value)
-        made.source = source
-        return made
-
-    def __deepcopy__(self, memo: object) -> Given:
-        return self
-
-
-class GivenEntry(dict[str, Tree]):
-    """An entry that the environment made; `variables` are the names of its keys there, the first given one in front."""
-
-    def __init__(self, variables: dict[str, str]) -> None:
-        super().__init__()
-        self.variables = variables
-
-
 class Problems:
     """Gathers errors and warnings about one tree of settings."""
 
     def __init__(self) -> None:
         self.tree: dict[str, Tree] = {}
+        self.sources: dict[Place, str] = {}  # the variables and options that what is at a place came from
         self.warnings: list[Problem] = []
         self._errors: dict[Problem, None] = {}  # in the order of their finding, each once
-        self._spoiled: set[Place] = set()
+        self.spoiled: set[Place] = set()  # could not be read: nothing that depends on it is judged
 
     @property
     def errors(self) -> tuple[Problem, ...]:
@@ -89,41 +68,60 @@ class Problems:
             return every
         return (*every[:ERRORS_MAX], Problem("settings", f"there are {left} more errors", "Fix these first"))
 
-    def error(self, place: Place, what: str, fix: str) -> None:
-        """Note an error, unless the place is known to be wrong already."""
-        if not self.is_spoiled(place):
-            self._errors[Problem(self.show(place), what, fix)] = None
-
     def add(self, source: str, what: str, fix: str) -> None:
         """Note an error of something that is not in the tree."""
         self._errors[Problem(source, what, fix)] = None
 
-    def warn(self, place: Place, what: str, fix: str) -> None:
-        if not self.is_spoiled(place):
-            self.warnings.append(Problem(self.show(place), what, fix))
+    def is_spoiled(self, place: Place) -> bool:
+        return not self.spoiled.isdisjoint(_heads(place))
 
-    def spoil(self, place: Place) -> None:
-        """Note that the value itself could not be read: nothing that depends on it is judged."""
-        self._spoiled.add(place)
-
-    def is_spoiled(self, *places: Place) -> bool:
-        return any(place[:length] in self._spoiled for place in places for length in range(1, len(place) + 1))
-
-    def is_any_spoiled(self, section: str, keys: tuple[str, ...]) -> bool:
-        """Whether a list of entries, an entry of it, or one of these keys of an entry could not be read."""
-        return any(place[0] == section and (len(place) < 3 or place[2] in keys) for place in self._spoiled)
+    def source(self, place: Place) -> str | None:
+        """The variable or option that what is at a place came from; None for the settings file."""
+        return next((self.sources[head] for head in _heads(place) if head in self.sources), None)
 
     def show(self, place: Place) -> str:
         """The name of a place for people."""
-        shown, below = "", None
-        for step, node in way(self.tree, place):
-            if isinstance(node, GivenEntry) and step in node.variables:
-                return node.variables[step]
-            shown += f"[{step}]" if isinstance(step, int) else f".{_key(step)}" if shown else _key(step)
-            below = node[step] if isinstance(node, list) else (node or {}).get(step)
-        if isinstance(below, GivenEntry):
-            return next(iter(below.variables.values()))
-        return below.source if isinstance(below, Given) else shown
+        steps = (step for step, _ in way(self.tree, place))
+        shown = "".join(f"[{step}]" if isinstance(step, int) else f".{_key(step)}" for step in steps)
+        return self.source(place) or shown.removeprefix(".")
+
+
+def _heads(place: Place) -> list[Place]:
+    """The place and those around it, the nearest first."""
+    return [place[:length] for length in range(len(place), 0, -1)]
+
+
+@dataclass(frozen=True, slots=True)
+class Spot:
+    """A place together with the problems of its tree: `spot / "url"` is a place in it."""
+
+    problems: Problems
+    place: Place = ()
+
+    def __truediv__(self, step: str | int) -> Spot:
+        return Spot(self.problems, (*self.place, step))
+
+    def __str__(self) -> str:
+        return self.problems.show(self.place)
+
+    def error(self, what: str, fix: str) -> None:
+        """Note an error, unless the place is known to be wrong already."""
+        if not self.problems.is_spoiled(self.place):
+            self.problems.add(str(self), what, fix)
+
+    def warn(self, what: str, fix: str) -> None:
+        if not self.problems.is_spoiled(self.place):
+            self.problems.warnings.append(Problem(str(self), what, fix))
+
+    def is_spoiled(self, *keys: str) -> bool:
+        """Whether one of these keys, or the place itself where none is named, could not be read."""
+        return any(self.problems.is_spoiled((*self.place, key)) for key in keys) or self.problems.is_spoiled(self.place)
+
+    def is_any_spoiled(self, *keys: str) -> bool:
+        """Whether this list, an entry of it, or one of these keys of an entry could not be read."""
+        own = len(self.place)
+        inside = [place[own + 1 :] for place in self.problems.spoiled if place[:own] == self.place]
+        return any(not below or below[0] in keys for below in inside)
 
 
 def way(tree: Tree, place: Place) -> Iterator[tuple[Any, Any]]:

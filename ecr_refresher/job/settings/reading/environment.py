@@ -9,7 +9,7 @@ import difflib
 import re
 from collections.abc import Iterator, Mapping
 
-from ..problems import Given, GivenEntry, Problem, Problems, Tree
+from ..problems import Problem, Problems, Tree
 
 PREFIX = "ECR_REFRESHER_"
 CONFIG = f"{PREFIX}CONFIG"
@@ -52,29 +52,29 @@ def lay_over(problems: Problems, environ: Mapping[str, str], options: Mapping[tu
     """Set what the environment says, then the options. An empty variable counts as not set."""
     given = {name: environ[PREFIX + name] for name in KEYS if environ.get(PREFIX + name, "").strip()}
     for section in ("airflow", "docker"):
-        _lay_over_entry(section, [name for name in given if KEYS[name][0] == section], given, problems)
-    if "REGISTRIES" in given:
-        problems.tree["registries"] = Given(given["REGISTRIES"], f"{PREFIX}REGISTRIES")
-    for name in ("LISTEN", "LOG_LEVEL", "LOG_FORMAT"):
+        if names := [name for name in given if KEYS[name][0] == section]:
+            _lay_over_entry(section, names, given, problems)
+    for name in ("REGISTRIES", "LISTEN", "LOG_LEVEL", "LOG_FORMAT"):
         if name in given:
-            _set(problems.tree, KEYS[name], Given(given[name], PREFIX + name))
+            _set(problems, KEYS[name], given[name], PREFIX + name)
     for place, value in options.items():
         if value is not None:
-            _set(problems.tree, place, Given(value, f"--{'-'.join(place)}"))
+            _set(problems, place, value, f"--{'-'.join(place)}")
 
 
-def _set(tree: dict[str, Tree], place: tuple[str, ...], value: Given) -> None:
-    section, key = place
-    if tree.get(section) is None:
-        tree[section] = {}
-    if isinstance(keys := tree[section], dict):
-        keys[key] = value
+def _set(problems: Problems, place: tuple[str, ...], value: str, source: str) -> None:
+    *sections, key = place
+    keys: Tree = problems.tree
+    for section in sections:
+        if problems.tree.get(section) is None:
+            problems.tree[section] = {}
+        keys = problems.tree[section]
+    if isinstance(keys, dict):
+        keys[key], problems.sources[place] = value, source
 
 
 def _lay_over_entry(section: str, names: list[str], given: Mapping[str, str], problems: Problems) -> None:
     """Set keys of the only `airflow` or `docker` entry; make one where the file has none."""
-    if not names:
-        return
     written = problems.tree.get(section)
     entries = written if isinstance(written, list) else [written]
     if len(entries) > 1:
@@ -82,15 +82,19 @@ def _lay_over_entry(section: str, names: list[str], given: Mapping[str, str], pr
             what = f"the file has {len(entries)} '{section}' entries, and this sets none of them"
             problems.add(PREFIX + name, what, "Put it into the file")
         return
+    entry: Tree = entries[0] if entries else None
     if written in (None, []):
-        first = [*names, *(name for name, place in KEYS.items() if place[0] == section and name not in names)]
-        written = problems.tree[section] = GivenEntry({KEYS[name][1]: PREFIX + name for name in first})
-    entry = written[0] if isinstance(written, list) else written
+        entry = problems.tree[section] = {}
+        problems.sources[section,] = PREFIX + names[0]
+        problems.sources |= {
+            (section, 0, place[1]): PREFIX + name for name, place in KEYS.items() if place[0] == section
+        }
     if isinstance(entry, dict):
         for key in {key for name in names for key in _REPLACED.get(KEYS[name][1], ())}:
             entry.pop(key, None)
         for name in names:
-            entry[KEYS[name][1]] = Given(PREFIX + name if name in _SECRET else given[name], PREFIX + name)
+            entry[KEYS[name][1]] = PREFIX + name if name in _SECRET else given[name]
+            problems.sources[section, 0, KEYS[name][1]] = PREFIX + name
 
 
 def unknown(environ: Mapping[str, str], used: set[str]) -> Iterator[Problem]:

@@ -12,7 +12,7 @@ from typing import Any
 
 import yaml
 
-from ..problems import Place, Problem, Problems, SettingsError, Tree
+from ..problems import Place, Problem, Problems, SettingsError, Spot, Tree
 from . import bounded_file
 
 SIZE_MAX = 1 << 20  # bytes
@@ -47,7 +47,7 @@ def read(path: str, problems: Problems) -> None:
         raise _refused(path, "is not a mapping", "Write `key: value` lines, e.g. `registries: [...]`")
     problems.tree = tree
     for place, lines in builder.duplicates:
-        problems.error(place, f"stands there twice, at lines {lines[0]} and {lines[1]}", "Remove one")
+        Spot(problems, place).error(f"stands there twice, at lines {lines[0]} and {lines[1]}", "Remove one")
 
 
 def _text(path: str) -> str:

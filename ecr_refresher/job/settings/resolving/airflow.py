@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
+from typing import Any
 from urllib.parse import quote
 
-from msgspec.structs import replace
-
 from ....core import plan
-from ..problems import Place, Problems, quoted
+from ..problems import Spot, quoted
 from ..schema.airflow import (
     AirflowEntry,
     ApiEntry,
@@ -29,26 +28,24 @@ CONNECTION_ID_MAX = 200  # Airflow's column
 MWAA_PATH_MAX = 64  # characters of AWS's InvokeRestApi, "/connections/" among them
 MWAA_ID_MAX = 51
 
-_LOGIN = (
-    *("username", "password_file", "password_env", "password", "token_file", "token_env", "token"),
-    *("client_id", "client_secret_file", "client_secret_env", "client_secret"),
-)
+_SECRETS = ("password", "token", "client_secret")
+_LOGIN = ("username", "client_id", *(f"{name}{suffix}" for name in _SECRETS for suffix in ("", "_file", "_env")))
 # Headers that the request itself sets.
 _OURS = ("accept", "connection", "content-length", "content-type", "host", "transfer-encoding", "user-agent")
 
 
 def resolve(
-    entries: Sequence[AirflowEntry], registries: Registries, surroundings: Surroundings, problems: Problems
+    entries: Sequence[AirflowEntry], at: Spot, registries: Registries, surroundings: Surroundings
 ) -> tuple[plan.Airflow, ...]:
-    """Make the plan's Airflows; what is wrong with them goes to `problems`."""
-    claims: dict[tuple[str, str | None, str], Place] = {}
+    """Make the plan's Airflows; what is wrong with them is noted."""
+    claims: dict[tuple[str, str | None, str], Spot] = {}
     found = []
     for index, entry in enumerate(entries):
-        place: Place = ("airflow", index)
-        connections = _connections(entry, (*place, "connections"), registries, problems)
-        airflow = plan.Airflow(name=_name(entries, index, problems), url="", connections=connections)
-        airflow = _with_way(airflow, entry, place, surroundings, problems)
-        _check_claims(airflow, (*place, "connections"), claims, problems)
+        here = at / index
+        connections = _connections(entry, here / "connections", registries)
+        name = _name(entries, index, here / "name")
+        airflow = plan.Airflow(name, connections=connections, **{"url": ""} | _way(entry, here, surroundings))
+        _check_claims(airflow, here / "connections", claims)
         found.append(airflow)
     return tuple(found)
 
@@ -62,189 +59,165 @@ def variables(entry: AirflowEntry) -> list[str]:
     return [name for name in named if name is not None]
 
 
-def _with_way(
-    airflow: plan.Airflow, entry: AirflowEntry, place: Place, surroundings: Surroundings, problems: Problems
-) -> plan.Airflow:
-    """The Airflow with the way into it."""
+def _way(entry: AirflowEntry, at: Spot, surroundings: Surroundings) -> dict[str, Any]:
+    """The fields of the plan's Airflow that say how it is reached."""
     if isinstance(entry, ApiEntry):
-        return _by_api(airflow, entry, place, problems)
+        return _by_api(entry, at)
     if isinstance(entry, SecretsFileEntry):
         if entry.file is None:
-            fix = "Give connections_file_path of Airflow's LocalFilesystemBackend"
-            problems.error((*place, "file"), "is missing", fix)
+            (at / "file").error("is missing", "Give connections_file_path of Airflow's LocalFilesystemBackend")
         if entry.mode is not None and entry.mode & 0o004:
-            what = f'"{entry.mode:04o}" lets everybody read the login'
-            problems.warn((*place, "mode"), what, 'Write "0640" for a group')
-        return replace(airflow, secrets_file=plan.SecretsFile(entry.file or "", entry.mode))
-    region = entry.region or own_region(place, surroundings, problems)
+            (at / "mode").warn(f'"{entry.mode:04o}" lets everybody read the login', 'Write "0640" for a group')
+        return {"secrets_file": plan.SecretsFile(entry.file or "", entry.mode)}
+    region = entry.region or own_region(at, surroundings)
     if isinstance(entry, SecretsManagerEntry):
-        manager = plan.SecretsManager(entry.prefix.rstrip(entry.sep), region, entry.role_arn, entry.sep)
-        return replace(airflow, secrets_manager=manager)
+        prefix = entry.prefix.rstrip(entry.sep)
+        return {"secrets_manager": plan.SecretsManager(prefix, region, entry.role_arn, entry.sep)}
     if isinstance(entry, ParameterStoreEntry):
         prefix = f"/{entry.prefix.strip('/')}".rstrip("/")
-        return replace(airflow, parameter_store=plan.ParameterStore(prefix, region, entry.role_arn))
-    return replace(airflow, mwaa=plan.Mwaa(entry.mwaa_environment or "", region, entry.role_arn))
+        return {"parameter_store": plan.ParameterStore(prefix, region, entry.role_arn)}
+    return {"mwaa": plan.Mwaa(entry.mwaa_environment or "", region, entry.role_arn)}
 
 
-def _by_api(airflow: plan.Airflow, entry: ApiEntry, place: Place, problems: Problems) -> plan.Airflow:
-    there = (*place, "url")
+def _by_api(entry: ApiEntry, at: Spot) -> dict[str, Any]:
+    url = at / "url"
     if entry.url is None:
-        problems.error(there, "is missing", "Give Airflow's base URL, e.g. https://airflow.example.com")
+        url.error("is missing", "Give Airflow's base URL, e.g. https://airflow.example.com")
     elif is_foreign_http(entry.url):
         if entry.allow_http:
-            problems.warn(there, "is plain http: others can read passwords on the way", "Write https://")
+            url.warn("is plain http: others can read passwords on the way", "Write https://")
         else:
             fix = "Write https://, or set allow_http: true in the settings file"
-            problems.error(there, "is plain http to another host", fix)
-    check_pair(entry.client_cert, entry.client_key, place, problems, ("client_cert", "client_key"))
-    password, token, client = _login(entry, place, problems)
-    return replace(
-        airflow,
-        url=entry.url or "",
-        username=entry.username,
-        password=password,
-        token=token,
-        client=client,
-        client_cert=entry.client_cert,
-        client_key=entry.client_key,
-        ca_file=entry.ca_file,
-        headers=_headers(entry.headers, (*place, "headers"), problems),
-    )
+            url.error("is plain http to another host", fix)
+    check_pair(entry, at, "client_cert", "client_key")
+    return {
+        **entry.model_dump(include={"username", "client_cert", "client_key", "ca_file"}),
+        **_login(entry, at),
+        "url": entry.url or "",
+        "headers": _headers(entry.headers, at / "headers"),
+    }
 
 
-def _login(
-    entry: ApiEntry, place: Place, problems: Problems
-) -> tuple[plan.SecretRef | None, plan.SecretRef | None, plan.Client | None]:
-    """The reference to the password, the one to the token, and the client: one of them, the others None."""
-    password = _reference(entry.password_file, entry.password_env, (*place, "password_file"), problems)
-    token = _reference(entry.token_file, entry.token_env, (*place, "token_file"), problems)
-    secret = _reference(entry.client_secret_file, entry.client_secret_env, (*place, "client_secret_file"), problems)
-    if problems.is_spoiled(*((*place, key) for key in _LOGIN)):
-        return None, None, None
-    by_password = password is not None or entry.username is not None
-    by_client = secret is not None or entry.client_id is not None
-    logins = by_password + by_client + (token is not None)
+def _login(entry: ApiEntry, at: Spot) -> dict[str, Any]:
+    """The password, the token or the client: one of them, the others None."""
+    password, token, secret = (_reference(entry, f"{name}_", at) for name in _SECRETS)
+    if at.is_spoiled(*_LOGIN):
+        return {}
+    by_password, by_client = password or entry.username, secret or entry.client_id
+    logins = sum(map(bool, (by_password, token, by_client)))
     if logins > 1:
         fix = "Give one: username and password, or a token, or client_id and client_secret"
-        problems.error(place, f"has {'two' if logins == 2 else 'three'} logins", fix)
+        at.error(f"has {'two' if logins == 2 else 'three'} logins", fix)
     elif not logins and not entry.headers:
-        problems.error(
-            place,
+        at.error(
             "has no login",
             "Give username and password_file (or password_env), or token_file (or token_env), or client_id and "
             "client_secret_file; in the environment ECR_REFRESHER_AIRFLOW_USERNAME and _AIRFLOW_PASSWORD_FILE, or "
             "_AIRFLOW_TOKEN_FILE",
         )
     elif by_password:
-        _check_parts(place, ("username", entry.username), ("password", password), problems)
+        in_environment = "; in the environment ECR_REFRESHER_AIRFLOW_PASSWORD_FILE or ECR_REFRESHER_AIRFLOW_PASSWORD"
+        _check_parts(at, ("username", entry.username), ("password", password), in_environment)
     elif by_client:
-        _check_parts(place, ("client_id", entry.client_id), ("client_secret", secret), problems)
+        _check_parts(at, ("client_id", entry.client_id), ("client_secret", secret))
     for key, other in (("token_url", "client_id"), ("scope", "token_url"), ("audience", "token_url")):
         if getattr(entry, key) is not None and getattr(entry, other) is None:
-            problems.error((*place, key), f"goes with {other}", "Give that, or remove this")
-    if secret is None or entry.client_id is None:
-        return password, token, None
-    return None, None, plan.Client(entry.client_id, secret, entry.token_url, entry.scope, entry.audience)
+            (at / key).error(f"goes with {other}", "Give that, or remove this")
+    client = None
+    if secret is not None and entry.client_id is not None:
+        client = plan.Client(entry.client_id, secret, entry.token_url, entry.scope, entry.audience)
+    return {"password": password, "token": token, "client": client}
 
 
-def _check_parts(place: Place, who: tuple[str, object], what: tuple[str, object], problems: Problems) -> None:
+def _check_parts(at: Spot, who: tuple[str, object], what: tuple[str, object], more: str = "") -> None:
     """A name and its secret go together."""
     if who[1] is None:
-        problems.error((*place, who[0]), "is missing", f"Give it: a {what[0]} goes with it")
+        (at / who[0]).error("is missing", f"Give it: a {what[0]} goes with it")
     elif what[1] is None:
-        fix = f"Give {what[0]}_file or {what[0]}_env: {who[0]} needs it"
-        if what[0] == "password":
-            fix += "; in the environment ECR_REFRESHER_AIRFLOW_PASSWORD_FILE or ECR_REFRESHER_AIRFLOW_PASSWORD"
-        problems.error((*place, f"{what[0]}_file"), "is missing", fix)
+        fix = f"Give {what[0]}_file or {what[0]}_env: {who[0]} needs it{more}"
+        (at / f"{what[0]}_file").error("is missing", fix)
 
 
-def _reference(file: str | None, variable: str | None, place: Place, problems: Problems) -> plan.SecretRef | None:
-    """Where a secret is read from."""
+def _reference(entry: ApiEntry | HeaderEntry, prefix: str, at: Spot) -> plan.SecretRef | None:
+    """Where a secret is read from: the entry's key `{prefix}file`, or `{prefix}env`."""
+    file, variable = getattr(entry, f"{prefix}file"), getattr(entry, f"{prefix}env")
     if file is not None and variable is not None:
-        problems.error(place, f"is given beside {str(place[-1]).removesuffix('file')}env", "Keep one of them")
+        (at / f"{prefix}file").error(f"is given beside {prefix}env", "Keep one of them")
     if file is not None:
         return plan.SecretRef("file", file)
     return plan.SecretRef("env", variable) if variable is not None else None
 
 
-def _headers(headers: Mapping[str, HeaderEntry], place: Place, problems: Problems) -> tuple[plan.Header, ...]:
+def _headers(headers: Mapping[str, HeaderEntry], at: Spot) -> tuple[plan.Header, ...]:
     """What a proxy before Airflow wants with each request."""
     found: dict[str, plan.Header] = {}
     for name, entry in headers.items():
-        there: Place = (*place, name)
+        here = at / name
         if not re.fullmatch(r"[A-Za-z0-9!#$%&'*+.^_`|~-]{1,100}", name):
-            problems.error(there, "is not the name of a header", "Write letters, digits and '-'")
+            here.error("is not the name of a header", "Write letters, digits and '-'")
         elif name.lower() == "authorization":
-            problems.error(there, "is the login's header", "Give username and password_file, or token_file")
+            here.error("is the login's header", "Give username and password_file, or token_file")
         elif name.lower() in _OURS:
-            problems.error(there, "is set by the request itself", "Remove it")
+            here.error("is set by the request itself", "Remove it")
         elif name.lower() in found:
-            problems.error(there, "stands there twice, upper and lower case being the same", "Remove one")
-        value = _reference(entry.file, entry.env, (*there, "file"), problems)
-        if value is None:
-            problems.error(there, "has no value", "Write {file: PATH}, or {env: NAME}")
-        else:
+            here.error("stands there twice, upper and lower case being the same", "Remove one")
+        if value := _reference(entry, "", here):
             found[name.lower()] = plan.Header(name, value)
+        else:
+            here.error("has no value", "Write {file: PATH}, or {env: NAME}")
     return tuple(found.values())
 
 
-def _name(entries: Sequence[AirflowEntry], index: int, problems: Problems) -> str:
-    place: Place = ("airflow", index, "name")
+def _name(entries: Sequence[AirflowEntry], index: int, at: Spot) -> str:
     name = entries[index].name
     if name is None and len(entries) > 1:
-        problems.error(place, "is missing", "Give each of several Airflows a name")
+        at.error("is missing", "Give each of several Airflows a name")
     elif name is not None and name in [entry.name for entry in entries[:index]]:
-        problems.error(place, f"is the name of another Airflow: {quoted(name)}", "Give each its own")
+        at.error(f"is the name of another Airflow: {quoted(name)}", "Give each its own")
     return name or "default"
 
 
-def _connections(
-    entry: AirflowEntry, place: Place, registries: Registries, problems: Problems
-) -> tuple[plan.Connection, ...]:
-    wanted = entry.connections
-    if not wanted:
-        only = None if problems.is_spoiled(place) else registries.only(place)
+def _connections(entry: AirflowEntry, at: Spot, registries: Registries) -> tuple[plan.Connection, ...]:
+    if not entry.connections:
+        only = None if at.is_spoiled() else registries.only(at)
         return (plan.Connection(DEFAULT_CONNECTION, only),) if only else ()
     found = []
-    for id_, one in wanted.items():
-        there: Place = (*place, id_)
-        _check_id(id_, one.team_name, entry, there, problems)
-        by_registry = (*there, "registry")
+    for id_, one in entry.connections.items():
+        here = at / id_
+        _check_id(id_, one.team_name, entry, here)
+        by_registry = here / "registry"
         registry = registries.only(by_registry) if one.registry is None else registries.find(one.registry, by_registry)
         if registry is not None:
             found.append(plan.Connection(id_, registry, one.create, one.team_name, required=one.required))
     return tuple(found)
 
 
-def _check_id(id_: str, team: str | None, entry: AirflowEntry, place: Place, problems: Problems) -> None:
+def _check_id(id_: str, team: str | None, entry: AirflowEntry, at: Spot) -> None:
     """A connection id as this way into Airflow takes it."""
     by_rest = isinstance(entry, ApiEntry | MwaaEntry)
     if len(id_) > CONNECTION_ID_MAX:
-        problems.error(place, f"is longer than the {CONNECTION_ID_MAX} characters of Airflow's ids", "Shorten it")
+        at.error(f"is longer than the {CONNECTION_ID_MAX} characters of Airflow's ids", "Shorten it")
     elif not re.fullmatch(r"[\w.-]+" if by_rest else r"[\w./-]+", id_):
-        problems.error(place, "is not a connection id that Airflow takes", "Write letters, digits, '_', '.' and '-'")
+        at.error("is not a connection id that Airflow takes", "Write letters, digits, '_', '.' and '-'")
     elif isinstance(entry, MwaaEntry) and len(f"/connections/{quote(id_, safe='')}") > MWAA_PATH_MAX:
-        problems.error(place, "is too long for the API of MWAA", f"Shorten it to {MWAA_ID_MAX} plain characters")
+        at.error("is too long for the API of MWAA", f"Shorten it to {MWAA_ID_MAX} plain characters")
     if team is None:
         return
-    there: Place = (*place, "team_name")
     if isinstance(entry, SecretsFileEntry):
-        problems.error(there, "is of no use: Airflow's LocalFilesystemBackend knows no teams", "Remove it")
+        what = "is of no use: Airflow's LocalFilesystemBackend knows no teams"
+        (at / "team_name").error(what, "Remove it")
     elif not by_rest and plan.TEAM_SEP in id_:
         what = f"goes with no id that has '{plan.TEAM_SEP}' in it, which Airflow refuses"
-        problems.error(there, what, "Rename the connection")
+        (at / "team_name").error(what, "Rename the connection")
 
 
-def _check_claims(
-    airflow: plan.Airflow, place: Place, claims: dict[tuple[str, str | None, str], Place], problems: Problems
-) -> None:
+def _check_claims(airflow: plan.Airflow, at: Spot, claims: dict[tuple[str, str | None, str], Spot]) -> None:
     """One connection holds one login: two that write it would take turns for ever."""
     by_rest = airflow.url or airflow.mwaa
     for connection in airflow.connections if airflow.target else ():
-        there = (*place, connection.id)
+        here = at / connection.id
         # A secrets backend keeps a team's connection under a name of its own.
         team = None if by_rest else connection.team_name
-        first = claims.setdefault((airflow.target, team, connection.id), there)
-        if first is not there:
-            what = f"{problems.show(first)} claims this connection of the same Airflow"
-            problems.error(there, what, "Remove one of them")
+        first = claims.setdefault((airflow.target, team, connection.id), here)
+        if first is not here:
+            here.error(f"{first} claims this connection of the same Airflow", "Remove one of them")

@@ -7,7 +7,7 @@ import pwd
 from collections.abc import Sequence
 
 from ....core import plan
-from ..problems import Place, Problems
+from ..problems import Spot
 from ..schema.sections import DockerEntry
 from ..surroundings import Surroundings
 from . import engine
@@ -17,62 +17,53 @@ _ID_MAX = 2**32 - 2  # the highest number means 'leave as it is' to the kernel
 
 
 def resolve(
-    entries: Sequence[DockerEntry], registries: Registries, surroundings: Surroundings, problems: Problems, euid: int
+    entries: Sequence[DockerEntry], at: Spot, registries: Registries, surroundings: Surroundings, euid: int
 ) -> tuple[plan.DockerConfig, ...]:
-    """Make the plan's files; what is wrong with them goes to `problems`. The disk is not asked."""
+    """Make the plan's files; what is wrong with them is noted. The disk is not asked."""
     found = []
-    seen: dict[str, Place] = {}
+    seen: dict[str, Spot] = {}
     for index, entry in enumerate(entries):
-        place: Place = ("docker", index)
-        there = (*place, "config_file")
+        here = at / index
+        there = here / "config_file"
         file = entry.config_file or surroundings.docker_config() or ""
         first = seen.setdefault(file, there)
         if not file:
-            problems.error(there, "is missing, and this user has no home directory", "Give the path")
-        elif first is not there and not problems.is_spoiled(first):
-            problems.error(there, f"{problems.show(first)} is this very file", "Put their registries together")
-        uid, gid = _owner(entry, (*place, "owner"), problems, euid)
-        proof = engine.resolve(entry, place, surroundings, problems)
+            there.error("is missing, and this user has no home directory", "Give the path")
+        elif first is not there and not first.is_spoiled():
+            there.error(f"{first} is this very file", "Put their registries together")
+        uid, gid = _owner(entry, here / "owner", euid)
+        proof = engine.resolve(entry, here, surroundings)
         socket = proof is not None and proof.url.startswith("unix:")
-        if entry.engine_required and not socket and not problems.is_spoiled((*place, "engine")):
+        if entry.engine_required and not socket and not here.is_spoiled("engine"):
             what = "needs an engine whose socket can be looked for"
-            problems.error((*place, "engine_required"), what, "Give engine: unix:///…")
+            (here / "engine_required").error(what, "Give engine: unix:///…")
         if entry.mode is not None and entry.mode & 0o044:
             what = f'"{entry.mode:04o}" lets others read the login'
-            problems.warn((*place, "mode"), what, 'Write "0600" to keep it private')
-        found.append(
-            plan.DockerConfig(
-                config_file=file,
-                registries=registries.one_for_each_host(entry.registries, (*place, "registries")),
-                mode=entry.mode,
-                uid=uid,
-                gid=gid,
-                engine=proof,
-                required=entry.required,
-                engine_required=entry.engine_required,
-            )
-        )
+            (here / "mode").warn(what, 'Write "0600" to keep it private')
+        logins = registries.one_for_each_host(entry.registries, here / "registries")
+        more = entry.model_dump(include={"mode", "required", "engine_required"})
+        found.append(plan.DockerConfig(file, logins, uid=uid, gid=gid, engine=proof, **more))
     return tuple(found)
 
 
-def _owner(entry: DockerEntry, place: Place, problems: Problems, euid: int) -> tuple[int | None, int | None]:
+def _owner(entry: DockerEntry, at: Spot, euid: int) -> tuple[int | None, int | None]:
     """Numbers of user and group. A user without a group brings their own, where the system knows it."""
     if entry.owner is None:
         return None, None
     if euid != 0:
-        problems.error(place, "is for root only, who can give files away", "Remove it, or run as root")
+        at.error("is for root only, who can give files away", "Remove it, or run as root")
         return None, None
     user, _, group = entry.owner.partition(":")
+    uid = gid = None
     try:
         known = pwd.getpwuid(_number(user)) if user.isdigit() else pwd.getpwnam(user)
+        uid, gid = known.pw_uid, known.pw_gid
     except KeyError:
-        known = None
-    uid = _number(user) if user.isdigit() else (known.pw_uid if known else None)
-    gid = known.pw_gid if known else None
+        uid = _number(user) if user.isdigit() else None
     if group:
         gid = _group(group)
     if uid is None or (group and gid is None) or uid > _ID_MAX or (gid or 0) > _ID_MAX:
-        problems.error(place, "is not a user and group of this system", 'Write them as numbers, e.g. "50000:0"')
+        at.error("is not a user and group of this system", 'Write them as numbers, e.g. "50000:0"')
     return uid, gid
 
 

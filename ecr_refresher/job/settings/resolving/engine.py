@@ -3,48 +3,41 @@
 from __future__ import annotations
 
 from ....core import plan
-from ..problems import Place, Problems, Wrong
+from ..problems import Spot, Wrong
 from ..schema import urls
 from ..schema.cleanup import CleanupEntry
+from ..schema.section import Section
 from ..schema.sections import DockerEntry
 from ..surroundings import Surroundings
 
 
-def resolve(
-    entry: DockerEntry | CleanupEntry, place: Place, surroundings: Surroundings, problems: Problems
-) -> plan.Engine | None:
+def resolve(entry: DockerEntry | CleanupEntry, at: Spot, surroundings: Surroundings) -> plan.Engine | None:
     """The engine of a section; None where none is given, or what is given is wrong."""
-    there, address = (*place, "engine"), entry.engine
-    files = {key: file for key in ("tls_ca", "tls_cert", "tls_key") if (file := getattr(entry, key)) is not None}
-    if problems.is_spoiled(there):
+    engine, address = at / "engine", entry.engine
+    files = entry.model_dump(include={"tls_ca", "tls_cert", "tls_key"}, exclude_none=True)
+    if engine.is_spoiled():
         return None
     if address == urls.OF_DOCKER:
         try:
             address, of_docker = surroundings.engine()
             address = urls.engine(address)
         except Wrong as wrong:
-            problems.error(there, wrong.what, wrong.fix)
+            engine.error(wrong.what, wrong.fix)
             return None
         if not address.startswith("unix:"):
             return plan.Engine(address, **(of_docker | files))
     if address is None or address.startswith("unix:"):
         for key in files:
-            problems.error((*place, key), "goes with an engine at tcp://", "Remove it, or give that engine")
+            (at / key).error("goes with an engine at tcp://", "Remove it, or give that engine")
         return None if address is None else plan.Engine(address)
-    check_pair(entry.tls_cert, entry.tls_key, place, problems)
+    check_pair(entry, at, "tls_cert", "tls_key")
     if not files:
-        problems.warn(there, "tcp:// without tls_ca sends everything in the clear, logins too", "Give tls_ca")
+        engine.warn("tcp:// without tls_ca sends everything in the clear, logins too", "Give tls_ca")
     return plan.Engine(address, **files)
 
 
-def check_pair(
-    cert: str | None,
-    key: str | None,
-    place: Place,
-    problems: Problems,
-    names: tuple[str, str] = ("tls_cert", "tls_key"),
-) -> None:
+def check_pair(entry: Section, at: Spot, *keys: str) -> None:
     """Note an error where a certificate is given without its key, or the other way round."""
-    for name, own, other, file in ((names[0], cert, names[1], key), (names[1], key, names[0], cert)):
-        if own is None and file is not None:
-            problems.error((*place, name), "is missing", f"Give it too: {other} is of no use without it")
+    for missing, given in (keys, reversed(keys)):
+        if getattr(entry, missing) is None and getattr(entry, given) is not None:
+            (at / missing).error("is missing", f"Give it too: {given} is of no use without it")

@@ -78,6 +78,14 @@ def _limit_ids(schema: dict[str, Any]) -> None:
 class _Airflow(Section):
     """What every Airflow has."""
 
+    @classmethod
+    def unknown(cls, key: str) -> Wrong:
+        others = [name for name, model in WAYS.items() if key in model.model_fields]
+        if not others:
+            return super().unknown(key)
+        own = next(name for name, model in WAYS.items() if model is cls)
+        return Wrong(f"goes with {' or '.join(others)}, not with {own}", "Remove one of them")
+
     name: Name | None = None
     """What metrics and `/status` call it; needed with several. Default: `default`."""
 

@@ -10,12 +10,13 @@ import os
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Annotated, Any, Literal, NamedTuple, get_args
+from typing import Annotated, Any, Literal, NamedTuple
 from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, GetCoreSchemaHandler, GetJsonSchemaHandler, ValidationInfo, WithJsonSchema
 from pydantic_core import CoreSchema, core_schema
 
+from ....core import plan
 from ....core.ecr import host as ecr_host
 from ....core.times import UNITS, written
 from ..problems import Wrong, is_fit_to_show
@@ -55,20 +56,6 @@ class Kind:
         if not re.fullmatch(self.pattern, given, re.ASCII | re.DOTALL):
             raise Wrong(f"is not {self.name}", self.fix)
         return self.read(str(given))
-
-
-@dataclass(frozen=True, slots=True)
-class Says:
-    """Whatever pydantic finds wrong with the value, this is what people are told."""
-
-    what: str
-    fix: str
-
-    def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
-        said: dict[str, Any] = {"what": self.what, "fix": self.fix}
-        return core_schema.custom_error_schema(
-            handler(source), "said", custom_error_message=self.what, custom_error_context=said
-        )
 
 
 # --- texts -----------------------------------------------------------------------------------------------------------
@@ -130,11 +117,7 @@ Selector = Annotated[str, Kind("a label selector", _SELECTOR, "Write e.g. team=d
 # What pydantic takes for a bool, in any case.
 _BOOL = "[Tt](?:[Rr][Uu][Ee])?|[Ff](?:[Aa][Ll][Ss][Ee])?|[Yy](?:[Ee][Ss])?|[Nn][Oo]?|[Oo][Nn]|[Oo][Ff][Ff]|[01]"
 _BOOLS: Any = [{"type": "boolean"}, {"type": "string", "pattern": f"^(?:{_BOOL})$"}, {"enum": [0, 1]}]
-Bool = Annotated[
-    bool,
-    WithJsonSchema({"title": "true or false", "anyOf": _BOOLS}),
-    Says("is neither true nor false", "Write one of them"),
-]
+Bool = Annotated[bool, WithJsonSchema({"title": "true or false", "anyOf": _BOOLS})]
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,8 +125,9 @@ class AnyCase:
     """One of the words of a Literal, in small or capital letters."""
 
     def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
-        says = Says(f"is none of {', '.join(get_args(source))}", "Write one of them")
-        return core_schema.no_info_before_validator_function(_small, says.__get_pydantic_core_schema__(source, handler))
+        return core_schema.no_info_before_validator_function(
+            lambda value: value.lower() if isinstance(value, str) else value, handler(source)
+        )
 
     def __get_pydantic_json_schema__(self, core: CoreSchema, handler: GetJsonSchemaHandler) -> dict[str, Any]:
         made = handler(core)
@@ -153,12 +137,8 @@ class AnyCase:
         return {"title": "word", "anyOf": [{"enum": words}, any_case]}
 
 
-def _small(value: object) -> object:
-    return value.lower() if isinstance(value, str) else value
-
-
-Level = Annotated[Literal["debug", "info", "warning", "error"], AnyCase()]
-LogFormat = Annotated[Literal["json", "console"], AnyCase()]
+Level = Annotated[plan.LogLevel, AnyCase()]
+LogFormat = Annotated[plan.LogFormat, AnyCase()]
 Which = Annotated[Literal["registries", "all"], AnyCase()]
 
 

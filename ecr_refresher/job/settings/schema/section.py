@@ -6,13 +6,46 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Annotated, Any, TypeVar
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, GetJsonSchemaHandler, model_validator
-from pydantic_core import CoreSchema
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    GetCoreSchemaHandler,
+    GetJsonSchemaHandler,
+    ValidationError,
+    model_validator,
+)
+from pydantic_core import CoreSchema, InitErrorDetails, core_schema
 
-from ..problems import Given
+from ..problems import Wrong, did_you_mean
 
 Entry = TypeVar("Entry")
 NAMES_SCHEMA = {"title": "names, comma-separated", "type": ["string", "number", "boolean"]}
+NULL = {"type": "null"}
+_SECRETS = ("password", "token", "client_secret")
+
+
+def any_of(*schemas: dict[str, Any]) -> dict[str, Any]:
+    """A schema that takes what one of these takes; choices of choices become one list."""
+    return {"anyOf": [one for schema in schemas for one in (schema["anyOf"] if set(schema) == {"anyOf"} else [schema])]}
+
+
+def _as_editors_see_it(made: dict[str, Any], section: type[BaseModel]) -> None:
+    """Give each key its default as one writes it, and a null, which means 'not given'."""
+    made["description"] = " ".join(made["description"].split())
+    if "title" not in section.model_config:
+        del made["title"]
+    made.pop("required", None)
+    defaults = section.model_construct().model_dump(mode="json", warnings=False)
+    for key, found in made["properties"].items():
+        default = defaults.get(key)
+        # Of the model, because pydantic leaves out one that a section below has as well.
+        about = {"description": " ".join((section.model_fields[key].description or "").split())}
+        if default is not None and not isinstance(default, dict | list):
+            about["default"] = default
+        kinds = any_of({name: value for name, value in found.items() if name not in ("default", "description")})
+        choices = [choice for choice in kinds["anyOf"] if choice != NULL]
+        made["properties"][key] = about | any_of(*choices, NULL)
 
 
 class Section(BaseModel):
@@ -23,15 +56,34 @@ class Section(BaseModel):
     """
 
     model_config = ConfigDict(
-        extra="forbid", frozen=True, hide_input_in_errors=True, use_attribute_docstrings=True, validate_default=False
+        extra="forbid",
+        frozen=True,
+        hide_input_in_errors=True,
+        use_attribute_docstrings=True,
+        json_schema_extra=_as_editors_see_it,
     )
 
     @model_validator(mode="before")
     @classmethod
-    def _nulls_are_not_given(cls, given: Any) -> Any:
+    def _known_keys(cls, given: Any) -> Any:
         if not isinstance(given, Mapping):
             return given
-        return {key: value for key, value in given.items() if value is not None or key not in cls.model_fields}
+        strangers = [key for key in given if key not in cls.model_fields]
+        if strangers:
+            errors = [
+                InitErrorDetails(type="value_error", loc=(key,), input=None, ctx={"error": cls.unknown(key)})
+                for key in strangers
+            ]
+            raise ValidationError.from_exception_data(cls.__name__, errors)
+        return {key: value for key, value in given.items() if value is not None}
+
+    @classmethod
+    def unknown(cls, key: str) -> Wrong:
+        """What to say of a key that is not known here."""
+        if key in _SECRETS:
+            fix = f"Put it into a file and name that as {key}_file, or into a variable and name that as {key}_env"
+            return Wrong("is a secret, and none belongs into the settings", fix)
+        return Wrong("is not a known key", did_you_mean(key, cls.model_fields))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -46,38 +98,25 @@ class Or:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class OrOne:
-    """The JSON Schema of a list allows its only entry as well."""
+    """A list. Its only entry may be of this type and stand there without the list, for the JSON Schema as well."""
+
+    type: type
+
+    def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
+        return core_schema.no_info_before_validator_function(
+            lambda value: [value] if isinstance(value, self.type) else value, handler(source)
+        )
 
     def __get_pydantic_json_schema__(self, core: CoreSchema, handler: GetJsonSchemaHandler) -> dict[str, Any]:
         every = handler(core)
         return any_of(every, every["items"])
 
 
-def any_of(*schemas: dict[str, Any]) -> dict[str, Any]:
-    """A schema that takes what one of these takes; choices of choices become one list."""
-    choices: list[dict[str, Any]] = []
-    for schema in schemas:
-        choices += schema["anyOf"] if set(schema) == {"anyOf"} else [schema]
-    return {"anyOf": choices}
-
-
 def split(value: Any) -> Any:
     """A text with commas as the list of its names."""
-    if not isinstance(value, str):
-        return value
-    names = [name.strip() for name in value.split(",")]
-    return [Given(name, value.source) if isinstance(value, Given) else name for name in names if name]
-
-
-def as_list(value: Any) -> Any:
-    """An only entry, written without the list, as a list."""
-    return [value] if isinstance(value, dict) else value
-
-
-def _one_text(value: Any) -> Any:
-    return [value] if isinstance(value, str) else value
+    return [name for part in value.split(",") if (name := part.strip())] if isinstance(value, str) else value
 
 
 Names = Annotated[list[Entry], BeforeValidator(split), Or(NAMES_SCHEMA)]
-Entries = Annotated[list[Entry], BeforeValidator(as_list), OrOne()]
-OneOrMore = Annotated[list[Entry], BeforeValidator(_one_text), OrOne()]
+Entries = Annotated[list[Entry], OrOne(dict)]
+OneOrMore = Annotated[list[Entry], OrOne(str)]

@@ -203,10 +203,10 @@ class ServerEntry(Section):
 class LogEntry(Section):
     """What is logged on standard error."""
 
-    level: Level = _LOG.level  # type: ignore[assignment]  # the plan has it as a text
+    level: Level = _LOG.level
     """The lowest level that is shown."""
 
-    format: LogFormat = _LOG.format  # type: ignore[assignment]
+    format: LogFormat = _LOG.format
     """One JSON object a line, or lines for people."""
 
 
