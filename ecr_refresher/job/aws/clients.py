@@ -11,9 +11,9 @@ import io
 import os
 import threading
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from typing import Any
 
+import botocore.exceptions as boto
 from botocore.awsrequest import AWSResponse
 from botocore.config import Config
 from msgspec import structs
@@ -43,59 +43,52 @@ CONFIG = Config(
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Keys:
-    """Temporary keys of an assumed role, which outlive a pass."""
-
-    access_key: str = field(repr=False)
-    secret_key: Secret = field(repr=False)
-    session_token: Secret = field(repr=False)
-
-
-class _Stopped(Exception):
-    """Ends a call before it sends its request; its text is the URL."""
-
-
-NOBODY = Keys("nobody", Secret("nobody"), Secret("nobody"))  # for a client that sends nothing
+Keys = dict[str, Secret]  # boto3's names for the temporary keys of a role; they outlive a pass
+KEY_NAMES = {
+    "aws_access_key_id": "AccessKeyId",
+    "aws_secret_access_key": "SecretAccessKey",
+    "aws_session_token": "SessionToken",
+}
+NOBODY: Keys = dict.fromkeys(KEY_NAMES, Secret("nobody"))  # for a client that sends nothing
 
 
 class Aws:
-    """Clients of one pass. `ends_at` is the end of the pass on the boot clock."""
+    """Calls of one pass, thread-safe. `ends_at` is the end of the pass on the boot clock."""
 
     def __init__(self, clock: AwsClock, ends_at: float | None = None) -> None:
         self._clock = clock
         self._ends_at = ends_at
-        self._bases: MadeOnce[Base] = MadeOnce()
-        self._sources: MadeOnce[str] = MadeOnce()
-        self._keys: MadeOnce[Keys] = MadeOnce()
+        self._made_once = MadeOnce()  # sessions, where their credentials come from, and keys of roles
         self._making = threading.Lock()  # boto3 makes clients one at a time; nothing is sent meanwhile
         self._clients: dict[tuple[Principal, str], Any] = {}
 
-    def client(self, principal: Principal, service: str) -> Any:
-        """The client that calls `service` as the principal. Raises Failed where its credentials can't be had."""
-        self.source(principal.profile)
-        keys = self._role_keys(principal)
-        with self._making:
-            client = self._clients.get((principal, service))
-            if client is None:
-                client = self._clients[principal, service] = self._made(principal, service, keys)
-            if len(self._clients) > budgets.AWS_CLIENTS_MAX:  # the oldest has most likely fetched its token
-                del self._clients[next(iter(self._clients))]
-            return client
+    def call(
+        self,
+        doing: Doing,
+        principal: Principal,
+        service: str,
+        operation: str,
+        *,
+        refusals: bool = False,
+        **request: Any,
+    ) -> Any:
+        """Call an operation by its boto3 name, as the principal; return its answer.
+
+        With `refusals`, an error of AWS is an answer too: its response. Raises Failed, which says what was being done.
+        """
+        client = self._client(principal, service)
+        try:
+            return getattr(client, operation)(**request)
+        except Exception as error:  # noqa: BLE001 - botocore lets out whatever its parsers stumble over
+            if refusals and isinstance(error, boto.ClientError):
+                return error.response
+            raise errors.explain(doing, error, skew_s=self._clock.skew) from None
 
     def endpoint(self, principal: Principal) -> str:
         """The URL that the principal's tokens are asked for at; needs no credentials. Raises Failed."""
-
-        def stop(request: Any, **_: Any) -> None:
-            raise _Stopped(request.url)
-
         with self._making:
-            client = self._made(principal, principal.service, NOBODY, stop)
-        try:
-            client.get_authorization_token()
-        except _Stopped as stopped:
-            return str(stopped)
-        raise AssertionError("botocore sent a request by itself")
+            client = self._made(principal, principal.service, NOBODY)
+        return str(client.generate_presigned_url("get_authorization_token")).partition("?")[0]
 
     def source(self, profile: str | None) -> str:
         """How botocore gets the credentials of a profile, in its own word: `env`, `iam-role`… Raises Failed.
@@ -106,7 +99,8 @@ class Aws:
         if self._ends_at is not None:
             wait_s = max(0.1, min(wait_s, self._ends_at - self._clock.boot() - budgets.CREDENTIALS_MARGIN_S))
         try:
-            return self._sources.get(profile, lambda: credentials.find(base, lambda: self._clock.skew), wait_s)
+            find = functools.partial(credentials.find, base, lambda: self._clock.skew)
+            return self._made_once.get(("source", profile), find, wait_s)
         except TimeoutError:
             raise credential_errors.too_slow(base.core, profile, wait_s) from None
 
@@ -118,37 +112,38 @@ class Aws:
         """The trust of AWS's servers, registries among them, for a profile and the entry's `ca_file`. Raises Failed."""
         return trust_for(ca_file, aws=True, profile_bundle=self._base(profile).ca_bundle)
 
-    def call(self, doing: Doing, send: Callable[[], Any]) -> Any:
-        """Make one call. Raises Failed, with what was being done in its message."""
-        try:
-            return send()
-        except Exception as error:  # noqa: BLE001 - botocore lets out whatever its parsers stumble over
-            raise errors.explain(doing, error, skew_s=self._clock.skew) from None
-
     def _base(self, profile: str | None) -> Base:
-        return self._bases.get(profile, lambda: credentials.open_session(profile, CONFIG, self._sender))
+        return self._made_once.get(
+            ("session", profile), lambda: credentials.open_session(profile, CONFIG, self._sender)
+        )
 
-    def _made(self, principal: Principal, service: str, keys: Keys | None, send: Sender | None = None) -> Any:
+    def _client(self, principal: Principal, service: str) -> Any:
+        self.source(principal.profile)
+        keys = self._role_keys(principal)
+        with self._making:
+            client = self._clients.get((principal, service))
+            if client is None:
+                client = self._clients[principal, service] = self._made(principal, service, keys)
+            if len(self._clients) > budgets.AWS_CLIENTS_MAX:  # the oldest has most likely fetched its token
+                del self._clients[next(iter(self._clients))]
+            return client
+
+    def _made(self, principal: Principal, service: str, keys: Keys) -> Any:
         base = self._base(principal.profile)
         url = principal.endpoint_url if service == principal.service else None
         config = CONFIG
         if url is None and not _has_configured_endpoint(service):
             kind = Config(use_fips_endpoint=principal.use_fips, use_dualstack_endpoint=principal.use_dualstack)
             config = config.merge(kind)
-        make = functools.partial(base.session.client, service, principal.region, endpoint_url=url, config=config)
-        if keys is not None:
-            make = functools.partial(
-                make,
-                aws_access_key_id=keys.access_key,
-                aws_secret_access_key=keys.secret_key.reveal(),
-                aws_session_token=keys.session_token.reveal(),
-            )
-        client = self.call(Doing(f"making a client for {service} in {principal.region}", principal.region), make)
-        if send is None and _ca_file(principal, service) is not None:
-            send = self._sender(lambda: self.trust(principal, service))
-        if send is not None:
+        shown = {name: key.reveal() for name, key in keys.items()}
+        try:
+            client = base.session.client(service, principal.region, endpoint_url=url, config=config, **shown)
+        except Exception as error:  # noqa: BLE001 - as above
+            doing = Doing(f"making a client for {service} in {principal.region}", principal.region)
+            raise errors.explain(doing, error, skew_s=self._clock.skew) from None
+        if _ca_file(principal, service) is not None:
             client.meta.events.unregister(BEFORE_SEND, base.sender)
-            client.meta.events.register(BEFORE_SEND, send)
+            client.meta.events.register(BEFORE_SEND, self._sender(lambda: self.trust(principal, service)))
         return client
 
     def _sender(self, trust: Callable[[], Trust]) -> Sender:
@@ -165,31 +160,34 @@ class Aws:
 
         return send
 
-    def _role_keys(self, principal: Principal) -> Keys | None:
-        """Keys of the last role of the chain, assumed with those of the roles before it; None without roles."""
+    def _role_keys(self, principal: Principal) -> Keys:
+        """Keys of the last role of the chain, assumed with those of the roles before it; none without roles."""
         if not principal.roles:
-            return None
-        region = _sts_region(principal)
+            return {}
+        *before, role = principal.roles
         caller = structs.replace(
             principal,
             service="ecr",
-            region=region,
-            roles=principal.roles[:-1],
+            region=_sts_region(principal),
+            roles=tuple(before),
             endpoint_url=None,
-            ca_file=None if principal.endpoint_url is not None else principal.ca_file,
+            ca_file=_ca_file(principal, "sts"),
         )
         # Keys are good in every region of the partition, so all its regions share them.
-        partition = partitions.of_region(region)
-        key = (structs.replace(caller, region=partition.id if partition else region), principal.roles[-1])
-        return self._keys.get(key, lambda: self._assume(caller, principal.roles[-1]))
+        partition = partitions.of_region(caller.region)
+        key = (structs.replace(caller, region=partition.id if partition else caller.region), role)
+        return self._made_once.get(key, lambda: self._assume(caller, role))
 
     def _assume(self, caller: Principal, role: Role) -> Keys:
-        asked = {"RoleArn": role.arn, "RoleSessionName": role.session_name or SESSION_NAME}
+        asked: dict[str, Any] = {"RoleArn": role.arn, "RoleSessionName": role.session_name or SESSION_NAME}
         if role.external_id is not None:
             asked["ExternalId"] = role.external_id
         doing = _assuming(caller, role)
-        sts = self.client(caller, "sts")
-        return _keys_from(self.call(doing, lambda: sts.assume_role(**asked)), doing)
+        given = self.call(doing, caller, "sts", "assume_role", **asked).get("Credentials", {})
+        if not all(given.get(name) for name in KEY_NAMES.values()):
+            message = f"{doing.what}: the answer of STS holds no keys"
+            raise Failed(Reason.INVALID, message, "Look for a proxy or a test endpoint in between")
+        return {ours: logs.hide(Secret(given[theirs])) for ours, theirs in KEY_NAMES.items()}
 
 
 def _ca_file(principal: Principal, service: str) -> str | None:
@@ -211,16 +209,6 @@ def _assuming(caller: Principal, role: Role) -> Doing:
         "sts:AssumeRole",
         f"to {by} in the trust policy of that role and in the caller's own policy; {trust}",
     )
-
-
-def _keys_from(answer: Any, doing: Doing) -> Keys:
-    given = answer.get("Credentials")
-    given = given if isinstance(given, dict) else {}
-    key, secret, token = (given.get(name) for name in ("AccessKeyId", "SecretAccessKey", "SessionToken"))
-    if not (key and secret and token):
-        message = f"{doing.what}: the answer of STS holds no keys"
-        raise Failed(Reason.INVALID, message, "Look for a proxy or a test endpoint in between")
-    return Keys(key, logs.hide(Secret(secret)), logs.hide(Secret(token)))
 
 
 def _sts_region(principal: Principal) -> str:

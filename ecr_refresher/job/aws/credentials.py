@@ -30,7 +30,7 @@ class Base:
 
     profile: str | None
     core: Any  # botocore's session, which knows the profile's settings
-    session: boto3.Session
+    session: Any  # boto3's
     ca_bundle: str | None  # of the profile
     sender: Sender  # registered on the session; clients inherit it
 
@@ -56,7 +56,6 @@ def open_session(profile: str | None, config: Config, sender: Callable[[Callable
 
 def find(base: Base, skew_s: Callable[[], float]) -> str:
     """Get the credentials, which the session then keeps; return where from, in botocore's own word. Raises Failed."""
-    _refuse_bad_variables(base.profile)
     _refuse_mfa(base.core, base.profile)
     try:
         found = base.session.get_credentials()
@@ -66,20 +65,19 @@ def find(base: Base, skew_s: Callable[[], float]) -> str:
     if found is None or frozen is None:
         raise credential_errors.none_found(base.profile)
     if not all(_is_clean(part or "") for part in (frozen.access_key, frozen.secret_key, frozen.token)):
-        message = f"the AWS credentials of {whose(base.profile)} hold a blank, a line end or another foreign character"
-        raise Failed(Reason.INVALID, message, f"Correct what they come from ({found.method})")
+        raise _unclean(base.profile, found.method)
     return str(found.method)
 
 
-def _refuse_bad_variables(name: str | None) -> None:
-    """botocore passes on a key with a line end, which fails in the middle of a request."""
-    if name is not None or not os.environ.get(_KEYS[0]):
-        return
-    for variable in _KEYS:
+def _unclean(profile: str | None, method: str) -> Failed:
+    """The failure of a key with a line end, say, which botocore passes on: it fails in the middle of a request."""
+    blot = "a blank, a line end or another foreign character"
+    for variable in _KEYS if method == "env" else ():
         if not _is_clean(os.environ.get(variable, "")):
-            message = f"{variable} holds a blank, a line end or another foreign character"
             fix = f"Set {variable} without it; `printf %s` and `kubectl create secret` add no line end"
-            raise Failed(Reason.INVALID, message, fix)
+            return Failed(Reason.INVALID, f"{variable} holds {blot}", fix)
+    message = f"the AWS credentials of {whose(profile)} hold {blot}"
+    return Failed(Reason.INVALID, message, f"Correct what they come from ({method})")
 
 
 def _is_clean(text: str) -> bool:

@@ -10,8 +10,6 @@ from typing import Any
 
 from ... import logs
 from ...core.ecr import host as ecr_host
-from ...core.ecr import partitions
-from ...core.ecr.host import EcrHost
 from ...core.model import Credential, Failed, Reason, Secret
 from ...core.plan import PUBLIC, Principal
 from .clients import Aws
@@ -27,8 +25,7 @@ def fetch(aws: Aws, clock: AwsClock, principal: Principal) -> Credential:
 
     `registryIds` is deprecated and not sent: without it the token is as good for other accounts' registries.
     """
-    client = aws.client(principal, principal.service)
-    answer = aws.call(_fetching(principal), client.get_authorization_token)
+    answer = aws.call(_fetching(principal), principal, principal.service, "get_authorization_token")
     return credential_from(answer, clock.now(), public=principal.service == PUBLIC)
 
 
@@ -47,12 +44,11 @@ def own_host(aws: Aws, principal: Principal) -> str:
     """
     doing = Doing("asking STS for the caller's account", principal.region, "sts:GetCallerIdentity", "on *")
     try:
-        account = aws.call(doing, aws.client(principal, "sts").get_caller_identity)["Account"]
-        partition = partitions.of_region(principal.region) or partitions.PARTITIONS[0]
-        return str(EcrHost(account, principal.region, partition.suffix))
+        account = aws.call(doing, principal, "sts", "get_caller_identity")["Account"]
+        return str(ecr_host.of_account(account, principal.region))
     except (Failed, KeyError):
         # On a network that lets only ECR through, the answer with the token names the registry as well.
-        answer = aws.call(_fetching(principal), aws.client(principal, "ecr").get_authorization_token)
+        answer = aws.call(_fetching(principal), principal, "ecr", "get_authorization_token")
         endpoint = (_first(answer.get("authorizationData")) or {}).get("proxyEndpoint")
         try:
             return str(ecr_host.parse(str(endpoint).partition("://")[2].rstrip("/")))

@@ -7,49 +7,26 @@ guide's public-repository-policies. An identity belongs to one partition, and so
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 from ...core.ecr import host as ecr_host
 from ...core.ecr import partitions
 from ...core.plan import PRIVATE, PUBLIC, Plan
-from .sink_grants import Grant
+from .sink_grants import Grant, of_airflows
 
 Purpose = Literal["pull", "push"]
 
 _PULL = ("BatchGetImage", "GetDownloadUrlForLayer")
-_PUSH_PUBLIC = (
-    "BatchCheckLayerAvailability",
-    "CompleteLayerUpload",
-    "InitiateLayerUpload",
-    "PutImage",
-    "UploadLayerPart",
-)
-_PUSH = ("BatchGetImage", *_PUSH_PUBLIC)
-_CACHE = ("BatchImportUpstreamImage", "CreateRepository")
+_PUSH = ("BatchCheckLayerAvailability", "CompleteLayerUpload", "InitiateLayerUpload", "PutImage", "UploadLayerPart")
 
 _NAME = r"[a-z0-9*?]+(?:[._/*?-]+[a-z0-9*?]+)*[*?]*"
 _ARN = re.compile(
-    rf"arn:(?P<partition>aws[a-z-]*):(?P<service>ecr|ecr-public):(?P<region>[a-z0-9-]*)"
-    rf":(?P<account>[0-9]{{12}}):repository/(?P<name>{_NAME})"
+    rf"arn:(?P<partition>aws[a-z-]*):(?P<service>ecr|ecr-public):(?P<region>[a-z0-9-]*):[0-9]{{12}}:repository/{_NAME}"
 )
 _ROLE = re.compile(r"arn:(?P<partition>aws[a-z-]*):iam::[0-9]{12}:role/[A-Za-z0-9_+=,.@/*?-]{1,512}")
 _EXAMPLE = f"{ecr_host.HOST_EXAMPLE}/web_scraper, or arn:aws:ecr:us-east-1:123456789012:repository/web_scraper"
-
-
-@dataclass(frozen=True, slots=True)
-class Repository:
-    """One repository, or several by `*` and `?` in its name."""
-
-    partition: str
-    service: str
-    region: str
-    account: str
-    name: str
-
-    def __str__(self) -> str:
-        return f"arn:{self.partition}:{self.service}:{self.region}:{self.account}:repository/{self.name}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +34,7 @@ class Wanted:
     """What a policy must allow."""
 
     purpose: Purpose
-    repositories: tuple[Repository, ...] = ()
+    repositories: tuple[str, ...] = ()  # ARNs; `*` and `?` in a name stand for several
     roles: tuple[str, ...] = ()  # ARNs of roles to assume
     public: bool = False  # log in to ECR Public
     pull_through_cache: bool = False
@@ -65,13 +42,11 @@ class Wanted:
     grants: tuple[Grant, ...] = ()  # for sinks in AWS
 
 
-def repository(text: str) -> Repository:
-    """Read an ARN or HOST/NAME. Raises ValueError with what is wrong and a valid example."""
-    match = _ARN.fullmatch(text)
-    if match is not None:
-        found = Repository(**match.groupdict())
-        _check_place(found, text)
-        return found
+def repository(text: str) -> str:
+    """Return the ARN of an ARN or HOST/NAME. Raises ValueError with what is wrong and a valid example."""
+    if match := _ARN.fullmatch(text):
+        _check_place(match, text)
+        return text
     if text.startswith("arn:"):
         raise ValueError(f"'{text}' is not the ARN of a repository; write e.g. {_EXAMPLE}")
     host, slash, name = text.removeprefix("https://").partition("/")
@@ -89,31 +64,32 @@ def repository(text: str) -> Repository:
         raise ValueError(f"'{text}' has a tag or digest; rights are given for repositories: leave it out")
     if not re.fullmatch(_NAME, name):
         raise ValueError(f"'{text}' names no repository; write e.g. {_EXAMPLE}, or {host}/* for all of them")
-    return Repository(parsed.partition.id, PRIVATE, parsed.region, parsed.account or "", name)
+    return f"arn:{parsed.partition.id}:{PRIVATE}:{parsed.region}:{parsed.account}:repository/{name}"
 
 
-def _check_place(found: Repository, text: str) -> None:
+def _check_place(arn: re.Match[str], text: str) -> None:
     """An ARN's partition and region must belong together; ECR Public's have no region."""
-    if found.service == PUBLIC:
-        if found.region:
+    region = arn["region"]
+    if arn["service"] == PUBLIC:
+        if region:
             raise ValueError(f"'{text}' has a region, which ARNs of ECR Public don't have; write ecr-public::ACCOUNT")
         return
-    home = partitions.of_region(found.region)
-    if not found.region or (home is not None and home.id != found.partition):
-        told = f"'{found.region}' is in partition {home.id}" if home else "it has no region"
+    home = partitions.of_region(region)
+    if not region or (home is not None and home.id != arn["partition"]):
+        told = f"'{region}' is in partition {home.id}" if home else "it has no region"
         raise ValueError(f"'{text}' can't be: {told}; write e.g. {_EXAMPLE}")
 
 
 def role(text: str) -> str:
-    """Read the ARN of a role. Raises ValueError."""
+    """Return the ARN of a role as it is. Raises ValueError."""
     if not _ROLE.fullmatch(text):
         raise ValueError(f"'{text}' is no ARN of a role; write it as arn:aws:iam::123456789012:role/NAME")
     return text
 
 
-def of_settings(plan: Plan) -> tuple[tuple[Repository, ...], tuple[str, ...], bool]:
-    """What the identity of the daemon needs: all repositories of the registries that it opens itself, the first role
-    of each chain for the others, and whether ECR Public is among them.
+def of_settings(wanted: Wanted, plan: Plan) -> Wanted:
+    """Add what the identity of the daemon needs: all repositories of the registries that it opens itself, the first
+    role of each chain for the others, the login of ECR Public where that is among them, and to pull, its sinks in AWS.
 
     Raises ValueError where the settings name no registry by its host, since the account is not known then.
     """
@@ -129,60 +105,62 @@ def of_settings(plan: Plan) -> tuple[tuple[Repository, ...], tuple[str, ...], bo
             repositories.append(repository(f"{registry.ecr}/*"))
         else:
             raise ValueError(f"the settings name no registry by its host; give --repository, e.g. {_EXAMPLE}")
-    return tuple(dict.fromkeys(repositories)), tuple(dict.fromkeys(roles)), public
+    grants, more = of_airflows(plan) if wanted.purpose == "pull" else ((), ())
+    return replace(
+        wanted,
+        repositories=tuple(dict.fromkeys(repositories)),
+        roles=tuple(dict.fromkeys((*roles, *more))),
+        public=public,
+        grants=grants,
+    )
 
 
 def document(wanted: Wanted) -> dict[str, Any]:
     """The policy document. Raises ValueError where one policy is not enough, or would allow nothing."""
-    _check(wanted)
-    statements = [
-        {"Sid": sid, "Effect": "Allow", "Action": actions, "Resource": resources}
-        for sid, actions, resources in _statements(wanted)
-        if resources
-    ]
-    return {"Version": "2012-10-17", "Statement": statements}
-
-
-def _check(wanted: Wanted) -> None:
     if wanted.create_repository and wanted.purpose == "pull":
         raise ValueError("--create-repository goes with push; what a pull creates, --pull-through-cache allows")
     if wanted.pull_through_cache and wanted.purpose == "push":
         raise ValueError("--pull-through-cache goes with pull")
     if not wanted.repositories and (wanted.create_repository or wanted.pull_through_cache):
         raise ValueError(f"there is no repository to allow that for; give --repository, e.g. {_EXAMPLE}")
-    named = [each.partition for each in wanted.repositories] + [arn.split(":")[1] for arn in wanted.roles]
-    named += [arn.split(":")[1] for grant in wanted.grants for arn in grant.resources if arn != "*"]
-    if wanted.public:
-        named.append("aws")
-    found = sorted(set(named))
-    if len(found) > 1:
-        raise ValueError(f"{' and '.join(found)} are partitions apart; make one policy for each, by --repository")
-    if not found:
+    grants = [grant for grant in _grants(wanted) if grant.resources]
+    arns = [arn for grant in grants for arn in grant.resources if arn != "*"]
+    apart = sorted({arn.split(":")[1] for arn in arns} | ({"aws"} if wanted.public else set()))
+    if len(apart) > 1:
+        raise ValueError(f"{' and '.join(apart)} are partitions apart; make one policy for each, by --repository")
+    if not apart:
         raise ValueError(f"there is nothing to allow; give --repository, e.g. {_EXAMPLE}")
+    statements = [
+        {
+            "Sid": grant.sid,
+            "Effect": "Allow",
+            "Action": list(grant.actions),
+            "Resource": "*" if grant.resources == ("*",) else list(grant.resources),
+        }
+        for grant in grants
+    ]
+    return {"Version": "2012-10-17", "Statement": statements}
 
 
-def _statements(wanted: Wanted) -> Iterator[tuple[str, list[str], list[str] | str]]:
-    """Sid, actions and resources of each statement; one without resources is left out."""
-    private = [str(each) for each in wanted.repositories if each.service == PRIVATE]
-    public = [str(each) for each in wanted.repositories if each.service == PUBLIC]
+def _grants(wanted: Wanted) -> Iterator[Grant]:
+    private = tuple(arn for arn in wanted.repositories if arn.split(":")[2] == PRIVATE)
+    public = tuple(arn for arn in wanted.repositories if arn.split(":")[2] == PUBLIC)
     # A login is for all registries: AWS has no resource for it but "*".
-    yield "EcrLogin", ["ecr:GetAuthorizationToken"], "*" if private else []
+    yield Grant("EcrLogin", ("ecr:GetAuthorizationToken",), ("*",) if private else ())
     if wanted.purpose == "pull":
-        yield "EcrPull", _actions(PRIVATE, _PULL), private
-        yield "EcrPullThroughCache", _actions(PRIVATE, _CACHE), private if wanted.pull_through_cache else []
+        yield Grant("EcrPull", tuple(f"ecr:{name}" for name in _PULL), private)
+        if wanted.pull_through_cache:
+            yield Grant("EcrPullThroughCache", ("ecr:BatchImportUpstreamImage", "ecr:CreateRepository"), private)
     else:
-        yield "EcrPush", _actions(PRIVATE, _PUSH), private
-        yield "EcrCreateRepository", ["ecr:CreateRepository"], private if wanted.create_repository else []
-    login = ["ecr-public:GetAuthorizationToken", "sts:GetServiceBearerToken"]
-    yield "EcrPublicLogin", login, "*" if wanted.public or public else []
+        yield Grant("EcrPush", tuple(f"ecr:{name}" for name in ("BatchGetImage", *_PUSH)), private)
+        if wanted.create_repository:
+            yield Grant("EcrCreateRepository", ("ecr:CreateRepository",), private)
+    login = ("ecr-public:GetAuthorizationToken", "sts:GetServiceBearerToken")
+    yield Grant("EcrPublicLogin", login, ("*",) if wanted.public or public else ())
     if wanted.purpose == "push":
-        yield "EcrPublicPush", _actions(PUBLIC, _PUSH_PUBLIC), public
-        yield "EcrPublicCreateRepository", ["ecr-public:CreateRepository"], public if wanted.create_repository else []
+        yield Grant("EcrPublicPush", tuple(f"ecr-public:{name}" for name in _PUSH), public)
+        if wanted.create_repository:
+            yield Grant("EcrPublicCreateRepository", ("ecr-public:CreateRepository",), public)
     # A session that carries tags, as those of EKS Pod Identity do, needs TagSession to assume another role.
-    yield "AssumeRoles", ["sts:AssumeRole", "sts:TagSession"], list(wanted.roles)
-    for grant in wanted.grants:
-        yield grant.sid, list(grant.actions), "*" if grant.resources == ("*",) else list(grant.resources)
-
-
-def _actions(service: str, names: Sequence[str]) -> list[str]:
-    return [f"{service}:{name}" for name in names]
+    yield Grant("AssumeRoles", ("sts:AssumeRole", "sts:TagSession"), wanted.roles)
+    yield from wanted.grants

@@ -5,14 +5,14 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Hashable
 from concurrent.futures import Future
-from typing import Generic, TypeVar
+from typing import Any, TypeVar
 
 from ...core.model import Failed
 
 T = TypeVar("T")
 
 
-class MadeOnce(Generic[T]):
+class MadeOnce:
     """Makes each thing in a daemon thread of its own: a maker that hangs holds up only those who need its thing.
 
     A failure is kept as well, since the schedule is the only retry layer.
@@ -20,7 +20,7 @@ class MadeOnce(Generic[T]):
 
     def __init__(self) -> None:
         self._lock = threading.Lock()  # for the table only
-        self._made: dict[Hashable, Future[T]] = {}
+        self._made: dict[Hashable, Future[Any]] = {}
 
     def get(self, key: Hashable, make: Callable[[], T], wait_s: float | None = None) -> T:
         """Return the thing; the first to ask starts its making.
@@ -28,10 +28,8 @@ class MadeOnce(Generic[T]):
         Raises what `make` raised, or TimeoutError after `wait_s`.
         """
         with self._lock:
-            future = self._made.get(key)
-            is_first = future is None
-            if future is None:
-                future = self._made[key] = Future()
+            is_first = key not in self._made
+            future: Future[T] = self._made.setdefault(key, Future())
         if is_first:
             threading.Thread(target=_make, args=(future, make), daemon=True).start()
         try:

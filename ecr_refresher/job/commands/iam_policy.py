@@ -6,16 +6,12 @@ import json
 import os
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from typing import TypeVar
 
 from ... import logs
 from ...core import wire
 from ...core.exits import EXIT_DONE, EXIT_USAGE
 from .. import settings
 from ..aws.iam_policy import Wanted, document, of_settings, repository, role
-from ..aws.sink_grants import of_airflows
-
-Read = TypeVar("Read")
 
 
 def policy(source: wire.Load, wanted: Wanted, repositories: Sequence[str], roles: Sequence[str]) -> tuple[int, str]:
@@ -24,11 +20,7 @@ def policy(source: wire.Load, wanted: Wanted, repositories: Sequence[str], roles
     wanted = replace(wanted, repositories=_each(repository, repositories, faults), roles=_each(role, roles, faults))
     try:
         if not (repositories or roles or wanted.public):
-            plan = settings.load(source, os.environ)[0]
-            found, ways, public = of_settings(plan)
-            grants, more = of_airflows(plan) if wanted.purpose == "pull" else ((), ())
-            ways = tuple(dict.fromkeys((*ways, *more)))
-            wanted = replace(wanted, repositories=found, roles=ways, public=public, grants=grants)
+            wanted = of_settings(wanted, settings.load(source, os.environ)[0])
         if not faults:
             return EXIT_DONE, json.dumps(document(wanted), indent=2)
     except settings.SettingsError as error:
@@ -41,7 +33,7 @@ def policy(source: wire.Load, wanted: Wanted, repositories: Sequence[str], roles
     return EXIT_USAGE, ""
 
 
-def _each(read: Callable[[str], Read], texts: Sequence[str], faults: list[str]) -> tuple[Read, ...]:
+def _each(read: Callable[[str], str], texts: Sequence[str], faults: list[str]) -> tuple[str, ...]:
     found = []
     for text in dict.fromkeys(texts):
         try:

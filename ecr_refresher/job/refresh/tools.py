@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import os
-import threading
-from collections import defaultdict
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING, Generic, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Protocol
 
 from ...core import wire
 from ...core.model import Credential, Failed, Failure, Holding, Outcome
-from ...core.plan import Airflow, Connection, DockerConfig, Engine, KubernetesSecret, Plan, Principal, Registry, Slot
+from ...core.plan import Airflow, Connection, DockerConfig, KubernetesSecret, Plan, Principal, Registry, Role, Slot
 from ..aws.clock import AwsClock
+from ..aws.made_once import MadeOnce
 from ..files.secrets import read_secret
 from ..net import engine
 from ..net import proof as registry
@@ -21,13 +21,11 @@ from .refresh_pass import Sink
 if TYPE_CHECKING:
     from ..aws.clients import Aws
     from ..net.trust import Trust
+    from ..sinks.airflow.backends.aws_store import Call
     from ..sinks.airflow.entry import Shape
     from ..sinks.docker.sink import DockerConfigSink
     from ..sinks.kubernetes.api_server import ApiServer
     from ..sinks.kubernetes.pull_secret import Connecting, PullSecret
-
-
-T = TypeVar("T")
 
 
 class Connections(Protocol):
@@ -38,20 +36,6 @@ class Connections(Protocol):
     def deliver(
         self, connection: Connection, host: str, credential: Credential, *, still_wanted: Callable[[Holding], bool]
     ) -> Outcome: ...
-
-
-class Shared(Generic[T]):
-    """Things that slots share. The first thread that asks for one makes it; others wait for that one only."""
-
-    def __init__(self) -> None:
-        self._locks: dict[str | None, threading.Lock] = defaultdict(threading.Lock)
-        self._made: dict[str | None, T] = {}
-
-    def get(self, key: str | None, make: Callable[[], T]) -> T:
-        with self._locks[key]:
-            if key not in self._made:
-                self._made[key] = make()
-            return self._made[key]
 
 
 class RealTools:
@@ -72,11 +56,7 @@ class RealTools:
         self.plan, self.clock, self.report, self.ends_at = plan, clock, report, ends_at
         self.environ = dict(os.environ) if environ is None else environ  # before it is changed for docker-py
         self.unlisted: dict[KubernetesSecret, Failure] = {}  # whose namespaces could not be listed
-        self._aws: Shared[Aws] = Shared()
-        self._airflows: Shared[Connections] = Shared()
-        self._files: Shared[DockerConfigSink] = Shared()
-        self._api_servers: Shared[Connecting] = Shared()
-        self._pull_secrets: Shared[PullSecret] = Shared()
+        self._made = MadeOnce()  # what slots share
 
     def fetch(self, principal: Principal) -> Credential:
         from ..aws import ecr
@@ -90,10 +70,10 @@ class RealTools:
         return ecr.own_host(self.aws(), principal)
 
     def aws(self) -> Aws:
-        """Sessions and clients."""
+        """All calls of AWS."""
         from ..aws.clients import Aws
 
-        return self._aws.get("", lambda: Aws(self.clock, self.ends_at))
+        return self._made.get("AWS", lambda: Aws(self.clock, self.ends_at))
 
     def prove(self, tried: Registry, credential: Credential) -> None:
         registry.prove(tried, credential, self._trust(tried))
@@ -104,37 +84,39 @@ class RealTools:
     def _trust(self, tried: Registry) -> Trust:
         return self.aws().trust_of(tried.principal.profile, tried.ca_file)
 
-    def engine_login(self, tried: Engine, host: str, credential: Credential) -> None:
-        engine.login(tried, host, credential)
+    engine_login = staticmethod(engine.login)
 
     def sink(self, slot: Slot, wanted: Registry) -> Sink:
+        """The sink of a slot. Raises Failed where the namespaces of its secret are not known."""
         if slot.kind == "docker":
-            docker = next(docker for docker in self.plan.dockers if docker.sink == slot.sink)
-            return _DockerSlot(self, docker, wanted.host)
-        if slot.kind == "kubernetes":
-            return self._kubernetes_slot(slot, wanted)
-        for airflow in self.plan.airflows:
-            for connection in airflow.connections:
-                if airflow.sink(connection) == slot.sink:
-                    return _AirflowSlot(self, airflow, connection, wanted.host)
-        raise LookupError(slot.sink)
+            file = next(docker for docker in self.plan.dockers if docker.sink == slot.sink)
+            return _DockerSlot(partial(self.docker, file), wanted.host, self.clock)
+        if slot.kind == "airflow":
+            airflow, connection = next(
+                (airflow, one)
+                for airflow in self.plan.airflows
+                for one in airflow.connections
+                if airflow.sink(one) == slot.sink
+            )
+            return _AirflowSlot(partial(self.airflow, airflow), connection, wanted.host)
+        places = ((entry, place) for entry in self.plan.kubernetes for place in entry.places)
+        entry, namespace = next((entry, place) for entry, place in places if entry.sink(place) == slot.sink)
+        if entry.namespaces is None and entry in self.unlisted:
+            raise Failed.of(self.unlisted[entry])
+        return _KubernetesSlot(partial(self.pull_secret, entry, namespace), wanted.host)
 
-    def _kubernetes_slot(self, slot: Slot, wanted: Registry) -> Sink:
-        """Raises Failed where the secret's namespaces are not known."""
-        for entry in self.plan.kubernetes:
-            for namespace in entry.places:
-                if entry.sink(namespace) == slot.sink:
-                    if entry.namespaces is None and entry in self.unlisted:
-                        raise Failed.of(self.unlisted[entry])
-                    return _KubernetesSlot(partial(self.pull_secret, entry, namespace), wanted.host)
-        raise LookupError(slot.sink)
+    def docker(self, docker: DockerConfig) -> DockerConfigSink:
+        """The one sink of this file, for all its registries."""
+        from ..sinks.docker.sink import DockerConfigSink
+
+        return self._made.get(docker.sink, lambda: DockerConfigSink(docker, environ=self.environ))
 
     def pull_secret(self, entry: KubernetesSecret, namespace: str) -> PullSecret:
         """The one sink of this secret, for all its registries."""
         from ..sinks.kubernetes.pull_secret import PullSecret
 
-        connecting = self._connecting(entry.kubeconfig)
-        return self._pull_secrets.get(
+        connecting = self._connecting(entry)
+        return self._made.get(
             entry.sink(namespace), lambda: PullSecret(connecting, namespace, entry.secret, entry.service_accounts)
         )
 
@@ -144,95 +126,97 @@ class RealTools:
 
     def api_server(self, entry: KubernetesSecret) -> ApiServer:
         """The one client for its API server. Raises Failed."""
-        return self._connecting(entry.kubeconfig).api()
+        return self._connecting(entry).api()
 
-    def _connecting(self, kubeconfig: str | None) -> Connecting:
+    def _connecting(self, entry: KubernetesSecret) -> Connecting:
         from ..sinks.kubernetes.pull_secret import Connecting
 
-        return self._api_servers.get(kubeconfig, lambda: Connecting(kubeconfig))
+        return self._made.get(entry.group, lambda: Connecting(entry.kubeconfig))
 
     def airflow(self, airflow: Airflow) -> Connections:
         """The one client for this Airflow."""
-        return self._airflows.get(airflow.name, lambda: self._open(airflow))
+        return self._made.get(airflow.group, lambda: self._open(airflow))
 
     def _open(self, airflow: Airflow) -> Connections:
         if airflow.secrets_file is not None:
             from ..sinks.airflow.backends.secrets_file import SecretsFileSink
 
             return SecretsFileSink(airflow.secrets_file)
-        if airflow.secrets_manager is not None:
-            from ..aws.calls import AwsCalls
+        if manager := airflow.secrets_manager:
             from ..sinks.airflow.backends.secrets_manager import SecretsManagerSink
 
-            manager = airflow.secrets_manager
-            return SecretsManagerSink(manager, AwsCalls(self.aws, "secretsmanager", manager.region, manager.role_arn))
-        if airflow.parameter_store is not None:
-            from ..aws.calls import AwsCalls
+            return SecretsManagerSink(manager, self._calls("secretsmanager", manager.region, manager.role_arn))
+        if store := airflow.parameter_store:
             from ..sinks.airflow.backends.parameter_store import ParameterStoreSink
 
-            store = airflow.parameter_store
-            return ParameterStoreSink(store, AwsCalls(self.aws, "ssm", store.region, store.role_arn))
+            return ParameterStoreSink(store, self._calls("ssm", store.region, store.role_arn))
         from ..sinks.airflow.api import AirflowSink
 
-        if airflow.mwaa is not None:
-            from ..aws.calls import AwsCalls
-
-            calls = AwsCalls(self.aws, "mwaa", airflow.mwaa.region, airflow.mwaa.role_arn)
-            return AirflowSink(
-                airflow,
-                read_secret=read_secret,
-                invoke=lambda doing, request: calls(doing, "invoke_rest_api", request),
-            )
+        if mwaa := airflow.mwaa:
+            call = self._calls("mwaa", mwaa.region, mwaa.role_arn)
+            invoke = lambda doing, request: call(doing, "invoke_rest_api", request)  # noqa: E731
+            return AirflowSink(airflow, read_secret=read_secret, invoke=invoke)
         return AirflowSink(airflow, read_secret=read_secret)
 
-    def docker(self, docker: DockerConfig) -> DockerConfigSink:
-        """The one sink of this file, for all its registries."""
-        from ..sinks.docker.sink import DockerConfigSink
+    def _calls(self, service: str, region: str, role_arn: str | None) -> Call:
+        """Calls of a service that lead into an Airflow: refusals are answers, whose codes the sink knows."""
+        from ..aws.errors import Doing
 
-        return self._files.get(docker.config_file, lambda: DockerConfigSink(docker, environ=self.environ))
+        principal = Principal("ecr", region, (Role(role_arn),) if role_arn else ())
+
+        def call(doing: str, operation: str, request: Mapping[str, Any]) -> Mapping[str, Any]:
+            aws, place = self.aws(), Doing(doing, region)
+            answer: Mapping[str, Any] = aws.call(place, principal, service, operation, refusals=True, **request)
+            return answer
+
+        return call
 
 
+@dataclass(frozen=True, slots=True)
 class _DockerSlot:
     """One registry's entry in one `config.json`."""
 
-    def __init__(self, tools: RealTools, docker: DockerConfig, host: str) -> None:
-        self._tools, self._docker, self._host = tools, docker, host
+    file: Callable[[], DockerConfigSink]
+    host: str
+    clock: AwsClock
 
     def look(self) -> Holding:
-        return self._tools.docker(self._docker).look(self._host, self._tools.clock.now())
+        return self.file().look(self.host, self.clock.now())
 
     def deliver(self, credential: Credential, _wanted: Callable[[Holding], bool]) -> tuple[Outcome, str | None]:
-        delivery = self._tools.docker(self._docker).deliver(self._host, credential)
+        delivery = self.file().deliver(self.host, credential)
         return delivery.outcome, delivery.witness
 
 
+@dataclass(frozen=True, slots=True)
 class _AirflowSlot:
     """One Airflow connection."""
 
-    def __init__(self, tools: RealTools, airflow: Airflow, connection: Connection, host: str) -> None:
-        self._tools, self._airflow, self._connection, self._host = tools, airflow, connection, host
+    airflow: Callable[[], Connections]
+    connection: Connection
+    host: str
 
     def look(self) -> Holding:
-        return self._tools.airflow(self._airflow).look(self._connection, self._host)
+        return self.airflow().look(self.connection, self.host)
 
     def deliver(self, credential: Credential, wanted: Callable[[Holding], bool]) -> tuple[Outcome, str | None]:
-        sink = self._tools.airflow(self._airflow)
-        return sink.deliver(self._connection, self._host, credential, still_wanted=wanted), None
+        return self.airflow().deliver(self.connection, self.host, credential, still_wanted=wanted), None
 
 
+@dataclass(frozen=True, slots=True)
 class _KubernetesSlot:
     """One registry's entry in one pull secret."""
 
-    def __init__(self, secret: Callable[[], PullSecret], host: str) -> None:
-        self._secret, self._host = secret, host
+    secret: Callable[[], PullSecret]
+    host: str
 
     def look(self) -> Holding:
-        return self._secret().look(self._host)
+        return self.secret().look(self.host)
 
     def deliver(self, credential: Credential, wanted: Callable[[Holding], bool]) -> tuple[Outcome, str | None]:
-        outcome = self._secret().deliver(self._host, credential, wanted)
+        outcome = self.secret().deliver(self.host, credential, wanted)
         self.attach()
         return outcome, None
 
     def attach(self) -> None:
-        self._secret().attach()
+        self.secret().attach()

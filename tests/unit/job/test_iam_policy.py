@@ -144,7 +144,7 @@ def test_sids_are_unique_and_of_letters_and_digits_as_iam_wants_them() -> None:
     ],
 )
 def test_repositories_by_arn_or_host_and_name(written: str, arn: str) -> None:
-    assert str(repository(written)) == arn
+    assert repository(written) == arn
 
 
 @pytest.mark.parametrize("partition", partitions.PARTITIONS, ids=lambda partition: partition.id)
@@ -159,7 +159,7 @@ def test_each_partition_has_its_own_arns(partition: partitions.Partition) -> Non
             "aws-iso-f": "us-isof-south-1",
         }[partition.id]
     )
-    assert repository(f"123456789012.dkr.ecr.{there}.{partition.suffix}/x").partition == partition.id
+    assert repository(f"123456789012.dkr.ecr.{there}.{partition.suffix}/x").split(":")[1] == partition.id
 
 
 @pytest.mark.parametrize(
@@ -214,6 +214,7 @@ def test_of_settings() -> None:
     """What the daemon's own identity needs: rights of its own, and the way to the first role of each chain."""
     hub = "arn:aws:iam::123456789012:role/hub"
     found = of_settings(
+        Wanted("push"),
         plan(
             {
                 "registries": [
@@ -224,14 +225,14 @@ def test_of_settings() -> None:
                 ],
                 "docker": {"registries": [HOST]},
             }
-        )
+        ),
     )
-    assert found == ((repository(f"{HOST}/*"),), (hub,), True)
+    assert found == Wanted("push", (repository(f"{HOST}/*"),), (hub,), public=True)
 
 
 def test_of_settings_that_name_no_registry() -> None:
     with pytest.raises(ValueError, match="name no registry by its host; give --repository"):
-        of_settings(plan({}))
+        of_settings(Wanted("pull"), plan({}))
 
 
 def test_the_sinks_in_aws_get_their_grants_and_roles() -> None:

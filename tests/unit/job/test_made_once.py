@@ -14,7 +14,7 @@ from ecr_refresher.job.aws.made_once import MadeOnce
 def test_many_ask_and_one_makes() -> None:
     made: list[int] = []
     all_there = threading.Barrier(8)
-    shop: MadeOnce[str] = MadeOnce()
+    shop = MadeOnce()
 
     def make() -> str:
         made.append(1)
@@ -30,7 +30,7 @@ def test_many_ask_and_one_makes() -> None:
 
 
 def test_one_that_hangs_holds_up_only_those_who_need_it() -> None:
-    shop: MadeOnce[str] = MadeOnce()
+    shop = MadeOnce()
     end = threading.Event()
     with pytest.raises(TimeoutError):
         shop.get("slow", lambda: str(end.wait(20)), 0.05)
@@ -40,7 +40,7 @@ def test_one_that_hangs_holds_up_only_those_who_need_it() -> None:
 
 
 def test_a_failure_is_kept_and_raised_to_each_as_its_own() -> None:
-    shop: MadeOnce[str] = MadeOnce()
+    shop = MadeOnce()
 
     def make() -> str:
         raise Failed(Reason.DENIED, "refused", "Allow it", retry_after_s=7.0)
@@ -56,6 +56,6 @@ def test_a_failure_is_kept_and_raised_to_each_as_its_own() -> None:
 
 
 def test_any_other_error_is_raised_too() -> None:
-    shop: MadeOnce[str] = MadeOnce()
+    shop = MadeOnce()
     with pytest.raises(ZeroDivisionError):
         shop.get("key", lambda: str(1 // 0))

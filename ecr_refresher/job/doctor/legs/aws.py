@@ -84,9 +84,8 @@ def _role(checkup: Checkup, principal: Principal) -> Leg:
 
 
 def _identity(checkup: Checkup, principal: Principal) -> str:
-    aws = checkup.tools.aws()
     doing = Doing("asking STS whose credentials these are", principal.region, "sts:GetCallerIdentity", "on *")
-    answer = aws.call(doing, aws.client(principal, "sts").get_caller_identity)
+    answer = checkup.tools.aws().call(doing, principal, "sts", "get_caller_identity")
     arn = str(answer.get("Arn", ""))
     return arn if _ARN.fullmatch(arn) else "an identity whose ARN makes no sense"
 
