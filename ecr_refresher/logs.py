@@ -31,6 +31,9 @@ _SHAPES = re.compile(
     r"|(?P<run>[A-Za-z0-9+/_=-]{80,})"  # a token in any kind of base64, or a long path
 )
 _PART_MAX = 20  # a longer part of a path that mixes cases and digits is no name, but random
+_AWS_KEY = "[A-Za-z0-9/+]{40}"  # a secret access key
+_NAME_MAX = 120  # characters
+_NAME_PART_MIN = 12  # a shorter part of a name may mix cases and digits
 _SHORTEST = 4  # characters; masking a shorter secret would tear holes into ordinary words
 
 _hidden: set[str] = set()
@@ -57,12 +60,24 @@ def redact(text: str) -> str:
 
 def _masked(found: re.Match[str]) -> str:
     run = found["run"] or ""
-    return run if "/" in run and not any(map(_looks_random, run.split("/"))) else MASK
+    random = any(_is_mixed(part) for part in run.split("/") if len(part) > _PART_MAX)
+    return run if "/" in run and not random else MASK
 
 
-def _looks_random(part: str) -> bool:
+def is_fit_to_show(text: str) -> bool:
+    """Whether a text is a name, and not a password by mistake: no random mix of small, capital letters and digits."""
+    return (
+        len(text) <= _NAME_MAX
+        and re.fullmatch(r"[\w.:/-]+", text) is not None
+        and not any(_is_mixed(part) for part in re.split(r"[./:-]", text) if len(part) >= _NAME_PART_MIN)
+        and not (re.fullmatch(_AWS_KEY, text) and _is_mixed(text))
+        and redact(text) == text
+    )
+
+
+def _is_mixed(part: str) -> bool:
     kinds = (str.islower, str.isupper, str.isdigit)
-    return len(part) > _PART_MAX and all(any(map(is_kind, part)) for is_kind in kinds)
+    return all(any(map(is_kind, part)) for is_kind in kinds)
 
 
 def fault_of(error: BaseException) -> Failure:

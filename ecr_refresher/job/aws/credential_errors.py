@@ -13,6 +13,7 @@ from urllib.parse import urlsplit
 
 import botocore.exceptions as boto
 
+from ... import logs
 from ...core.model import Failed, Reason
 from . import errors
 from .errors import Doing
@@ -39,7 +40,7 @@ def explain(error: Exception, core: Any, name: str | None, skew_s: float) -> Fai
         return misconfigured
     is_ours = isinstance(error, boto.BotoCoreError) and not isinstance(error, boto.CredentialRetrievalError)
     if not is_ours and (process := _with(core, name, "credential_process")) is not None:
-        what = f"the credential_process of the AWS profile '{process}' failed, or printed no credentials"
+        what = f"the credential_process of {whose(process)} failed, or printed no credentials"
         return Failed(Reason.TRANSIENT, what, "Run that command by hand; its output is not shown here")
     if isinstance(error, boto.CredentialRetrievalError | boto.MetadataRetrievalError):
         source = re.sub(r"[^\w -]", "", str(error.kwargs.get("provider", "the metadata service")))[:60]
@@ -76,7 +77,7 @@ def too_slow(core: Any, name: str | None, waited_s: float) -> Failed:
     what = f"looking for the AWS credentials of {whose(name)} took more than {waited_s:.0f} s"
     fix = "See what the metadata service or the proxy of this machine does"
     if (process := _with(core, name, "credential_process")) is not None:
-        what = f"the credential_process of the AWS profile '{process}' did not end within {waited_s:.0f} s"
+        what = f"the credential_process of {whose(process)} did not end within {waited_s:.0f} s"
         fix = "Run that command by hand and see what it waits for, or raise refresh.deadline"
     return Failed(Reason.TRANSIENT, what, fix)
 
@@ -86,7 +87,7 @@ def _inner_call(error: boto.ClientError, name: str | None) -> Doing:
     if error.operation_name == "AssumeRoleWithWebIdentity":
         return Doing("assuming the role of the web identity (AWS_ROLE_ARN)", "", "sts:AssumeRoleWithWebIdentity")
     if error.operation_name == "AssumeRole":
-        what = f"assuming the role of the AWS profile '{name or 'default'}'"
+        what = f"assuming the role of {whose(name or 'default')}"
         return Doing(what, "", "sts:AssumeRole", "to the caller in the trust policy of that role")
     return Doing(f"getting the AWS credentials of {whose(name)}", "", f"{error.operation_name}")
 
@@ -95,8 +96,7 @@ def _no_profile(name: str) -> Failed:
     variable = "AWS_DEFAULT_PROFILE" if "AWS_DEFAULT_PROFILE" in os.environ else "AWS_PROFILE"
     if not name:
         return Failed(Reason.INVALID, f"{variable} is empty", f"Unset {variable}, or name a profile")
-    shown = re.sub(r"[^\w.@/ -]", "?", name)[:100]
-    message = f"there is no AWS profile '{shown}'"
+    message = f"there is no AWS profile {_quoted(name)}"
     return Failed(Reason.MISSING, message, "Correct the profile's name, or AWS_CONFIG_FILE")
 
 
@@ -122,7 +122,7 @@ def _file_unreadable(error: OSError, core: Any, name: str | None) -> Failed:
             message = f"the file {error.filename}, named by {variable}, can't be read: {why}"
             return Failed(Reason.MISSING, message, f"Mount the file, or correct {variable}")
     if (process := _with(core, name, "credential_process")) is not None:
-        message = f"the credential_process of the AWS profile '{process}' can't be run: {error.filename}: {why}"
+        message = f"the credential_process of {whose(process)} can't be run: {error.filename}: {why}"
         return Failed(Reason.MISSING, message, "Install that program, or correct credential_process")
     message = f"the file {error.filename}, which the AWS configuration names, can't be read: {why}"
     return Failed(Reason.MISSING, message, "Mount the file, or correct the configuration")
@@ -130,7 +130,7 @@ def _file_unreadable(error: OSError, core: Any, name: str | None) -> Failed:
 
 def none_found(name: str | None, environ: Mapping[str, str] = os.environ) -> Failed:
     """The failure of a chain that came to its end. In a container on EC2, a hop limit of 1 lets no answer through."""
-    profile = f"the profile '{name or environ.get('AWS_PROFILE') or 'default'}'"
+    profile = f"the profile {_quoted(name or environ.get('AWS_PROFILE') or 'default')}"
     where = [profile, "web identity", "the container's role", "the instance's metadata"]
     if name is None:
         where.insert(0, "the environment (AWS_ACCESS_KEY_ID)")
@@ -147,7 +147,12 @@ def _is_empty(variable: str, *, beside: str) -> bool:
 
 
 def whose(name: str | None) -> str:
-    return f"the AWS profile '{name}'" if name else "the base identity"
+    return f"the AWS profile {_quoted(name)}" if name else "the base identity"
+
+
+def _quoted(name: str) -> str:
+    """The name of a profile; not where it may be a key in the wrong place."""
+    return f"'{name}'" if all(map(logs.is_fit_to_show, re.split("[ @]+", name))) else "whose name looks like a secret"
 
 
 def chain(core: Any, name: str | None) -> Iterator[tuple[str, Mapping[str, Any]]]:

@@ -18,7 +18,6 @@ Place: TypeAlias = "tuple[str | int, ...]"
 Tree: TypeAlias = "str | list[Tree] | dict[str, Tree] | None"
 
 ERRORS_MAX = 100
-_SHOWN_MAX = 120  # characters of a name
 
 
 class Wrong(ValueError):
@@ -145,34 +144,19 @@ def way(tree: Tree, place: Place) -> Iterator[tuple[Any, Any]]:
 
 def _key(key: str) -> str:
     """A key for a message. `{password:x}` without a blank is a key to YAML, so an odd one is not shown whole."""
-    if is_fit_to_show(key) and re.fullmatch(r"[\w.-]+", key):
+    if logs.is_fit_to_show(key) and re.fullmatch(r"[\w.-]+", key):
         return key
     head = re.split(r"\W", key, maxsplit=1)[0][:20]
-    return f"{head}…" if is_fit_to_show(head) else "…"
+    return f"{head}…" if logs.is_fit_to_show(head) else "…"
 
 
 def quoted(text: str) -> str:
     """A name that somebody wrote, for a message; what can't be a name may be a secret in the wrong place."""
-    return f"'{text}'" if is_fit_to_show(text) else "this value"
-
-
-def is_fit_to_show(text: str) -> bool:
-    """Whether a text is a name, and not a password by mistake: no random mix of small, capital letters and digits."""
-    return (
-        len(text) <= _SHOWN_MAX
-        and re.fullmatch(r"[\w.:/-]+", text) is not None
-        and not any(map(_looks_random, re.split(r"[./:-]", text)))
-        and logs.redact(text) == text
-    )
-
-
-def _looks_random(part: str) -> bool:
-    kinds = (str.islower, str.isupper, str.isdigit)
-    return len(part) >= 12 and all(any(map(is_kind, part)) for is_kind in kinds)
+    return f"'{text}'" if logs.is_fit_to_show(text) else "this value"
 
 
 def did_you_mean(word: str, known: Iterable[str]) -> str:
     """The fix for a name that is not known: the name that was probably meant, or all that there are."""
-    names = sorted({name for name in known if is_fit_to_show(name)})
+    names = sorted({name for name in known if logs.is_fit_to_show(name)})
     close = difflib.get_close_matches(word, names, 1)
     return f"Did you mean '{close[0]}'?" if close else f"Write one of these: {', '.join(names) or 'none'}"

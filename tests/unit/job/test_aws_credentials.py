@@ -366,3 +366,17 @@ def test_what_a_library_lets_out_is_never_shown(ecr: EcrStandIn, monkeypatch: py
         monkeypatch.setenv("AWS_CONTAINER_CREDENTIALS_FULL_URI", agent.url)
         found = failure(ecr)
     assert found.reason is Reason.INVALID
+
+
+@pytest.mark.parametrize(
+    "name", ["wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY", "wJalrXUtnFEMI+K7MDENGbPxRfiC", "AKIAIOSFODNN7EXAMPLE"]
+)
+@pytest.mark.parametrize("how", ["setting", "AWS_PROFILE"])
+def test_a_key_in_a_profiles_place_is_not_quoted(
+    ecr: EcrStandIn, monkeypatch: pytest.MonkeyPatch, name: str, how: str
+) -> None:
+    if how == "AWS_PROFILE":
+        monkeypatch.setenv("AWS_PROFILE", name)
+    found = failure(ecr, name if how == "setting" else None)
+    assert found.message == "there is no AWS profile whose name looks like a secret"
+    assert name not in found.fix

@@ -6,9 +6,10 @@ import re
 from collections.abc import Sequence
 from typing import Literal
 
+from .... import logs
 from ....core import plan
 from ....core.ecr.host import HOST_EXAMPLE, PATTERN, PUBLIC_HOSTS, EcrHost, parse
-from ..problems import Spot, did_you_mean, is_fit_to_show, quoted
+from ..problems import Spot, did_you_mean, quoted
 from ..schema.kinds import REGION
 from ..schema.sections import RegistryEntry
 from ..surroundings import Surroundings
@@ -62,7 +63,7 @@ class Registries:
         return tuple(names)
 
     def _names(self) -> str:
-        return ", ".join(registry.name for registry in self.every if is_fit_to_show(registry.name))
+        return ", ".join(registry.name for registry in self.every if logs.is_fit_to_show(registry.name))
 
 
 def resolve(entries: Sequence[RegistryEntry], at: Spot, surroundings: Surroundings) -> Registries:
@@ -121,7 +122,7 @@ def _place_of(
         host = parse(entry.host)
     except ValueError as error:
         # The grammar's own message shows the host. What can't be one may be a secret in the wrong place.
-        what = str(error).partition("; ")[0] if is_fit_to_show(entry.host) else "is not a host of ECR"
+        what = str(error).partition("; ")[0] if logs.is_fit_to_show(entry.host) else "is not a host of ECR"
         fix = f"Write e.g. {HOST_EXAMPLE} or {PUBLIC_HOSTS[0]}; for a domain of your own give account and region too"
         (at / "host").error(what, fix)
         return "ecr", "", None

@@ -16,10 +16,11 @@ from urllib.parse import urlsplit
 from pydantic import AfterValidator, GetCoreSchemaHandler, GetJsonSchemaHandler, ValidationInfo, WithJsonSchema
 from pydantic_core import CoreSchema, core_schema
 
+from .... import logs
 from ....core import plan
 from ....core.ecr import host as ecr_host
 from ....core.times import UNITS, written
-from ..problems import Wrong, is_fit_to_show
+from ..problems import Wrong
 
 TEXT, NUMBER, SINGLE = ("string",), ("string", "integer"), ("string", "number", "boolean")
 
@@ -66,7 +67,7 @@ def _plain(text: str) -> str:
 
 
 def _variable(text: str) -> str:
-    if not is_fit_to_show(text):
+    if not logs.is_fit_to_show(text):
         raise Wrong("looks like a secret itself", "Write the name of the environment variable that holds it")
     return text
 
