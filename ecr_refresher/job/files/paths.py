@@ -5,10 +5,13 @@ from __future__ import annotations
 import errno
 import os
 import stat
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 from ...core.budgets import LINKS
 from ...core.model import Failed, Reason
+from .atomic_file import Folder
 from .errors import os_errors
 
 
@@ -27,6 +30,24 @@ def resolve(path: str, *, roots_only: bool = False) -> Resolved:
     """
     with os_errors(path):
         return _resolve(path, roots_only=roots_only)
+
+
+@contextmanager
+def opened(path: str, resolved: Resolved) -> Iterator[Folder]:
+    """Open the directory of the file that `path` leads to. Raises Failed.
+
+    What was missing when root followed the path may be another user's by now, so root follows it again. What is there,
+    and only root may change, stays as it is.
+    """
+    with Folder(os.path.dirname(resolved.path)) as folder:
+        if os.geteuid() == 0:
+            again = resolve(path, roots_only=True)
+            with os_errors(path):
+                same = again == resolved and os.path.samestat(os.lstat(folder.path), os.fstat(folder.fd))
+            if not same:
+                what = f"{path} led to another directory a moment ago"
+                raise Failed(Reason.TRANSIENT, what, "Find the program that moves directories there")
+        yield folder
 
 
 def _resolve(path: str, *, roots_only: bool) -> Resolved:
@@ -58,7 +79,7 @@ def _resolve(path: str, *, roots_only: bool) -> Resolved:
             linked = True
             if seen.st_uid not in (0, os.geteuid()):
                 what = f"{path}: uid {seen.st_uid} made the link {there}"
-                raise Failed(Reason.DENIED, what, "Set config_file to the file that it leads to")
+                raise Failed(Reason.DENIED, what, "Name the file that it leads to")
         rest += target.split("/")[::-1]
         if target.startswith("/"):
             here, above = "/", os.lstat("/")
@@ -76,7 +97,8 @@ def refuse_others(path: str, there: str, above: os.stat_result, seen: os.stat_re
     if foreign or replaceable:
         who = f"uid {seen.st_uid}" if foreign else "another user"
         what = f"{path}: {who} controls {there}, and could lead root's write to another file"
-        fix = f'Set owner: "{seen.st_uid or "uid:gid"}", or let only root write to the directories above the file'
+        fix = f'Set owner: "{seen.st_uid or "uid:gid"}" where there is that key, or run as that user'
+        fix += ", or let only root write to the directories above the file"
         raise Failed(Reason.DENIED, what, fix)
 
 

@@ -6,17 +6,17 @@ import base64
 import os
 import stat
 import time
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 
 from ....core.budgets import config_max
 from ....core.model import Failed, Outcome, Reason, Secret, witness_of
 from ...files.atomic_file import Folder, Ownership, Snapshot, make_directories
-from ...files.errors import mounted, os_errors
+from ...files.errors import mounted
 from ...files.examination import is_mount
 from ...files.lock import locked
-from ...files.paths import refuse_others, resolve
+from ...files.paths import Resolved, opened, refuse_others, resolve
 from . import record
 from .document import Document
 from .messages import Claimed, ConfigFile, Login, Refused, Written
@@ -86,25 +86,8 @@ def read(file: ConfigFile) -> tuple[Place, State]:
     place = locate(file.path)
     if not os.path.exists(place.folder):
         return place, State(Snapshot().witness, Document.parse(place.path, None), {})
-    with _opened(file.path, place) as folder:
+    with opened(file.path, Resolved(place.path, place.linked)) as folder:
         return place, _read(folder, place, file)
-
-
-@contextmanager
-def _opened(path: str, place: Place) -> Iterator[Folder]:
-    """Open the folder. What was missing when root followed the path may be another user's by now: follow it again.
-
-    What is there, and only root may change, stays as it is. Raises Failed.
-    """
-    with Folder(place.folder) as folder:
-        if os.geteuid() == 0:
-            again = locate(path)
-            with os_errors(path):
-                same = again == place and os.path.samestat(os.lstat(again.folder), os.fstat(folder.fd))
-            if not same:
-                what = f"{path} led to another directory a moment ago"
-                raise Failed(Reason.TRANSIENT, what, "Find the program that moves directories there")
-        yield folder
 
 
 def _read(folder: Folder, place: Place, file: ConfigFile) -> State:
@@ -178,7 +161,7 @@ def write(
         make_directories(place.folder)
         place = locate(file.path)
     owner = Ownership(file.mode, file.uid, file.gid)
-    with _opened(file.path, place) as folder, locked(folder, place.lock):
+    with opened(file.path, Resolved(place.path, place.linked)) as folder, locked(folder, place.lock):
         for _ in range(WRITES_MAX):
             state = _read(folder, place, file)
             seen = folder.stat(place.name)  # mode and owner may change without the content

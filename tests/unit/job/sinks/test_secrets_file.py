@@ -6,6 +6,7 @@ import json
 import os
 import stat
 import threading
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -214,6 +215,70 @@ def test_a_root_daemon_keeps_owner_and_group(tmp_path: Path, as_root: None) -> N
     sink(path).deliver(DOCKER, HOST, credential(), still_wanted=wanted)
     seen = path.stat()
     assert (seen.st_uid, seen.st_gid, stat.S_IMODE(seen.st_mode)) == (50_001, 50_000, 0o640)
+
+
+ALICE = 20_000 + os.getpid() % 30_000  # nobody on any machine
+
+
+def her_directory(open_path: Path) -> Path:
+    (open_path / "hers").mkdir()
+    os.chown(open_path / "hers", ALICE, ALICE)
+    return open_path / "hers" / "c.yaml"
+
+
+def her_link_to_roots_file(open_path: Path) -> Path:
+    path = her_directory(open_path)
+    path.symlink_to(open_path / "precious.yaml")
+    os.chown(path, ALICE, ALICE, follow_symlinks=False)
+    return path
+
+
+def below_her_link(open_path: Path) -> Path:
+    (open_path / "link").symlink_to(open_path)
+    os.chown(open_path / "link", ALICE, ALICE, follow_symlinks=False)
+    return open_path / "link" / "precious.yaml"
+
+
+def her_file_in_a_sticky_directory(open_path: Path) -> Path:
+    path = open_path / "shared" / "c.yaml"
+    path.parent.mkdir()
+    path.parent.chmod(0o1777)
+    path.write_text(YAML)
+    os.chown(path, ALICE, ALICE)
+    return path
+
+
+@pytest.mark.parametrize(
+    "trick",
+    [her_directory, her_link_to_roots_file, below_her_link, her_file_in_a_sticky_directory],
+    ids=lambda trick: trick.__name__,
+)
+def test_root_writes_nowhere_that_another_user_controls_and_check_says_so(
+    open_path: Path, as_root: None, trick: Callable[[Path], Path]
+) -> None:
+    precious = open_path / "precious.yaml"
+    precious.write_text(YAML)
+    path = trick(open_path)
+    before = {file: file.lstat() for file in open_path.rglob("*")}
+    ours = sink(path)
+    for act in (
+        lambda: ours.look(DOCKER, HOST),
+        lambda: ours.inspect(DOCKER, HOST),
+        lambda: ours.deliver(DOCKER, HOST, credential(), still_wanted=wanted),
+        ours.examine,
+    ):
+        failure(act, Reason.DENIED, str(path), f"uid {ALICE} controls", "run as that user")
+    after = {file: file.lstat() for file in open_path.rglob("*")}
+    assert {file: seen.st_ino for file, seen in after.items()} == {file: seen.st_ino for file, seen in before.items()}
+    assert precious.read_text() == YAML
+
+
+def test_a_link_that_root_made_is_followed(open_path: Path, as_root: None) -> None:
+    (open_path / "data").mkdir()
+    (open_path / "c.yaml").symlink_to("data/c.yaml")
+    assert sink(open_path / "c.yaml").deliver(DOCKER, HOST, credential(), still_wanted=wanted) is Outcome.WRITTEN
+    assert (open_path / "c.yaml").is_symlink()
+    assert sink(open_path / "data" / "c.yaml").look(DOCKER, HOST) == Holding(UNTIL)
 
 
 def test_a_daemon_that_can_not_keep_the_group_does_not_lock_its_readers_out(

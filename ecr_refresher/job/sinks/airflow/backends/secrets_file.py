@@ -15,6 +15,7 @@ from ....files import examination as file_examination
 from ....files.atomic_file import Folder, Ownership, Snapshot, make_directories
 from ....files.examination import Examination
 from ....files.lock import locked
+from ....files.paths import Resolved, opened, refuse_others, resolve
 from .. import entry
 from ..entry import Shape
 from . import file_format
@@ -28,25 +29,25 @@ class SecretsFileSink:
     """One file; thread-safe, and safe beside other daemons. Other entries stay as they are."""
 
     def __init__(self, file: SecretsFile) -> None:
-        self._path = os.path.realpath(file.path)
+        self._path = os.path.abspath(file.path)
         self._mode = file.mode
-        self._folder, self._name = os.path.split(self._path)
 
     def look(self, connection: Connection, host: str) -> Holding:
         """Say until when the file holds a login for this registry, as its marker records it. Raises Failed."""
-        if not os.path.isdir(self._folder):
-            return self._holding(connection, host, None)
-        with Folder(self._folder) as folder:
-            return self._holding(connection, host, self._entry(folder.read(self._name), connection))
+        return self._holding(connection, host, self._entry(self._read(), connection))
 
     def deliver(
         self, connection: Connection, host: str, credential: Credential, *, still_wanted: Callable[[Holding], bool]
     ) -> Outcome:
         """Write the credential: `written`; or `skipped` where the file holds something good by now. Raises Failed."""
-        make_directories(self._folder)
-        with Folder(self._folder) as folder, locked(folder, f".{self._name}.ecr-refresher.lock"):
+        place = self._place()
+        if not os.path.isdir(os.path.dirname(place.path)):
+            make_directories(os.path.dirname(place.path))
+            place = self._place()
+        name = os.path.basename(place.path)
+        with opened(self._path, place) as folder, locked(folder, f".{name}.ecr-refresher.lock"):
             for _ in range(ROUNDS):
-                snapshot = folder.read(self._name)
+                snapshot = self._read_in(folder, name)
                 kept = self._entry(snapshot, connection)
                 if not still_wanted(self._holding(connection, host, kept)):
                     return Outcome.SKIPPED
@@ -54,27 +55,44 @@ class SecretsFileSink:
                     text = file_format.replaced(
                         _text(snapshot), self._path, connection.id, entry.renewed(kept, host, credential)
                     )
-                if self._put(folder, snapshot, text):
+                if self._put(folder, name, snapshot, text):
                     return Outcome.WRITTEN
         message = f"{self._path} is written by somebody else all the time"
         raise Failed(Reason.TRANSIENT, message, "Find out which program writes it, and stop that")
 
     def inspect(self, connection: Connection, host: str) -> Shape | None:
         """Say what the connection is like; None if it is not there. Raises Failed."""
-        if not os.path.isdir(self._folder):
-            return None
-        with Folder(self._folder) as folder:
-            kept = self._entry(folder.read(self._name), connection)
+        kept = self._entry(self._read(), connection)
         return None if kept is None else entry.shape({"password": "", **kept}, host)
+
+    def _place(self) -> Resolved:
+        """Follow the links. Root, who is not bound by permissions, refuses a path that others control."""
+        return resolve(self._path, roots_only=os.geteuid() == 0)
+
+    def _read(self) -> Snapshot:
+        place = self._place()
+        if not os.path.isdir(os.path.dirname(place.path)):
+            return Snapshot()
+        with opened(self._path, place) as folder:
+            return self._read_in(folder, os.path.basename(place.path))
+
+    def _read_in(self, folder: Folder, name: str) -> Snapshot:
+        above, path = os.fstat(folder.fd), folder.full(name)
+
+        def check(seen: os.stat_result) -> None:
+            if os.geteuid() == 0:
+                refuse_others(self._path, path, above, seen, leads_on=False)
+
+        return folder.read(name, check=check)
 
     def examine(self) -> Examination:
         """Examine the file's place. Raises Failed."""
-        return file_examination.examine(self._path)
+        return file_examination.examine(self._place().path)
 
-    def _put(self, folder: Folder, seen: Snapshot, text: str) -> bool:
+    def _put(self, folder: Folder, name: str, seen: Snapshot, text: str) -> bool:
         """Replace the file, unless somebody who knows no lock of ours has written since."""
         same = folder.replace(
-            self._name,
+            name,
             text.encode(),
             self._ownership(seen.stat),
             lambda old: witness_of(old) == seen.witness,
