@@ -2,7 +2,7 @@
 
 Root in a directory that another user may rearrange can be led anywhere; the user's own process can't do more than the
 user may. A helper is a foreign program. So both run in a session of their own, without a terminal, with bounds on
-memory, output and time, and end with their parent.
+memory, output and time, and end with their parent. What a helper starts ends with the child, a daemon too.
 
 The child is a fresh interpreter, since forking a process with threads is not safe. It becomes the user only after its
 imports: the interpreter and its libraries may be where that user can't read. Until then it must not know that user's
@@ -21,6 +21,7 @@ import signal
 import stat
 import sys
 import threading
+import time
 from collections.abc import Mapping
 from typing import Any
 
@@ -32,11 +33,12 @@ from ....core.model import Failed, Failure, Reason, Secret
 from ...files.paths import others_may_write
 from . import acts
 from .messages import Answer, ConfigFile, Question, Refused
-from .processes import OutOfBoundsError, run
+from .processes import END_S, OutOfBoundsError, run
 
 _FOR_ANOTHER_USER = {"PATH", "LANG", "LC_ALL", "TZ", "LD_LIBRARY_PATH"}
 _FOR_THE_INTERPRETER = {"PYTHONPATH", "PYTHONHOME"}
 _STACK = 512 << 10
+_SUBREAPER = 36  # PR_SET_CHILD_SUBREAPER of prctl(2)
 _TEXT_MAX = 2000  # characters of a message or fix
 
 
@@ -132,7 +134,7 @@ def _make_first_directory(path: str, user: User) -> None:
 def _reveal(value: object) -> object:
     if isinstance(value, Secret):
         return value.reveal()
-    raise NotImplementedError
+    raise TypeError(f"an order to a child holds a {type(value).__name__}")
 
 
 # --- the child -----------------------------------------------------------------------------------------------------
@@ -146,6 +148,8 @@ def main() -> None:
         os.environ.pop(name, None)
     try:
         _limit(order)
+        if order.question.may_run_helpers:
+            _adopt_orphans()
         if order.question.act == "read":
             import docker.auth  # noqa: F401 - before the change of user
         if order.user is not None:
@@ -159,6 +163,7 @@ def main() -> None:
     except Exception as error:  # noqa: BLE001 - only its type is said: its text might quote the file
         what = f"{order.file.path}: {type(error).__name__} in the child that handles it"
         answer = Refused(Failure(Reason.INTERNAL, what, "Report this fault of ecr-refresher"))
+    _end_children()
     sys.stdout.buffer.write(msgspec.json.encode(answer))
 
 
@@ -166,7 +171,40 @@ def _end_with_parent() -> None:
     """Standard input ends with the parent; then all that was started here ends as well."""
     while os.read(0, 4096):
         pass
+    _end_children()
     os.killpg(0, signal.SIGKILL)
+
+
+def _adopt_orphans() -> None:
+    """Become the parent of whatever a helper leaves behind: a daemon with a session of its own is in no group of ours.
+
+    Only the child itself can do that before its user may kill it.
+    """
+    import ctypes
+
+    ctypes.CDLL(None).prctl(_SUBREAPER, 1, 0, 0, 0)
+
+
+def _end_children() -> None:
+    """Kill all children, and theirs, who become ours as their parents end."""
+    ends_at = time.monotonic() + END_S
+    while (left := _children()) and time.monotonic() < ends_at:
+        for pid in left:
+            with contextlib.suppress(ProcessLookupError, PermissionError):
+                os.kill(pid, signal.SIGKILL)
+        with contextlib.suppress(ChildProcessError):
+            while os.waitpid(-1, os.WNOHANG)[0]:
+                continue
+        time.sleep(0.001)
+
+
+def _children() -> list[int]:
+    found: list[int] = []
+    with contextlib.suppress(OSError):  # a kernel without CONFIG_PROC_CHILDREN
+        for thread in os.listdir("/proc/self/task"):
+            with open(f"/proc/self/task/{thread}/children", "rb") as pids:
+                found += map(int, pids.read().split())
+    return found
 
 
 def _limit(order: _Order) -> None:
@@ -200,7 +238,7 @@ def _become(user: User) -> None:
 def _hide(kind: type, value: object) -> object:
     if kind is Secret and isinstance(value, str):
         return Secret(value)
-    raise NotImplementedError
+    raise TypeError(f"an order to a child holds no {kind.__name__}")
 
 
 if __name__ == "__main__":

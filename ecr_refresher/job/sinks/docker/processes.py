@@ -11,7 +11,7 @@ import time
 from collections.abc import Mapping, Sequence
 
 _READ_SIZE = 65536
-_END_S = 2.0
+END_S = 1.0
 
 
 class OutOfBoundsError(Exception):
@@ -39,10 +39,8 @@ def run(
     )
     try:
         output = _exchange(child, text, most, ends_at, keep_open=own_session)
-        while os.waitid(os.P_PID, child.pid, os.WEXITED | os.WNOWAIT | os.WNOHANG) is None:
-            if time.monotonic() > ends_at:
-                raise OutOfBoundsError(f"no answer within {seconds:g} s")
-            time.sleep(0.001)
+        if not _has_ended(child, ends_at):
+            raise OutOfBoundsError(f"no answer within {seconds:g} s")
     except TimeoutError:
         raise OutOfBoundsError(f"no answer within {seconds:g} s") from None
     finally:
@@ -80,11 +78,26 @@ def _exchange(child: subprocess.Popen[bytes], text: bytes, most: int, ends_at: f
     raise TimeoutError
 
 
+def _has_ended(child: subprocess.Popen[bytes], ends_at: float) -> bool:
+    """Wait for its end, and leave it to be reaped."""
+    while os.waitid(os.P_PID, child.pid, os.WEXITED | os.WNOWAIT | os.WNOHANG) is None:
+        if time.monotonic() > ends_at:
+            return False
+        time.sleep(0.001)
+    return True
+
+
 def _end(child: subprocess.Popen[bytes], *, own_session: bool) -> None:
-    """Kill it. Root may lack the right to kill another user's process: the end of standard input tells it to end."""
+    """Kill it. A session's leader is told first, by the end of standard input: it knows what it has started elsewhere.
+
+    And root may lack the right to kill another user's process.
+    """
+    if own_session and child.stdin is not None:
+        child.stdin.close()
+        _has_ended(child, time.monotonic() + END_S)
     with contextlib.suppress(ProcessLookupError, PermissionError):
         (os.killpg if own_session else os.kill)(child.pid, signal.SIGKILL)
     for pipe in (child.stdin, child.stdout):
         pipe.close()  # type: ignore[union-attr]  # both are pipes
     with contextlib.suppress(subprocess.TimeoutExpired):  # stopped by its user, and not to be killed
-        child.wait(_END_S)
+        child.wait(END_S)

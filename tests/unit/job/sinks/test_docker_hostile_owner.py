@@ -239,6 +239,20 @@ def test_a_helper_that_prints_for_ever_ends_with_all_that_it_started(
     wait_until(lambda: not running_as(ALICE), 10, "the end of all that the helper started")
 
 
+@pytest.mark.parametrize("then", ["", "sleep 600"], ids=["and answers", "and hangs"])
+def test_a_daemon_that_a_helper_leaves_behind_ends_too(
+    home: Path, helper: Any, then: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("ecr_refresher.core.budgets.HELPER_CHILD_S", 3.0)
+    helper("test", f"setsid sh -c 'setsid sleep 601 & exec sleep 602' </dev/null >/dev/null 2>&1 & sleep 0.3; {then}")
+    own(home / "config.json", '{"credsStore": "test"}')
+    if then:
+        assert "no answer within" in refusal(lambda: hers(home / "config.json").look(HOST, NOW)).message
+    else:
+        hers(home / "config.json").look(HOST, NOW)
+    assert not running_as(ALICE)
+
+
 def test_many_slots_with_a_slow_helper_have_two_children_at_a_time(home: Path, helper: Any, open_path: Path) -> None:
     now, seen = open_path / "kept-by-test" / "now", open_path / "kept-by-test" / "seen"
     helper("test", f"echo x >> {now}; sleep 0.3; wc -l < {now} >> {seen}; sed -i 1d {now}")
