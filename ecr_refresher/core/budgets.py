@@ -31,6 +31,7 @@ DATA_MAX = 1 << 30  # of a process without a cgroup's limit: a pass over 1,000 r
 DATA_MIN = 128 << 20  # no process gets by with less
 BESIDE = 48 << 20  # of a cgroup's limit, for the supervisor and the kernel's buffers
 ANSWER_MAX = 1 << 20  # an answer of AWS; a token has some thousands
+KUBERNETES_ANSWER_MAX = 2 << 20  # a secret has 1 MiB at most, and a third more as base64
 PROOF_ANSWER_MAX = 8192  # what is read of a registry's answer
 STRAY_LINE, STRAY_ALL = 1000, 65536  # what libraries and children print, into the log
 

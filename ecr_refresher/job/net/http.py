@@ -76,14 +76,22 @@ def send(
             preload_content=False,
             decode_content=False,
         )
-        try:
-            content = _read(response, limits, ends_at, host)
-        finally:
-            if response.connection is not None:  # not read to its end, or it would be back in the pool by itself
-                response.close()
+        content = read(response, limits, ends_at, host)
     except (exceptions.HTTPError, OSError, ValueError) as error:
         raise _failed(error, url, host, trust) from None
     return Answer(response.status, response.headers, content)
+
+
+def read(response: urllib3.BaseHTTPResponse, limits: Limits, ends_at: float, host: str) -> bytes:
+    """Read the answer's body within the limits, and as it came: unpacked it might be any size. Closes the response.
+
+    Raises Failed, and urllib3's errors where the connection broke.
+    """
+    try:
+        return _read(response, limits, ends_at, host)
+    finally:
+        if response.connection is not None:  # not read to its end, or it would be back in the pool by itself
+            response.close()
 
 
 def _read(response: urllib3.BaseHTTPResponse, limits: Limits, ends_at: float, host: str) -> bytes:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import email.utils
 import json
 import time
+import zlib
 from collections.abc import Callable, Mapping
 from typing import Any
 from urllib.parse import unquote, urljoin, urlsplit
@@ -120,10 +121,13 @@ class Transport:
                 method, url, headers=headers, body=body, post_params=form, _request_timeout=self._timeout
             ).response
             try:
-                raw = response.read(ANSWER_MAX + 1, decode_content=True)
+                packed = b""
+                while len(packed) <= ANSWER_MAX and (piece := response.read1(ANSWER_MAX, decode_content=False)):
+                    packed += piece
             finally:
                 if response.connection is not None:  # not read to its end, or it would be back in the pool by itself
                     response.close()
+        raw = _unpacked(packed, response.headers.get("Content-Encoding", ""))
         if len(raw) > ANSWER_MAX:
             message = f"{self.who} answered with more than {ANSWER_MAX >> 20} MiB"
             raise Failed(Reason.INVALID, message, "Check that url is an Airflow's")
@@ -160,6 +164,19 @@ def bare(url: str) -> str:
     """A URL as messages show it: without a login in it."""
     parts = urlsplit(url)
     return parts._replace(netloc=parts.netloc.rpartition("@")[2]).geturl().rstrip("/")
+
+
+def _unpacked(raw: bytes, encoding: str) -> bytes:
+    """What a server packed that was not asked to; of something larger than an answer may be, the beginning.
+
+    Before 2.6 urllib3 unpacks a small answer to any size.
+    """
+    if encoding.strip().lower() not in ("gzip", "x-gzip", "deflate"):
+        return raw
+    try:
+        return zlib.decompressobj(zlib.MAX_WBITS | 32).decompress(raw, ANSWER_MAX + 1)  # 32: whichever of both it is
+    except zlib.error:
+        return b""
 
 
 def _json(raw: bytes) -> Any:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import re
+import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
@@ -18,18 +19,34 @@ from kubernetes import client
 from kubernetes.client.exceptions import ApiException
 from kubernetes.config.config_exception import ConfigException
 
+from ....core import budgets
 from ....core.model import Failed, Reason
+from ...net import http
 from ...net.proxies import proxy_for
 from . import document
 from .document import Content
 
 TIMEOUTS_S = (3.05, 10.0)  # to connect, and to wait for an answer
 CONNECTIONS = 16
-PAGE = 500  # namespaces in one answer
-PAGES_MAX = 20
+LIMITS = http.Limits(*TIMEOUTS_S, total_s=20.0, answer_max=budgets.KUBERNETES_ANSWER_MAX)
+PAGE = 250  # namespaces in one answer
+PAGES_MAX = 40
 MERGE = "application/merge-patch+json"
 LOOPBACK = ("127.0.0.1", "::1", "localhost")
 CONFLICT, NOT_FOUND, FORBIDDEN = 409, 404, 403
+
+
+class _Bounded:
+    """The client's connections, but an answer has a largest size. The client itself reads, and unpacks, any."""
+
+    def __init__(self, pool: Any, who: str) -> None:
+        self._pool, self._who = pool, who
+
+    def request(self, method: str, url: str, **how: Any) -> urllib3.HTTPResponse:
+        ends_at = time.monotonic() + LIMITS.total_s
+        response = self._pool.request(method, url, **how)
+        body = http.read(response, LIMITS, ends_at, self._who)
+        return urllib3.HTTPResponse(body, response.headers, response.status, reason=response.reason)
 
 
 class ApiServer:
@@ -57,7 +74,8 @@ class ApiServer:
         settings.no_proxy = None
         self.url = settings.host
         self.who = f"the Kubernetes API server {self.url}"
-        api = client.ApiClient(settings)
+        api: Any = client.ApiClient(settings)
+        api.rest_client.pool_manager = _Bounded(api.rest_client.pool_manager, self.who)
         self._core: Any = client.CoreV1Api(api)  # bodies are plain dictionaries, which its types do not know
         self._access: Any = client.AuthorizationV1Api(api)
         self._api = api
@@ -212,6 +230,8 @@ class ApiServer:
         """Raise what goes wrong as Failed; the client's own error, which holds the answer's body, is not attached."""
         try:
             yield
+        except Failed as error:
+            failed = error
         except ApiException as error:
             failed = self._refused(what, error.status or 0, _retry_after_s(error.headers), gone=error.status in missing)
         except urllib3.exceptions.SSLError:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 import os
+import resource
 import subprocess
 import sys
 from pathlib import Path
@@ -12,6 +14,9 @@ import pytest
 
 from ecr_refresher.core.model import Failed, Reason
 from ecr_refresher.job.sinks.kubernetes.api_server import ApiServer
+from tests.testbed.standins.serving import Reply
+
+from .test_airflow.conftest import Scripted
 
 PROGRAM = """
 import contextlib, sys
@@ -82,3 +87,45 @@ def test_a_fifo_in_a_kubeconfigs_place_is_refused_at_once(tmp_path: Path) -> Non
     os.mkfifo(tmp_path / "kubeconfig")
     with pytest.raises(Failed, match="not a regular file"):
         ApiServer(str(tmp_path / "kubeconfig"))
+
+
+def api_server_at(url: str, directory: Path) -> ApiServer:
+    content = {
+        "current-context": "it",
+        "clusters": [{"name": "it", "cluster": {"server": url}}],
+        "users": [{"name": "it", "user": {"token": "t"}}],
+        "contexts": [{"name": "it", "context": {"cluster": "it", "user": "it"}}],
+    }
+    (directory / "kubeconfig").write_text(json.dumps(content))
+    return ApiServer(str(directory / "kubeconfig"))
+
+
+@pytest.mark.parametrize("status", [200, 500])
+@pytest.mark.parametrize("packed", [False, True])
+def test_an_answer_has_a_largest_size(tmp_path: Path, status: int, packed: bool) -> None:
+    secret = {"metadata": {"name": "s", "resourceVersion": "1"}, "type": "Opaque", "data": {"x": "a" * (3 << 20)}}
+    body = json.dumps(secret).encode()
+    reply = Reply(status, body)
+    if packed:
+        reply = Reply(status, gzip.compress(body), headers={"Content-Encoding": "gzip"})
+    with Scripted(lambda _method, _path: reply) as server:
+        api = api_server_at(server.url, tmp_path)
+        before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+        with pytest.raises(Failed) as caught:
+            api.secret("jobs", "s")
+        said = caught.value.failure
+    if not packed:
+        assert (said.reason, "more than 2048 KiB" in said.message) == (Reason.INVALID, True), said
+        assert server.url.removeprefix("http://") in said.message
+    else:  # it was not asked to pack, so nothing is unpacked
+        assert said.reason is (Reason.INVALID if status == 200 else Reason.TRANSIENT), said
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 30 << 10  # KiB
+
+
+def test_a_secret_as_large_as_kubernetes_allows_is_read(tmp_path: Path) -> None:
+    data = {".dockerconfigjson": "e30=", "x": "YWFh" * (1 << 18)}
+    secret = {"metadata": {"name": "s", "resourceVersion": "1"}, "type": "Opaque", "data": data}
+    with Scripted(lambda _method, _path: Reply.json(200, secret)) as server:
+        found = api_server_at(server.url, tmp_path).secret("jobs", "s")
+    assert found is not None
+    assert found.version == "1"

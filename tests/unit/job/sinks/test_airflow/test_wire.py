@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import dataclasses
 import gc
+import gzip
 import logging
 import socket
 import time
+import zlib
 from collections.abc import Callable
 
 import pytest
@@ -182,6 +184,34 @@ def test_a_circle_of_redirects_ends(scripted: Start, world: World) -> None:
 def test_an_endless_answer_is_not_read_to_its_end(airflow: AirflowStandIn, world: World) -> None:
     airflow.next(Malformed(b'{"description": "' + b"x" * (2 << 20) + b'"}'), path=PATH)
     world.failure(lambda: world.sink().look(DOCKER_DEFAULT, HOST), Reason.INVALID, "more than 1 MiB")
+
+
+@pytest.mark.parametrize("pack", [gzip.compress, zlib.compress])
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        (b'{"version": "3.3.2"}', None),
+        (b'{"version": "' + b"x" * (64 << 20) + b'"}', "more than 1 MiB"),
+    ],
+    ids=["small", "bomb"],
+)
+def test_an_answer_that_is_packed_unasked_is_read_and_has_the_same_largest_size(
+    scripted: Start, world: World, pack: Callable[[bytes], bytes], text: bytes, words: str | None
+) -> None:
+    """Before 2.6 urllib3 unpacks the whole of it at once: a megabyte to a gigabyte."""
+    encoding = {"Content-Encoding": "gzip" if pack is gzip.compress else "deflate"}
+    version = Reply(200, pack(text), headers=encoding)
+    token = Reply.json(201, {"access_token": "a.jwt"})
+    ours = world.sink(url=scripted(lambda _, path: version if path.endswith("/version") else token).url)
+    if words is None:
+        ours.enter()
+    else:
+        world.failure(ours.enter, Reason.INVALID, words)
+
+
+def test_an_answer_that_is_packed_otherwise_than_it_says(scripted: Start, world: World) -> None:
+    server = scripted(lambda *_: Reply(200, b"[", headers={"Content-Encoding": "gzip"}))
+    world.failure(world.sink(url=server.url).enter, Reason.INVALID, "something other than a JSON object")
 
 
 def test_deeply_nested_json(airflow: AirflowStandIn, world: World) -> None:
