@@ -15,11 +15,11 @@ from typing import Any
 
 from ecr_refresher.boot_clock import boot_time
 from ecr_refresher.core import wire
-from ecr_refresher.core.model import Credential, Failure, Holding, Outcome, Secret
-from ecr_refresher.core.plan import Plan, Principal, Registry, Slot
+from ecr_refresher.core.model import Credential, Failure, Outcome, Secret
+from ecr_refresher.core.plan import Plan, Principal, Registry
 from ecr_refresher.daemon.machine import due, events, health, step
 from ecr_refresher.job.aws.clock import AwsClock
-from ecr_refresher.job.refresh.refresh_pass import RefreshPass, Sink
+from ecr_refresher.job.refresh.refresh_pass import RefreshPass
 from ecr_refresher.job.refresh.tools import RealTools
 from tests.testbed.standins.tokens import TokenBook
 
@@ -36,7 +36,7 @@ class Write:
 class Fleet:
     """`count` clients of one plan, all begun in the same moment, as a rollout begins them.
 
-    `before_delivery` is called by each with its number, between look and write.
+    `before_write` is called by each with its number, between look and write.
     """
 
     def __init__(
@@ -44,10 +44,10 @@ class Fleet:
         plan: Plan,
         book: TokenBook,
         count: int,
-        before_delivery: Callable[[int], None] = lambda _: None,
+        before_write: Callable[[int], None] = lambda _: None,
     ) -> None:
         self.plan, self.book = plan, book
-        self.before_delivery = before_delivery
+        self.before_write = before_write
         self.writes: list[Write] = []
         self.failures: list[Failure] = []
         self.looks = 0
@@ -134,38 +134,23 @@ class Tools(RealTools):
 
     def fetch(self, principal: Principal) -> Credential:
         token = self.client.fleet.book.issue()
-        return Credential("AWS", Secret(token.password), float(int(token.issued_at)), float(int(token.expires_at)))
+        password = HeldUp(token.password, lambda: self.client.fleet.before_write(self.client.number))
+        return Credential("AWS", password, float(int(token.issued_at)), float(int(token.expires_at)))
 
     def prove(self, tried: Registry, credential: Credential) -> None:
         pass
 
-    def sink(self, slot: Slot, wanted: Registry) -> Sink:
-        return _Paused(RealTools.sink(self, slot, wanted), self.client)
 
+class HeldUp(Secret):
+    """A password that holds up whoever reads it. Only a write reads it: the look is over then."""
 
-class _Paused:
-    """The real sink, whose client may be held up right before a write."""
+    def __init__(self, text: str, hold_up: Callable[[], None]) -> None:
+        super().__init__(text)
+        self._hold_up = hold_up
 
-    def __init__(self, sink: Any, client: Client) -> None:
-        self._sink, self._client = sink, client
-
-    def look(self) -> Holding:
-        holding: Holding = self._sink.look()
-        return holding
-
-    def deliver(self, credential: Credential, wanted: Callable[[Holding], bool]) -> tuple[Outcome, str | None]:
-        airflow = self._sink._tools.airflow(self._sink._airflow)
-        if not getattr(airflow, "paused", False):
-            write = airflow._write
-
-            def late(*args: Any) -> bool:
-                self._client.fleet.before_delivery(self._client.number)
-                return bool(write(*args))
-
-            airflow._write = late
-            airflow.paused = True
-        delivered: tuple[Outcome, str | None] = self._sink.deliver(credential, wanted)
-        return delivered
+    def reveal(self) -> str:
+        self._hold_up()
+        return super().reveal()
 
 
 def renewals(writes: list[Write], life_s: float) -> list[int]:

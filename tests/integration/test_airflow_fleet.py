@@ -6,7 +6,7 @@ import contextlib
 import os
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -16,8 +16,10 @@ from ecr_refresher.core.plan import Airflow as Planned
 from ecr_refresher.core.plan import Connection, Plan, Principal, Refresh, SecretRef
 from ecr_refresher.core.plan import Registry as PlannedRegistry
 from ecr_refresher.job.sinks.airflow import marker
+from tests.integration.conftest import Airflows
 from tests.integration.fleet import Fleet, reader, renewals
 from tests.testbed.airflow import Airflow
+from tests.testbed.airflow_flavours import SIMPLE
 from tests.testbed.processes import wait_until
 from tests.testbed.registry import HOST
 from tests.testbed.secret_hunt import Secrets
@@ -27,6 +29,8 @@ pytestmark = [pytest.mark.real("airflow"), pytest.mark.xdist_group("beside")]
 CONNECTION = "docker_default"
 SOAK = bool(os.environ.get("ECR_REFRESHER_SOAK"))  # `make soak`
 CLIENTS, LIFE_S, WRITES_MAX = (200, 300.0, 4) if SOAK else (50, 60.0, 8)
+# As docs/airflow.md advises: with its 15 database connections, Airflow blocks for 30 s when more requests are open.
+POOL = {"AIRFLOW__DATABASE__SQL_ALCHEMY_MAX_OVERFLOW": str(CLIENTS)}
 
 
 @pytest.fixture
@@ -34,6 +38,17 @@ def tokens(secrets_seen: Secrets) -> TokenBook:
     book = TokenBook(life_s=LIFE_S)
     secrets_seen.follow(lambda: [token.password for token in book.all_issued()])
     return book
+
+
+@pytest.fixture
+def airflow(airflows: Airflows) -> Iterator[Airflow]:
+    """One of its own: a fleet that overwhelms it must not spoil the tests that come after."""
+    own = airflows.new(SIMPLE, **POOL)
+    try:
+        own.start()
+        yield own
+    finally:
+        own.close()
 
 
 @pytest.fixture
@@ -107,7 +122,7 @@ def test_a_client_that_slept_between_look_and_write_does_no_lasting_harm(
 
     with contextlib.ExitStack() as both:
         try:
-            sleeper = both.enter_context(Fleet(plan, tokens, 1, before_delivery=sleep))
+            sleeper = both.enter_context(Fleet(plan, tokens, 1, before_write=sleep))
             assert asleep.wait(60)  # before the other one begins, or it might find nothing to write
             old = min(token.expires_at for token in tokens.all_issued())
             # The other one delivers, and renews: the sleeper sleeps longer than a renewal takes to come.
