@@ -39,11 +39,11 @@ lowest: $(STAMP)  ## the unit tests with the lowest versions that pyproject.toml
 SOAK ?= 10
 MANY_CLIENTS := tests/integration/test_airflow_fleet.py::test_a_fleet_writes_each_renewal_few_times_and_every_client_is_ready
 soak: export ECR_REFRESHER_SOAK := $(SOAK)
-soak: $(STAMP)  ## for an hour or more: SOAK times the simulated years, 1,000 races for a file, 12,000 renewals, 500 rounds beside a cleanup, 200 clients of an Airflow, all mutations
+soak: $(STAMP)  ## for an hour or more: SOAK times the simulated years, 1,000 races for a file, 12,000 renewals, 500 rounds beside a cleanup, 200 images that it asks for, 200 clients of an Airflow, all mutations
 	@first=0; second=0; third=0; \
 	$(BIN)/python -m pytest tests/simulation $(SPREAD) $(PYTEST_ARGS) || first=$$?; \
 	$(BIN)/python -m pytest tests/faults -n 0 -rP $(PYTEST_ARGS) || second=$$?; \
-	ECR_REFRESHER_RACE_ROUNDS=500 $(BIN)/python -m pytest tests/integration/test_cleanup.py $(MANY_CLIENTS) -n 0 -rP $(PYTEST_ARGS) || third=$$?; \
+	ECR_REFRESHER_RACE_ROUNDS=500 ECR_REFRESHER_CANDIDATES=200 $(BIN)/python -m pytest tests/integration/test_cleanup.py $(MANY_CLIENTS) -n 0 -rP $(PYTEST_ARGS) || third=$$?; \
 	echo "make soak ended with $$first (simulation), $$second (faults), $$third (real parts)"; \
 	test $$first -eq 0 && test $$second -eq 0 && test $$third -eq 0
 

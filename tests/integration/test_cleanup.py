@@ -52,6 +52,7 @@ IMAGE_BYTES = 5_000_000
 HOT = tuple(f"{HOST}/dags:hot{n}" for n in range(4))
 COLD = tuple(f"{HOST}/dags:cold{n}" for n in range(26))
 ROUNDS = int(os.environ.get("ECR_REFRESHER_RACE_ROUNDS", "40"))
+CANDIDATES = int(os.environ.get("ECR_REFRESHER_CANDIDATES", "40"))
 
 
 @pytest.fixture(scope="module")
@@ -235,11 +236,9 @@ def test_an_engine_that_comes_and_goes_is_told_and_nothing_is_forgotten(
     state = tmp_path / "state" / "cleanup.json"
     wait_until(lambda: COLD[0] in state.read_text(), 20, "the use in the state file")
     daemon.wait_for(lambda status: not small.docker("ps", "--all", "--quiet").stdout, within=30)
-    time.sleep(1.5)  # the listener's own pause before it saves
-    before = json.loads(state.read_text())["images"]
-
     small.stop()
     daemon.wait_for(lambda status: not status["cleanup"]["listening"])
+    before = json.loads(state.read_text())["images"]  # the listener saves before it says that the events have ended
     daemon.wait_for(lambda status: "there is no engine at" in str(status["cleanup"]["last_error"]))
     assert daemon.status()["ready"], "the logins are no matter of the cleanup"
     small.start()
@@ -317,8 +316,8 @@ def test_no_pull_build_or_run_fails_while_it_removes_as_fast_as_it_can(
 
 def cleaner(
     engine: Engine, registry: Registry, directory: Path, *, containers: dict[str, Any] | None = None, **more: Any
-) -> Callable[[], CleanupReport]:
-    """One cleanup of all that was unused for a second, as often as it is called."""
+) -> Callable[..., CleanupReport]:
+    """Return one cleanup of everything that was unused for a second; `dry_run=True` only says what would go."""
     rules = Cleanup(
         engine=plan.Engine(engine.url),
         state_file=str(directory / "uses.json"),
@@ -328,9 +327,9 @@ def cleaner(
     whole = plan.Plan((ours(registry),), cleanup=rules)
     clock = AwsClock()
 
-    def clean_all() -> CleanupReport:
+    def clean_all(*, dry_run: bool = False) -> CleanupReport:
         return clean(
-            whole, (HOST,), clock, lambda _: None, dry_run=False, ends_at=clock.boot() + 60, login=login(registry)
+            whole, (HOST,), clock, lambda _: None, dry_run=dry_run, ends_at=clock.boot() + 60, login=login(registry)
         )
 
     return clean_all
@@ -342,6 +341,15 @@ def told_of(record: CleanupReport, what: str) -> tuple[list[str], dict[str, Fail
     return gone, {str(trouble.name): trouble.failure for trouble in record.troubles if trouble.what == what}
 
 
+def until_they_may_go(clean_all: Callable[..., CleanupReport], what: str, *names: str) -> None:
+    """Wait until a cleanup would remove all of these."""
+
+    def they_may_go() -> bool:
+        return set(names) <= set(told_of(clean_all(dry_run=True), what)[0])
+
+    wait_until(they_may_go, 20, f"{what}s that may go: {names}")
+
+
 @pytest.mark.usefixtures("published")
 def test_what_comes_into_use_in_the_moment_of_its_removal_is_refused_by_the_engine_told_and_tried_later(
     small: Engine, registry: Registry, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -350,7 +358,7 @@ def test_what_comes_into_use_in_the_moment_of_its_removal_is_refused_by_the_engi
     assert all(tasks.run(image, leave=False) for image in COLD[:3]), tasks.failures
     small.docker("tag", COLD[1], f"{HOST}/dags:second-name")
     clean_all()  # from now on their uses are known
-    time.sleep(1.5)
+    until_they_may_go(clean_all, "image", *COLD[:3])
     remove, started = docker.APIClient.remove_image, list[str]()
 
     def start_one_first(api: docker.APIClient, image: str, *args: Any, **more: Any) -> Any:
@@ -374,7 +382,7 @@ def test_what_comes_into_use_in_the_moment_of_its_removal_is_refused_by_the_engi
 
     for name in COLD[:2]:
         small.docker("rm", name.rpartition(":")[2])
-    time.sleep(1.5)
+    wait_until(lambda: len(told_of(clean_all(dry_run=True), "image")[0]) == 2, 20, "images that may go")
     gone, hindered = told_of(clean_all(), "image")
     assert set(gone) >= {COLD[0]}
     assert hindered == {}
@@ -388,7 +396,7 @@ def test_a_container_that_is_started_in_the_moment_of_its_removal_stays(
     tasks, clean_all = Tasks(small, token(registry)), cleaner(small, registry, tmp_path)
     assert tasks.run(COLD[0], leave=False), tasks.failures
     small.docker("run", "--network", "none", "--name", "again", COLD[0], "sleep", "0.1")
-    time.sleep(1.5)
+    until_they_may_go(clean_all, "container", "again")
     remove = docker.APIClient.remove_container
 
     def start_first(api: docker.APIClient, container: str, **more: Any) -> Any:
@@ -404,7 +412,7 @@ def test_a_container_that_is_started_in_the_moment_of_its_removal_stays(
     assert "again" in small.docker("ps", "--all", "--format", "{{.Names}}").stdout
     small.docker("update", "--restart", "no", "again")
     small.docker("stop", "again")
-    time.sleep(1.5)
+    until_they_may_go(clean_all, "container", "again")
     assert told_of(clean_all(), "container")[0] == ["again"]
 
 
@@ -413,7 +421,7 @@ def test_what_is_being_pulled_is_waited_for(small: Engine, registry: Registry, t
     tasks, clean_all = Tasks(small, token(registry)), cleaner(small, registry, tmp_path)
     assert tasks.run(COLD[0], leave=False), tasks.failures
     clean_all()
-    time.sleep(1.5)
+    until_they_may_go(clean_all, "image", COLD[0])
     registry.front.slow(2.0)
     pulled_at: list[float] = []
 
@@ -434,7 +442,7 @@ def test_what_is_being_pulled_is_waited_for(small: Engine, registry: Registry, t
     assert removed_at > pulled_at[0] - 1.0, "not before the layers were there"
 
 
-def until_something_goes(clean_all: Callable[[], CleanupReport]) -> CleanupReport:
+def until_something_goes(clean_all: Callable[..., CleanupReport]) -> CleanupReport:
     """Clean until images have been unused for long enough; the report of the cleanup that removed some."""
     reports: list[CleanupReport] = []
 
@@ -473,6 +481,40 @@ def test_only_what_the_registry_can_give_back_goes(small: Engine, registry: Regi
     assert len(registry.front.logins) - before == asked, "an answer is remembered for an hour"
     assert record.short
     assert "volumes" not in record.unreclaimed or record.unreclaimed["volumes"] >= 0
+
+
+@pytest.mark.timeout(180 + 3 * CANDIDATES)
+def test_an_image_is_asked_for_once_in_an_hour_at_most(small: Engine, registry: Registry, tmp_path: Path) -> None:
+    began = time.monotonic()
+    for number in range(CANDIDATES):
+        publish(registry.upstream, "many", str(number), 1000)
+    issued = registry.book.issue(life_s=3600)
+    assert small.login(HOST, issued.username, issued.password, tmp_path).returncode == 0
+    pulled = small.docker("pull", "--all-tags", f"{HOST}/many", config=tmp_path, within=60 + CANDIDATES)
+    assert pulled.returncode == 0, pulled.stderr
+    pulled_at = time.monotonic()
+    registry.front.of_manifests = {"many": 403}
+    clean_all, reports = cleaner(small, registry, tmp_path), list[CleanupReport]()
+    before = len(registry.front.logins)
+
+    def all_stay() -> bool:
+        reports.append(clean_all())
+        return sum(one.why == "not_pullable" for one in reports[-1].stayed) == CANDIDATES
+
+    wait_until(all_stay, 60 + CANDIDATES, "that no image can be had again")
+    asked_at = time.monotonic()
+    reports += [clean_all() for _ in range(3)]
+    ended_at = time.monotonic()
+    paths = [login.path for login in registry.front.logins[before:]]
+    manifests = [path for path in paths if "/manifests/" in path]
+    print(
+        f"{CANDIDATES} candidates: {len(manifests)} requests for manifests and {len(paths) - len(manifests)} others; "
+        f"pulled after {pulled_at - began:.1f} s, all asked for {asked_at - pulled_at:.1f} s later, "
+        f"three more cleanups in {ended_at - asked_at:.1f} s"
+    )
+    assert {one.word for one in reports[-1].stayed} == {f"{HOST} denies it"}
+    assert all(not report.gone and not report.troubles for report in reports)
+    assert 0 < len(manifests) <= CANDIDATES
 
 
 @pytest.mark.usefixtures("published")
