@@ -180,7 +180,7 @@ def test_the_simulation_would_tell_a_wrong_one(alert: str, tmp_path: Path) -> No
 
 
 def test_alerts_speak_of_metrics_that_the_daemon_has() -> None:
-    known = {family.name for family in metrics.families(State(seed=1, started_boot=0.0), 0.0)}
+    known = {family.name for family in metrics.StateCollector(State(seed=1, started_boot=0.0), 0.0).collect()}
     known |= {f"{name}_total" for name in known}
     for rule in RULES.values():
         used = set(re.findall(r"ecr_refresher_\w+", rule["expr"]))

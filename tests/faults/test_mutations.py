@@ -154,7 +154,7 @@ MUTATIONS = {
         slow=True,
     ),
     "each client gets a body of its own, and as many as they want": Mutation(
-        edit("daemon.web.pages", "return last.body", "return bytes(bytearray(last.body))")
+        edit("daemon.web.pages", "content_type, last.body)", "content_type, bytes(bytearray(last.body)))")
         + edit("daemon.web.server", "IN_FLIGHT_MAX = 8 << 20", "IN_FLIGHT_MAX = 8 << 30"),
         FAULTS + "test_bad_clients.py::test_slow_readers_of_a_thousand_slots_share_the_body_and_probes_are_answered",
         slow=True,

@@ -24,7 +24,7 @@ def check_pages(
     """Yield every figure that is wrong."""
     figures = {
         (sample.name, *sorted(sample.labels.items())): sample.value
-        for family in metrics.families(known, now)
+        for family in metrics.StateCollector(known, now).collect()
         for sample in family.samples
     }
     for slot in known.plan.slots if known.plan else ():

@@ -15,6 +15,7 @@ from ecr_refresher.core.decide import Need
 from ecr_refresher.core.model import Failed, Failure, Holding
 from ecr_refresher.core.plan import Refresh, Slot
 from ecr_refresher.daemon.machine import bookings, health, step
+from ecr_refresher.daemon.machine.events import Reported
 from ecr_refresher.daemon.machine.state import State
 from ecr_refresher.daemon.web import view
 from ecr_refresher.job.refresh.refresh_pass import RefreshPass
@@ -142,8 +143,8 @@ def wall_clock_believed(patch: Patch) -> None:
 
 
 def lines_of_any_worker_believed(patch: Patch) -> None:
-    def book(known: State, job: int, lines: tuple[wire.Line, ...], now: float) -> Any:
-        return booked(known, known.running.job.id if known.running else job, lines, now)
+    def book(known: State, reported: Reported, now: float) -> Any:
+        return booked(known, replace(reported, job=known.running.job.id) if known.running else reported, now)
 
     patch.setattr(bookings, "book", book)
 

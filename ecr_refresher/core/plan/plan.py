@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from functools import cached_property
 from typing import Literal
 
@@ -109,6 +110,19 @@ class Plan(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True, 
             for name in one.registries
         ]
         return (*files, *connections, *secrets)
+
+    def valid_hosts(self, held_until: Mapping[tuple[str, str], float | None], now: float) -> tuple[str, ...]:
+        """The hosts whose images can be pulled again, by what the slots hold.
+
+        At least one slot of the registry, and each required one, holds an unexpired credential.
+        """
+        found = []
+        for registry in self.registries:
+            slots = [slot for slot in self.slots if slot.registry in (registry.name, registry.alias_of)]
+            holds = {slot.id: (held_until.get(slot.id) or 0.0) > now for slot in slots}
+            if registry.host and any(holds.values()) and all(holds[slot.id] for slot in slots if slot.required):
+                found.append(registry.host)
+        return tuple(found)
 
     @cached_property
     def by_id(self) -> dict[tuple[str, str], Slot]:

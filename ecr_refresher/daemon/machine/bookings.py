@@ -5,26 +5,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import replace
 
 from ...core import schedule, wire
 from ...core.model import Failure, Outcome, Reason
 from ...core.plan import Slot
+from .cleaning import counted
 from .due import draw
-from .events import Action, Adopt, Exit, Say
+from .events import Action, Adopt, Exit, Reported, Say
 from .state import RECHECK_S, REPAIR_EVERY_S, TOGETHER_S, PrincipalState, SlotState, State, Stepped, Tally
 
 SKEW_LOUD_S = 300.0
 OUR_FAULT = "Report it: this is a fault of ecr-refresher"
 
 
-def book(state: State, job: int, lines: Iterable[wire.Line], now: float) -> Stepped:
+def book(state: State, reported: Reported, now: float) -> Stepped:
     """Book lines of the running pass; ignore those of a worker that is already given up."""
-    if state.running is None or job != state.running.job.id:
+    if state.running is None or reported.job != state.running.job.id:
         return state, []
     state, said = state.copy(), list[Action]()
-    for line in lines:
+    for line in reported.lines:
         state, more = _line(state, line, now)
         said += more
     return state, said
@@ -42,8 +42,7 @@ def _line(state: State, line: wire.Line, now: float) -> Stepped:
         case wire.Fetched():
             _fetched(state, line, now)
         case wire.Proved() if line.failure is not None:
-            key = (line.registry, line.by)
-            state.proof_failures[key] = state.proof_failures.get(key, 0) + 1
+            state = replace(state, proof_failures=counted(state.proof_failures, (line.registry, line.by)))
         case wire.Looked() if (slot := _slot_of(state, line)) is not None:
             _looked(state, slot, line, now)
         case wire.Delivered() if (slot := _slot_of(state, line)) is not None:
@@ -125,7 +124,7 @@ def _fetched(state: State, line: wire.Fetched, now: float) -> None:
             failure=line.failure,
             failed_at=aws_now,
             retry_boot=now + schedule.retry_pause(line.failure, tries, left, state.rules, roll),
-            tally=replace(tally, failures=tally.with_failure(line.failure.reason)),
+            tally=replace(tally, failures=counted(tally.failures, line.failure.reason)),
         )
     state.principals[line.principal] = known
 
@@ -144,7 +143,10 @@ def _looked(state: State, slot: Slot, line: wire.Looked, now: float) -> None:
 def _delivered(state: State, slot: Slot, line: wire.Delivered, now: float) -> None:
     if line.outcome is Outcome.FAILED:
         failure = line.failure or Failure(Reason.INTERNAL, "the worker gave no reason", OUR_FAULT)
-        (failed if line.attempted else not_fetched)(state, slot, failure, now, line.duration_s)
+        if line.attempted:
+            failed(state, slot, failure, now, line.duration_s)
+        else:
+            _not_fetched(state, slot, failure, now)
         return
     state.held_back.pop(slot.group, None)
     written = line.outcome is Outcome.WRITTEN
@@ -192,7 +194,7 @@ def failed(state: State, slot: Slot, failure: Failure, now: float, duration_s: f
     state.tallies[slot.id] = replace(
         tally,
         attempts=tally.attempts + 1,
-        failures=tally.with_failure(failure.reason),
+        failures=counted(tally.failures, failure.reason),
         seconds=tally.seconds + duration_s,
     )
     roll = draw(state, slot.group, tries, state.jobs)
@@ -202,7 +204,7 @@ def failed(state: State, slot: Slot, failure: Failure, now: float, duration_s: f
     _fail(state, slot, failure, now, tries, pause)
 
 
-def not_fetched(state: State, slot: Slot, failure: Failure, now: float, _duration_s: float = 0.0) -> None:
+def _not_fetched(state: State, slot: Slot, failure: Failure, now: float) -> None:
     """Book a failed fetch as the slot's failure. All slots of the principal retry together, with the fetch."""
     principal = state.principals[slot.principal]
     retry_boot = now + state.rules.retry_max if principal.retry_boot is None else principal.retry_boot

@@ -5,12 +5,21 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from math import inf
+from typing import TypeVar
 
 from ...core import wire
 from ...core.model import Failure, Reason
 from ...core.plan import Cleanup
 
 HEAR_WITHIN_S = 30.0  # a cleanup waits this long for the listener, then uses what events the engine has kept
+
+
+Key = TypeVar("Key")
+
+
+def counted(counts: Mapping[Key, int], key: Key) -> Mapping[Key, int]:
+    """The counts with one more of this."""
+    return {**counts, key: counts.get(key, 0) + 1}
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,10 +65,9 @@ class Cleaning:
     freed: int = 0
     failures: Mapping[tuple[str, Reason], int] = field(default_factory=dict)
 
-    def owns(self, job: int | None) -> bool:
+    def owns(self, job: int) -> bool:
         """Whether the job is one of the cleanup's children."""
-        children = (self.listener, self.sweep)
-        return job is not None and any(child is not None and child.job.id == job for child in children)
+        return any(child is not None and child.job.id == job for child in (self.listener, self.sweep))
 
     @property
     def sweep_due_boot(self) -> float:

@@ -6,13 +6,13 @@ Cleanup and passes run side by side; neither waits for the other.
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Literal
 
 from ...core import wire
 from ...core.model import Failure, Reason
-from ...core.plan import Cleanup
-from ...core.validity import valid_hosts
-from .cleaning import Child, Cleaning, Run
-from .events import Action, Kill, Say, Start
+from ...core.plan import Cleanup, Plan
+from .cleaning import Child, Cleaning, Run, counted
+from .events import Action, Exited, Kill, Reported, Say, Start
 from .state import State, Stepped
 
 SWEEP_LIMIT_S = 300.0  # for one cleanup; the next one does the rest
@@ -23,31 +23,34 @@ FOR_EVER_S = 1e9
 
 def turned(state: State, now: float) -> Stepped:
     """At a turn: kill what is over time or runs by old rules, start what is due."""
-    if state.plan is None or state.stopping:
+    plan = state.plan
+    if plan is None or state.stopping:
         return state, []
-    rules, said = state.plan.cleanup, list[Action]()
-    state, said = _kill(state, rules, now)
-    if not rules.enabled:
+    state, said = _kill(state, plan.cleanup, now)
+    if not plan.cleanup.enabled:
         return state, said
     if state.cleaning.listener is None and now >= state.cleaning.listen_boot:
-        state, job = _job(state, "listen", now + FOR_EVER_S)
-        child = Child(job, rules, state.offset)
+        job = _job(state, plan, "listen", now + FOR_EVER_S)
+        child = Child(job, plan.cleanup, state.offset)
         cleaning = replace(state.cleaning, listener=child, hears=False, listening_since_boot=now)
-        state, said = replace(state, cleaning=cleaning), [*said, Start(job)]
+        state, said = replace(state, jobs=job.id, cleaning=cleaning), [*said, Start(job)]
     # The first pass must have looked: only then is it known which credentials are valid.
     if state.passes > 0 and state.cleaning.sweep is None and now >= state.cleaning.sweep_due_boot:
-        state, job = _job(state, "cleanup", now + SWEEP_LIMIT_S)
-        cleaning = replace(state.cleaning, sweep=Child(job, rules), current=Run())
-        state, said = replace(state, cleaning=cleaning), [*said, Start(job)]
+        job = _job(state, plan, "cleanup", now + SWEEP_LIMIT_S)
+        cleaning = replace(state.cleaning, sweep=Child(job, plan.cleanup), current=Run())
+        state, said = replace(state, jobs=job.id, cleaning=cleaning), [*said, Start(job)]
     return state, said
 
 
 def _kill(state: State, rules: Cleanup, now: float) -> Stepped:
     cleaning, said = state.cleaning, list[Action]()
     listener, sweep = cleaning.listener, cleaning.sweep
-    if listener is not None and not listener.killed and (listener.rules != rules or _clock_is_off(state, listener)):
-        said.append(Kill(listener.job.id))
-        cleaning = replace(cleaning, listener=replace(listener, killed=True), hears=False)
+    if listener is not None and not listener.killed:
+        # It may have started before AWS's first answer showed that the machine's clock is wrong.
+        clock_is_off = state.offset_measured and abs(state.offset - listener.offset) > CLOCK_OFF_S
+        if listener.rules != rules or clock_is_off:
+            said.append(Kill(listener.job.id))
+            cleaning = replace(cleaning, listener=replace(listener, killed=True), hears=False)
     if sweep is not None and not sweep.killed and (now >= sweep.job.ends_at or not rules.enabled):
         said.append(Kill(sweep.job.id))
         if rules.enabled:
@@ -57,31 +60,24 @@ def _kill(state: State, rules: Cleanup, now: float) -> Stepped:
     return replace(state, cleaning=cleaning), said
 
 
-def _clock_is_off(state: State, listener: Child) -> bool:
-    """The listener started before AWS's first answer showed that the machine's clock is wrong."""
-    return state.offset_measured and abs(state.offset - listener.offset) > CLOCK_OFF_S
-
-
-def _job(state: State, kind: str, ends_at: float) -> tuple[State, wire.Job]:
+def _job(state: State, plan: Plan, kind: Literal["listen", "cleanup"], ends_at: float) -> wire.Job:
     held = {slot_id: known.held_until for slot_id, known in state.slots.items()}
-    now = state.aws_time(state.turned_boot)
-    job = wire.Job(
+    return wire.Job(
         id=state.jobs + 1,
         ends_at=ends_at,
-        plan=state.plan,
+        plan=plan,
         clock_offset=state.offset if state.offset_measured else None,
-        kind="listen" if kind == "listen" else "cleanup",
-        valid_hosts=valid_hosts(state.plan, held, now) if state.plan is not None else (),
+        kind=kind,
+        valid_hosts=plan.valid_hosts(held, state.aws_time(state.turned_boot)),
         heard=state.cleaning.hears,
     )
-    return replace(state, jobs=job.id), job
 
 
-def booked(state: State, job: int, lines: tuple[wire.Line, ...], now: float) -> Stepped:
+def booked(state: State, reported: Reported, now: float) -> Stepped:
     """Book lines of the listener or of a cleanup."""
     cleaning = state.cleaning
-    for line in lines:
-        cleaning = _line(cleaning, job, line, state.aws_time(now))
+    for line in reported.lines:
+        cleaning = _line(cleaning, reported.job, line, state.aws_time(now))
     return replace(state, cleaning=cleaning), []
 
 
@@ -102,45 +98,40 @@ def _line(cleaning: Cleaning, job: int, line: wire.Line, at: float) -> Cleaning:
 
 
 def _removed(cleaning: Cleaning, line: wire.Removed) -> Cleaning:
-    run = replace(
-        cleaning.current,
-        removed={**cleaning.current.removed, line.what: cleaning.current.removed.get(line.what, 0) + 1},
-        freed=cleaning.current.freed + line.freed,
+    run = cleaning.current
+    cleaning = replace(
+        cleaning, current=replace(run, removed=counted(run.removed, line.what), freed=run.freed + line.freed)
     )
     if line.dry_run:
-        return replace(cleaning, current=run)
-    removed = {**cleaning.removed, line.what: cleaning.removed.get(line.what, 0) + 1}
-    return replace(cleaning, current=run, removed=removed, freed=cleaning.freed + line.freed)
+        return cleaning
+    return replace(cleaning, removed=counted(cleaning.removed, line.what), freed=cleaning.freed + line.freed)
 
 
 def _hindered(cleaning: Cleaning, line: wire.Hindered, at: float) -> Cleaning:
-    key = (line.what, line.failure.reason)
     return replace(
         cleaning,
         hears=cleaning.hears and line.what != "events",
         current=replace(cleaning.current, failures=cleaning.current.failures + 1),
         failure=line.failure,
         failed_at=at,
-        failures={**cleaning.failures, key: cleaning.failures.get(key, 0) + 1},
+        failures=counted(cleaning.failures, (line.what, line.failure.reason)),
     )
 
 
-def exited(state: State, job: int, how: str, fix: str, now: float) -> Stepped:
+def exited(state: State, event: Exited, now: float) -> Stepped:
     """The listener or a cleanup ended; plan its next start."""
     cleaning = state.cleaning
-    if cleaning.listener is not None and cleaning.listener.job.id == job:
-        return _listener_exited(state, cleaning.listener, how, fix, now)
+    if cleaning.listener is not None and cleaning.listener.job.id == event.job:
+        return _listener_exited(state, cleaning.listener, event, now)
     sweep, said = cleaning.sweep, list[Action]()
     if sweep is None:
         return state, []
     at = state.aws_time(now)
     if not sweep.done and not state.stopping:
-        why = f"took longer than {SWEEP_LIMIT_S:.0f} s and was killed" if sweep.killed else f"ended early: {how}"
-        failure = Failure(Reason.INTERNAL, f"the cleanup {why}", fix)
+        why = f"took longer than {SWEEP_LIMIT_S:.0f} s and was killed" if sweep.killed else f"ended early: {event.how}"
+        failure = Failure(Reason.INTERNAL, f"the cleanup {why}", event.fix)
         cleaning = _hindered(cleaning, wire.Hindered("cleanup", failure), at)
-        said.append(
-            Say("error", "cleanup_died", {"reason": failure.reason, "error": failure.message, "fix": fix or None})
-        )
+        said.append(Say.failure("cleanup_died", failure))
     went_well = sweep.done and sweep.swept is not None and sweep.swept.ended
     cleaning = replace(
         cleaning,
@@ -153,12 +144,12 @@ def exited(state: State, job: int, how: str, fix: str, now: float) -> Stepped:
     return replace(state, cleaning=cleaning), said
 
 
-def _listener_exited(state: State, listener: Child, how: str, fix: str, now: float) -> Stepped:
+def _listener_exited(state: State, listener: Child, event: Exited, now: float) -> Stepped:
     cleaning, said = state.cleaning, list[Action]()
     pause = 0.0
     if not listener.killed:  # a killed one starts again at once, by the new rules or clock
         pause = min(LISTEN_MAX_S, LISTEN_FIRST_S * 2.0 ** min(cleaning.listen_tries, 10))
-        failure = Failure(Reason.INTERNAL, f"the listener to the engine's events ended: {how}", fix)
+        failure = Failure(Reason.INTERNAL, f"the listener to the engine's events ended: {event.how}", event.fix)
         said.append(Say.failure("listener_died", failure))
     cleaning = replace(
         cleaning, listener=None, hears=False, listen_boot=now + pause, listen_tries=cleaning.listen_tries + 1

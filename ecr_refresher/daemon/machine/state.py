@@ -7,6 +7,7 @@ Liveness alone is measured on the monotonic clock (`mono`): a suspended machine'
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from math import inf
 
@@ -31,16 +32,11 @@ class Tally:
     """Counts since the daemon's start, of one slot or principal."""
 
     attempts: int = 0
-    failures: tuple[tuple[Reason, int], ...] = ()
+    failures: Mapping[Reason, int] = field(default_factory=dict)
     skipped: int = 0
     repaired: int = 0
     distinct: int = 0
     seconds: float = 0.0
-
-    def with_failure(self, reason: Reason) -> tuple[tuple[Reason, int], ...]:
-        counts = dict(self.failures)
-        counts[reason] = counts.get(reason, 0) + 1
-        return tuple(counts.items())
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,7 +107,7 @@ class State:
     tallies: dict[SlotId, Tally] = field(default_factory=dict)
     principals: dict[str, PrincipalState] = field(default_factory=dict)
     held_back: dict[str, float] = field(default_factory=dict)  # group -> boot time; a login there was refused
-    proof_failures: dict[tuple[str, str], int] = field(default_factory=dict)  # (registry, by) -> how often
+    proof_failures: Mapping[tuple[str, str], int] = field(default_factory=dict)  # (registry, by) -> how often
     own_hosts: dict[str, str] = field(default_factory=dict)  # principal -> the caller's own registry
     files: dict[str, str] = field(default_factory=dict)  # path -> witness, as last seen or written by a worker of ours
     running: Pass | None = None
@@ -152,7 +148,6 @@ class State:
             tallies=self.tallies.copy(),
             principals=self.principals.copy(),
             held_back=self.held_back.copy(),
-            proof_failures=self.proof_failures.copy(),
             files=self.files.copy(),
             running=self.running and replace(self.running, open=self.running.open.copy()),
         )

@@ -39,11 +39,11 @@ def step(state: State, event: Event, now: float) -> Stepped:
             state, more = cleanup.turned(state, now)
             return state, [*said, *more]
         case Reported() if state.cleaning.owns(event.job):
-            return cleanup.booked(state, event.job, event.lines, now)
+            return cleanup.booked(state, event, now)
         case Reported():
-            return bookings.book(state, event.job, event.lines, now)
+            return bookings.book(state, event, now)
         case Exited() if event.job is not None:
-            return cleanup.exited(state, event.job, event.how, event.fix, now)
+            return cleanup.exited(state, event, now)
         case Exited():
             return _exited(state, event, now)
         case Asked():

@@ -139,7 +139,7 @@ class Connection:
             ("Content-Length", str(len(answer.body))),
             ("Cache-Control", "no-store"),
             ("X-Content-Type-Options", "nosniff"),
-            *answer.headers.items(),
+            *answer.headers,
         ]
         if not keep:  # a body follows, which nobody reads
             headers.append(("Connection", "close"))

@@ -35,35 +35,28 @@ class StateCollector(Collector):
         self._state, self._now = state, now
 
     def collect(self) -> Iterator[Metric]:
-        return families(self._state, self._now)
+        """All metrics; without `_created` series."""
+        state = self._state
+        build = _gauge("build_info", "The version that runs.", "version")
+        build.add_metric([__version__], 1)
+        yield build
+        yield from _of_registries(state)
+        yield from _of_slots(state, self._now)
+        yield from _of_process(state)
+        if state.plan is not None and state.plan.cleanup.enabled:
+            yield from _of_cleanup(state.cleaning)
 
 
-def families(state: State, now: float) -> Iterator[Metric]:
-    """All metrics; without `_created` series."""
-    build = _gauge("build_info", "The version that runs.", "version")
-    build.add_metric([__version__], 1)
-    yield build
-    yield from _of_registries(state)
-    yield from _of_slots(state, now)
-    yield from _of_process(state)
-    if state.plan is not None and state.plan.cleanup.enabled:
-        yield from _of_cleanup(state.cleaning)
+def _gauge(name: str, text: str, *labels: str, value: float | None = None) -> GaugeMetricFamily:
+    return GaugeMetricFamily(f"ecr_refresher_{name}", text, value, labels or None)
 
 
-def _gauge(name: str, text: str, *labels: str) -> GaugeMetricFamily:
-    return GaugeMetricFamily(f"ecr_refresher_{name}", text, labels=labels)
-
-
-def _counter(name: str, text: str, *labels: str) -> CounterMetricFamily:
-    return CounterMetricFamily(f"ecr_refresher_{name}", text, labels=labels)
+def _counter(name: str, text: str, *labels: str, value: float | None = None) -> CounterMetricFamily:
+    return CounterMetricFamily(f"ecr_refresher_{name}", text, value, labels or None)
 
 
 def _summary(name: str, text: str, *labels: str) -> SummaryMetricFamily:
     return SummaryMetricFamily(f"ecr_refresher_{name}", text, labels=labels)
-
-
-def _value(name: str, text: str, value: float) -> GaugeMetricFamily:
-    return GaugeMetricFamily(f"ecr_refresher_{name}", text, value=value)
 
 
 def _of_registries(state: State) -> Iterator[Metric]:
@@ -78,14 +71,14 @@ def _of_registries(state: State) -> Iterator[Metric]:
     for registry in state.plan.registries if state.plan else ():
         name = registry.name
         known = state.principals.get(registry.principal.key, PrincipalState())
-        tally, failed = known.tally, dict(known.tally.failures)
+        tally = known.tally
         expiry.add_metric([name], token_expiry(state, registry, slots[name]) or 0.0)
         renewal.add_metric([name], token_renewal(state, slots[name]) or 0.0)
         attempts.add_metric([name], tally.attempts)
         duration.add_metric([name], count_value=tally.attempts, sum_value=round(tally.seconds, 6))
         success.add_metric([name], known.last_success_at or 0.0)
         for reason in Reason:
-            failures.add_metric([name, reason], failed.get(reason, 0))
+            failures.add_metric([name, reason], tally.failures.get(reason, 0))
         for by in PROVED_BY:
             proofs.add_metric([name, by], state.proof_failures.get((name, by), 0))
     yield from (expiry, renewal, attempts, failures, duration, success, proofs)
@@ -106,7 +99,6 @@ def _of_slots(state: State, now: float) -> Iterator[Metric]:
     for slot in state.plan.slots if state.plan else ():
         names = [slot.registry, slot.sink]
         known, tally = state.slots[slot.id], state.tallies[slot.id]
-        failed = dict(tally.failures)
         attempts.add_metric(names, tally.attempts)
         skipped.add_metric(names, tally.skipped)
         duration.add_metric(names, count_value=tally.attempts, sum_value=round(tally.seconds, 6))
@@ -114,7 +106,7 @@ def _of_slots(state: State, now: float) -> Iterator[Metric]:
         is_ready.add_metric(names, float(holds(state, slot, now)))
         repaired.add_metric(names, tally.repaired)
         for reason in Reason:
-            failures.add_metric([*names, reason], failed.get(reason, 0))
+            failures.add_metric([*names, reason], tally.failures.get(reason, 0))
         if slot.kind == "airflow":
             distinct.add_metric([slot.sink], tally.distinct)
     yield from (attempts, failures, skipped, duration, until, is_ready, repaired, distinct)
@@ -122,52 +114,48 @@ def _of_slots(state: State, now: float) -> Iterator[Metric]:
 
 def _of_process(state: State) -> Iterator[Metric]:
     turned_at = state.aws_time(state.turned_boot)
-    yield _value("loop_last_iteration_timestamp_seconds", "When the loop last turned.", turned_at)
+    yield _gauge("loop_last_iteration_timestamp_seconds", "When the loop last turned.", value=turned_at)
     skew = nan if state.skew is None else state.skew
-    yield _value("clock_skew_seconds", "Local clock minus AWS's; NaN until measured.", skew)
+    yield _gauge("clock_skew_seconds", "Local clock minus AWS's; NaN until measured.", value=skew)
     reloads = _counter("config_reloads", "Reloads of the settings.", "result")
     reloads.add_metric(["success"], state.reloads_ok)
     reloads.add_metric(["failure"], state.reloads_failed)
     yield reloads
     reloaded = float(state.last_reload_ok)
-    yield _value("config_last_reload_successful", "1 unless the last reload of the settings failed.", reloaded)
+    yield _gauge("config_last_reload_successful", "1 unless the last reload of the settings failed.", value=reloaded)
 
 
 def _of_cleanup(cleaning: Cleaning) -> Iterator[Metric]:
     for what in ("container", "image"):
-        removed = _counter(f"cleanup_{what}s_removed", f"Removed {what}s.")
-        removed.add_metric([], cleaning.removed.get(what, 0))
-        yield removed
-    freed = _counter("cleanup_freed_bytes", "Bytes of what was removed; shared layers stay.")
-    freed.add_metric([], cleaning.freed)
-    yield freed
+        yield _counter(f"cleanup_{what}s_removed", f"Removed {what}s.", value=cleaning.removed.get(what, 0))
+    yield _counter("cleanup_freed_bytes", "Bytes of what was removed; shared layers stay.", value=cleaning.freed)
     failures = _counter("cleanup_failures", "Things that a cleanup could not do.", "what", "reason")
     for what in CLEANUP_FAILS:
         for reason in Reason:
             failures.add_metric([what, reason], cleaning.failures.get((what, reason), 0))
     yield failures
-    yield _value("cleanup_listening", "1 while the engine's events are received.", float(cleaning.hears))
+    yield _gauge("cleanup_listening", "1 while the engine's events are received.", value=float(cleaning.hears))
     last_at, success_at = cleaning.last.at or 0.0, cleaning.last_success_at or 0.0
-    yield _value("cleanup_last_run_timestamp_seconds", "When the last cleanup ended; 0: none yet.", last_at)
-    yield _value("cleanup_last_success_timestamp_seconds", "When a cleanup last succeeded; 0: none yet.", success_at)
+    yield _gauge("cleanup_last_run_timestamp_seconds", "When the last cleanup ended; 0: none yet.", value=last_at)
+    yield _gauge(
+        "cleanup_last_success_timestamp_seconds", "When a cleanup last succeeded; 0: none yet.", value=success_at
+    )
     swept = cleaning.last.swept
     if swept is None:
         return
-    yield _value("cleanup_last_duration_seconds", "How long the last cleanup took.", swept.duration_s)
+    yield _gauge("cleanup_last_duration_seconds", "How long the last cleanup took.", value=swept.duration_s)
     if swept.disk_used is not None and swept.disk_total:
         ratio = swept.disk_used / swept.disk_total
-        yield _value("cleanup_disk_used_bytes", "Bytes in use on the engine's disk.", swept.disk_used)
-        yield _value("cleanup_disk_used_ratio", "How full the engine's disk is: 0 to 1.", ratio)
+        yield _gauge("cleanup_disk_used_bytes", "Bytes in use on the engine's disk.", value=swept.disk_used)
+        yield _gauge("cleanup_disk_used_ratio", "How full the engine's disk is: 0 to 1.", value=ratio)
     if swept.image_bytes is not None:
         text = "Bytes of all images; an upper bound where shared layers count more than once."
-        yield _value("cleanup_image_bytes", text, swept.image_bytes)
+        yield _gauge("cleanup_image_bytes", text, value=swept.image_bytes)
     protected = _gauge("cleanup_images_protected", "Images that stayed, by reason.", "reason")
-    for why, count in sorted(swept.protected.items()):
-        protected.add_metric([why], count)
-    yield protected
     unreclaimed = _gauge("cleanup_unreclaimed_bytes", "Bytes that no rule covers, by kind.", "kind")
-    for kind, count in sorted(swept.unreclaimed.items()):
-        unreclaimed.add_metric([kind], count)
-    yield unreclaimed
-    exceeded = float(swept.short)
-    yield _value("cleanup_mark_exceeded", "1 if a limit is still exceeded and nothing more may go.", exceeded)
+    for family, counts in ((protected, swept.protected), (unreclaimed, swept.unreclaimed)):
+        for label, count in sorted(counts.items()):
+            family.add_metric([label], count)
+        yield family
+    text = "1 if a limit is still exceeded and nothing more may go."
+    yield _gauge("cleanup_mark_exceeded", text, value=float(swept.short))

@@ -5,8 +5,8 @@ Everything is computed from the state that the supervisor published last.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable
+from typing import Any, NamedTuple
 
 import msgspec
 
@@ -15,25 +15,24 @@ from ..machine.state import State
 from . import metrics, status_page, view
 
 Clock = Callable[[], float]
+Headers = tuple[tuple[str, str], ...]
 PLAIN = "text/plain; charset=utf-8"
 # A page that took some time to render is kept for so many times as long, so that a flood can't keep the loop busy.
 KEPT_TIMES = 10
 KEPT_MAX_S = 1.0
-_PAGE_HEADERS = {"Content-Security-Policy": status_page.POLICY, "Referrer-Policy": "no-referrer"}
+_PAGE_HEADERS = (("Content-Security-Policy", status_page.POLICY), ("Referrer-Policy", "no-referrer"))
 
 
-@dataclass(frozen=True, slots=True)
-class Answer:
+class Answer(NamedTuple):
     """What is sent back. The body is shared by all clients that get the same page."""
 
     status: int
     content_type: str
     body: bytes
-    headers: Mapping[str, str] = field(default_factory=dict)
+    headers: Headers = ()
 
 
-@dataclass(frozen=True, slots=True)
-class _Rendered:
+class _Rendered(NamedTuple):
     """A body. It is true for `state` until `true_until`, and good enough until `kept_until` (on the boot clock)."""
 
     body: bytes
@@ -49,7 +48,7 @@ class Pages:
         self._state = state
         self._now = now
         self._mono = mono
-        self._rendered: dict[str, _Rendered] = {}
+        self._rendered: dict[str, _Rendered] = {}  # by media type
 
     def publish(self, state: State) -> None:
         self._state = state
@@ -57,61 +56,48 @@ class Pages:
     def answer(self, method: str, target: str, accept: str = "") -> Answer:
         path, _, query = target.partition("?")
         pages: dict[str, Callable[[], Answer]] = {
-            "/livez": lambda: self._probe(view.livez, self._mono, query),
-            "/healthz": lambda: self._probe(view.livez, self._mono, query),
-            "/readyz": lambda: self._probe(view.readyz, self._now, query),
-            "/startupz": lambda: self._probe(view.startupz, self._now, query),
+            "/livez": lambda: _probe(view.livez(self._state, self._mono()), query),
+            "/healthz": lambda: _probe(view.livez(self._state, self._mono()), query),
+            "/readyz": lambda: _probe(view.readyz(self._state, self._now()), query),
+            "/startupz": lambda: _probe(view.startupz(self._state, self._now()), query),
             "/metrics": lambda: self._metrics(accept),
-            "/status": self._status,
-            "/": self._page,
+            "/status": lambda: self._document("application/json", _json),
+            "/": lambda: self._document("text/html; charset=utf-8", status_page.render, _PAGE_HEADERS),
         }
         if path not in pages:
             return Answer(404, PLAIN, b"Not found. Ask for / /livez /readyz /startupz /metrics or /status\n")
         if method not in ("GET", "HEAD"):
-            return Answer(405, PLAIN, b"Only GET and HEAD are allowed\n", {"Allow": "GET, HEAD"})
+            return Answer(405, PLAIN, b"Only GET and HEAD are allowed\n", (("Allow", "GET, HEAD"),))
         return pages[path]()
-
-    def _probe(self, probe: Callable[[State, float], view.Probe], clock: Clock, query: str) -> Answer:
-        found = probe(self._state, clock())
-        verbose = any(part.partition("=")[0] == "verbose" for part in query.split("&"))
-        text = found.verbose() if verbose else ("ok\n" if found.ok else "failed\n")
-        return Answer(200 if found.ok else 503, PLAIN, text.encode())
 
     def _metrics(self, accept: str) -> Answer:
         write, content_type = metrics.encoder(accept)
+        true_until = next_boot(self._state)
+        return self._kept(content_type, lambda now: write(metrics.StateCollector(self._state, now)), true_until)
 
-        def render(state: State, now: float) -> bytes:
-            return write(metrics.StateCollector(state, now))
-
-        media_type, _, _ = content_type.partition(";")
-        return Answer(200, content_type, self._body(media_type, render, next_boot(self._state)))
-
-    def _status(self) -> Answer:
-        def render(state: State, now: float) -> bytes:
-            document = msgspec.json.encode(view.status(state, now, self._mono()))
-            return msgspec.json.format(document, indent=2) + b"\n"
-
-        return Answer(200, "application/json", self._body("status", render, self._next_second()))
-
-    def _page(self) -> Answer:
-        def render(state: State, now: float) -> bytes:
-            return status_page.render(view.status(state, now, self._mono()))
-
-        body = self._body("page", render, self._next_second())
-        return Answer(200, "text/html; charset=utf-8", body, _PAGE_HEADERS)
-
-    def _next_second(self) -> float:
-        """When the next second of AWS's time begins: pages show times in whole seconds."""
+    def _document(self, content_type: str, write: Callable[[dict[str, Any]], bytes], headers: Headers = ()) -> Answer:
         now = self._now()
-        return now + 1.0 - self._state.aws_time(now) % 1.0
+        next_second = now + 1.0 - self._state.aws_time(now) % 1.0  # documents show AWS's time in whole seconds
+        answer = self._kept(content_type, lambda now: write(view.status(self._state, now, self._mono())), next_second)
+        return answer._replace(headers=headers)
 
-    def _body(self, name: str, render: Callable[[State, float], bytes], true_until: float) -> bytes:
+    def _kept(self, content_type: str, render: Callable[[float], bytes], true_until: float) -> Answer:
         """The last body while it is true or was expensive to render; else a new one."""
-        state, now, last = self._state, self._now(), self._rendered.get(name)
-        if last is not None and (now < last.kept_until or (last.state is state and now < last.true_until)):
-            return last.body
-        began = self._mono()
-        body = render(state, now)
-        kept_until = self._now() + min(KEPT_MAX_S, KEPT_TIMES * (self._mono() - began))
-        self._rendered[name] = _Rendered(body, state, true_until, kept_until)
-        return body
+        media_type = content_type.partition(";")[0]
+        state, now, last = self._state, self._now(), self._rendered.get(media_type)
+        if last is None or (now >= last.kept_until and (last.state is not state or now >= last.true_until)):
+            began = self._mono()
+            body = render(now)
+            kept_until = self._now() + min(KEPT_MAX_S, KEPT_TIMES * (self._mono() - began))
+            last = self._rendered[media_type] = _Rendered(body, state, true_until, kept_until)
+        return Answer(200, content_type, last.body)
+
+
+def _probe(found: view.Probe, query: str) -> Answer:
+    verbose = any(part.partition("=")[0] == "verbose" for part in query.split("&"))
+    text = found.verbose() if verbose else ("ok\n" if found.ok else "failed\n")
+    return Answer(200 if found.ok else 503, PLAIN, text.encode())
+
+
+def _json(status: dict[str, Any]) -> bytes:
+    return msgspec.json.format(msgspec.json.encode(status), indent=2) + b"\n"

@@ -20,47 +20,35 @@ TIME_MAX = 2.0**37  # seconds; the years that follow have more than four digits
 
 
 @dataclass(frozen=True, slots=True)
-class Check:
-    """One thing that a probe looks at."""
-
-    name: str
-    ok: bool
-    why_not: str
-
-
-@dataclass(frozen=True, slots=True)
 class Probe:
-    """The answer to a probe, with the checks behind it."""
+    """The answer to a probe, with the checks behind it: the name of each, and why it failed, None where it did not."""
 
     ok: bool
-    checks: tuple[Check, ...]
+    checks: list[tuple[str, str | None]]
 
     def verbose(self) -> str:
-        lines = [
-            f"[+]{check.name} ok\n" if check.ok else f"[-]{check.name} failed: {check.why_not}\n"
-            for check in self.checks
-        ]
+        lines = [f"[+]{name} ok\n" if why is None else f"[-]{name} failed: {why}\n" for name, why in self.checks]
         return "".join(lines) + ("passed\n" if self.ok else "failed\n")
 
 
 def livez(state: State, mono: float) -> Probe:
     ok = live(state, mono)
-    return Probe(ok, (Check("loop", ok, f"last turn {mono - state.turned_mono:.0f} s ago"),))
+    return Probe(ok, [("loop", None if ok else f"last turn {mono - state.turned_mono:.0f} s ago")])
 
 
 def readyz(state: State, now: float) -> Probe:
     """Shows every slot; only the required ones decide."""
-    checks = [Check(slot.sink, holds(state, slot, now), _why_not(state, slot)) for slot in _slots(state)]
+    checks = [(slot.sink, None if holds(state, slot, now) else _why_not(state, slot)) for slot in _slots(state)]
     if state.plan is None:
-        checks.append(Check("settings", False, "not read yet"))
+        checks.append(("settings", "not read yet"))
     if state.stopping:
-        checks.append(Check("running", False, "stopping"))
-    return Probe(ready(state, now), tuple(checks))
+        checks.append(("running", "stopping"))
+    return Probe(ready(state, now), checks)
 
 
 def startupz(state: State, now: float) -> Probe:
     ok = started(state, now)
-    return Probe(ok, (Check("startup", ok, "the first pass is running"),))
+    return Probe(ok, [("startup", None if ok else "the first pass is running")])
 
 
 def status(state: State, now: float, mono: float) -> dict[str, Any]:

@@ -10,7 +10,6 @@ from ...core import budgets, wire
 from ...core.exits import EXIT_DONE, EXIT_FAILED, EXIT_USAGE
 from ...core.plan import Cleanup
 from ...core.times import rfc3339
-from ...core.validity import valid_hosts
 from ...terminal import columns
 from .. import limits
 from ..aws.clock import AwsClock
@@ -33,7 +32,7 @@ def run(load: wire.Load, *, dry_run: bool) -> tuple[int, str, dict[str, Any]]:
     limits.set_alarm(budgets.CLEANUP_S + budgets.CLEANUP_GRACE_S)
     clock = AwsClock(looks.offset)
     held = {slot_id: slot.until for slot_id, slot in looks.slots.items()}
-    valid = valid_hosts(looks.plan, held, clock.now())
+    valid = looks.plan.valid_hosts(held, clock.now())
     record = clean(
         looks.plan,
         valid,

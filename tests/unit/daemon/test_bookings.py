@@ -43,7 +43,7 @@ def test_a_failure_is_an_attempt_and_takes_nothing_away() -> None:
     world.wait(RECHECK_S).turn().finish(world.failed(AIRFLOW, Reason.THROTTLED))
     known, tally = world.slot(AIRFLOW), world.state.tallies[AIRFLOW]
     assert (known.outcome, known.held_until) == (Outcome.FAILED, EPOCH + LIFE)
-    assert (tally.attempts, tally.failures) == (2, ((Reason.THROTTLED, 1),))
+    assert (tally.attempts, tally.failures) == (2, {Reason.THROTTLED: 1})
     assert ready(world.state, world.boot)
 
 
@@ -79,7 +79,7 @@ def test_a_fetch_tells_the_life_of_tokens_and_forgets_the_failures_before() -> N
     known = world.state.principals[PRINCIPAL]
     assert (known.life, known.tries, known.failure, known.retry_boot) == (100.0, 0, None, None)
     assert known.last_success_at == EPOCH
-    assert (known.tally.attempts, known.tally.failures) == (3, ((Reason.TRANSIENT, 2),))
+    assert (known.tally.attempts, known.tally.failures) == (3, {Reason.TRANSIENT: 2})
     assert known.tally.seconds == pytest.approx(0.45)
 
 
