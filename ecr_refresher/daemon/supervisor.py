@@ -52,24 +52,22 @@ class Supervisor:
         self._notifier = Notifier(environ, os.getpid())
         self._server: WebServer | None = None
         self._workers: dict[int | None, Worker] = {}  # by job; the pass's worker by None
-        # What has happened since the last turn.
-        self._woken = asyncio.Event()
-        self._asked: list[events.Asked] = []
-        self._readable: set[int | None] = set()
+        self._woken = asyncio.Event()  # something has happened since the last turn
+        self._readable: set[int | None] = set()  # workers that have reported something since then
         self._exit_code: int | None = None
 
     async def run(self) -> int:
         self._catch_signals()
         logs.get().info("daemon_started", version=__version__, pid=os.getpid())
         while self._exit_code is None:
-            await self._apply(events.Turn(time.time(), time.monotonic(), self._witnesses()))
+            self._apply(events.Turn(time.time(), time.monotonic(), self._witnesses()))
             self._notify()
             if self._exit_code is None:
                 await self._wait()
-                await self._take()
+                self._take()
         self._notifier.phase("stopping")
         for key in tuple(self._workers):
-            await self._end_worker(key)
+            self._end_worker(key)
         if self._server is not None:
             await self._server.stop()
         # asyncio removes the handlers now: later signals must not end the process with another status.
@@ -81,12 +79,12 @@ class Supervisor:
     def _catch_signals(self) -> None:
         loop = asyncio.get_running_loop()
         for number in _ASKED:
-            loop.add_signal_handler(number, self._note, number)
+            loop.add_signal_handler(number, self._asked, number)
         loop.add_signal_handler(signal.SIGCHLD, self._woken.set)
         signal.pthread_sigmask(signal.SIG_UNBLOCK, _ASKED)  # cli blocks them while the daemon loads
 
-    def _note(self, number: signal.Signals) -> None:
-        self._asked.append(_ASKED[number])
+    def _asked(self, number: signal.Signals) -> None:
+        self._apply(_ASKED[number])
         self._woken.set()
 
     def _listen(self, key: int | None) -> None:
@@ -110,41 +108,38 @@ class Supervisor:
             async with asyncio.timeout(timeout):
                 await self._woken.wait()
 
-    async def _take(self) -> None:
-        """Turn what has happened into events."""
+    def _take(self) -> None:
+        """Turn what workers did into events."""
         self._woken.clear()
-        asked, self._asked = self._asked, []
         readable, self._readable = self._readable, set()
-        for event in asked:
-            await self._apply(event)
         for key in readable & self._workers.keys():
-            await self._read(key, READS_MAX)
+            self._read(key, READS_MAX)
             if not self._workers[key].ended:
                 self._listen(key)
         for pid, code in reap():
             for key, worker in tuple(self._workers.items()):
                 if worker.pid == pid:
                     how, fix = worker.ending(code)
-                    await self._end_worker(key)
-                    await self._apply(events.Exited(how, key, fix))
+                    self._end_worker(key)
+                    self._apply(events.Exited(how, key, fix))
 
-    async def _read(self, key: int | None, reads: int) -> None:
+    def _read(self, key: int | None, reads: int) -> None:
         worker = self._workers[key]
         lines = worker.read(reads)
         for job, batch in groupby(lines, key=itemgetter(0)):
-            await self._apply(events.Reported(job, tuple(line for _, line in batch)))
+            self._apply(events.Reported(job, tuple(line for _, line in batch)))
         if worker.fault is not None:
             fix = "Report it: this is a fault of ecr-refresher"
             logs.get().error("worker_garbled", reason="internal", error=f"a worker reported {worker.fault}", fix=fix)
             worker.fault = None
             worker.kill()
 
-    async def _end_worker(self, key: int | None) -> None:
+    def _end_worker(self, key: int | None) -> None:
         """Kill what the worker has left behind, and take its last lines."""
         worker = self._workers[key]
         worker.kill()
         asyncio.get_running_loop().remove_reader(worker.lines)
-        await self._read(key, READS_ALL)
+        self._read(key, READS_ALL)
         worker.close()
         del self._workers[key]
 
@@ -159,38 +154,35 @@ class Supervisor:
         return {path: _witness(path) for path in paths if path is not None}
 
     # --- actions -----------------------------------------------------------------------------------------------------
-    async def _apply(self, event: events.Event) -> None:
+    def _apply(self, event: events.Event) -> None:
         self._state, actions = step(self._state, event, boot_time())
         self._pages.publish(self._state)
         for action in actions:
-            await self._act(action)
+            match action:
+                case events.Start(job):
+                    self._start(job)
+                case events.Kill(job):
+                    if job in self._workers:
+                        self._workers[job].kill()
+                case events.Exit(code, settings_errors):
+                    logs.tell_settings_errors(settings_errors)
+                    self._exit_code = code if self._exit_code is None else self._exit_code
+                case events.Say(level, name, fields):
+                    getattr(logs.get(), level)(name, **fields)
+                case events.Adopt(plan, first):
+                    self._adopt(plan, first=first)
 
-    async def _act(self, action: events.Action) -> None:
-        match action:
-            case events.Start(job):
-                await self._start(job)
-            case events.Kill(job):
-                if job in self._workers:
-                    self._workers[job].kill()
-            case events.Exit(code, settings_errors):
-                logs.tell_settings_errors(settings_errors)
-                self._exit_code = code if self._exit_code is None else self._exit_code
-            case events.Say(level, event, fields):
-                getattr(logs.get(), level)(event, **fields)
-            case events.Adopt(plan, first):
-                await self._adopt(plan, first=first)
-
-    async def _start(self, job: wire.Job) -> None:
+    def _start(self, job: wire.Job) -> None:
         key = None if job.kind == "pass" else job.id
         try:
             self._workers[key] = Worker(self._argv, self._environ, job)
         except OSError as error:
             fix = "See that Python is where it was, and that the host has memory and processes left"
-            await self._apply(events.Exited(f"it could not be started: {error.strerror}", key, fix))
+            self._apply(events.Exited(f"it could not be started: {error.strerror}", key, fix))
             return
         self._listen(key)
 
-    async def _adopt(self, plan: Plan, *, first: bool) -> None:
+    def _adopt(self, plan: Plan, *, first: bool) -> None:
         logs.configure(plan.log.level, plan.log.format)
         if not first:
             if self._server is not None and self._server.settings != plan.server:
@@ -199,7 +191,7 @@ class Supervisor:
             return
         self._server = WebServer(self._pages, plan.server)
         try:
-            await self._server.start()
+            self._server.start()
         except OSError as error:
             where = f"{plan.server.host}:{plan.server.port}"
             fix = "Free it, or choose another with server.listen or ECR_REFRESHER_LISTEN"

@@ -14,7 +14,7 @@ import threading
 import time
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any
 
 from .services import Services
 
@@ -74,7 +74,7 @@ def run(command: list[str], duration_s: float | None) -> int:
     """
     life_s = LIFE_S if duration_s is None else min(LIFE_S, max(LIFE_MIN_S, duration_s * 2 / 3))
     password = secrets.token_urlsafe(12)
-    signal.signal(signal.SIGTERM, _interrupt)
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     with (
         tempfile.TemporaryDirectory(prefix="ecr-refresher-demo-") as directory,
         Services(life_s, password) as services,
@@ -114,10 +114,6 @@ def run(command: list[str], duration_s: float | None) -> int:
             _say(f"the daemon ended by itself, with exit code {ended_alone}")
         _say("renewals were delivered everywhere" if good else "renewals were NOT delivered everywhere")
         return 0 if good else 1
-
-
-def _interrupt(*_: object) -> NoReturn:
-    raise KeyboardInterrupt
 
 
 def _tell(log: Iterable[bytes]) -> None:

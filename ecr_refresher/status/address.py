@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import stat
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
     import ssl
@@ -29,35 +29,15 @@ class BadAddress(StatusError):
     """The command line or the settings hold no usable address."""
 
 
-class Trust:
-    """What to trust for https: the CA in a file, or one certificate and no other; by default the system's CAs."""
+class Address(NamedTuple):
+    """Where to ask. For https, a `certificate` is trusted and no other; else the CA in a file, or the system's CAs."""
 
-    def __init__(self, ca: str | None = None, certificate: str | None = None) -> None:
-        self._ca, self._certificate = ca, certificate
-
-    def context(self) -> ssl.SSLContext:
-        """Raises BadAddress if the file can't be read."""
-        import ssl
-
-        try:
-            if self._certificate is None:
-                return ssl.create_default_context(cafile=self._ca)
-            own, end, _ = _read(self._certificate).partition("-----END CERTIFICATE-----")
-            context = ssl.create_default_context(cadata=own + end)
-        except (OSError, ValueError) as error:
-            message = f"cannot read the certificate {self._certificate or self._ca} ({type(error).__name__})"
-            raise BadAddress(message, "Name the CA of the daemon's certificate with --ca") from None
-        # Nobody else has its key. Its name is no help: it may name a service, while we ask 127.0.0.1.
-        context.check_hostname = False
-        context.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN
-        return context
-
-
-class Address:
-    """Where to ask; `trust` is None for plain http."""
-
-    def __init__(self, host: str, port: int, trust: Trust | None = None, prefix: str = "") -> None:
-        self.host, self.port, self.trust, self.prefix = host, port, trust, prefix
+    host: str
+    port: int
+    scheme: str = "http"
+    prefix: str = ""  # the path that the daemon's pages are under
+    ca: str | None = None
+    certificate: str | None = None
 
     @property
     def authority(self) -> str:
@@ -65,7 +45,24 @@ class Address:
 
     @property
     def url(self) -> str:
-        return f"{'http' if self.trust is None else 'https'}://{self.authority}{self.prefix}"
+        return f"{self.scheme}://{self.authority}{self.prefix}"
+
+    def trust(self) -> ssl.SSLContext:
+        """For https. Raises BadAddress if the file can't be read."""
+        import ssl
+
+        try:
+            if self.certificate is None:
+                return ssl.create_default_context(cafile=self.ca)
+            own, end, _ = _read(self.certificate).partition("-----END CERTIFICATE-----")
+            context = ssl.create_default_context(cadata=own + end)
+        except (OSError, ValueError) as error:
+            message = f"cannot read the certificate {self.certificate or self.ca} ({type(error).__name__})"
+            raise BadAddress(message, "Name the CA of the daemon's certificate with --ca") from None
+        # Nobody else has its key. Its name is no help: it may name a service, while we ask 127.0.0.1.
+        context.check_hostname = False
+        context.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN
+        return context
 
 
 def find(url: str | None, ca: str | None, config: str | None, environ: Mapping[str, str]) -> Address:
@@ -76,15 +73,12 @@ def find(url: str | None, ca: str | None, config: str | None, environ: Mapping[s
     listen = environ.get("ECR_REFRESHER_LISTEN", "").strip() or server.get("listen") or DEFAULT
     host, port = _split(listen, None, f"the listen address {listen!r} is not valid")
     host = {"": "127.0.0.1", "0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104 - not listened at here
-    certificate = server.get("tls_cert")
     if ca is not None:
-        return Address(host, port, Trust(ca))
-    return Address(host, port, None if certificate is None else Trust(certificate=_expanded(certificate)))
-
-
-def _expanded(path: str) -> str:
-    """The path with `~` and variables expanded, as the daemon reads it."""
-    return os.path.expanduser(os.path.expandvars(path))
+        return Address(host, port, "https", ca=ca)
+    if (certificate := server.get("tls_cert")) is None:
+        return Address(host, port)
+    expanded = os.path.expanduser(os.path.expandvars(certificate))  # as the daemon reads it
+    return Address(host, port, "https", certificate=expanded)
 
 
 def _of_url(url: str, ca: str | None) -> Address:
@@ -98,7 +92,7 @@ def _of_url(url: str, ca: str | None) -> Address:
     if scheme == "http" and ca is not None:
         raise BadAddress("--ca is for https, and --url says http", "Leave out --ca, or write https://host:port")
     host, port = _split(authority, 443 if scheme == "https" else 80, message)
-    return Address(host, port, Trust(ca) if scheme == "https" else None, prefix)
+    return Address(host, port, scheme, prefix, ca)
 
 
 def _split(text: str, default: int | None, message: str) -> tuple[str, int]:

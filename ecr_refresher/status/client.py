@@ -19,23 +19,30 @@ class Unanswered(StatusError):
     """The daemon gave no usable answer."""
 
 
-def get(address: Address, path: str) -> tuple[int, bytes]:
-    """GET a path; returns the HTTP status and the body. Raises Unanswered."""
+def get(address: Address, path: str, *expected: int) -> tuple[int, bytes]:
+    """GET a path; returns the HTTP status, one of those expected, and the body. Raises Unanswered."""
     try:
-        return _parse(_exchange(address, path), address)
+        head, _, body = _exchange(address, path).partition(b"\r\n\r\n")
     except ConnectionRefusedError:
         fix = "Start the daemon, or name its address with --url or ECR_REFRESHER_LISTEN"
         raise Unanswered(f"nothing listens at {address.url}", fix) from None
     except TimeoutError:
-        fix = "Read the daemon's log" + ("" if address.trust is None else ", or ask with http")
+        fix = "Read the daemon's log" + (", or ask with http" if address.scheme == "https" else "")
         raise Unanswered(f"{address.url} gave no answer within {TIMEOUT_S:.0f} s", fix) from None
     except OSError as error:
         message, fix = _explain(error, address)
         raise Unanswered(f"{address.url}: {message}", fix) from None
+    words = head.split(b" ", 2)
+    if len(words) < 2 or not words[0].startswith(b"HTTP/1.") or not words[1].isdigit():
+        fix = "Check the address" + (", or ask with https" if address.scheme == "http" else "")
+        raise Unanswered(f"{address.url} does not speak HTTP", fix)
+    if int(words[1]) not in expected:
+        raise Unanswered(f"{address.url} answered {int(words[1])}, as no ecr-refresher does", "Check the address")
+    return int(words[1]), body
 
 
 def _exchange(address: Address, path: str) -> bytes:
-    context = None if address.trust is None else address.trust.context()
+    context = address.trust() if address.scheme == "https" else None
     with contextlib.ExitStack() as stack:
         connection = stack.enter_context(socket.create_connection((address.host, address.port), TIMEOUT_S))
         if context is not None:
@@ -50,18 +57,9 @@ def _exchange(address: Address, path: str) -> bytes:
     return bytes(answer)
 
 
-def _parse(answer: bytes, address: Address) -> tuple[int, bytes]:
-    head, _, body = answer.partition(b"\r\n\r\n")
-    words = head.split(b" ", 2)
-    if len(words) < 2 or not words[0].startswith(b"HTTP/1.") or not words[1].isdigit():
-        fix = "Check the address" + (", or ask with https" if address.trust is None else "")
-        raise Unanswered(f"{address.url} does not speak HTTP", fix)
-    return int(words[1]), body
-
-
 def _explain(error: OSError, address: Address) -> tuple[str, str]:
     """What failed, and the fix."""
-    if address.trust is not None:
+    if address.scheme == "https":
         import ssl
 
         if isinstance(error, ssl.SSLCertVerificationError):

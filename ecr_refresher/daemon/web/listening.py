@@ -73,11 +73,6 @@ class Certificate:
         return context
 
     def _witness(self) -> tuple[str, ...]:
-        return tuple(witness_of(_stat(file)) for file in (self._file, self._key) if file is not None)
-
-
-def _stat(file: str) -> os.stat_result | None:
-    try:
-        return os.stat(file)
-    except OSError:
-        return None
+        with contextlib.suppress(OSError):
+            return tuple(witness_of(os.stat(file)) for file in (self._file, self._key) if file is not None)
+        return ()

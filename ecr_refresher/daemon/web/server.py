@@ -36,8 +36,8 @@ class WebServer:
         self._listeners: list[socket.socket] = []
         self._resting: asyncio.TimerHandle | None = None
 
-    async def start(self) -> None:
-        """Listen. Raises OSError if the port is taken or the certificate can't be read."""
+    def start(self) -> None:
+        """Listen, in the running loop. Raises OSError if the port is taken or the certificate can't be read."""
         settings = self.settings
         if settings.tls_cert is not None:
             self._certificate = Certificate(settings.tls_cert, settings.tls_key)

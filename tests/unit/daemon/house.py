@@ -29,10 +29,13 @@ class House:
         self._thread = threading.Thread(target=self._loop.run_forever, daemon=True)
         self._thread.start()
         try:
-            self._await(self.server.start())
+            self._await(self._start())
         except BaseException:
             self.stop()
             raise
+
+    async def _start(self) -> None:
+        self.server.start()
 
     def _await(self, work: Coroutine[object, object, None]) -> None:
         asyncio.run_coroutine_threadsafe(work, self._loop).result(PATIENCE_S)

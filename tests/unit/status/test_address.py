@@ -123,7 +123,6 @@ def test_the_certificate_s_path_is_expanded_as_the_daemon_does_it(
     monkeypatch.setenv("CERTIFICATES", str(tmp_path))
     file = tmp_path / "settings.yaml"
     file.write_text("server: {tls_cert: $CERTIFICATES/absent.pem, tls_key: $CERTIFICATES/key.pem}")
-    trust = find(None, None, str(file), {}).trust
-    assert trust is not None
+    address = find(None, None, str(file), {})
     with pytest.raises(BadAddress, match=f"{tmp_path}/absent.pem"):
-        trust.context()
+        address.trust()
