@@ -5,12 +5,12 @@ Daemon, job and simulation share these answers.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import StrEnum
 
 from .model import Credential, Holding
 from .plan import Refresh
 from .schedule import DEFAULT_LIFE_S
+from .wire import Order
 
 BELIEVABLE_GRACE_S = 600.0
 LAST_QUARTER = 0.25
@@ -33,14 +33,6 @@ class Need(StrEnum):
         return self in (Need.MISSING, Need.UNBELIEVABLE, Need.SPOILED)
 
 
-@dataclass(frozen=True, slots=True)
-class Expectation:
-    """The expiry that the asker expects the slot to hold, and whether the renewal drawn for that is due."""
-
-    until: float | None = None
-    due: bool = False
-
-
 def believed(holding: Holding, now: float, life: float) -> bool:
     """Whether the recorded expiry can be right: no fresh token lasts longer than a life.
 
@@ -53,9 +45,7 @@ def believed(holding: Holding, now: float, life: float) -> bool:
     return holding.until is not None and holding.until <= now + longest + slack
 
 
-def need(
-    holding: Holding, expected: Expectation, now: float, life: float, rules: Refresh, *, force: bool = False
-) -> Need:
+def need(holding: Holding, order: Order, now: float, life: float, rules: Refresh, *, force: bool = False) -> Need:
     """Return whether and why a slot needs a credential now.
 
     A holding is fresh while more than `1 - at_fraction` of a life is left. The asker's own draw may be earlier or
@@ -68,14 +58,14 @@ def need(
         return Need.MISSING
     if not believed(holding, now, life):
         return Need.UNBELIEVABLE
-    left = holding.until - now
+    left, expected = holding.until - now, order.expected_until
     if left <= 0:
         return Need.EXPIRED
-    known = expected.until is not None and abs(holding.until - expected.until) <= tolerance(life)
-    if expected.until is not None and not known and holding.until < expected.until and expected.until > now:
-        return Need.SPOILED
-    if known:
-        return Need.DUE if expected.due else Need.NONE
+    if expected is not None:
+        if abs(holding.until - expected) <= tolerance(life):
+            return Need.DUE if order.due else Need.NONE
+        if holding.until < expected and expected > now:
+            return Need.SPOILED
     too_old = rules.max_age is not None and life - left >= rules.max_age
     return Need.NONE if left > (1 - rules.at_fraction) * life and not too_old else Need.DUE
 

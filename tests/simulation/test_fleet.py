@@ -14,9 +14,10 @@ from collections.abc import Iterator
 import pytest
 
 from ecr_refresher.core import decide, schedule
-from ecr_refresher.core.decide import Expectation, Need
+from ecr_refresher.core.decide import Need
 from ecr_refresher.core.model import Holding
 from ecr_refresher.core.plan import Refresh
+from ecr_refresher.core.wire import Order
 
 LIFE = 43200.0
 YEAR_S = 365 * 86400.0
@@ -44,7 +45,7 @@ def renewal(rng: random.Random, clients: int, issued_at: float) -> tuple[int, fl
         looks_at = due + rng.uniform(0.3, 1.0)  # a worker starts
         while writes and writes[0][0] <= looks_at:
             _, recorded = heapq.heappop(writes)
-        need = decide.need(Holding(recorded), Expectation(until, due=True), looks_at, LIFE, RULES)
+        need = decide.need(Holding(recorded), Order("sink", "registry", until, due=True), looks_at, LIFE, RULES)
         if need is Need.NONE:
             spared += 1
             if spared == 20 and not writes:  # all that come later see the same

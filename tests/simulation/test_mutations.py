@@ -71,9 +71,9 @@ def believes_nothing(patch: Patch) -> None:
 
 
 def skip_rule_off(patch: Patch) -> None:
-    def need(holding: Holding, expected: decide.Expectation, *rest: Any, **options: Any) -> Need:
-        found = needed(holding, expected, *rest, **options)
-        return Need.DUE if found is Need.NONE and expected.until is None else found
+    def need(holding: Holding, order: wire.Order, *rest: Any, **options: Any) -> Need:
+        found = needed(holding, order, *rest, **options)
+        return Need.DUE if found is Need.NONE and order.expected_until is None else found
 
     patch.setattr(decide, "need", need)
 

@@ -12,7 +12,7 @@ from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any, Protocol, TypeVar, runtime_checkable
 
 from ...core import budgets, decide, schedule, wire
-from ...core.decide import Expectation, Need
+from ...core.decide import Need
 from ...core.model import Credential, Failed, Failure, Holding, Outcome, Reason
 from ...core.plan import Engine, Plan, Principal, Registry, Slot
 from ..aws.clock import AwsClock
@@ -113,8 +113,7 @@ class RefreshPass:
             await self._at_sink(slot, sink.attach)
         if holding.life is not None and slot.sink in self._own_files:
             self._lives.setdefault(slot.principal, holding.life)
-        expected = Expectation(order.expected_until, order.due)
-        need = self._need(holding, expected, slot)
+        need = self._need(holding, order, slot)
         self.tools.report(
             wire.Looked(
                 *slot.id,
@@ -138,13 +137,13 @@ class RefreshPass:
                 "ECR gave a token that ends earlier than the one in place, which stays",
                 "Wait for the next try; if it lasts, see who gives such tokens (endpoint_url, a proxy)",
             )
-        need = self._need(holding, expected, slot)
+        need = self._need(holding, order, slot)
         if need is Need.NONE:
             self._left_alone(slot, order, holding, skipped=True)
             return
 
         def still_wanted(seen: Holding) -> bool:
-            wanted = self._need(seen, expected, slot) is not Need.NONE
+            wanted = self._need(seen, order, slot) is not Need.NONE
             return wanted and not decide.is_worse(credential, seen, self.tools.clock.now(), life)
 
         outcome, witness = await self._at_sink(slot, sink.deliver, credential, still_wanted)
@@ -162,9 +161,9 @@ class RefreshPass:
         )
         await self._later_proofs(slot, registry, credential)
 
-    def _need(self, holding: Holding, expected: Expectation, slot: Slot) -> Need:
+    def _need(self, holding: Holding, order: wire.Order, slot: Slot) -> Need:
         life = self._life(holding, slot) or schedule.DEFAULT_LIFE_S
-        return decide.need(holding, expected, self.tools.clock.now(), life, self.rules, force=self.job.force)
+        return decide.need(holding, order, self.tools.clock.now(), life, self.rules, force=self.job.force)
 
     def _life(self, holding: Holding, slot: Slot) -> float | None:
         """How long the slot's tokens live: as a fetch or a file of our own has shown, else as its own record says."""

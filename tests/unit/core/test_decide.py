@@ -7,24 +7,25 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from ecr_refresher.core import decide
-from ecr_refresher.core.decide import Expectation, Need
+from ecr_refresher.core.decide import Need
 from ecr_refresher.core.model import Credential, Holding, Secret
 from ecr_refresher.core.plan import Refresh
+from ecr_refresher.core.wire import Order
 
 NOW, LIFE = 1_800_000_000.0, 43_200.0
 RULES = Refresh()
 H = 3600.0
 lives = st.floats(60, 30 * 86400)
 lefts = st.floats(-40 * 86400, 40 * 86400)
-UNKNOWN = Expectation()
+UNKNOWN = Order("sink", "registry")
 
 
 def held(left: float | None, *, own: bool = False) -> Holding:
     return Holding(None if left is None else NOW + left, own_record=own)
 
 
-def expected(left: float, *, due: bool = False) -> Expectation:
-    return Expectation(NOW + left, due)
+def expected(left: float, *, due: bool = False) -> Order:
+    return Order("sink", "registry", NOW + left, due)
 
 
 @pytest.mark.parametrize(
@@ -53,7 +54,7 @@ def expected(left: float, *, due: bool = False) -> Expectation:
         (held(-1), expected(9 * H), Need.EXPIRED),
     ],
 )
-def test_the_table_of_needs(holding: Holding, expectation: Expectation, answer: Need) -> None:
+def test_the_table_of_needs(holding: Holding, expectation: Order, answer: Need) -> None:
     assert decide.need(holding, expectation, NOW, LIFE, RULES) is answer
 
 
@@ -61,7 +62,7 @@ def test_the_table_of_needs(holding: Holding, expectation: Expectation, answer: 
 def test_whoever_asks_for_it_gets_it(
     left: float | None, wanted: float | None, due: bool, own: bool, life: float
 ) -> None:
-    expectation = Expectation(None if wanted is None else NOW + wanted, due)
+    expectation = Order("sink", "registry", None if wanted is None else NOW + wanted, due)
     assert decide.need(held(left, own=own), expectation, NOW, life, RULES, force=True) is Need.FORCED
 
 
@@ -78,7 +79,7 @@ def test_the_asker_s_own_draw_binds_only_what_it_was_drawn_for(
 ) -> None:
     assume(abs(left - wanted) > decide.tolerance(life) + 1e-3)
     holding = held(left, own=own)
-    answers = [decide.need(holding, Expectation(NOW + wanted, due), NOW, life, RULES) for due in (False, True)]
+    answers = [decide.need(holding, expected(wanted, due=due), NOW, life, RULES) for due in (False, True)]
     assert answers[0] is answers[1]
 
 
