@@ -66,11 +66,9 @@ def _run(given: argparse.Namespace) -> int:
 def _once(given: argparse.Namespace) -> int:
     def once(streams: Streams) -> tuple[int, str]:
         from .job.commands import once
-        from .terminal import Paint, Progress
 
         how = {"force": given.force, "dry_run": given.dry_run, "strict": given.strict}
-        status, table, document = once.run(_source(given), Paint(streams.output), Progress(streams.errors), **how)
-        return status, once.dump(document) if given.json else table
+        return once.run(_source(given), streams.progress, **how).shown(streams, as_json=given.json)
 
     return _in_the_foreground("once", once)
 
@@ -78,10 +76,9 @@ def _once(given: argparse.Namespace) -> int:
 def _check(given: argparse.Namespace) -> int:
     def check(streams: Streams) -> tuple[int, str]:
         from .job.commands import check
-        from .terminal import Paint
 
-        checked = check.run(_source(given), reader=given.reader)
-        return checked.status, checked.json() if given.json else checked.table(Paint(streams.output))
+        result = check.run(_source(given), streams.progress, reader=given.reader)
+        return result.shown(streams, as_json=given.json)
 
     from .core import budgets
 
@@ -125,20 +122,20 @@ def _iam_policy(given: argparse.Namespace) -> int:
 
 
 def _cleanup(given: argparse.Namespace) -> int:
-    def cleanup(_streams: Streams) -> tuple[int, str]:
-        from .job.commands import cleanup as command
-        from .job.commands import once
+    def cleanup(streams: Streams) -> tuple[int, str]:
+        from .job.commands import cleanup
 
-        status, text, document = command.run(_source(given), dry_run=given.dry_run)
-        return status, once.dump(document) if given.json else text
+        result = cleanup.run(_source(given), streams.progress, dry_run=given.dry_run)
+        return result.shown(streams, as_json=given.json)
 
     return _in_the_foreground("cleanup", cleanup)
 
 
 def _demo(given: argparse.Namespace) -> int:
     from .standins import demo
+    from .terminal import Progress
 
-    return demo.run([sys.executable, "-P", "-m", "ecr_refresher"], given.duration)
+    return demo.run([sys.executable, "-P", "-m", "ecr_refresher"], given.duration, Progress(sys.stdout))
 
 
 _COMMANDS = {

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import json
 import os
+import queue
 import secrets
 import signal
 import socket
@@ -12,9 +13,9 @@ import subprocess
 import tempfile
 import threading
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from .services import Services
 
@@ -31,6 +32,14 @@ SHOWN = {
     "token_fetch_failed": "no token",
     "delivery_failed": "delivery failed",
 }
+
+
+class Progress(Protocol):
+    """A line that says what is going on, and makes room for others."""
+
+    def show(self, text: str) -> None: ...
+
+    def clear(self) -> None: ...
 
 
 class Slots:
@@ -56,6 +65,11 @@ class Slots:
                 self._seen[name].add(token)
         return held
 
+    def state(self) -> str:
+        """How many slots hold a valid token, in a few words."""
+        valid = [token is not None and self._services.verdict(token) == "ok" for token in self.look().values()]
+        return f"{sum(valid)} of {len(valid)} slots hold a valid token"
+
     def summary(self) -> tuple[bool, list[str]]:
         """Say whether every slot was renewed and holds a valid token now, with a line for each slot."""
         lines, good = [], True
@@ -67,7 +81,7 @@ class Slots:
         return good, lines
 
 
-def run(command: list[str], duration_s: float | None) -> int:
+def run(command: list[str], duration_s: float | None, progress: Progress) -> int:
     """Run the demo until Ctrl-C, SIGTERM or for a time. Return 0 only if renewals were delivered everywhere.
 
     `command` starts ecr-refresher; `duration_s` is in seconds, None for ever.
@@ -94,20 +108,31 @@ def run(command: list[str], duration_s: float | None) -> int:
             stdin=subprocess.DEVNULL,
         )
         assert daemon.stderr is not None
-        teller = threading.Thread(target=_tell, args=(daemon.stderr,), daemon=True)
+        said: queue.SimpleQueue[str] = queue.SimpleQueue()
+        teller = threading.Thread(target=_tell, args=(daemon.stderr, said.put), daemon=True)
         teller.start()
+
+        def pass_on() -> None:
+            while not said.empty():
+                progress.clear()
+                _say(said.get())
+
         try:
             while daemon.poll() is None and (duration_s is None or time.monotonic() < began + duration_s):
-                slots.look()
+                pass_on()
+                progress.show(f"after {time.monotonic() - began:.0f} s, {slots.state()}; Ctrl-C ends the demo")
                 time.sleep(LOOK_EVERY_S)
         except KeyboardInterrupt:
-            _say("")
+            said.put("")
         finally:
             ended_alone = daemon.poll()
+            progress.show("the daemon is stopping")
             _stop(daemon)
             teller.join(STOP_S)
             daemon.stderr.close()
             services.shutdown()
+            pass_on()
+            progress.clear()
         good, lines = slots.summary()
         _say("\n".join([f"after {time.monotonic() - began:.0f} s, {len(services.tokens)} calls to ECR:", *lines]))
         if ended_alone is not None:
@@ -116,21 +141,21 @@ def run(command: list[str], duration_s: float | None) -> int:
         return 0 if good else 1
 
 
-def _tell(log: Iterable[bytes]) -> None:
+def _tell(log: Iterable[bytes], say: Callable[[str], object]) -> None:
     """Say in plain words what the daemon logs."""
     for line in log:
         try:
             said: dict[str, Any] = json.loads(line)
         except ValueError:
-            _say(line.decode(errors="replace").rstrip())
+            say(line.decode(errors="replace").rstrip())
             continue
         event = said.get("event")
         if event == "token_fetched":
-            _say(f"new token from ECR, valid until {said['expires_at']}")
+            say(f"new token from ECR, valid until {said['expires_at']}")
         elif event == "delivered":
-            _say(f"  delivered to {said['sink']}, valid until {said['expires_at']} ({said['duration_s']:.2f} s)")
+            say(f"  delivered to {said['sink']}, valid until {said['expires_at']} ({said['duration_s']:.2f} s)")
         elif event in SHOWN:
-            _say(f"{SHOWN[event]} {said.get('sink', '')} {said.get('error', '')}".rstrip())
+            say(f"{SHOWN[event]} {said.get('sink', '')} {said.get('error', '')}".rstrip())
 
 
 def _write_settings(home: Path, services_url: str, password: str, address: str) -> Path:

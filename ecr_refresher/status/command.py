@@ -18,7 +18,7 @@ def run(
     """Returns 0 if the daemon is ready (`live`: alive), 1 if not or if it gives no answer, 2 for a bad address."""
     try:
         there = address.find(url, ca, config, environ)
-        good, text = _alive(there) if live and not as_json else _status(there, environ, live=live, as_json=as_json)
+        good, text = _alive(there) if live and not as_json else _status(there, live=live, as_json=as_json)
     except address.StatusError as error:
         from ..core.printable import printable
 
@@ -33,17 +33,17 @@ def _alive(there: address.Address) -> tuple[bool, str]:
     return code == 200, "alive" if code == 200 else "not alive: its loop does not turn"
 
 
-def _status(there: address.Address, environ: Mapping[str, str], *, live: bool, as_json: bool) -> tuple[bool, str]:
+def _status(there: address.Address, *, live: bool, as_json: bool) -> tuple[bool, str]:
     import json
 
-    from ..terminal import Paint
-    from .report import report
+    from ..terminal import rendered
+    from .report import page
 
     _, body = client.get(there, "/status", 200)
     try:
         status = json.loads(body)
         good = bool(status["live"] if live else status["ready"])
-        text = json.dumps(status, indent=2) if as_json else report(status, Paint(sys.stdout, environ))
+        text = json.dumps(status, indent=2) if as_json else rendered(page(status), sys.stdout)
     except (ValueError, TypeError, KeyError, RecursionError):
         raise client.Unanswered(f"{there.url} does not answer as an ecr-refresher does", "Check the address") from None
     return good, text

@@ -1,89 +1,78 @@
-"""The daemon's `/status` as text for a terminal: a verdict, then each registry with its slots. Pure."""
+"""The daemon's `/status` for people: a verdict, then each registry with its slots. Pure."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
 from ..core import phrases
-from ..core.printable import printable
-from ..terminal import columns
+from ..terminal import BAD, BOLD, DIM, GOOD, WARNING, Table
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
     from typing import Any
 
-    from ..terminal import Paint
+    from ..terminal import Block, Words
 
 _MARKS = {
-    phrases.GOOD: ("+", "good"),
-    phrases.SHAKY: ("!", "warning"),
-    phrases.OUT: ("-", "bad"),
-    phrases.WAITING: ("?", "dim"),
+    phrases.GOOD: ("+", GOOD),
+    phrases.SHAKY: ("!", WARNING),
+    phrases.OUT: ("-", BAD),
+    phrases.WAITING: ("?", DIM),
 }
 
 
-def report(status: Mapping[str, Any], paint: Paint) -> str:
+def page(status: Mapping[str, Any]) -> list[Block]:
     """Raises KeyError, TypeError or ValueError if `status` is not a status document."""
-    status = _printable(status)
     now = phrases.seconds(status["now"]) or 0.0
-    return "\n".join([*_head(status, now, paint), *_registries(status, now, paint), *_cleanup(status, now, paint)])
+    # One table, so that the columns of all registries are even.
+    return [*_head(status, now), Table([*_registries(status, now), *_cleanup(status, now)])]
 
 
-def _printable(value: Any) -> Any:
-    """Escape control characters in every text of a document."""
-    if isinstance(value, str):
-        return printable(value)
-    if isinstance(value, list):
-        return [_printable(item) for item in value]
-    return {key: _printable(item) for key, item in value.items()} if isinstance(value, dict) else value
-
-
-def _head(status: Mapping[str, Any], now: float, paint: Paint) -> Iterator[str]:
-    ready = status["ready"] and status["live"]
-    verdict = paint("ready", "good", "bold") if ready else paint("NOT READY", "bad", "bold")
-    yield f"{verdict}  {phrases.summary(status, now)}"
+def _head(status: Mapping[str, Any], now: float) -> Iterator[Words]:
+    verdict = ("ready", f"{BOLD} {GOOD}") if status["ready"] and status["live"] else ("NOT READY", f"{BOLD} {BAD}")
+    yield [verdict, f"  {phrases.summary(status, now)}"]
     skew = status["clock_skew_seconds"]
     clock = "" if skew is None or abs(skew) < phrases.SKEW_MIN_S else f", its clock {phrases.skew(skew)}"
     started = phrases.since(phrases.seconds(status["started_at"]) or now, now)
-    yield paint(f"ecr-refresher {status['version']}, started {started}{clock}", "dim")
+    yield (f"ecr-refresher {status['version']}, started {started}{clock}", DIM)
 
 
-def _registries(status: Mapping[str, Any], now: float, paint: Paint) -> Iterator[str]:
-    lines = columns([_row(slot, now, paint) for slot in status["slots"]], "  ")
+def _registries(status: Mapping[str, Any], now: float) -> Iterator[tuple[Words, ...]]:
     for registry in status["registries"]:
-        yield ""
-        yield _registry(registry, now, paint)
-        yield from _error(registry["last_error"], now, paint, "  ")
-        for slot, line in zip(status["slots"], lines, strict=True):
+        yield ("",)
+        yield (_registry(registry, now),)
+        yield from _error(registry["last_error"], now, "  ")
+        for slot in status["slots"]:
             if slot["registry"] == registry["name"]:
-                yield line
-                yield from _error(phrases.trouble(slot, status["registries"]), now, paint, "     ")
+                yield _row(slot, now)
+                yield from _error(phrases.trouble(slot, status["registries"]), now, "     ")
 
 
-def _cleanup(status: Mapping[str, Any], now: float, paint: Paint) -> Iterator[str]:
+def _cleanup(status: Mapping[str, Any], now: float) -> Iterator[tuple[Words, ...]]:
     cleaned = status.get("cleanup")
     if cleaned is not None:
-        yield ""
-        yield f"{paint('cleanup', 'bold')}: {', '.join(phrases.cleanup(cleaned, now))}"
-        yield from _error(cleaned["last_error"], now, paint, "  ")
+        yield ("",)
+        yield ([("cleanup", BOLD), f": {', '.join(phrases.cleanup(cleaned, now))}"],)
+        yield from _error(cleaned["last_error"], now, "  ")
 
 
-def _error(error: Mapping[str, Any] | None, now: float, paint: Paint, indent: str) -> Iterator[str]:
+def _error(error: Mapping[str, Any] | None, now: float, indent: str) -> Iterator[tuple[Words, ...]]:
     if error is not None:
-        yield f"{indent}{paint(phrases.error_words(error, now), 'bad')}: {error['message']}"
+        yield ([indent, (phrases.error_words(error, now), BAD), f": {error['message']}"],)
         if error["fix"]:
-            yield f"{indent}{paint('fix', 'bold')}: {error['fix']}"
+            yield ([indent, ("fix", BOLD), f": {error['fix']}"],)
 
 
-def _registry(registry: Mapping[str, Any], now: float, paint: Paint) -> str:
+def _registry(registry: Mapping[str, Any], now: float) -> Words:
     until = phrases.seconds(registry["expires_at"])
     name, host = registry["name"], registry["host"]
-    title = paint(name, "bold") + (f" ({host or 'host not known yet'})" if host != name else "")
-    return f"{title}: " + ("no token yet" if until is None else f"newest token ends {phrases.when(until, now)}")
+    more = f" ({host or 'host not known yet'})" if host != name else ""
+    token = "no token yet" if until is None else f"newest token ends {phrases.when(until, now)}"
+    return [(name, BOLD), f"{more}: {token}"]
 
 
-def _row(slot: Mapping[str, Any], now: float, paint: Paint) -> tuple[str, ...]:
-    mark, meaning = _MARKS[phrases.health(slot, now)]
+def _row(slot: Mapping[str, Any], now: float) -> tuple[Words, ...]:
+    mark, style = _MARKS[phrases.health(slot, now)]
     optional = "" if slot["required"] else " (not required)"
-    held = paint(phrases.holds(slot, now), meaning)
-    return paint(mark, meaning), slot["sink"] + optional, held, phrases.next_step(slot, now)
+    holds = (phrases.holds(slot, now), style)
+    return (f"  {mark}", style), slot["sink"] + optional, holds, phrases.next_step(slot, now)

@@ -6,6 +6,7 @@ import os
 import pty
 import re
 import subprocess
+import termios
 from pathlib import Path
 
 from tests.testbed.daemon import PRODUCT, clean_environment, write_settings
@@ -32,6 +33,7 @@ def test_on_a_terminal_it_shows_how_far_it_is_and_leaves_no_trace_of_that(
 ) -> None:
     settings = write_settings(world.settings, tmp_path / "settings.yaml")
     ours, theirs = pty.openpty()
+    termios.tcsetwinsize(theirs, (24, 250))  # the path of the test's directory is long
     environ = clean_environment(tmp_path, ecr_url=world.ecr.url, env={"TERM": "xterm"})
     with subprocess.Popen(
         [*PRODUCT, "once", "--config", str(settings)], stdout=theirs, stderr=theirs, stdin=theirs, env=environ
@@ -43,14 +45,16 @@ def test_on_a_terminal_it_shows_how_far_it_is_and_leaves_no_trace_of_that(
                 shown += piece
         except OSError:  # how a terminal ends
             pass
-        assert process.wait(60) == 0
+        assert process.wait(60) == 0, shown.decode()
     os.close(ours)
     text = shown.decode()
     outputs.keep("once.terminal", text)
-    steps = re.findall(r"\r\x1b\[K([^\r\n{]*)", text)
-    assert steps[0] == "reading the settings"
-    assert "served 2 of 2" in steps
-    seen = [line.rpartition("\r\x1b[K")[2] for line in text.replace("\r\n", "\n").rstrip().split("\n")]
-    assert all(line.startswith("{") for line in seen[:-3])  # log lines are whole
+    at = [text.find(step) for step in ("reading the settings", "looked at ", "served 2 of 2", "SINK")]
+    assert -1 < at[0] < at[1] < at[2] < at[3]
+    assert text.rfind("\x1b[?25l") < text.rfind("\x1b[?25h") < at[3], "the cursor is back"
+    erased = r"[^\n]*\n\x1b\[\?25h\r\x1b\[1A\x1b\[2K"
+    left = re.sub(erased, "", text.replace("\r\n", "\n"))
+    seen = left.rstrip().split("\n")
+    assert [line for line in seen[:-3] if not line.startswith("{")] == []  # log lines are whole
     assert "\x1b[32mwritten\x1b[0m" in seen[-2]
     assert "SINK" in seen[-3]

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable
 
 from ... import logs
 from ...core import budgets, wire
 from ...core.exits import EXIT_USAGE
 from ...core.model import Failed, Failure
 from ...core.plan import Plan
+from ...terminal import Progress
 from .. import settings
 from ..aws import own_registry
 from ..aws.clock import AwsClock
@@ -23,46 +23,45 @@ from ..net import engine, proxies
 from ..refresh import namespaces
 from ..refresh.tools import RealTools
 from . import check_table
+from .foreground import Result
 
 _LEGS = (routes.legs, aws.legs, registry.legs, airflow.legs, backends.legs, docker.legs, kubernetes.legs)
 _READER_LEGS = (airflow_reader.legs, readers.legs)
 
 
-@dataclass(frozen=True, slots=True)
-class Checked:
-    """The exit status, and the rows in both forms."""
-
-    status: int
-    rows: Sequence[Row]
-
-    def table(self, paint: Callable[[str, str], str]) -> str:
-        return check_table.table(self.rows, paint)
-
-    def json(self) -> str:
-        return check_table.json_text(self.rows, self.status)
-
-
-def run(load: wire.Load, *, reader: bool = False) -> Checked:
+def run(load: wire.Load, progress: Progress, *, reader: bool = False) -> Result:
     """Try everything that the settings name; as a `reader`, what Airflow and docker on this machine find."""
+    with logs.lines_above(progress.clear):
+        status, rows = checked(load, progress.show, reader=reader)
+    return Result(status, check_table.page(rows), check_table.document(rows, status))
+
+
+def checked(
+    load: wire.Load, say: Callable[[str], None] = lambda _: None, *, reader: bool = False
+) -> tuple[int, list[Row]]:
+    """Return the exit status and a row for each leg; `say` is told what is being done."""
+    say("reading the settings")
     proxies.keep_metadata_direct()
     logs.configure("error", "json")  # findings go into the table
     plan, row = _settings(load, reader=reader)
     if plan is None:
-        return Checked(EXIT_USAGE, [row])
+        return EXIT_USAGE, [row]
     tools = RealTools(plan, AwsClock(), report=lambda _: None)
     engine.ignore_users_logins()
     rows = [row]
     if plan.unresolved:
+        say("asking AWS for the caller's own registry")
         plan, own = _own_registry(tools, reader=reader)
         rows.append(own)
     if not reader and any(entry.namespace_selector for entry in plan.kubernetes):
+        say("listing namespaces")
         # The legs say why they could not be listed.
         plan, _ = namespaces.resolved(plan, lambda entry: in_time(budgets.LEG_S, tools.list_namespaces, entry))
         tools.plan = plan
     checkup = Checkup(plan, tools)
     legs = [leg for make in (_READER_LEGS if reader else _LEGS) for leg in make(checkup)]
-    rows += try_all(legs, rows)
-    return Checked(exit_status(rows), rows)
+    rows += try_all(legs, rows, say)
+    return exit_status(rows), rows
 
 
 def _settings(load: wire.Load, *, reader: bool) -> tuple[Plan | None, Row]:

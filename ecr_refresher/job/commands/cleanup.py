@@ -5,12 +5,13 @@ from __future__ import annotations
 from dataclasses import asdict
 from typing import Any
 
+from ... import logs
 from ...boot_clock import boot_time
 from ...core import budgets, wire
-from ...core.exits import EXIT_DONE, EXIT_FAILED, EXIT_USAGE
+from ...core.exits import EXIT_DONE, EXIT_FAILED
 from ...core.plan import Cleanup
 from ...core.times import rfc3339
-from ...terminal import columns
+from ...terminal import BAD, WARNING, Block, Progress, Table
 from .. import limits
 from ..aws.clock import AwsClock
 from ..cleanup import wording
@@ -18,33 +19,50 @@ from ..cleanup.policy import Usage
 from ..cleanup.report import CleanupReport, Gone, Stayed
 from ..cleanup.run import clean
 from ..refresh.run import execute
+from .foreground import SETTINGS_REFUSED, Result
 from .pass_report import PassReport
 
 FATAL = ("engine", "disk", "state_file")  # a single thing that could not be removed is no failure
 
 
-def run(load: wire.Load, *, dry_run: bool) -> tuple[int, str, dict[str, Any]]:
-    """Clean, or say what would go; returns the exit status, the text for people and the document for machines."""
+def run(load: wire.Load, progress: Progress, *, dry_run: bool) -> Result:
+    """Clean, or say what would go."""
+    with logs.lines_above(progress.clear):
+        return _run(load, progress, dry_run=dry_run)
+
+
+def _run(load: wire.Load, progress: Progress, *, dry_run: bool) -> Result:
+    progress.show("looking which logins are valid")
     looks = PassReport(dry_run=True)
     job = wire.Job(1, boot_time() + budgets.DEADLINE_MAX_S, load=load, dry_run=True)
     if execute(job, looks.take) != EXIT_DONE or looks.plan is None:
-        return EXIT_USAGE, "", {"error": "the settings are wrong; see standard error"}
+        return SETTINGS_REFUSED
     limits.set_alarm(budgets.CLEANUP_S + budgets.CLEANUP_GRACE_S)
     clock = AwsClock(looks.offset)
     held = {slot_id: slot.until for slot_id, slot in looks.slots.items()}
     valid = looks.plan.valid_hosts(held, clock.now())
+    removed = 0
+
+    def take(line: wire.Line) -> None:
+        nonlocal removed
+        if isinstance(line, wire.Removed):
+            removed += 1
+            done = "would remove" if line.dry_run else "removed"
+            progress.show(f"{done} {removed} so far, last the {line.what} {line.name}")
+
+    progress.show("asking the engine for containers and images")
     record = clean(
         looks.plan,
         valid,
         clock,
-        lambda _line: None,
+        take,
         dry_run=dry_run,
         ends_at=boot_time() + budgets.CLEANUP_S,
         explains=dry_run,
     )
     failed = not record.ended or any(trouble.what in FATAL for trouble in record.troubles)
     status = EXIT_FAILED if failed else EXIT_DONE
-    return status, text(record, looks.plan.cleanup, clock.now()), document(record, status)
+    return Result(status, page(record, looks.plan.cleanup, clock.now()), document(record, status))
 
 
 def document(record: CleanupReport, status: int) -> dict[str, Any]:
@@ -75,7 +93,7 @@ def document(record: CleanupReport, status: int) -> dict[str, Any]:
     }
 
 
-def text(record: CleanupReport, rules: Cleanup, now: float) -> str:
+def page(record: CleanupReport, rules: Cleanup, now: float) -> list[Block]:
     """What went or would go, in order; what stays, and why; how full it was and is."""
 
     def used(at: float | None) -> str:
@@ -84,30 +102,30 @@ def text(record: CleanupReport, rules: Cleanup, now: float) -> str:
     def sized(one: Gone | Stayed) -> str:
         return wording.size(one.size) if one.size else "-"
 
-    lines = []
+    blocks: list[Block] = []
     if record.gone:
         gone = [
             (str(place), one.what, one.name, used(one.last_used_at), sized(one), _freed(one), one.why)
             for place, one in enumerate(record.gone, 1)
         ]
         head = ("WOULD GO" if record.dry_run else "GONE", "WHAT", "NAME", "LAST USE", "SIZE", "FREES", "WHY")
-        lines += [*columns([head, *gone]), ""]
+        blocks += [Table(gone, head), ""]
     elif record.ended:
-        lines += ["nothing would go" if record.dry_run else "nothing was removed", ""]
+        blocks += ["nothing would go" if record.dry_run else "nothing was removed", ""]
     if record.stayed:
         stayed = [(one.what, one.name, used(one.last_used_at), sized(one), _why(one)) for one in record.stayed]
-        lines += [*columns([("KEPT", "NAME", "LAST USE", "SIZE", "WHY"), *stayed]), ""]
-    lines += [_usage(record.before, record.after, rules)] if record.ended else []
+        blocks += [Table(stayed, ("KEPT", "NAME", "LAST USE", "SIZE", "WHY")), ""]
+    blocks += [_usage(record.before, record.after, rules)] if record.ended else []
     if record.unreclaimed:
         space = ", ".join(f"{kind} {wording.size(count)}" for kind, count in record.unreclaimed.items())
-        lines.append(f"space that no rule covers: {space}")
+        blocks.append(f"space that no rule covers: {space}")
     if record.short:
-        lines.append("warning: the mark is still exceeded, and the rules keep everything that is left")
-    lines += [
-        f"{trouble.what}{f' {trouble.name}' if trouble.name else ''}: {trouble.failure.reason}: {trouble.failure}"
-        for trouble in record.troubles
-    ]
-    return "\n".join(lines)
+        why = "the mark is still exceeded, and the rules keep everything that is left"
+        blocks.append([("warning", WARNING), f": {why}"])
+    for trouble in record.troubles:
+        what = f"{trouble.what}{f' {trouble.name}' if trouble.name else ''}"
+        blocks.append([f"{what}: ", (str(trouble.failure.reason), BAD), f": {trouble.failure}"])
+    return blocks
 
 
 def _why(one: Stayed) -> str:

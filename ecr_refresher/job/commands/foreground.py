@@ -7,16 +7,18 @@ type into it. Afterwards its whole group is killed.
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import signal
 import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, TextIO
+from typing import TYPE_CHECKING, Any, TextIO
 
 from ... import memory
-from ...core.exits import EXIT_FAILED, EXIT_MEMORY
+from ...core.exits import EXIT_FAILED, EXIT_MEMORY, EXIT_USAGE
+from ...terminal import LINE_BACK, Block, Progress, rendered
 
 if TYPE_CHECKING:
     from types import FrameType
@@ -26,11 +28,26 @@ _ENDING = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 
 @dataclass(frozen=True, slots=True)
 class Streams:
-    """Where the command's result and its progress go."""
+    """Where the command's result goes, and where it says what it is doing."""
 
     output: TextIO
-    errors: TextIO
+    progress: Progress
 
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """The exit status, and what a command prints: blocks for people, or a document for machines."""
+
+    status: int
+    page: Sequence[Block]
+    document: dict[str, Any]
+
+    def shown(self, streams: Streams, *, as_json: bool) -> tuple[int, str]:
+        """Return the exit status and the text to print."""
+        return self.status, json.dumps(self.document, indent=2) if as_json else rendered(self.page, streams.output)
+
+
+SETTINGS_REFUSED = Result(EXIT_USAGE, (), {"error": "the settings are wrong; see standard error"})
 
 Work = Callable[[Streams], tuple[int, str]]
 
@@ -66,6 +83,8 @@ def _wait(name: str, child: int) -> int:
     with contextlib.suppress(ProcessLookupError):  # the child was killed before it led a group
         os.killpg(child, signal.SIGKILL)
     code = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+    if code < 0 and os.isatty(2):
+        os.write(2, LINE_BACK)
     if ended_by:
         return 130 if ended_by[0] == signal.SIGINT else EXIT_FAILED
     if code < 0:
@@ -94,7 +113,7 @@ def _do(name: str, work: Work, limit_s: float, alive: int) -> int:
     from .. import limits
 
     output, errors = limits.leave_terminal()
-    streams = Streams(os.fdopen(output, "w"), os.fdopen(errors, "w"))
+    streams = Streams(os.fdopen(output, "w"), Progress(os.fdopen(errors, "w", closefd=False)))
     logs.silence_libraries()
     sys.stdout = sys.stderr = logs.Printed()
     limits.bound_memory()

@@ -2,24 +2,20 @@
 
 from __future__ import annotations
 
-import json
-from typing import Any
-
 from ... import logs
 from ...boot_clock import boot_time
 from ...core import budgets, wire
-from ...core.exits import EXIT_DONE, EXIT_USAGE
-from ...terminal import Paint, Progress
+from ...core.exits import EXIT_DONE
+from ...terminal import Progress
 from ..aws.clock import AwsClock
 from ..refresh.run import execute
 from . import once_table
+from .foreground import SETTINGS_REFUSED, Result
 from .pass_report import PassReport
 
 
-def run(
-    load: wire.Load, paint: Paint, progress: Progress, *, force: bool, dry_run: bool, strict: bool
-) -> tuple[int, str, dict[str, Any]]:
-    """Do the pass; returns the exit status, the table for people and the document for machines."""
+def run(load: wire.Load, progress: Progress, *, force: bool, dry_run: bool, strict: bool) -> Result:
+    """Do the pass."""
     report = PassReport(dry_run)
 
     def take(line: wire.Line) -> None:
@@ -30,11 +26,7 @@ def run(
     with logs.lines_above(progress.clear):
         progress.show(report.progress())
         if execute(job, take) != EXIT_DONE:
-            return EXIT_USAGE, "", {"error": "the settings are wrong; see standard error"}
+            return SETTINGS_REFUSED
     now = AwsClock(report.offset).now()
     status, warnings = report.verdict(now, strict=strict)
-    return status, once_table.table(report, warnings, now, paint), once_table.document(report, status, warnings)
-
-
-def dump(document: dict[str, Any]) -> str:
-    return json.dumps(document, indent=2)
+    return Result(status, once_table.page(report, warnings, now), once_table.document(report, status, warnings))

@@ -1,4 +1,4 @@
-"""The result of `once`: a table for people, a document for machines. Pure."""
+"""The result of `once`: a page for people, a document for machines. Pure."""
 
 from __future__ import annotations
 
@@ -7,9 +7,8 @@ from typing import Any
 from ...core.model import Failure, Outcome
 from ...core.phrases import when
 from ...core.plan import Slot
-from ...core.printable import printable
 from ...core.times import rfc3339
-from ...terminal import Paint, columns
+from ...terminal import BAD, GOOD, WARNING, Block, Table, Words
 from .pass_report import FRESH, WOULD_WRITE, PassReport
 
 NAMED_MAX = 3  # sinks that failed alike
@@ -39,32 +38,35 @@ def _entry(report: PassReport, slot: Slot) -> dict[str, Any]:
     }
 
 
-def table(report: PassReport, warnings: list[str], now: float, paint: Paint) -> str:
+def page(report: PassReport, warnings: list[str], now: float) -> list[Block]:
     """A row for each slot, then each failure once with the sinks that met it, then warnings."""
     slots = report.plan.slots if report.plan else ()
     several = len({slot.registry for slot in slots}) > 1
-    head = ("SINK", "OUTCOME", "HELD UNTIL", *(["REGISTRY"] if several else []))
-    rows = [(*_row(report, slot, now, paint), *([printable(slot.registry)] if several else [])) for slot in slots]
-    lines = columns([tuple(paint(title, "dim") for title in head), *rows])
+    head = ("SINK", "OUTCOME", "HELD UNTIL", "REGISTRY")[: 3 + several]
+    blocks: list[Block] = [Table([_row(report, slot, now)[: 3 + several] for slot in slots], head)]
     failed: dict[Failure, list[str]] = {}
     for slot in slots:
         if failure := report.slots[slot.id].failure:
             failed.setdefault(failure, []).append(slot.sink)
     for failure, sinks in failed.items():
-        lines.append(f"{paint(str(failure.reason), 'bad')}: {printable(f'{failure.message} ({_named(sinks)})')}")
-        lines += [f"  fix: {printable(failure.fix)}"] if failure.fix else []
-    return "\n".join([*lines, *(f"{paint('warning', 'warning')}: {printable(one)}" for one in warnings)])
+        blocks.append([(str(failure.reason), BAD), f": {failure.message} ({_named(sinks)})"])
+        blocks += [f"  fix: {failure.fix}"] if failure.fix else []
+    for warning in warnings:
+        blocks.append([("warning", WARNING), f": {warning}"])
+    return blocks
 
 
-def _row(report: PassReport, slot: Slot, now: float, paint: Paint) -> tuple[str, str, str]:
+def _row(report: PassReport, slot: Slot, now: float) -> tuple[Words, ...]:
     became = report.slots[slot.id]
-    sink, outcome = printable(slot.sink), str(became.outcome)
-    until = f"{rfc3339(became.until)}, {when(became.until, now)}" if became.until else "-"
+    outcome: Words = str(became.outcome)
     if became.failure:
-        return sink, paint("failed", "bad"), until
-    if report.dry_run and outcome == WOULD_WRITE:
-        return sink, paint(f"{outcome} ({became.why})", "warning"), until
-    return sink, paint(outcome, "good") if outcome in _GOOD else outcome, until
+        outcome = ("failed", BAD)
+    elif report.dry_run and became.outcome == WOULD_WRITE:
+        outcome = (f"{became.outcome} ({became.why})", WARNING)
+    elif became.outcome in _GOOD:
+        outcome = (str(became.outcome), GOOD)
+    until = f"{rfc3339(became.until)}, {when(became.until, now)}" if became.until else "-"
+    return slot.sink, outcome, until, slot.registry
 
 
 def _named(sinks: list[str]) -> str:

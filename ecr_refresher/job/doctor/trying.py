@@ -37,16 +37,24 @@ class Leg:
         return self.name, self.subject
 
 
-def try_all(legs: Sequence[Leg], done: Sequence[Row] = ()) -> list[Row]:
-    """Try the legs; returns a row for each, in their order. `done` are rows of legs that were tried before."""
-    return asyncio.run(_try_all(legs, done))
+def try_all(legs: Sequence[Leg], done: Sequence[Row] = (), say: Callable[[str], None] = lambda _: None) -> list[Row]:
+    """Try the legs; returns a row for each, in their order. `done` are rows of legs that were tried before.
+
+    `say` is told which legs are being tried, and how many have been.
+    """
+    return asyncio.run(_try_all(legs, done, say))
 
 
-async def _try_all(legs: Sequence[Leg], done: Sequence[Row]) -> list[Row]:
+async def _try_all(legs: Sequence[Leg], done: Sequence[Row], say: Callable[[str], None]) -> list[Row]:
     ends_at = time.monotonic() + budgets.LEGS_S
     calls = BlockingCalls(lambda: ends_at - time.monotonic(), "the check", "check a part of the settings at a time")
     before = {(row.leg, row.subject): row for row in done}
     tasks: dict[Key, asyncio.Task[Row]] = {}
+    trying: dict[Key, None] = {}  # in their order
+
+    def tell() -> None:
+        tried = sum(task.done() for task in tasks.values())
+        say(f"tried {tried} of {len(legs)}, now " + ", ".join(f"{name} of {subject}" for name, subject in trying))
 
     async def try_one(leg: Leg) -> Row:
         ended = {key: await tasks[key] for key in (*leg.after, *leg.waits_for) if key in tasks}
@@ -55,10 +63,13 @@ async def _try_all(legs: Sequence[Leg], done: Sequence[Row]) -> list[Row]:
             if row is not None and row.verdict in (Verdict.FAILED, Verdict.NOT_TRIED):
                 return Row(leg.name, leg.subject, leg.tried, (_not_tried(row),))
         began = time.monotonic()
+        trying[leg.key] = None
+        tell()
         try:
             findings = tuple(await calls.run(leg.server, leg.at_once, leg.limit_s, leg.act))
         except Exception as error:  # noqa: BLE001 - one leg's trouble never becomes another's
             findings = (of_failure(failure_of(error)),)
+        del trying[leg.key]
         return Row(leg.name, leg.subject, leg.tried, findings, round(time.monotonic() - began, 3))
 
     for leg in legs:

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from ecr_refresher.standins import demo
+from ecr_refresher.terminal import Progress
 from tests.testbed.daemon import PRODUCT, clean_environment
 
 Begun = subprocess.Popen[str]
@@ -51,7 +52,7 @@ def test_a_daemon_that_ends_by_itself_ends_the_demo(capsys: pytest.CaptureFixtur
     before = signal.getsignal(signal.SIGTERM)
     try:
         program = "import sys; print('no JSON', file=sys.stderr); sys.exit(3)"
-        assert demo.run([sys.executable, "-c", program], None) == 1
+        assert demo.run([sys.executable, "-c", program], None, Progress(sys.stdout)) == 1
     finally:
         signal.signal(signal.SIGTERM, before)
     said = capsys.readouterr().out

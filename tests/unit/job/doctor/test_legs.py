@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import threading
 from collections.abc import Callable, Sequence
@@ -12,6 +13,8 @@ from ecr_refresher.core.model import Failed, Reason
 from ecr_refresher.job.commands import check_table
 from ecr_refresher.job.doctor.findings import Finding, Row, Verdict, failed, ok, warning
 from ecr_refresher.job.doctor.trying import Leg, try_all
+from ecr_refresher.terminal import rendered
+from tests.unit.test_terminal import Terminal
 
 
 def leg(name: str, act: Callable[[], Sequence[Finding]] = lambda: [ok("fine")], **more: object) -> Leg:
@@ -86,6 +89,14 @@ def test_a_leg_that_hangs_is_given_up_at_its_limit_and_stops_nobody() -> None:
     assert "no answer within" in rows[0].findings[0].text
 
 
+def test_it_says_how_far_it_is_and_which_legs_are_being_tried() -> None:
+    said: list[str] = []
+    try_all([leg("a"), leg("b", after=(("a", "x"),)), leg("c", broken)], (), said.append)
+    assert said[0] == "tried 0 of 3, now a of x"
+    assert "tried 1 of 3, now b of x" in said or "tried 2 of 3, now b of x" in said
+    assert {"a of x", "b of x", "c of x"} <= {legs for line in said for legs in line.partition("now ")[2].split(", ")}
+
+
 def test_a_fault_of_ours_is_told_without_its_values() -> None:
     def stumble() -> Sequence[Finding]:
         raise ValueError("a-secret-value")
@@ -108,19 +119,19 @@ ROWS = [
 ]
 
 
-def plain(text: str, _meaning: str) -> str:
-    return text
+def table(rows: Sequence[Row], stream: io.StringIO | None = None) -> str:
+    return rendered(check_table.page(rows), stream or io.StringIO())
 
 
 def test_the_table_is_100_columns_wide_at_most_and_even() -> None:
-    lines = check_table.table(ROWS, plain).splitlines()
+    lines = table(ROWS).splitlines()
     assert max(map(len, lines)) <= 100
     starts = [line.index(row.leg) for row in ROWS for line in lines if f" {row.leg} " in line and line[0] != " "]
     assert len(set(starts)) == 1
 
 
 def test_the_table_says_the_finding_and_then_the_fix() -> None:
-    text = check_table.table(ROWS, plain)
+    text = table(ROWS)
     refused, fix = (
         next(n for n, line in enumerate(text.splitlines()) if word in line) for word in ("refused.", "Fix: see")
     )
@@ -131,14 +142,12 @@ def test_the_table_says_the_finding_and_then_the_fix() -> None:
 
 
 def test_the_verdict_is_painted_by_its_meaning() -> None:
-    text = check_table.table(ROWS, lambda text, meaning: f"<{meaning}>{text}")
-    assert [
-        word for word in ("<good>ok", "<warning>warning", "<bad>FAILED", "<dim>not tried") if word not in text
-    ] == []
+    text = table(ROWS, Terminal())
+    assert [word for word in ("32mok", "33mwarning", "31mFAILED", "2mnot tried") if f"\x1b[{word}" not in text] == []
 
 
 def test_machines_get_the_same_with_the_exit_status() -> None:
-    document = json.loads(check_table.json_text(ROWS, 1))
+    document = check_table.document(ROWS, 1)
     assert document["status"] == 1
     assert document["counts"] == {"ok": 1, "warning": 1, "failed": 1, "not_tried": 1}
     assert document["legs"][1]["findings"] == [{"verdict": "failed", "text": "refused", "fix": "see whether it is up"}]
@@ -152,9 +161,7 @@ def test_machines_get_the_same_with_the_exit_status() -> None:
     }
 
 
-@pytest.mark.parametrize(
-    "show", [lambda rows: check_table.table(rows, plain), lambda rows: check_table.json_text(rows, 1)]
-)
+@pytest.mark.parametrize("show", [table, lambda rows: json.dumps(check_table.document(rows, 1))])
 def test_no_secret_gets_through(show: Callable[[Sequence[Row]], str]) -> None:
     token = "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiJvcGVyIn0.c2lnbmF0dXJl"
     assert token not in show([Row("a", token, token, (failed(token, token),))])
@@ -162,6 +169,6 @@ def test_no_secret_gets_through(show: Callable[[Sequence[Row]], str]) -> None:
 
 def test_nothing_from_outside_moves_the_cursor_or_forges_a_line() -> None:
     hostile = "x\x1b[2J\r\nok   all is well\x9b1m"
-    text = check_table.table([Row("a", hostile, hostile, (failed(hostile, hostile),))], plain)
+    text = table([Row("a", hostile, hostile, (failed(hostile, hostile),))])
     assert not set(text) & {"\x1b", "\r", "\x9b"}
     assert len(text.splitlines()) == 6

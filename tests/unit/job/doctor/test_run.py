@@ -29,9 +29,9 @@ def load(tmp_path: Path, **settings: object) -> wire.Load:
 
 
 def test_wrong_settings_are_rows_of_the_table_with_status_2(tmp_path: Path) -> None:
-    checked = check.run(load(tmp_path, registries=[HOST], dockre={}, refresh={"deadline": "soon"}))
-    assert checked.status == 2
-    (row,) = checked.rows
+    status, rows = check.checked(load(tmp_path, registries=[HOST], dockre={}, refresh={"deadline": "soon"}))
+    assert status == 2
+    (row,) = rows
     fixes = {finding.text.partition(":")[0]: finding.fix or "" for finding in row.findings}
     assert fixes.keys() == {"dockre", "refresh.deadline"}
     assert "Did you mean 'docker'?" in fixes["dockre"]
@@ -39,8 +39,8 @@ def test_wrong_settings_are_rows_of_the_table_with_status_2(tmp_path: Path) -> N
 
 def test_warnings_of_the_settings_are_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("ECR_REFRESHER_PORT", "tcp://10.0.0.1:9719")
-    checked = check.run(load(tmp_path, registries=[HOST]), reader=True)
-    assert (checked.rows[0].leg, checked.rows[0].verdict) == ("settings", "warning")
+    _, rows = check.checked(load(tmp_path, registries=[HOST]), reader=True)
+    assert (rows[0].leg, rows[0].verdict) == ("settings", "warning")
 
 
 @pytest.mark.parametrize(("euid", "who"), [(0, "uid 50000"), (50_000, "this user"), (1000, "this user")])
@@ -49,21 +49,21 @@ def test_a_reader_takes_the_settings_of_roots_daemon_whoever_it_is(
 ) -> None:
     monkeypatch.setattr("os.geteuid", lambda: euid)
     docker = {"config_file": str(open_path / "config.json"), "owner": "50000:0"}
-    checked = check.run(load(tmp_path, registries=[HOST], docker=docker), reader=True)
-    assert [(row.leg, row.verdict) for row in checked.rows] == [
+    _, rows = check.checked(load(tmp_path, registries=[HOST], docker=docker), reader=True)
+    assert [(row.leg, row.verdict) for row in rows] == [
         ("settings", "ok"),
         ("helper", "ok"),
         ("entry", "warning"),
         ("reader", "ok"),
     ]
-    assert who in checked.rows[-1].tried
+    assert who in rows[-1].tried
 
 
 def test_a_reader_asks_aws_nothing_not_even_for_the_own_registry(tmp_path: Path) -> None:
     settings = {"registries": [{"region": "us-east-1"}], "docker": {"config_file": str(tmp_path / "config.json")}}
-    checked = check.run(load(tmp_path, **settings), reader=True)
-    assert [(row.leg, row.verdict) for row in checked.rows][1:3] == [
+    status, rows = check.checked(load(tmp_path, **settings), reader=True)
+    assert [(row.leg, row.verdict) for row in rows][1:3] == [
         ("own registry", "not tried"),
         ("helper", "not tried"),
     ]
-    assert checked.status == 0
+    assert status == 0
