@@ -1,13 +1,14 @@
 """Blocking calls of a pass or a check: in threads, a few at a time for each server, each with its own deadline.
 
-The threads are daemons: one that waits for a server that hangs never holds up the end of the process.
+What many of them need is made once. The threads are daemons: one that waits for a server that hangs never holds up the
+end of the process.
 """
 
 from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
 from concurrent.futures import Executor, Future
 from typing import Any, TypeVar
 
@@ -67,6 +68,30 @@ class BlockingCalls:
 def in_time(limit_s: float, function: Callable[..., T], *args: object) -> T:
     """Call `function`, and wait `limit_s` for its answer. Raises Failed when time is up, and whatever it raises."""
     return asyncio.run(BlockingCalls(lambda: limit_s, "the pass", MORE_TIME).run("", 1, limit_s, function, *args))
+
+
+class MadeOnce:
+    """Things that many threads need. A maker that hangs holds up only those who need its thing.
+
+    A failure is kept as well, since the schedule is the only retry layer.
+    """
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()  # for the table only
+        self._made: dict[Hashable, Future[Any]] = {}
+
+    def get(self, key: Hashable, make: Callable[[], T], wait_s: float | None = None) -> T:
+        """Return the thing; the first to ask starts its making, in a thread of its own.
+
+        Raises what `make` raised, or TimeoutError after `wait_s`.
+        """
+        with self._lock:
+            future: Future[T] = self._made.get(key) or _DaemonThreads().submit(make)
+            self._made[key] = future
+        try:
+            return future.result(wait_s)
+        except Failed as error:
+            raise Failed.of(error.failure) from None
 
 
 def failure_of(error: BaseException) -> Failure:

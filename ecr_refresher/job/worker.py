@@ -19,7 +19,8 @@ Report = Callable[[wire.Line], None]
 def serve() -> int:
     """Do the job on standard input. Success is `done` on standard output; the exit status is for people."""
     limits.bound_memory()
-    job = wire.load_job(_read_all(0))
+    with open(0, "rb", closefd=False) as file:
+        job = wire.load_job(file.read())
     lines, _ = limits.leave_terminal()
     report = _reporter(job.id, lines)
     if job.kind == "listen":
@@ -29,18 +30,18 @@ def serve() -> int:
         engine.ignore_users_logins()
         listener.serve(job, report, lines, limits.end_group)
     limits.set_alarm(job.ends_at - boot_time() + budgets.ALARM_GRACE_S)  # no orphan outlives a killed supervisor
-    status = _clean(job, report) if job.kind == "cleanup" else _refresh(job, report)
+    status = EXIT_DONE
+    if job.kind == "cleanup":
+        _clean(job, report)
+    else:
+        from .refresh.run import execute
+
+        status = execute(job, report)
     report(wire.Done())
     return status
 
 
-def _refresh(job: wire.Job, report: Report) -> int:
-    from .refresh.run import execute
-
-    return execute(job, report)
-
-
-def _clean(job: wire.Job, report: Report) -> int:
+def _clean(job: wire.Job, report: Report) -> None:
     from .cleanup.run import clean
     from .net import engine
 
@@ -57,7 +58,6 @@ def _clean(job: wire.Job, report: Report) -> int:
         dry_run=job.dry_run,
         ends_at=job.ends_at - budgets.CLEANUP_GRACE_S,
     )
-    return EXIT_DONE
 
 
 def _reporter(job_id: int, descriptor: int) -> Report:
@@ -74,8 +74,3 @@ def _reporter(job_id: int, descriptor: int) -> Report:
                 limits.end_group()
 
     return report
-
-
-def _read_all(descriptor: int) -> bytes:
-    with os.fdopen(descriptor, "rb", closefd=False) as file:
-        return file.read()

@@ -24,13 +24,13 @@ from ...core import budgets
 from ...core.ecr import partitions
 from ...core.model import Failed, Reason, Secret
 from ...core.plan import Principal, Role
+from ..blocking import MadeOnce
 from ..net import http
 from ..net.trust import Trust, trust_for
 from . import credential_errors, credentials, errors
 from .clock import AwsClock
 from .credentials import BEFORE_SEND, Base, Sender
 from .errors import Doing
-from .made_once import MadeOnce
 
 LIMITS = http.Limits(budgets.AWS_CONNECT_S, budgets.AWS_READ_S, budgets.AWS_ALL_S)
 SESSION_NAME = "ecr-refresher"
@@ -104,10 +104,6 @@ class Aws:
         except TimeoutError:
             raise credential_errors.too_slow(base.core, profile, wait_s) from None
 
-    def trust(self, principal: Principal, service: str) -> Trust:
-        """The trust of the principal's calls of a service. Raises Failed."""
-        return self.trust_of(principal.profile, _ca_file(principal, service))
-
     def trust_of(self, profile: str | None, ca_file: str | None) -> Trust:
         """The trust of AWS's servers, registries among them, for a profile and the entry's `ca_file`. Raises Failed."""
         return trust_for(ca_file, aws=True, profile_bundle=self._base(profile).ca_bundle)
@@ -141,9 +137,9 @@ class Aws:
         except Exception as error:  # noqa: BLE001 - as above
             doing = Doing(f"making a client for {service} in {principal.region}", principal.region)
             raise errors.explain(doing, error, skew_s=self._clock.skew) from None
-        if _ca_file(principal, service) is not None:
+        if (ca_file := _ca_file(principal, service)) is not None:
             client.meta.events.unregister(BEFORE_SEND, base.sender)
-            client.meta.events.register(BEFORE_SEND, self._sender(lambda: self.trust(principal, service)))
+            client.meta.events.register(BEFORE_SEND, self._sender(lambda: self.trust_of(principal.profile, ca_file)))
         return client
 
     def _sender(self, trust: Callable[[], Trust]) -> Sender:

@@ -7,14 +7,13 @@ guide's public-repository-policies. An identity belongs to one partition, and so
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 from ...core.ecr import host as ecr_host
 from ...core.ecr import partitions
-from ...core.plan import PRIVATE, PUBLIC, Plan
-from .sink_grants import Grant, of_airflows
+from ...core.plan import PRIVATE, PUBLIC, Airflow, Plan
 
 Purpose = Literal["pull", "push"]
 
@@ -27,6 +26,15 @@ _ARN = re.compile(
 )
 _ROLE = re.compile(r"arn:(?P<partition>aws[a-z-]*):iam::[0-9]{12}:role/[A-Za-z0-9_+=,.@/*?-]{1,512}")
 _EXAMPLE = f"{ecr_host.HOST_EXAMPLE}/web_scraper, or arn:aws:ecr:us-east-1:123456789012:repository/web_scraper"
+
+
+@dataclass(frozen=True, slots=True)
+class Grant:
+    """Actions on resources, `("*",)` for all; one without resources allows nothing."""
+
+    sid: str
+    actions: tuple[str, ...]
+    resources: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,11 +97,13 @@ def role(text: str) -> str:
 
 def of_settings(wanted: Wanted, plan: Plan) -> Wanted:
     """Add what the identity of the daemon needs: all repositories of the registries that it opens itself, the first
-    role of each chain for the others, the login of ECR Public where that is among them, and to pull, its sinks in AWS.
+    role of each chain for the others, the login of ECR Public where that is among them. To pull, also what it needs for
+    Airflows that it reaches through AWS: MWAA and the secrets backends.
 
     Raises ValueError where the settings name no registry by its host, since the account is not known then.
     """
     repositories, roles, public = [], [], False
+    grants: list[Grant] = []
     for registry in plan.registries:
         if registry.alias_of is not None:
             continue
@@ -105,14 +115,48 @@ def of_settings(wanted: Wanted, plan: Plan) -> Wanted:
             repositories.append(repository(f"{registry.ecr}/*"))
         else:
             raise ValueError(f"the settings name no registry by its host; give --repository, e.g. {_EXAMPLE}")
-    grants, more = of_airflows(plan) if wanted.purpose == "pull" else ((), ())
+    for airflow in plan.airflows if wanted.purpose == "pull" else ():
+        way = airflow.mwaa or airflow.secrets_manager or airflow.parameter_store
+        if way is not None and way.role_arn is not None:
+            roles.append(way.role_arn)
+        elif way is not None:
+            grants += _of_airflow(airflow, way.region)
+    resources: dict[tuple[str, tuple[str, ...]], list[str]] = {}
+    for grant in grants:
+        resources.setdefault((grant.sid, grant.actions), []).extend(grant.resources)
     return replace(
         wanted,
-        repositories=tuple(dict.fromkeys(repositories)),
-        roles=tuple(dict.fromkeys((*roles, *more))),
+        repositories=_unique(repositories),
+        roles=_unique(roles),
         public=public,
-        grants=grants,
+        grants=tuple(Grant(sid, actions, _unique(arns)) for (sid, actions), arns in resources.items()),
     )
+
+
+def _unique(arns: Iterable[str]) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(arns))
+
+
+def _of_airflow(airflow: Airflow, region: str) -> Iterator[Grant]:
+    partition = partitions.of_region(region)
+    own = f"arn:{partition.id if partition else 'aws'}"
+    if mwaa := airflow.mwaa:
+        role = f"{own}:airflow:{region}:*:role/{mwaa.environment}/Op"
+        yield Grant("Mwaa", ("airflow:InvokeRestApi",), (role,))
+    elif manager := airflow.secrets_manager:
+        arn = f"{own}:secretsmanager:{region}:*:secret:"
+        names = {manager.secret_of(connection): connection.create for connection in airflow.connections}
+        actions = ("secretsmanager:GetSecretValue", "secretsmanager:PutSecretValue")
+        yield Grant("Secrets", actions, tuple(f"{arn}{name}-??????" for name in names))
+        # A secret to create has no suffix yet.
+        new = tuple(f"{arn}{name}*" for name, create in names.items() if create)
+        yield Grant("CreateSecrets", ("secretsmanager:CreateSecret",), new)
+    elif store := airflow.parameter_store:
+        arn = f"{own}:ssm:{region}:*:parameter"
+        parameters = tuple(arn + store.parameter_of(connection) for connection in airflow.connections)
+        yield Grant("Parameters", ("ssm:GetParameter", "ssm:PutParameter"), parameters)
+        # AWS knows no resource for DescribeParameters but "*".
+        yield Grant("DescribeParameters", ("ssm:DescribeParameters",), ("*",))
 
 
 def document(wanted: Wanted) -> dict[str, Any]:

@@ -6,47 +6,46 @@ from collections.abc import Callable
 
 from msgspec.structs import replace
 
+from ...boot_clock import boot_time
 from ...core.ecr import aliases
 from ...core.model import Failed, Failure
-from ...core.plan import OWN, Plan, Principal, Registry
+from ...core.plan import OWN, Plan, Principal
+from ..blocking import in_time
 
 
-def find_out(plan: Plan, own_host: Callable[[Principal], str]) -> tuple[dict[str, str], Failure | None]:
-    """Ask for the hosts that are missing. Return those found, by the principal's key, and why another was not."""
+def find_out(plan: Plan, own_host: Callable[[Principal], str], limit_s: float) -> tuple[dict[str, str], Failure | None]:
+    """Ask for the hosts that are missing, for so many seconds in all.
+
+    Return those found, by the principal's key, and why another was not.
+    """
+    ends_at = boot_time() + limit_s
     found: dict[str, str] = {}
     failure = None
-    for registry in plan.registries:
-        key = registry.principal.key
+    for principal in dict.fromkeys(registry.principal for registry in plan.registries if not registry.host):
         try:
-            if not registry.host and key not in found:
-                found[key] = own_host(registry.principal)
+            found[principal.key] = in_time(ends_at - boot_time(), own_host, principal)
         except Failed as error:
             failure = error.failure
     return found, failure
 
 
 def known(plan: Plan, hosts: dict[str, str]) -> Plan:
-    """The plan with these hosts in it, and with the aliases of its registries."""
+    """The plan with these hosts, which name their registries too unless the settings do; and with all aliases."""
+    registries, names = [], {}
     for registry in plan.registries:
-        if not registry.host and registry.principal.key in hosts:
-            plan = _named(plan, registry, hosts[registry.principal.key])
-    return aliases.spell_out(plan)
+        host = registry.host or hosts.get(registry.principal.key, "")
+        is_unnamed = registry.name == OWN and not registry.host
+        names[registry.name] = host if host and is_unnamed else registry.name
+        registries.append(replace(registry, name=names[registry.name], host=host))
 
+    def named(old: tuple[str, ...]) -> tuple[str, ...]:
+        return tuple(names[name] for name in old)
 
-def _named(plan: Plan, registry: Registry, host: str) -> Plan:
-    """The plan with this registry's host, which is also its name unless the settings give one."""
-    name = host if registry.name == OWN else registry.name
-
-    def name_of(old: str) -> str:
-        return name if old == registry.name else old
-
-    return replace(
-        plan,
-        registries=tuple(replace(r, name=name, host=host) if r is registry else r for r in plan.registries),
-        airflows=tuple(
-            replace(a, connections=tuple(replace(c, registry=name_of(c.registry)) for c in a.connections))
-            for a in plan.airflows
-        ),
-        dockers=tuple(replace(d, registries=tuple(name_of(name) for name in d.registries)) for d in plan.dockers),
-        kubernetes=tuple(replace(k, registries=tuple(name_of(name) for name in k.registries)) for k in plan.kubernetes),
+    airflows = tuple(
+        replace(airflow, connections=tuple(replace(one, registry=names[one.registry]) for one in airflow.connections))
+        for airflow in plan.airflows
     )
+    dockers = tuple(replace(docker, registries=named(docker.registries)) for docker in plan.dockers)
+    kubernetes = tuple(replace(secret, registries=named(secret.registries)) for secret in plan.kubernetes)
+    plan = replace(plan, registries=tuple(registries), airflows=airflows, dockers=dockers, kubernetes=kubernetes)
+    return aliases.spell_out(plan)

@@ -8,7 +8,6 @@ from collections.abc import Callable
 from ... import logs
 from ...core import budgets, wire
 from ...core.exits import EXIT_USAGE
-from ...core.model import Failed, Failure
 from ...core.plan import Plan
 from ...terminal import Progress
 from .. import settings
@@ -95,11 +94,6 @@ def _own_registry(tools: RealTools, *, reader: bool) -> tuple[Plan, Row]:
     if reader:
         found = Finding(Verdict.NOT_TRIED, "a reader needs no AWS credentials", "Name the registry in the settings")
         return tools.plan, Row(*row, (found,))
-    hosts: dict[str, str] = {}
-    failure: Failure | None
-    try:
-        hosts, failure = in_time(budgets.CALL_S, own_registry.find_out, tools.plan, tools.own_host)
-    except Failed as error:
-        failure = error.failure
+    hosts, failure = own_registry.find_out(tools.plan, tools.own_host, budgets.CALL_S)
     tools.plan = own_registry.known(tools.plan, hosts)
     return tools.plan, Row(*row, (ok(f"it is {', '.join(hosts.values())}") if not failure else of_failure(failure),))

@@ -29,70 +29,48 @@ class LastWords:
     def not_fetched(self, principal: str, failure: Failure, began: float) -> None:
         shown, took = _redacted(failure), self._since(began)
         self._report(wire.Fetched(principal, took, failure=shown))
-        logs.get().error("token_fetch_failed", principal=principal, duration_s=took, **_why(shown))
+        logs.get().error("token_fetch_failed", principal=principal, duration_s=took, **why(shown))
 
     def proved(self, registry: Registry, by: str, failure: Failure | None) -> None:
-        shown = None if failure is None else _redacted(failure)
+        shown = failure and _redacted(failure)
         self._report(wire.Proved(registry.name, by, shown))
         if shown is not None:
-            logs.get().warning("proof_failed", registry=registry.name, by=by, **_why(shown))
+            logs.get().warning("proof_failed", registry=registry.name, by=by, **why(shown))
 
     def left_alone(self, slot: Slot, holding: Holding, life: float | None) -> None:
         """The slot holds a good credential: ours, or another daemon's."""
         outcome = Outcome.UNCHANGED if holding.own_record else Outcome.SKIPPED
         self._report(wire.Delivered(*slot.id, outcome, until=holding.until, life=life, witness=holding.witness))
         until = None if holding.until is None else rfc3339(holding.until)
-        logs.get().info("delivery_skipped", registry=slot.registry, sink=slot.sink, outcome=outcome, expires_at=until)
+        logs.get().info("delivery_skipped", outcome=outcome, expires_at=until, **_named(slot))
 
-    def delivered(
-        self,
-        slot: Slot,
-        outcome: Outcome,
-        credential: Credential,
-        began: float,
-        *,
-        token: str,
-        witness: str | None,
-        repaired: bool,
-    ) -> None:
-        """`token` names the credential and says nothing of its content."""
-        took = self._since(began)
-        self._report(
-            wire.Delivered(
-                *slot.id,
-                outcome,
-                took,
-                credential.expires_at,
-                credential.life,
-                token,
-                repaired=repaired,
-                witness=witness,
-            )
-        )
-        logs.get().info(
-            "delivered",
-            registry=slot.registry,
-            sink=slot.sink,
-            outcome=outcome,
-            expires_at=rfc3339(credential.expires_at),
-            duration_s=took,
-            repaired=repaired or None,
-        )
+    def delivered(self, slot: Slot, credential: Credential, began: float, line: wire.Delivered) -> None:
+        """`line` says the outcome, and what the credential does not say."""
+        took, until = self._since(began), credential.expires_at
+        line = replace(line, duration_s=took, until=until, life=credential.life)
+        self._report(line)
+        more = {"expires_at": rfc3339(until), "duration_s": took, "repaired": line.repaired or None}
+        logs.get().info("delivered", outcome=line.outcome, **_named(slot), **more)
 
     def failed(self, slot: Slot, failure: Failure, began: float, *, attempted: bool = True) -> None:
         """`attempted` is false where the fetch failed: that is logged once, not again for each of its slots."""
         shown, took = _redacted(failure), self._since(began)
         self._report(wire.Delivered(*slot.id, Outcome.FAILED, took, failure=shown, attempted=attempted))
         if attempted:
-            logs.get().error("delivery_failed", registry=slot.registry, sink=slot.sink, duration_s=took, **_why(shown))
+            logs.get().error("delivery_failed", duration_s=took, **_named(slot), **why(shown))
 
     def _since(self, began: float) -> float:
         return round(self._clock.boot() - began, 3)
 
 
+def why(failure: Failure) -> dict[str, str | None]:
+    """What a log line says of a failure."""
+    return {"reason": failure.reason, "error": failure.message, "fix": failure.fix or None}
+
+
+def _named(slot: Slot) -> dict[str, str]:
+    return {"registry": slot.registry, "sink": slot.sink}
+
+
 def _redacted(failure: Failure) -> Failure:
     return replace(failure, message=logs.redact(failure.message), fix=logs.redact(failure.fix))
-
-
-def _why(failure: Failure) -> dict[str, str | None]:
-    return {"reason": failure.reason, "error": failure.message, "fix": failure.fix or None}

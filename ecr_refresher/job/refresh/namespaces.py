@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 
 from msgspec.structs import replace
 
@@ -10,23 +10,19 @@ from ...core import wire
 from ...core.model import Failed, Failure
 from ...core.plan import KubernetesSecret, Plan
 
-List = Callable[[KubernetesSecret], tuple[str, ...]]
-
 
 def wanted(job: wire.Job, plan: Plan) -> bool:
     """Whether the job concerns a secret whose namespaces are given by a selector."""
+    selected = [entry for entry in plan.kubernetes if entry.namespace_selector]
     if job.orders is None or job.load is not None:
-        return any(entry.namespace_selector for entry in plan.kubernetes)
+        return bool(selected)
     named = {order.sink for order in job.orders}
-    return any(
-        entry.sink(namespace) in named
-        for entry in plan.kubernetes
-        if entry.namespace_selector
-        for namespace in entry.places
-    )
+    return any(entry.sink(namespace) in named for entry in selected for namespace in entry.places)
 
 
-def resolved(plan: Plan, list_namespaces: List) -> tuple[Plan, dict[KubernetesSecret, Failure]]:
+def resolved(
+    plan: Plan, list_namespaces: Callable[[KubernetesSecret], tuple[str, ...]]
+) -> tuple[Plan, dict[KubernetesSecret, Failure]]:
     """The plan with the namespaces that match now; and why others could not be listed, whose last ones stay."""
     failures: dict[KubernetesSecret, Failure] = {}
 
@@ -46,6 +42,5 @@ def with_orders(job: wire.Job, before: Plan, after: Plan) -> wire.Job:
     """The job with the slots of namespaces that are new; those that are gone drop out by themselves."""
     if job.orders is None or job.load is not None:
         return job
-    old = {slot.id for slot in before.slots}
-    new: Iterable[wire.Order] = (wire.Order(*slot.id) for slot in after.slots if slot.id not in old)
-    return replace(job, orders=(*job.orders, *new))
+    new = after.by_id.keys() - before.by_id.keys()
+    return replace(job, orders=(*job.orders, *(wire.Order(*slot_id) for slot_id in after.by_id if slot_id in new)))

@@ -54,21 +54,16 @@ class Tools(Protocol):
     def report(self, line: wire.Line) -> None: ...
 
 
-class _NoToken(Exception):
+class _NoToken(Failed):
     """The fetch that a slot waited for failed."""
-
-    def __init__(self, failure: Failure) -> None:
-        super().__init__()
-        self.failure = failure
 
 
 def ordered(job: wire.Job, plan: Plan) -> list[tuple[Slot, wire.Order]]:
     """The slots that the job asks for, with what the supervisor knows of each."""
-    slots = {slot.id: slot for slot in plan.slots}
     orders = {(order.sink, order.registry): order for order in job.orders or ()}
     if job.orders is None or job.load is not None:  # a new plan may have slots that the old one had not
-        orders = {slot_id: orders.get(slot_id, wire.Order(*slot_id)) for slot_id in slots}
-    return [(slots[slot_id], order) for slot_id, order in orders.items() if slot_id in slots]
+        orders = {slot_id: orders.get(slot_id, wire.Order(*slot_id)) for slot_id in plan.by_id}
+    return [(plan.by_id[slot_id], order) for slot_id, order in orders.items() if slot_id in plan.by_id]
 
 
 class RefreshPass:
@@ -150,15 +145,10 @@ class RefreshPass:
         if outcome is Outcome.SKIPPED:  # another daemon wrote between our look and our write
             self._left_alone(slot, order, await self._at_sink(slot, sink.look), skipped=True)
             return
-        self._last_words.delivered(
-            slot,
-            outcome,
-            credential,
-            began,
-            token=self._names[credential],
-            witness=witness,
-            repaired=need.drift and order.expected_until is not None and outcome is Outcome.WRITTEN,
-        )
+        repaired = need.drift and order.expected_until is not None and outcome is Outcome.WRITTEN
+        token = self._names[credential]
+        line = wire.Delivered(*slot.id, outcome, token=token, repaired=repaired, witness=witness)
+        self._last_words.delivered(slot, credential, began, line)
         await self._later_proofs(slot, registry, credential)
 
     def _need(self, holding: Holding, order: wire.Order, slot: Slot) -> Need:
@@ -187,7 +177,7 @@ class RefreshPass:
         try:
             return await self._once(self._fetch, principal, attempt)
         except Exception as error:  # noqa: BLE001 - reported already; here it ends the slots that wait for it
-            raise _NoToken(failure_of(error)) from None
+            raise _NoToken.of(failure_of(error)) from None
 
     async def _fetch(self, principal: Principal, _attempt: int) -> Credential:
         began, key = self.tools.clock.boot(), principal.key
@@ -208,11 +198,11 @@ class RefreshPass:
         """
         if registry.alias_of is not None:  # another name of a registry, which may not resolve from here
             registry = self._registries[registry.alias_of]
-        if not self.rules.prove or await self._once(self._prove, registry, credential):
+        if not self.rules.prove or not await self._refused(registry, credential):
             return credential
         with contextlib.suppress(_NoToken):
             credential = await self._fetched(registry.principal, attempt=2)
-        if await self._once(self._prove, registry, credential):
+        if not await self._refused(registry, credential):
             return credential
         life = self._lives.get(registry.principal.key, credential.life)
         if decide.may_be_refused(holding, self.tools.clock.now(), life) and not self.job.force:
@@ -223,18 +213,20 @@ class RefreshPass:
             )
         return credential
 
-    async def _prove(self, registry: Registry, credential: Credential) -> bool:
-        """False only where the registry itself refuses the token."""
-        return not await self._tried(registry, "registry", self.tools.prove, registry, credential)
+    async def _refused(self, registry: Registry, credential: Credential) -> bool:
+        return await self._once(self._tried, registry, "registry", self.tools.prove, registry, credential)
 
-    async def _probe(self, registry: Registry, credential: Credential) -> None:
-        await self._tried(registry, "probe_image", self.tools.probe, registry, credential)
-
-    async def _prove_by_engine(self, engine: Engine, registry: Registry, credential: Credential) -> None:
-        await self._tried(registry, "engine", self.tools.engine_login, engine, registry.host, credential)
+    async def _later_proofs(self, slot: Slot, registry: Registry, credential: Credential) -> None:
+        """Proofs that only ever warn come after the delivery, so that they can't delay it."""
+        if registry.probe_image:
+            await self._once(self._tried, registry, "probe_image", self.tools.probe, registry, credential)
+        for docker in self.plan.dockers:
+            if docker.engine is not None and docker.sink == slot.sink:
+                login = self.tools.engine_login, docker.engine, registry.host, credential
+                await self._once(self._tried, registry, "engine", *login)
 
     async def _tried(self, registry: Registry, by: str, prove: Callable[..., None], *args: object) -> bool:
-        """Try a token and report it; true if the token was refused."""
+        """Try a token and report it; true only where the registry itself refuses it."""
         failure: Failure | None = None
         refused = False
         try:
@@ -243,14 +235,6 @@ class RefreshPass:
             failure, refused = as_failure(error), isinstance(error, Refused)
         self._last_words.proved(registry, by, failure)
         return refused
-
-    async def _later_proofs(self, slot: Slot, registry: Registry, credential: Credential) -> None:
-        """Proofs that only ever warn come after the delivery, so that they can't delay it."""
-        if registry.probe_image:
-            await self._once(self._probe, registry, credential)
-        for docker in self.plan.dockers:
-            if docker.engine is not None and docker.sink == slot.sink:
-                await self._once(self._prove_by_engine, docker.engine, registry, credential)
 
     def _at_sink(self, slot: Slot, act: Callable[..., T], *args: object) -> Awaitable[T]:
         """Looks take no turns from deliveries: at a slow server, a pass delivers before it has looked at everything."""

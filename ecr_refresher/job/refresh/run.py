@@ -12,7 +12,7 @@ from ... import logs
 from ...boot_clock import boot_time
 from ...core import budgets, wire
 from ...core.exits import EXIT_DONE, EXIT_USAGE
-from ...core.model import Failed, Failure, witness_of
+from ...core.model import witness_of
 from ...core.plan import Plan
 from ..aws import own_registry
 from ..aws.clock import AwsClock
@@ -20,6 +20,7 @@ from ..blocking import in_time
 from ..limits import set_alarm
 from ..net import engine, proxies
 from . import namespaces
+from .last_words import why
 from .refresh_pass import RefreshPass
 from .tools import RealTools
 
@@ -48,19 +49,23 @@ def execute(job: wire.Job, report: Report) -> int:
         witness = _settings_witness(plan)
         report(wire.Planned(plan, witness))
         if plan.unresolved:  # the plan is reported before: a daemon answers its probes while AWS does not answer
-            hosts, unresolved = _own_hosts(job, tools)
+            hosts, unresolved = own_registry.find_out(plan, tools.own_host, _call_s(job))
+            if unresolved is not None:
+                logs.get().error("own_registry_unknown", **why(unresolved))
             plan = tools.plan = own_registry.known(plan, hosts)
             report(wire.Planned(plan, witness, hosts))
     if namespaces.wanted(job, plan):
-        job, plan = _with_namespaces(job, plan, tools)
-    _refresh(job, plan, tools, unresolved)
-    return EXIT_DONE
-
-
-def _refresh(job: wire.Job, plan: Plan, tools: RealTools, unresolved: Failure | None) -> None:
+        before = plan
+        list_in_time = lambda entry: in_time(_call_s(job), tools.list_namespaces, entry)  # noqa: E731
+        plan, tools.unlisted = namespaces.resolved(before, list_in_time)
+        if plan != before:
+            tools.plan = plan
+            report(wire.Planned(plan))
+        job = namespaces.with_orders(job, before, plan)
     began = boot_time()
     asyncio.run(RefreshPass(job, plan, tools, unresolved).run())
     logs.get().info("pass_finished", duration_s=round(boot_time() - began, 3))
+    return EXIT_DONE
 
 
 def _load(source: wire.Load, report: Report) -> Plan | None:
@@ -79,31 +84,8 @@ def _load(source: wire.Load, report: Report) -> Plan | None:
     return plan
 
 
-def _own_hosts(job: wire.Job, tools: RealTools) -> tuple[dict[str, str], Failure | None]:
-    """Ask AWS for the caller's own registries, by principal."""
-    hosts: dict[str, str] = {}
-    failure: Failure | None
-    try:
-        hosts, failure = in_time(_call_s(job), own_registry.find_out, tools.plan, tools.own_host)
-    except Failed as error:
-        failure = error.failure
-    if failure is not None:
-        logs.get().error("own_registry_unknown", reason=failure.reason, error=failure.message, fix=failure.fix or None)
-    return hosts, failure
-
-
-def _with_namespaces(job: wire.Job, plan: Plan, tools: RealTools) -> tuple[wire.Job, Plan]:
-    """Ask which namespaces a selector stands for now, and report a plan that has changed by it."""
-    tools.plan, tools.unlisted = namespaces.resolved(
-        plan, lambda entry: in_time(_call_s(job), tools.list_namespaces, entry)
-    )
-    if tools.plan != plan:
-        tools.report(wire.Planned(tools.plan))
-    return namespaces.with_orders(job, plan, tools.plan), tools.plan
-
-
 def _call_s(job: wire.Job) -> float:
-    """The seconds that a call before the pass itself may take."""
+    """The seconds that the calls before the pass itself may take."""
     return min(budgets.CALL_S, job.ends_at - boot_time() - budgets.MARGIN_S)
 
 

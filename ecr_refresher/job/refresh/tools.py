@@ -12,7 +12,7 @@ from ...core import wire
 from ...core.model import Credential, Failed, Failure, Holding, Outcome
 from ...core.plan import Airflow, Connection, DockerConfig, KubernetesSecret, Plan, Principal, Registry, Role, Slot
 from ..aws.clock import AwsClock
-from ..aws.made_once import MadeOnce
+from ..blocking import MadeOnce
 from ..files.secrets import read_secret
 from ..net import engine
 from ..net import proof as registry
@@ -50,11 +50,10 @@ class RealTools:
         clock: AwsClock,
         report: Callable[[wire.Line], None],
         ends_at: float | None = None,
-        environ: Mapping[str, str] | None = None,
     ) -> None:
         """`ends_at` is when the pass ends, on the boot clock."""
         self.plan, self.clock, self.report, self.ends_at = plan, clock, report, ends_at
-        self.environ = dict(os.environ) if environ is None else environ  # before it is changed for docker-py
+        self._environ = dict(os.environ)  # before it is changed for docker-py
         self.unlisted: dict[KubernetesSecret, Failure] = {}  # whose namespaces could not be listed
         self._made = MadeOnce()  # what slots share
 
@@ -109,7 +108,7 @@ class RealTools:
         """The one sink of this file, for all its registries."""
         from ..sinks.docker.sink import DockerConfigSink
 
-        return self._made.get(docker.sink, lambda: DockerConfigSink(docker, environ=self.environ))
+        return self._made.get(docker.sink, lambda: DockerConfigSink(docker, environ=self._environ))
 
     def pull_secret(self, entry: KubernetesSecret, namespace: str) -> PullSecret:
         """The one sink of this secret, for all its registries."""

@@ -13,7 +13,6 @@ from ecr_refresher.core.ecr import partitions
 from ecr_refresher.core.plan import Airflow, Connection, Mwaa, ParameterStore, Plan, SecretsManager
 from ecr_refresher.job.aws import iam_policy
 from ecr_refresher.job.aws.iam_policy import Wanted, document, of_settings, repository
-from ecr_refresher.job.aws.sink_grants import of_airflows
 from tests.unit.job.settings_reader import HOST, PARTNER, plan
 
 WEB = repository(f"{HOST}/web_scraper")
@@ -239,7 +238,8 @@ def test_the_sinks_in_aws_get_their_grants_and_roles() -> None:
     connection = Connection("docker_default", HOST)
     team, kept = replace(connection, team_name="data"), replace(connection, create=False)
     by_role = ParameterStore("/a", "us-east-1", "arn:aws:iam::1:role/x")
-    found, roles = of_airflows(
+    wanted = of_settings(
+        Wanted("pull"),
         Plan(
             (),
             airflows=(
@@ -250,10 +250,10 @@ def test_the_sinks_in_aws_get_their_grants_and_roles() -> None:
                 Airflow("store", "", (team,), parameter_store=ParameterStore("/a/b", "us-east-1")),
                 Airflow("other", "", (team,), parameter_store=by_role),
             ),
-        )
+        ),
     )
-    assert roles == ("arn:aws:iam::1:role/x",)
-    assert {grant.sid: (grant.actions, grant.resources) for grant in found} == {
+    assert wanted.roles == ("arn:aws:iam::1:role/x",)
+    assert {grant.sid: (grant.actions, grant.resources) for grant in wanted.grants} == {
         "Mwaa": (("airflow:InvokeRestApi",), ("arn:aws-cn:airflow:cn-north-1:*:role/prod/Op",)),
         "Secrets": (
             ("secretsmanager:GetSecretValue", "secretsmanager:PutSecretValue"),
@@ -272,7 +272,7 @@ def test_the_sinks_in_aws_get_their_grants_and_roles() -> None:
         ),
         "DescribeParameters": (("ssm:DescribeParameters",), ("*",)),
     }
-    policy = document(Wanted("pull", grants=found[2:]))
+    policy = document(Wanted("pull", grants=wanted.grants[2:]))
     assert policy["Statement"][-1] == {
         "Sid": "DescribeParameters",
         "Effect": "Allow",

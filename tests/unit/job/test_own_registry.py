@@ -24,7 +24,7 @@ def never(principal: Principal) -> str:
 
 
 def test_a_plan_that_knows_its_hosts_asks_nobody() -> None:
-    assert own_registry.find_out(replace(PLAN, registries=(OTHER,)), never) == ({}, None)
+    assert own_registry.find_out(replace(PLAN, registries=(OTHER,)), never, 10) == ({}, None)
 
 
 def test_each_principal_is_asked_once() -> None:
@@ -35,7 +35,7 @@ def test_each_principal_is_asked_once() -> None:
         return f"host in {principal.region}"
 
     plan = replace(PLAN, registries=(Registry("a", "", EAST), Registry("b", "", EAST), Registry("c", "", WEST), OTHER))
-    assert own_registry.find_out(plan, own_host) == (
+    assert own_registry.find_out(plan, own_host, 10) == (
         {EAST.key: "host in us-east-1", WEST.key: "host in us-west-2"},
         None,
     )
@@ -49,7 +49,7 @@ def test_one_principal_that_fails_keeps_no_other_back_and_says_why() -> None:
         return "host"
 
     found, failure = own_registry.find_out(
-        replace(PLAN, registries=(Registry("a", "", EAST), Registry("b", "", WEST))), own_host
+        replace(PLAN, registries=(Registry("a", "", EAST), Registry("b", "", WEST))), own_host, 10
     )
     assert found == {WEST.key: "host"}
     assert failure is not None

@@ -57,7 +57,7 @@ def _leg(url: str, trust: Callable[[], Trust], *, required: bool = True) -> Leg:
 
 def _to_api(checkup: Checkup, principal: Principal) -> list[Finding]:
     aws = checkup.tools.aws()
-    return travel(aws.endpoint(principal), aws.trust(principal, principal.service))
+    return travel(aws.endpoint(principal), aws.trust_of(principal.profile, principal.ca_file))
 
 
 def _trust_of_aws(checkup: Checkup, profile: str | None, ca_file: str | None) -> Trust:

@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from ecr_refresher.core.model import Failed, Reason
-from ecr_refresher.job.aws.made_once import MadeOnce
+from ecr_refresher.job.blocking import MadeOnce
 
 
 def test_many_ask_and_one_makes() -> None:
