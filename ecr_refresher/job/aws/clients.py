@@ -63,22 +63,15 @@ class Aws:
         self._clients: dict[tuple[Principal, str], Any] = {}
 
     def call(
-        self,
-        doing: Doing,
-        principal: Principal,
-        service: str,
-        operation: str,
-        *,
-        refusals: bool = False,
-        **request: Any,
+        self, doing: Doing, principal: Principal, service: str, name: str, *, refusals: bool = False, **request: Any
     ) -> Any:
-        """Call an operation by its boto3 name, as the principal; return its answer.
+        """Call an operation of a service by its boto3 name, as the principal; return its answer.
 
         With `refusals`, an error of AWS is an answer too: its response. Raises Failed, which says what was being done.
         """
         client = self._client(principal, service)
         try:
-            return getattr(client, operation)(**request)
+            return getattr(client, name)(**request)
         except Exception as error:  # noqa: BLE001 - botocore lets out whatever its parsers stumble over
             if refusals and isinstance(error, boto.ClientError):
                 return error.response
@@ -109,9 +102,7 @@ class Aws:
         return trust_for(ca_file, aws=True, profile_bundle=self._base(profile).ca_bundle)
 
     def _base(self, profile: str | None) -> Base:
-        return self._made_once.get(
-            ("session", profile), lambda: credentials.open_session(profile, CONFIG, self._sender)
-        )
+        return self._made_once.get(("session", profile), lambda: Base(profile, CONFIG, self._sender))
 
     def _client(self, principal: Principal, service: str) -> Any:
         self.source(principal.profile)
@@ -127,8 +118,9 @@ class Aws:
     def _made(self, principal: Principal, service: str, keys: Keys) -> Any:
         base = self._base(principal.profile)
         url = principal.endpoint_url if service == principal.service else None
+        variables = "AWS_ENDPOINT_URL", f"AWS_ENDPOINT_URL_{service.replace('-', '_').upper()}"
         config = CONFIG
-        if url is None and not _has_configured_endpoint(service):
+        if not (url or any(map(os.environ.get, variables))):  # botocore takes no endpoint beside FIPS or dual-stack
             kind = Config(use_fips_endpoint=principal.use_fips, use_dualstack_endpoint=principal.use_dualstack)
             config = config.merge(kind)
         shown = {name: key.reveal() for name, key in keys.items()}
@@ -196,15 +188,11 @@ def _assuming(caller: Principal, role: Role) -> Doing:
     number = len(caller.roles) + 1
     which = f" (number {number} of the chain)" if number > 1 else ""
     by = f"the role {caller.roles[-1].arn}" if caller.roles else "the base identity"
-    trust = "give external_id if that policy asks for one"
-    if role.external_id is not None:
-        trust = "correct external_id if that policy asks for another"
-    return Doing(
-        f"assuming the role {role.arn}{which}",
-        caller.region,
-        "sts:AssumeRole",
-        f"to {by} in the trust policy of that role and in the caller's own policy; {trust}",
-    )
+    external_id = "correct external_id if that policy asks for another"
+    if role.external_id is None:
+        external_id = "give external_id if that policy asks for one"
+    allowed = f"to {by} in the trust policy of that role and in the caller's own policy; {external_id}"
+    return Doing(f"assuming the role {role.arn}{which}", caller.region, "sts:AssumeRole", allowed)
 
 
 def _sts_region(principal: Principal) -> str:
@@ -212,14 +200,7 @@ def _sts_region(principal: Principal) -> str:
 
     FIPS endpoints exist in some regions only, so those keep their own.
     """
-    if principal.use_fips:
-        return principal.region
     home = os.environ.get("AWS_REGION") or os.environ.get("AWS_DEFAULT_REGION") or ""
     partition = partitions.of_region(home)
-    return home if partition is not None and partition == partitions.of_region(principal.region) else principal.region
-
-
-def _has_configured_endpoint(service: str) -> bool:
-    """Whether a variable names the endpoint of a service: botocore takes none beside FIPS or dual-stack."""
-    name = f"AWS_ENDPOINT_URL_{service.replace('-', '_').upper()}"
-    return bool(os.environ.get(name) or os.environ.get("AWS_ENDPOINT_URL"))
+    is_near = partition is not None and partition == partitions.of_region(principal.region)
+    return home if is_near and not principal.use_fips else principal.region

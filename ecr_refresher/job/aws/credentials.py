@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any
 
 import boto3
@@ -24,34 +23,27 @@ Sender = Callable[..., Any]
 _KEYS = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "AWS_SECURITY_TOKEN")
 
 
-@dataclass(frozen=True, slots=True)
 class Base:
     """The session of a profile, and how its calls are sent."""
 
-    profile: str | None
-    core: Any  # botocore's session, which knows the profile's settings
-    session: Any  # boto3's
-    ca_bundle: str | None  # of the profile
-    sender: Sender  # registered on the session; clients inherit it
-
-
-def open_session(profile: str | None, config: Config, sender: Callable[[Callable[[], Trust]], Sender]) -> Base:
-    """Open the profile's session, without its credentials yet. Raises Failed."""
-    core = botocore.session.Session(profile=profile)
-    try:
-        # botocore's own calls, for a role of the profile or a web identity, keep to the same rules as ours.
-        core.set_default_client_config(config)
-        core.set_config_variable("ca_bundle", True)  # the sender decides whom to trust; botocore refuses an empty one
-        # botocore reads AWS_DEFAULT_REGION only; ECS and EKS give AWS_REGION.
-        if not core.get_config_variable("region") and os.environ.get("AWS_REGION"):
-            core.set_config_variable("region", os.environ["AWS_REGION"].strip())
-        ca_bundle = core.get_scoped_config().get("ca_bundle")
-        session = boto3.Session(botocore_session=core)
-    except Exception as error:  # noqa: BLE001 - reading its files, botocore lets out what its parsers stumble over
-        raise credential_errors.explain(error, core, profile, 0.0) from None
-    send = sender(lambda: trust_for(aws=True, profile_bundle=ca_bundle))
-    session.events.register(BEFORE_SEND, send)
-    return Base(profile, core, session, ca_bundle, send)
+    def __init__(self, profile: str | None, config: Config, sender: Callable[[Callable[[], Trust]], Sender]) -> None:
+        """Open it, without its credentials yet. Raises Failed."""
+        self.profile = profile
+        self.core = core = botocore.session.Session(profile=profile)  # knows the profile's settings
+        try:
+            # botocore's own calls, for a role of the profile or a web identity, keep to the same rules as ours.
+            core.set_default_client_config(config)
+            # The sender decides whom to trust; botocore refuses an empty bundle.
+            core.set_config_variable("ca_bundle", True)
+            # botocore reads AWS_DEFAULT_REGION only; ECS and EKS give AWS_REGION.
+            if not core.get_config_variable("region") and os.environ.get("AWS_REGION"):
+                core.set_config_variable("region", os.environ["AWS_REGION"].strip())
+            self.ca_bundle: str | None = core.get_scoped_config().get("ca_bundle")
+            self.session: Any = boto3.Session(botocore_session=core)
+        except Exception as error:  # noqa: BLE001 - reading its files, botocore lets out what its parsers stumble over
+            raise credential_errors.explain(error, core, profile, 0.0) from None
+        self.sender = sender(lambda: trust_for(aws=True, profile_bundle=self.ca_bundle))
+        self.session.events.register(BEFORE_SEND, self.sender)  # clients inherit it
 
 
 def find(base: Base, skew_s: Callable[[], float]) -> str:
