@@ -45,11 +45,7 @@ class RealTools:
     """
 
     def __init__(
-        self,
-        plan: Plan,
-        clock: AwsClock,
-        report: Callable[[wire.Line], None],
-        ends_at: float | None = None,
+        self, plan: Plan, clock: AwsClock, report: Callable[[wire.Line], None], ends_at: float | None = None
     ) -> None:
         """`ends_at` is when the pass ends, on the boot clock."""
         self.plan, self.clock, self.report, self.ends_at = plan, clock, report, ends_at
