@@ -1,8 +1,8 @@
-"""The cleanup task that many a team runs nightly, kept here to show what can go.
+"""The cleanup task that many teams run every night. The daemon's cleanup replaces it.
 
-It prunes with a broad brush: an image that a task is about to use goes as well as one that nobody has used for a year,
-it runs on whichever worker picks it up, and a pull that is under way can lose what it has fetched. Set
-`cleanup: {enabled: true}` in the settings of the daemon on each host instead, which goes by use, and delete this DAG.
+It removes all unused images: one that a task is about to use as well as one that nobody has used for a year. It runs on
+any one worker, and it can break a pull that is running. Instead, set `cleanup: {enabled: true}` in the settings of the
+daemon on each host, which removes by last use, and delete this DAG.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
-"""The scraper without any connection: docker-py reads the login from `config.json`, which ecr-refresher keeps fresh.
+"""The scraper without a connection: docker-py reads the login from `config.json`, which ecr-refresher keeps valid.
 
 The file is `$DOCKER_CONFIG/config.json`, else `~/.docker/config.json` of the user that the worker runs as. One
-`config.json` serves any number of registries, and DAGs need to know nothing of logins.
+`config.json` holds the logins of any number of registries, and DAGs need no login settings.
 """
 
 from __future__ import annotations

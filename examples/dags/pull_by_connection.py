@@ -1,7 +1,7 @@
-"""The scraper, with its login from an Airflow connection that ecr-refresher keeps fresh.
+"""The scraper, with its login from an Airflow connection that ecr-refresher keeps valid.
 
-With `docker_conn_id` the operator logs in before each run with what the connection holds. Nothing else is needed: the
-connection is `docker_default` unless the settings name others.
+With `docker_conn_id` the operator logs in with the connection's login before each run. The connection is
+`docker_default` unless the settings name others.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
-"""A pod that pulls from ECR by a pull secret, on a cluster whose nodes have no AWS identity.
+"""A pod that pulls from ECR with a pull secret, on a cluster whose nodes have no AWS identity.
 
-ecr-refresher keeps the secret `ecr-pull` fresh. Leave `image_pull_secrets` out where the pod's ServiceAccount is named
-in `service_accounts`.
+ecr-refresher keeps the secret `ecr-pull` valid. You can leave out `image_pull_secrets` if `service_accounts` names the
+pod's ServiceAccount.
 """
 
 from __future__ import annotations

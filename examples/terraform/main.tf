@@ -1,5 +1,4 @@
-# The AWS rights of ecr-refresher: a role that may fetch tokens and pull, for whoever runs it; and a role in a partner's
-# account that it takes on. `ecr-refresher iam-policy pull` prints the same policy.
+# The AWS rights of ecr-refresher: a role that may fetch tokens and pull, and assume roles in partners' accounts. `ecr-refresher iam-policy pull` prints the same policy.
 
 terraform {
   required_version = ">= 1.5"
@@ -15,7 +14,7 @@ data "aws_iam_policy_document" "pull" {
   statement {
     sid       = "Login"
     actions   = ["ecr:GetAuthorizationToken"]
-    resources = ["*"] # this action knows no resource
+    resources = ["*"] # this action accepts no other resource
   }
 
   statement {
@@ -48,7 +47,7 @@ resource "aws_iam_role_policy" "pull" {
   policy = data.aws_iam_policy_document.pull.json
 }
 
-# Who may be this role: EC2 instances, ECS tasks, EKS Pod Identity; with an OIDC provider, IRSA as well.
+# Who may assume this role: EC2 instances, ECS tasks, EKS Pod Identity; with an OIDC provider, IRSA as well.
 data "aws_iam_policy_document" "trust" {
   statement {
     actions = ["sts:AssumeRole", "sts:TagSession"]
@@ -80,7 +79,7 @@ data "aws_iam_policy_document" "trust" {
   }
 }
 
-# EC2 hosts: the profile, and the hop limit without which containers get no credentials.
+# EC2 hosts: the instance profile.
 resource "aws_iam_instance_profile" "ecr_refresher" {
   count = var.instance_profile ? 1 : 0
   name  = var.name

@@ -10,13 +10,13 @@ variable "repository_arns" {
 }
 
 variable "partner_role_arns" {
-  description = "Roles in other accounts to take on: the settings' role_arn."
+  description = "Roles in other accounts to assume: the settings' role_arn."
   type        = list(string)
   default     = []
 }
 
 variable "instance_profile" {
-  description = "Whether to make an instance profile for EC2 hosts. Launch them with http_put_response_hop_limit = 2."
+  description = "Whether to create an instance profile for EC2 hosts. Launch them with http_put_response_hop_limit = 2."
   type        = bool
   default     = false
 }
@@ -34,7 +34,7 @@ variable "oidc_provider_arn" {
 }
 
 variable "namespace" {
-  description = "Where the ServiceAccount is."
+  description = "The namespace of the ServiceAccount."
   type        = string
   default     = "airflow"
 }
