@@ -50,18 +50,21 @@ soak: $(STAMP)  ## for an hour or more: SOAK times the simulated years, 1,000 ra
 prepare: $(STAMP)  ## what real parts this machine can have: Airflow and wheels by pip, engine and registry by apt, Debian by debootstrap
 	@$(BIN)/python -m tests.testbed.prepare
 
-lint: $(STAMP)  ## ruff and mypy --strict
+lint: $(STAMP)  ## ruff, mypy --strict, zizmor for .github, and whether everything agrees on the version
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+	$(BIN)/zizmor --offline --quiet .github
+	$(BIN)/python -m tests.release
 
 format: $(STAMP)  ## let ruff put the code in order
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-docs: $(STAMP)  ## what of docs/settings.md and of the chart is made of the settings' schema
+docs: $(STAMP)  ## what of docs/settings.md and of the chart is made of the settings' schema; the repository's address
 	$(BIN)/python -m tests.docs.settings_page
 	$(BIN)/python -m tests.deploy.chart_made
+	$(BIN)/python -m tests.release --write
 
 bench: $(STAMP) prepare  ## the tables of docs/benchmarks.md, ours beside what people use today; wants a quiet machine
 	$(BIN)/python -m bench --write
