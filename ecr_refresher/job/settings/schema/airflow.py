@@ -31,7 +31,7 @@ class ConnectionEntry(Section):
     """One Airflow connection that must hold a registry's login."""
 
     registry: Text | None = None
-    """The registry's name or host. Default: the only one there is."""
+    """The registry's name or host. Default: the only registry."""
 
     create: Bool = True
     """Create the connection where it is missing. With false it is only updated."""
@@ -157,14 +157,14 @@ class ApiEntry(_Airflow):
     """Allow plain http to another host, which sends passwords in the clear; warns."""
 
     headers: dict[str, HeaderEntry] = Field(default_factory=dict)
-    """What a proxy before Airflow wants with each request: header name to `{file: PATH}` or `{env: NAME}`."""
+    """Headers for a proxy in front of Airflow, sent with each request: name to `{file: PATH}` or `{env: NAME}`."""
 
 
 class _OfAws(_Airflow):
     """What the ways through AWS have."""
 
     region: Region | None = None
-    """Where it is. Default: the AWS region of the environment variables."""
+    """Its AWS region. Default: the AWS region of the environment variables."""
 
     role_arn: RoleArn | None = None
     """The role to assume for it."""
@@ -194,7 +194,7 @@ class SecretsFileEntry(_Airflow):
     model_config = ConfigDict(title="secrets file")
 
     kind: Annotated[Literal["secrets_file"], AnyCase()]
-    """Selects this way."""
+    """Selects this sink."""
 
     file: Annotated[Path, AfterValidator(_suffix)] | None = None
     """The backend's `connections_file_path`: a `.json`, `.yaml`, `.yml` or `.env` file."""
@@ -209,7 +209,7 @@ class SecretsManagerEntry(_OfAws):
     model_config = ConfigDict(title="Secrets Manager")
 
     kind: Annotated[Literal["secrets_manager"], AnyCase()]
-    """Selects this way."""
+    """Selects this sink."""
 
     prefix: Prefix = "airflow/connections"
     """The backend's `connections_prefix`."""
@@ -224,7 +224,7 @@ class ParameterStoreEntry(_OfAws):
     model_config = ConfigDict(title="Parameter Store")
 
     kind: Annotated[Literal["parameter_store"], AnyCase()]
-    """Selects this way."""
+    """Selects this sink."""
 
     prefix: Prefix = "/airflow/connections"
     """The backend's `connections_prefix`."""

@@ -28,7 +28,7 @@ class EngineTls(Section):
 
 
 class CleanupContainersEntry(Section):
-    """Which containers go: those that have ended, or were never started."""
+    """Which containers are removed: those that have ended or never started."""
 
     enabled: Bool = _CLEANUP.containers.enabled
     """Remove containers."""
@@ -44,7 +44,7 @@ class CleanupContainersEntry(Section):
     """Containers with one of these labels stay; `key`, or `key=value`."""
 
     only_labels: Names[Label] = Field(default_factory=list)
-    """Only containers with all of these labels go."""
+    """Only containers with all of these labels are removed."""
 
     orchestrated: Bool = _CLEANUP.containers.orchestrated
     """Also containers that Amazon ECS, Kubernetes or Swarm started."""
@@ -54,7 +54,7 @@ class CleanupContainersEntry(Section):
 
 
 class CleanupImagesEntry(Section):
-    """Which unused images go, and when: the least recently used first, while a mark is exceeded."""
+    """Which unused images are removed, and when: the least recently used first, while a mark is exceeded."""
 
     enabled: Bool = _CLEANUP.images.enabled
     """Remove images."""
@@ -63,7 +63,7 @@ class CleanupImagesEntry(Section):
     """Remove images while the disk with the engine's data is fuller than this. Default: `80%`, without `max_size`."""
 
     until_below: Share | None = None
-    """Once begun, go on until the disk is less full than this. Default: 10 points below `when_disk_above`."""
+    """Once started, continue until the disk is less full than this. Default: 10 points below `when_disk_above`."""
 
     max_size: Size | None = None
     """Remove images while all of them together are bigger than this; shared layers count once."""
@@ -86,7 +86,7 @@ class CleanupBuildCacheEntry(Section):
 
 
 class CleanupEntry(EngineTls):
-    """Old containers and images: by use, not by age. `ecr-refresher cleanup` goes by the same rules."""
+    """Removal of old containers and images, by last use, not by age. `ecr-refresher cleanup` follows the same rules."""
 
     enabled: Bool = _CLEANUP.enabled
     """The daemon cleans up. Needs the engine's socket."""
@@ -95,13 +95,13 @@ class CleanupEntry(EngineTls):
     """The engine to keep clean, Docker's or Podman's: its address, or `true` as in `docker`."""
 
     every: Annotated[float, duration(1.0, 86400.0)] = _CLEANUP.every
-    """How often it looks whether something may go."""
+    """How often it looks for something to remove."""
 
     dry_run: Bool = _CLEANUP.dry_run
-    """Remove nothing; log what would go."""
+    """Remove nothing; log what would be removed."""
 
     state_file: Path | None = None
-    """The file that remembers last uses. Default: `cleanup.json` in `$STATE_DIRECTORY`, else in
+    """The file that stores last uses. Default: `cleanup.json` in `$STATE_DIRECTORY`, else in
     `$XDG_STATE_HOME/ecr-refresher`, else in `~/.local/state/ecr-refresher`."""
 
     data_root: Path | None = None
@@ -109,10 +109,10 @@ class CleanupEntry(EngineTls):
     container of that engine it is found by itself."""
 
     containers: CleanupContainersEntry = CleanupContainersEntry()
-    """Which containers go."""
+    """Which containers are removed."""
 
     images: CleanupImagesEntry = CleanupImagesEntry()
-    """Which images go, and when."""
+    """Which images are removed, and when."""
 
     build_cache: CleanupBuildCacheEntry = CleanupBuildCacheEntry()
     """BuildKit's cache."""

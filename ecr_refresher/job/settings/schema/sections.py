@@ -42,14 +42,14 @@ _RULES, _LOG, _SERVER = plan.Refresh(), plan.Log(), plan.Server()
 
 
 class RegistryEntry(Section):
-    """One registry, and whose AWS rights open it."""
+    """One registry, and the AWS identity that logs in to it."""
 
     host: Host | None = None
     """The registry as image names have it: private in any partition, FIPS or dual-stack, `public.ecr.aws`, or a domain
     of your own in front of ECR. Default: the caller's own registry."""
 
     region: Region | None = None
-    """The region of the caller's own registry, or of the one behind a domain of your own; ECR's hosts say it
+    """The region of the caller's own registry, or of the one behind a domain of your own; ECR's hosts name it
     themselves. Default: the AWS region of the environment variables or profile."""
 
     account: Account | None = None
@@ -71,7 +71,7 @@ class RegistryEntry(Section):
     """The AWS profile that the base credentials come from. Default: botocore's own choice."""
 
     endpoint_url: SecureUrl | None = None
-    """Where ECR's API is asked, e.g. a VPC endpoint. Default: AWS's public endpoint of the region."""
+    """The endpoint of ECR's API, e.g. a VPC endpoint. Default: AWS's public endpoint of the region."""
 
     use_fips: Bool | None = None
     """Ask ECR and STS at their FIPS endpoints. Default: with a FIPS host; else as botocore's variables and profile
@@ -82,11 +82,11 @@ class RegistryEntry(Section):
     profile say."""
 
     probe_image: Image | None = None
-    """An image without its registry. After each fetch the daemon tries whether a pull of it would be allowed, and names
+    """An image without its registry. After each fetch the daemon tests whether a pull of it would be allowed, and names
     the right that is missing. It warns and never blocks."""
 
     registry_url: SecureUrl | None = None
-    """Where a new token is tried before it is delivered. Default: `https://HOST`."""
+    """Where a new token is tested before it is delivered. Default: `https://HOST`."""
 
     ca_file: Path | None = None
     """The CA certificates (PEM) to trust for `endpoint_url` and `registry_url`; with neither, for everything that
@@ -113,7 +113,7 @@ class DockerEntry(EngineTls):
     `$DOCKER_CONFIG/config.json`, else `~/.docker/config.json`."""
 
     mode: Mode | None = None
-    """The file's mode, in octal; put right at every write. Default: 0600 for a new file; an existing one keeps its
+    """The file's mode, in octal; restored at each write. Default: 0600 for a new file; an existing one keeps its
     own."""
 
     owner: Owner | None = None
@@ -153,7 +153,7 @@ class KubernetesEntry(Section):
     """ServiceAccounts of these namespaces that get the secret added to their `imagePullSecrets`."""
 
     kubeconfig: Path | None = None
-    """How the API server is reached. Default: by the pod's own ServiceAccount, else the usual kubeconfig."""
+    """How to reach the API server. Default: by the pod's own ServiceAccount, else the usual kubeconfig."""
 
     required: Bool = True
     """Counts for readiness and exit codes."""
@@ -172,10 +172,10 @@ class RefreshEntry(Section):
     """Renew at this age at the latest. Default: only `at_fraction` counts."""
 
     verify_every: Annotated[float, duration(1.0)] = _RULES.verify_every
-    """How often Airflow and Kubernetes are asked what they hold; files are watched all the time."""
+    """How often connections and pull secrets are read again; files are watched all the time."""
 
     deadline: Annotated[float, duration(5.0, 600.0)] = _RULES.deadline
-    """How long one pass may take."""
+    """The longest time that a pass may take."""
 
     retry_first: Annotated[float, duration(0.1, 3600.0)] = _RULES.retry_first
     """The shortest pause before a retry."""
@@ -184,11 +184,11 @@ class RefreshEntry(Section):
     """The longest pause before a retry."""
 
     prove: Bool = _RULES.prove
-    """Try a new token at the registry before it is delivered."""
+    """Test a new token at the registry before it is delivered."""
 
 
 class ServerEntry(Section):
-    """Where probes and scrapes are answered."""
+    """The HTTP server for probes and scrapes."""
 
     listen: Listen = Address(_SERVER.host, _SERVER.port)
     """Address and port; `:9719` is every interface, IPv6 and IPv4."""
@@ -235,7 +235,7 @@ class Settings(Section):
     """Old containers and images."""
 
     server: ServerEntry = ServerEntry()
-    """Where probes and scrapes are answered."""
+    """The HTTP server for probes and scrapes."""
 
     log: LogEntry = LogEntry()
     """What is logged on standard error."""
