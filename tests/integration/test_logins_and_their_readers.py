@@ -5,8 +5,7 @@ from __future__ import annotations
 import json
 import os
 import subprocess
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +17,7 @@ from ecr_refresher.job.net import engine as job_engine
 from tests.testbed import parts
 from tests.testbed.daemon import Finished
 from tests.testbed.engine import Engine
-from tests.testbed.processes import wait_until
+from tests.testbed.podman import podman_service
 from tests.testbed.registry import HOST, Registry
 from tests.testbed.standins.honest.ecr import EcrStandIn
 
@@ -32,29 +31,6 @@ def settings(directory: Path, engine: str, **more: Any) -> dict[str, Any]:
         "docker": {"config_file": str(directory / "docker" / "config.json"), "engine": engine},
         **more,
     }
-
-
-@contextmanager
-def podman_service(directory: Path, registry: Registry) -> Iterator[tuple[str, list[str], dict[str, str]]]:
-    """Podman's own engine: its socket, and the command and environment for its command line.
-
-    Its run root may have 50 characters at most.
-    """
-    for part in (parts.PODMAN, parts.SKOPEO):
-        if not part.exists():
-            parts.give_up(f"podman: {part} is not there; run `make prepare` as root on Debian")
-    command = [str(parts.PODMAN), "--root", f"{directory}/r", "--runroot", f"{directory}/rr", "--storage-driver", "vfs"]
-    environ = {"PATH": os.environ["PATH"], "HOME": str(directory), **registry.environment()}
-    socket = directory / "podman.sock"
-    service = subprocess.Popen(
-        [*command, "system", "service", "--time=0", f"unix://{socket}"], env=environ, stderr=subprocess.DEVNULL
-    )
-    try:
-        wait_until(socket.exists, 20, "Podman's socket")
-        yield f"unix://{socket}", command, environ
-    finally:
-        service.kill()
-        service.wait()
 
 
 @pytest.fixture
@@ -170,7 +146,7 @@ def test_podman_and_skopeo_pull_with_the_file_over_three_renewals_and_podmans_en
     engine: Engine, registry: Registry, ecr: EcrStandIn, run_cli: RunCli, tmp_path: Path, open_path: Path
 ) -> None:
     auth = str(tmp_path / "docker" / "config.json")
-    with podman_service(open_path, registry) as (url, podman, environ):
+    with podman_service(open_path, registry.environment()) as (url, podman, environ):
         given = settings(tmp_path, url)
         for _ in range(3):
             once = run_cli("once", "--force", settings=given, ecr_url=ecr.url, env=registry.environment())

@@ -21,16 +21,22 @@ _FRACTION = re.compile(r"(\.\d{1,6})\d*")
 
 @dataclass(frozen=True, slots=True)
 class EngineInfo:
-    """Who it is, where it keeps its data (as it sees it), and how far its clock is ahead of ours."""
+    """Who it is, where it keeps its data (as it sees it), and its time.
+
+    Podman gives no past events, another id at each question, and has no build cache.
+    """
 
     id: str
     data_root: str
     time: float
+    podman: bool = False
 
 
 def info(api: APIClient) -> EngineInfo:
     told: Mapping[str, Any] = api.info()
-    return EngineInfo(str(told["ID"]), str(told["DockerRootDir"]), moment(told["SystemTime"]) or 0.0)
+    podman, root = "BuildahVersion" in told, str(told["DockerRootDir"])
+    ident = f"podman {told['Name']} {root}" if podman else str(told["ID"])
+    return EngineInfo(ident, root, moment(told["SystemTime"]) or 0.0, podman)
 
 
 def inspect_image(api: APIClient, name: str) -> Mapping[str, Any]:

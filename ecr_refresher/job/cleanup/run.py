@@ -29,7 +29,8 @@ from .space import disk, unreclaimed
 from .space.disk import Disk
 from .space.downloads import Patience
 from .usage.hearing import Hearing
-from .usage.last_use import History
+from .usage.last_use import History, merged
+from .usage.listener import SAVE_WITHIN_S
 from .usage.state_file import StateFile
 
 if TYPE_CHECKING:
@@ -105,11 +106,14 @@ class Run:
             seen = self._look_at_disk(api, hearing)
             try:
                 if self.rules.images.enabled:
+                    if state is not None and self.heard and hearing.engine.podman:
+                        self._learn_the_last_second(state, hearing)
                     self._clean_images(api, hearing, seen, gone, known=state is not None)
             finally:
-                if state is not None and not self.record.dry_run:
+                # By hand nobody knows what was used on Podman before, and the listener's knowledge is better.
+                if state is not None and not self.record.dry_run and (self.heard or not hearing.engine.podman):
                     self._save(state, hearing)
-            if self.rules.build_cache_max is not None:
+            if self.rules.build_cache_max is not None and not hearing.engine.podman:
                 self._clean_build_cache(api, self.rules.build_cache_max)
             if seen is not None and not self.record.dry_run:
                 self.record.after = replace(self.record.after, **seen.usage())
@@ -161,6 +165,16 @@ class Run:
                 fix="Nothing to do: the file is written anew",
             )
         return state, history
+
+    def _learn_the_last_second(self, state: StateFile, hearing: Hearing) -> None:
+        """Read what the listener heard just before we listened ourselves; Podman keeps no events that would tell."""
+        time.sleep(SAVE_WITHIN_S + 0.5)
+        try:
+            history, _ = state.load()
+        except Failed:
+            return  # told when it is written
+        if history is not None:
+            hearing.history = merged(history, hearing.history)
 
     def _save(self, state: StateFile, hearing: Hearing) -> None:
         try:

@@ -10,7 +10,8 @@ from dataclasses import dataclass
 from ....core.model import Failed, Reason
 
 # What a data root has in it, whichever storage driver.
-_MARKS = {"image", "overlay2", "containers", "engine-id", "volumes", "io.containerd.content.v1.content"}
+_MARKS = {"storage.lock", "libpod"}  # Podman's
+_MARKS |= {"image", "overlay2", "containers", "engine-id", "volumes", "io.containerd.content.v1.content"}
 # In a container docker mounts these from its data root, so their file system is the one that is wanted.
 _OWN_MOUNT = re.compile(r"/containers/(?P<id>[0-9a-f]{64})/(?:hosts|hostname|resolv\.conf)$")
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import queue
+import re
 import threading
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
@@ -24,7 +25,9 @@ USES = {
 }
 MOVES = ("pull", "tag", "import", "load")  # of a name to another image
 REMOVALS = ("delete", "untag", "destroy")
+PODMANS = {("container", "remove"): "destroy", ("container", "exec"): "exec_start"}  # its words for the same
 STARTS, ENDS = ("start", "restart"), ("die", "destroy")
+_BARE_ID = re.compile("[0-9a-f]{64}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,12 +51,16 @@ def parse(raw: Any) -> Event | None:
     try:
         kind, actor = raw["Type"], raw["Actor"]
         action = str(raw["Action"]).partition(":")[0]  # 'exec_start: sh -c …'
+        action = PODMANS.get((kind, action), action)
         if kind not in USES or action not in (*USES[kind], *REMOVALS):
             return None
         attributes = actor.get("Attributes") or {}
-        image = names.familiar(str(attributes.get("image", "") if kind == "container" else actor["ID"]))
+        ident = str(actor["ID"] or attributes["name"])  # Podman tells no id of a pull
+        if kind == "image" and _BARE_ID.fullmatch(ident):
+            ident = f"sha256:{ident}"
+        image = names.familiar(str(attributes.get("image", "")) if kind == "container" else ident)
         name = names.familiar(str(attributes.get("name", ""))) if action == "tag" else ""
-        return Event(raw["timeNano"] / 1e9, kind, action, str(actor["ID"]), image, name)
+        return Event(raw["timeNano"] / 1e9, kind, action, ident, image, name)
     except (KeyError, TypeError, AttributeError):
         return None
 
@@ -170,10 +177,10 @@ def _tagged(name: str) -> str:
 
 
 class Stream:
-    """All events from `since` on (on the engine's clock). A thread takes them in, so that none has to wait."""
+    """All events from `since` on (on the engine's clock), by default from now on; a thread takes them in."""
 
-    def __init__(self, api: APIClient, since: float) -> None:
-        self._stream = _events(api, since=f"{since:.9f}")
+    def __init__(self, api: APIClient, since: float | None = None) -> None:
+        self._stream = _events(api, **({} if since is None else {"since": f"{since:.9f}"}))
         self._queue: queue.SimpleQueue[Event | None] = queue.SimpleQueue()
         threading.Thread(target=self._hear, name="events", daemon=True).start()
 

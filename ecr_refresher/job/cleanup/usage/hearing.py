@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import queue
+import time
 from collections.abc import Iterable
 from dataclasses import replace
 from typing import TYPE_CHECKING
@@ -19,6 +21,7 @@ if TYPE_CHECKING:
 
 
 CATCH_UP_S = 5.0
+LAG_S = 0.5  # so late Podman's events may come; it can't be asked for its newest one
 AHEAD_S = 10.0  # an engine's clock that was further ahead was wrong; newer engines share an answer, which may be late
 
 
@@ -52,8 +55,9 @@ class Hearing:
         self.engine = listing.info(api)
         self.skew = self.engine.time - asked  # if at all too much, by what the answer took: so catch_up misses nothing
         now = clock.now()
-        late, oldest, count = events.kept(api, self.engine.time)
-        self._stream = Stream(api, self.engine.time)
+        late, oldest, count = ([], None, 0) if self.engine.podman else events.kept(api, self.engine.time)
+        # Podman would read its journal from the beginning for a time given.
+        self._stream = Stream(api, None if self.engine.podman else self.engine.time)
         try:
             self.images, self.containers = listing.images(api), listing.containers(api)
         except BaseException:
@@ -125,6 +129,13 @@ class Hearing:
         ConnectionError if it does not come.
         """
         self.drain()
+        if self.engine.podman:
+            ends_at = time.monotonic() + LAG_S
+            with contextlib.suppress(queue.Empty):
+                while (left := ends_at - time.monotonic()) > 0:
+                    if not self.wait(left):
+                        raise ConnectionError("the engine's events have ended")
+            return
         since = self.history.heard_until
         newest = events.newest(self._api, since, max(since, self._clock.now() + self.skew))
         while newest is not None and self.history.heard_until < newest:
@@ -160,15 +171,14 @@ class Hearing:
             return frozenset()
 
     def _look_at(self, event: Event) -> None:
-        """Names have come or gone: ask which this image has now."""
+        """Names have come or gone: ask which this image has now. Podman tells of a 'delete' that it then refuses."""
         from docker.errors import APIError
 
-        if event.action != "delete":
-            try:
-                image = listing.image(listing.inspect_image(self._api, event.id))
-            except APIError:  # gone meanwhile; its 'delete' is on the way
-                return
-            self.index.put(image.id, image.names)
-            self.history = self.history.named(image.id, image.names, self._clock.now())
-        else:
-            self.index.drop(event.id)
+        try:
+            image = listing.image(listing.inspect_image(self._api, event.id))
+        except APIError:
+            if event.action == "delete":
+                self.index.drop(event.id)
+            return  # else gone meanwhile; its 'delete' is on the way
+        self.index.put(image.id, image.names)
+        self.history = self.history.named(image.id, image.names, self._clock.now())

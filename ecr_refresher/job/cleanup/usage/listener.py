@@ -74,7 +74,8 @@ class Listener:
                 with Hearing(api, self._clock, known, held=self._held) as hearing:
                     self._held = False
                     self._hear(hearing)
-                    self._history, self._held = hearing.remembered(), True
+                    # Podman may be used while its API is down, and then tells nobody.
+                    self._history, self._held = hearing.remembered(), not hearing.engine.podman
             what = f"the engine at {self._rules.engine.url} ended its events"
             return Failure(Reason.TRANSIENT, what, "See whether the engine restarted (journalctl -u docker)")
         except Failed as failed:

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import datetime as dt
 import queue
+import uuid
 from collections.abc import Iterator
 from typing import Any
 
@@ -38,8 +39,8 @@ class Streamed:
 class FakeEngine:
     """Its events are in its book at once, and come over the stream if `told` says so."""
 
-    def __init__(self, clock: AwsClock, *, told: bool = False) -> None:
-        self.clock, self.told = clock, told
+    def __init__(self, clock: AwsClock, *, told: bool = False, podman: bool = False) -> None:
+        self.clock, self.told, self.podman = clock, told, podman
         self.book: list[dict[str, Any]] = []
         self.stream = Streamed()
         self.names: dict[str, list[str]] = {}  # image -> its tags
@@ -73,7 +74,8 @@ class FakeEngine:
     # --- what docker-py's client does --------------------------------------------------------------------------------
     def info(self) -> dict[str, str]:
         now = dt.datetime.fromtimestamp(self.now(), dt.UTC).isoformat()
-        return {"ID": "engine", "DockerRootDir": "/nonexistent", "SystemTime": now}
+        told = {"ID": "engine", "DockerRootDir": "/nonexistent", "SystemTime": now, "Name": "host"}
+        return told | {"ID": str(uuid.uuid4()), "BuildahVersion": "1.28.2"} if self.podman else told
 
     def images(self, **_: object) -> list[dict[str, Any]]:
         return [self.inspect_image(image) for image in self.names]
@@ -104,9 +106,11 @@ class FakeEngine:
         state = {"Status": box["state"], "FinishedAt": box["ended"]}
         return {"Image": box["image"], "Config": {"Image": box["name"]}, "State": state, "Created": box["ended"]}
 
-    def events(self, *, since: str, until: str | None = None, decode: bool) -> Any:
+    def events(self, *, since: str = "0", until: str | None = None, decode: bool) -> Any:
         if until is None:
             return self.stream
+        if self.podman:
+            return []
         if float(since) > float(until):
             raise refused(400, "`since` time cannot be after `until` time")
         return [event for event in self.book if float(since) <= event["timeNano"] / 1e9 <= float(until)]

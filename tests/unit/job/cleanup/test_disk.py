@@ -37,6 +37,14 @@ def test_the_engine_s_own_word_is_taken_where_its_data_are_there(tmp_path: Path)
     assert 0 < used <= whole <= seen.f_blocks * seen.f_frsize
 
 
+@pytest.mark.parametrize("root", ["var/lib/containers/storage", "home/ann/.local/share/containers/storage"])
+def test_podmans_storage_is_found_with_or_without_root(tmp_path: Path, root: str) -> None:
+    storage = tmp_path / root
+    (storage / "overlay-images").mkdir(parents=True)
+    (storage / "storage.lock").write_text("")
+    assert disk.find(str(storage), None, knows, mounts=os.devnull).place == str(storage)
+
+
 def test_a_directory_of_that_name_that_is_not_the_engine_s_is_not_measured(tmp_path: Path) -> None:
     with pytest.raises(Failed) as refused:
         disk.find(root(tmp_path), None, knows, mounts=os.devnull)

@@ -123,3 +123,62 @@ def test_where_an_image_came_from_is_remembered(engine: FakeEngine) -> None:
     engine.stream = type(engine.stream)()
     with hear(engine) as hearing:
         assert hearing.history.images[IMAGE].pulled == {REPOSITORY}, "heard late"
+
+
+# --- Podman: no past events, another id at each question, pulls without an id -----------------------------------------
+@pytest.fixture
+def podman() -> FakeEngine:
+    engine = FakeEngine(AwsClock(), told=True, podman=True)
+    engine.add(IMAGE, NAME)
+    engine.add(OTHER, "busybox:1")
+    return engine
+
+
+def long_ago(hearing: Hearing) -> History:
+    history = hearing.remembered()
+    return replace(history, images={image: replace(seen, used_at=10.0) for image, seen in history.images.items()})
+
+
+def test_what_podman_has_at_the_first_look_counts_as_used_then_and_after_a_pause_again(podman: FakeEngine) -> None:
+    began = podman.clock.now()
+    with hear(podman) as hearing:
+        assert all(seen.used_at >= began for seen in hearing.history.images.values())
+    podman.stream = type(podman.stream)()
+    with hear(podman, long_ago(hearing)) as again:
+        assert all(seen.used_at >= began for seen in again.history.images.values())
+        assert again.history.images.keys() == {IMAGE, OTHER}
+
+
+def test_what_the_listener_has_heard_of_podman_counts_in_a_cleanup_beside_it(podman: FakeEngine) -> None:
+    with hear(podman) as hearing:
+        known = long_ago(hearing)
+    podman.stream = type(podman.stream)()
+    with Hearing(podman, podman.clock, known, held=True) as beside:  # type: ignore[arg-type]
+        beside.catch_up()
+        assert {seen.used_at for seen in beside.history.images.values()} == {10.0}
+        podman.happen("image", "pull", "", name=NAME)
+        podman.happen("container", "create", "c1", image="busybox:1")
+        beside.catch_up()
+        assert min(seen.used_at for seen in beside.history.images.values()) > 10.0
+        assert beside.history.images[IMAGE].pulled == {REPOSITORY}
+        podman.happen("container", "remove", "c1", image="busybox:1")
+        beside.catch_up()
+        assert beside.index.containers == {}
+
+
+def test_a_removal_that_podman_tells_of_and_then_refuses_forgets_nothing(podman: FakeEngine) -> None:
+    with hear(podman) as hearing:
+        podman.happen("image", "delete", IMAGE.removeprefix("sha256:"), name=NAME)
+        hearing.catch_up()
+        assert IMAGE in hearing.index.ids
+        podman.remove_image(IMAGE)
+        podman.happen("image", "delete", IMAGE.removeprefix("sha256:"), name=NAME)
+        hearing.catch_up()
+        assert IMAGE not in hearing.index.ids
+
+
+def test_an_end_of_podmans_events_before_a_removal_is_an_error(podman: FakeEngine) -> None:
+    with hear(podman) as hearing:
+        podman.stream.close()
+        with pytest.raises(ConnectionError):
+            hearing.catch_up()
