@@ -214,7 +214,7 @@ def _bar(slot: Mapping[str, Any], now: float) -> str:
 
 def _breakable(text: str) -> str:
     """Escaped text that may break behind `/` and `_`, so that a long name does not break in the middle of a word."""
-    return escape(text).replace("/", "/<wbr>").replace("_", "_<wbr>")
+    return escape(text).replace("/", "/<wbr>").replace(":/<wbr>/<wbr>", "://").replace("_", "_<wbr>")
 
 
 def _time(at: str, now: float, words: Callable[[float, float], str] = phrases.when) -> str:
