@@ -55,7 +55,7 @@ class Progress:
     """One line that says what a command is doing, on a terminal only; a pipe gets nothing."""
 
     def __init__(self, stream: TextIO) -> None:
-        self._console = _console(stream)
+        self._stream, self._console = stream, _console(stream)
         self._live: Live | None = None
         self._lock = threading.RLock()  # log lines come from all threads
 
@@ -71,6 +71,11 @@ class Progress:
                 self._live = Live(console=self._console, transient=True, redirect_stdout=False, redirect_stderr=False)
                 self._live.start()
             self._live.update(_text((text, DIM)), refresh=True)
+
+    def say(self, text: str) -> None:
+        """Print text that stays."""
+        self.clear()
+        print(rendered(text.split("\n"), self._stream), file=self._stream, flush=True)
 
     def clear(self) -> None:
         """Leave the line to others."""

@@ -35,11 +35,11 @@ SHOWN = {
 
 
 class Progress(Protocol):
-    """A line that says what is going on, and makes room for others."""
+    """`say` prints text that stays; `show` says below it what is going on now."""
+
+    def say(self, text: str) -> None: ...
 
     def show(self, text: str) -> None: ...
-
-    def clear(self) -> None: ...
 
 
 class Slots:
@@ -98,8 +98,8 @@ def run(command: list[str], duration_s: float | None, progress: Progress) -> int
         slots = Slots(home / "docker" / "config.json", services)
         address = f"127.0.0.1:{_free_port()}"
         settings = _write_settings(home, services.url, password, address)
-        _say(f"tokens live {life_s:.0f} s; every file is in {directory}, which the demo removes at its end")
-        _say(f"look at http://{address}/ (the page for people) and http://{address}/metrics")
+        progress.say(f"tokens live {life_s:.0f} s; every file is in {directory}, which the demo removes at its end")
+        progress.say(f"look at http://{address}/ (the page for people) and http://{address}/metrics")
         began = time.monotonic()
         daemon = subprocess.Popen(
             [*command, "run", "--config", str(settings), "--log-format", "json"],
@@ -114,8 +114,7 @@ def run(command: list[str], duration_s: float | None, progress: Progress) -> int
 
         def pass_on() -> None:
             while not said.empty():
-                progress.clear()
-                _say(said.get())
+                progress.say(said.get())
 
         try:
             while daemon.poll() is None and (duration_s is None or time.monotonic() < began + duration_s):
@@ -132,12 +131,13 @@ def run(command: list[str], duration_s: float | None, progress: Progress) -> int
             daemon.stderr.close()
             services.shutdown()
             pass_on()
-            progress.clear()
         good, lines = slots.summary()
-        _say("\n".join([f"after {time.monotonic() - began:.0f} s, {len(services.tokens)} calls to ECR:", *lines]))
+        progress.say(
+            "\n".join([f"after {time.monotonic() - began:.0f} s, {len(services.tokens)} calls to ECR:", *lines])
+        )
         if ended_alone is not None:
-            _say(f"the daemon ended by itself, with exit code {ended_alone}")
-        _say("renewals were delivered everywhere" if good else "renewals were NOT delivered everywhere")
+            progress.say(f"the daemon ended by itself, with exit code {ended_alone}")
+        progress.say("renewals were delivered everywhere" if good else "renewals were NOT delivered everywhere")
         return 0 if good else 1
 
 
@@ -205,7 +205,3 @@ def _stop(daemon: subprocess.Popen[bytes]) -> None:
     except subprocess.TimeoutExpired:
         daemon.kill()
         daemon.wait()
-
-
-def _say(text: str) -> None:
-    print(text, flush=True)

@@ -12,6 +12,7 @@ from ..blocking import BlockingCalls, failure_of
 from .findings import Finding, Row, Verdict, of_failure, softened
 
 Key = tuple[str, str]
+NAMED = 2  # legs that are being tried
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +55,9 @@ async def _try_all(legs: Sequence[Leg], done: Sequence[Row], say: Callable[[str]
 
     def tell() -> None:
         tried = sum(task.done() for task in tasks.values())
-        say(f"tried {tried} of {len(legs)}, now " + ", ".join(f"{name} of {subject}" for name, subject in trying))
+        names = [f"{name} of {subject}" for name, subject in trying]
+        more = f" and {len(names) - NAMED} more" if len(names) > NAMED else ""
+        say(f"tried {tried} of {len(legs)}, now {', '.join(names[:NAMED])}{more}")
 
     async def try_one(leg: Leg) -> Row:
         ended = {key: await tasks[key] for key in (*leg.after, *leg.waits_for) if key in tasks}
