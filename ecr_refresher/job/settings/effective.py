@@ -5,13 +5,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from msgspec.structs import asdict
 from pydantic import BaseModel
 
 from ...core import plan
 from ...core.model import MASK
 from . import Loaded
 from .problems import Place
+from .schema.airflow import AirflowEntry, ConnectionEntry
+from .schema.cleanup import CleanupEntry
+from .schema.section import Section
 from .schema.sections import DockerEntry, RegistryEntry
 from .yaml_text import dump, scalar
 
@@ -33,25 +35,24 @@ def document(loaded: Loaded) -> dict[str, Any]:
     known, made = loaded.settings, loaded.plan
     own = [registry for registry in made.registries if registry.alias_of is None]
     names = {registry.name for registry in own}
-    whole = known.model_dump(mode="json")
-    whole["registries"] = [
-        _registry((entry.model_dump(mode="json")), registry)
-        for entry, registry in zip(known.registries or [RegistryEntry()], own, strict=True)
-    ]
-    whole["airflow"] = [
-        _airflow(written, there) for written, there in zip(whole["airflow"], made.airflows, strict=True)
-    ]
-    dockers = known.docker or [DockerEntry()] * len(made.dockers)
-    whole["docker"] = [
-        {**entry.model_dump(mode="json"), "config_file": there.config_file, "registries": _own(there.registries, names)}
-        for entry, there in zip(dockers, made.dockers, strict=True)
-    ]
-    whole["kubernetes"] = [
-        {**written, "namespaces": there.namespaces and [*there.namespaces], "registries": _own(there.registries, names)}
-        for written, there in zip(whole["kubernetes"], made.kubernetes, strict=True)
-    ]
-    whole["cleanup"] = _cleanup(whole["cleanup"], made.cleanup)
-    return {key: found for key, value in whole.items() if (found := _without_gaps(value)) is not None}
+    written = zip(known.registries or [RegistryEntry()], own, strict=True)
+    dockers = zip(known.docker or [DockerEntry()] * len(made.dockers), made.dockers, strict=True)
+    secrets = zip(known.kubernetes, made.kubernetes, strict=True)
+    filled = {
+        "registries": [_registry(entry, registry) for entry, registry in written],
+        "airflow": [_airflow(entry, there) for entry, there in zip(known.airflow, made.airflows, strict=True)],
+        "docker": [
+            _filled(entry, config_file=there.config_file, registries=_own(there.registries, names))
+            for entry, there in dockers
+        ],
+        "kubernetes": [
+            _filled(entry, namespaces=there.namespaces, registries=_own(there.registries, names))
+            for entry, there in secrets
+        ],
+        "cleanup": _cleanup(known.cleanup, made.cleanup),
+    }
+    shown: dict[str, Any] = _without_gaps(known.model_copy(update=filled).model_dump(mode="json", warnings=False))
+    return shown
 
 
 def origin(place: Place, loaded: Loaded, tree: Any) -> str | None:
@@ -77,33 +78,37 @@ def _is_given(place: Sequence[Any], node: Any) -> bool:
     return True
 
 
-def _registry(written: dict[str, Any], registry: plan.Registry) -> dict[str, Any]:
+def _filled(entry: Section, **values: Any) -> Section:
+    return entry.model_copy(update=values)
+
+
+def _registry(entry: RegistryEntry, registry: plan.Registry) -> Section:
     """External ids are masked: vendors hand them out in confidence."""
-    ids = [id_ and MASK for id_ in written["external_id"]]
-    written = written | {"name": registry.name, "external_id": ids}
-    return written | ({} if written["host"] else {"region": registry.principal.region})
+    region = entry.region if entry.host else registry.principal.region
+    return _filled(entry, name=registry.name, region=region, external_id=[id_ and MASK for id_ in entry.external_id])
 
 
-def _airflow(written: dict[str, Any], there: plan.Airflow) -> dict[str, Any]:
-    connections = {one.id: asdict(one) for one in there.connections}
-    for keys in connections.values():
-        del keys["id"]
+def _airflow(entry: AirflowEntry, there: plan.Airflow) -> Section:
+    connections = {
+        one.id: ConnectionEntry(
+            registry=one.registry, create=one.create, team_name=one.team_name, required=one.required
+        )
+        for one in there.connections
+    }
     aws = there.mwaa or there.secrets_manager or there.parameter_store
-    return written | {"name": there.name, "connections": connections} | ({"region": aws.region} if aws else {})
+    return _filled(entry, name=there.name, connections=connections, **({"region": aws.region} if aws else {}))
 
 
 def _own(names: Sequence[str], known: set[str]) -> list[str]:
     return [name for name in names if name in known]  # aliases come by themselves
 
 
-def _cleanup(written: dict[str, Any], made: plan.Cleanup) -> dict[str, Any]:
-    above = made.images.when_disk_above
-    marks = {} if above is None else {"when_disk_above": _share(above), "until_below": _share(made.images.until_below)}
-    return written | {"state_file": made.state_file, "images": written["images"] | marks}
-
-
-def _share(part: float) -> str:
-    return f"{100 * part:g}%"
+def _cleanup(entry: CleanupEntry, made: plan.Cleanup) -> Section:
+    images, above = entry.images, made.images.when_disk_above
+    if above is not None:
+        marks = {"when_disk_above": above, "until_below": made.images.until_below}
+        images = images.model_copy(update=marks)
+    return _filled(entry, state_file=made.state_file, images=images)
 
 
 def _without_gaps(value: Any) -> Any:

@@ -30,6 +30,8 @@ from .urls import AirflowUrl, SecureUrl
 class ConnectionEntry(Section):
     """One Airflow connection that must hold a registry's login."""
 
+    key_of_a_text = "registry"
+
     registry: Text | None = None
     """The registry's name or host. Default: the only registry."""
 
@@ -42,11 +44,6 @@ class ConnectionEntry(Section):
 
     required: Bool = True
     """Counts for readiness and exit codes."""
-
-    @model_validator(mode="before")
-    @classmethod
-    def _by_name(cls, given: Any) -> Any:
-        return {} if given is None else {"registry": given} if isinstance(given, str) else given
 
 
 class HeaderEntry(Section):
@@ -66,8 +63,10 @@ class HeaderEntry(Section):
         return given
 
 
-def _by_name(given: Any) -> Any:
-    return {name: {} for name in split(given)} if isinstance(given, str) else given
+def _by_id(given: Any) -> Any:
+    if isinstance(given, str):
+        given = dict.fromkeys(split(given))
+    return {id_: {} if one is None else one for id_, one in given.items()} if isinstance(given, dict) else given
 
 
 def _limit_ids(schema: dict[str, Any]) -> None:
@@ -91,7 +90,7 @@ class _Airflow(Section):
 
     connections: Annotated[
         dict[str, Annotated[ConnectionEntry, Or(TEXT_KIND.schema), Or({"type": "null"})]],
-        BeforeValidator(_by_name),
+        BeforeValidator(_by_id),
         Field(json_schema_extra=_limit_ids),
         Or(NAMES_SCHEMA),
     ] = Field(default_factory=dict)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, Any, ClassVar, TypeVar
 
 from pydantic import (
     BaseModel,
@@ -62,10 +62,14 @@ class Section(BaseModel):
         use_attribute_docstrings=True,
         json_schema_extra=_as_editors_see_it,
     )
+    key_of_a_text: ClassVar[str | None] = None
+    """The key that is meant where a text stands in place of the mapping."""
 
     @model_validator(mode="before")
     @classmethod
     def _known_keys(cls, given: Any) -> Any:
+        if isinstance(given, str) and cls.key_of_a_text:
+            given = {cls.key_of_a_text: given}
         if not isinstance(given, Mapping):
             return given
         strangers = [key for key in given if key not in cls.model_fields]

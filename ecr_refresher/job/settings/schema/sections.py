@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated
 
-from pydantic import BeforeValidator, Field, model_validator
+from pydantic import BeforeValidator, Field
 
 from ....core import plan
 from .airflow import AirflowEntry
@@ -43,6 +43,8 @@ _RULES, _LOG, _SERVER = plan.Refresh(), plan.Log(), plan.Server()
 
 class RegistryEntry(Section):
     """One registry, and the AWS identity that logs in to it."""
+
+    key_of_a_text = "host"
 
     host: Host | None = None
     """The registry as image names have it: private in any partition, FIPS or dual-stack, `public.ecr.aws`, or a domain
@@ -97,11 +99,6 @@ class RegistryEntry(Section):
 
     required: Bool = True
     """Counts for readiness and exit codes."""
-
-    @model_validator(mode="before")
-    @classmethod
-    def _by_host(cls, given: Any) -> Any:
-        return {"host": given} if isinstance(given, str) else given
 
 
 class DockerEntry(EngineTls):
