@@ -16,7 +16,7 @@ from ..aws.clock import AwsClock
 from ..blocking import in_time
 from ..doctor.checkup import OWN_REGISTRY, Checkup
 from ..doctor.findings import Finding, Row, Verdict, exit_status, failed, of_failure, ok, warning
-from ..doctor.legs import airflow, airflow_reader, aws, backends, docker, kubernetes, readers, registry, routes
+from ..doctor.legs import airflow, airflow_reader, aws, backends, docker, kubernetes, registry, routes
 from ..doctor.trying import try_all
 from ..net import engine, proxies
 from ..refresh import namespaces
@@ -25,7 +25,7 @@ from . import check_table
 from .foreground import Result
 
 _LEGS = (routes.legs, aws.legs, registry.legs, airflow.legs, backends.legs, docker.legs, kubernetes.legs)
-_READER_LEGS = (airflow_reader.legs, readers.legs)
+_READER_LEGS = (airflow_reader.legs, docker.reader_legs)
 
 
 def run(load: wire.Load, progress: Progress, *, reader: bool = False) -> Result:

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
 from ...core import schedule
-from ...core.model import Credential
+from ...core.model import Credential, Holding
 from ...core.plan import Plan, Principal, Registry
 from ..refresh.tools import RealTools
+from . import freshness
+from .findings import Finding
 from .trying import Key
 
 
@@ -29,6 +31,10 @@ class Checkup:
     def is_required(self, principal: Principal) -> bool:
         return any(registry.required for registry in self.plan.registries if registry.principal == principal)
 
+    def registries(self, names: Iterable[str]) -> Iterator[Registry]:
+        """The registries of these names. Aliases are left out: they are not tried."""
+        return (one for one in map(self.plan.registry, names) if one.alias_of is None)
+
     def credential(self, registry: Registry) -> Credential:
         return self.credentials[registry.principal.key]
 
@@ -36,6 +42,10 @@ class Checkup:
         """How many seconds tokens for this registry live, as far as is known."""
         credential = self.credentials.get(registry.principal.key)
         return credential.life if credential else schedule.DEFAULT_LIFE_S
+
+    def freshness(self, held: Holding, registry: Registry) -> Finding:
+        """Until when what a slot holds for this registry is good."""
+        return freshness.judged(held, self.tools.clock.now(), held.life or self.life(registry), self.plan.refresh)
 
 
 OWN_REGISTRY: Key = ("own registry", "default")

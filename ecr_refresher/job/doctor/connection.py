@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 from ...core.model import Holding
 from ...core.plan import Connection, Refresh
 from ..sinks.airflow.entry import CONN_TYPE, LOGIN, Shape
@@ -19,51 +21,33 @@ def judged(
         if connection.create:
             return [warning(f"there is no connection {connection.id} yet", freshness.DELIVER)]
         return [failed(f"there is no connection {connection.id}", "Create it in Airflow, or set create: true")]
-    found = [*_fields(shape, host), *_user_s_own(shape, host)]
-    held = freshness.judged(Holding(shape.until), now, life, rules)
+    rewritten = [warning(text, freshness.DELIVER) for text in _rewritten(shape, host)]
     # One finding is enough for what the next pass writes anew.
-    if not any(one.fix == freshness.DELIVER for one in found):
-        found.append(held)
-    return found
+    held = [] if rewritten else [freshness.judged(Holding(shape.until), now, life, rules)]
+    return [*rewritten, *_user_s_own(shape, host), *held]
 
 
-def _fields(shape: Shape, host: str) -> list[Finding]:
+def _rewritten(shape: Shape, host: str) -> Iterator[str]:
     """What every write puts right."""
-    found = []
     if shape.conn_type != CONN_TYPE:
-        found.append(warning(f"its type is '{shape.conn_type}', not '{CONN_TYPE}'", freshness.DELIVER))
-    if shape.host is None or shape.host != host:
-        bare = (shape.host or "").partition("://")[2].rstrip("/")
-        said = f"its host is '{shape.host}', not '{host}'" if shape.host else "it has no host"
-        if bare == host:
-            said = f"its host has a scheme in front ('{shape.host}'), so that pulls do not find the login"
-        found.append(warning(said, freshness.DELIVER))
+        yield f"its type is '{shape.conn_type}', not '{CONN_TYPE}'"
+    if not shape.host:
+        yield "it has no host"
+    elif shape.host.partition("://")[2].rstrip("/") == host:
+        yield f"its host has a scheme in front ('{shape.host}'), so that pulls do not find the login"
+    elif shape.host != host:
+        yield f"its host is '{shape.host}', not '{host}'"
     if shape.login != LOGIN:
-        found.append(
-            warning(
-                f"its login is '{shape.login}', not '{LOGIN}'" if shape.login else "it has no login", freshness.DELIVER
-            )
-        )
+        yield f"its login is '{shape.login}', not '{LOGIN}'" if shape.login else "it has no login"
     if not shape.password:
-        found.append(warning("it has no password", freshness.DELIVER))
-    return found
+        yield "it has no password"
 
 
-def _user_s_own(shape: Shape, host: str) -> list[Finding]:
+def _user_s_own(shape: Shape, host: str) -> Iterator[Finding]:
     """What belongs to the user, and is never changed here."""
-    found = []
     if shape.port not in (None, ""):
-        found.append(
-            failed(
-                f"its port is {shape.port}: the login goes to {host}:{shape.port}, and pulls from {host} go without it",
-                f"Empty the port {BY_HAND}",
-            )
-        )
+        what = f"its port is {shape.port}: the login goes to {host}:{shape.port}, and pulls from {host} go without it"
+        yield failed(what, f"Empty the port {BY_HAND}")
     if shape.reauth is False:
-        found.append(
-            warning(
-                "its extra has reauth: false: Docker then takes a stale entry of the worker's config.json",
-                f"Remove reauth from the extra {BY_HAND}",
-            )
-        )
-    return found
+        what = "its extra has reauth: false: Docker then takes a stale entry of the worker's config.json"
+        yield warning(what, f"Remove reauth from the extra {BY_HAND}")

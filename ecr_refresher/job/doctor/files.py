@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 
 from ..files.examination import Examination
 from ..sinks.docker.helper import PREFIX
@@ -22,46 +23,44 @@ _WORDS = {
 
 def place(seen: Examination, mode: int | None, uid: int | None = None, gid: int | None = None) -> list[Finding]:
     """Judge where a file is to be written. `mode`, `uid` and `gid` are those that it must have; None: as it is."""
-    found = []
-    if seen.mounted:
-        what = f"{seen.path} is mounted as a single file, which can't be replaced"
-        found.append(failed(what, "Mount its directory instead of the file"))
-    if seen.read_only:
-        found.append(failed(f"the file system of {seen.folder} is read-only", "Mount it writable"))
-    elif not seen.writable:
-        fix = f"Run chown {seen.by} {seen.folder}, set config_file to another place, or run as the directory's owner"
-        found.append(failed(f"uid {seen.by} may not write in {seen.folder}", fix))
-    elif seen.blocked:
-        paths = [f"{seen.folder}/{name}" for name in seen.blocked]
-        what = f"uid {seen.by} may not write {' and '.join(paths)}, which another user made"
-        found.append(failed(what, f"Run chown {seen.by} {' '.join(paths)}, or remove them"))
-    if seen.full:
-        found.append(failed(f"the disk of {seen.folder} is full", "Free some space, or inodes"))
-    found += _ownership(seen, mode, uid, gid)
-    if found:
+    if found := [*_obstacles(seen), *_ownership(seen, mode, uid, gid)]:
         return found
     if seen.mode is None:
-        where = "" if seen.folder_is_there else " with its directories"
-        return [ok(f"it does not exist yet, and can be made{where}")]
+        return [ok(f"it does not exist yet, and can be made{'' if seen.folder_is_there else ' with its directories'}")]
     return [ok(f"it can be replaced; mode {seen.mode:04o}, owner {seen.uid}:{seen.gid}")]
 
 
-def _ownership(seen: Examination, mode: int | None, uid: int | None, gid: int | None) -> list[Finding]:
+def _obstacles(seen: Examination) -> Iterator[Finding]:
+    if seen.mounted:
+        what = f"{seen.path} is mounted as a single file, which can't be replaced"
+        yield failed(what, "Mount its directory instead of the file")
+    if seen.read_only:
+        yield failed(f"the file system of {seen.folder} is read-only", "Mount it writable")
+    elif not seen.writable:
+        fix = f"Run chown {seen.by} {seen.folder}, set config_file to another place, or run as the directory's owner"
+        yield failed(f"uid {seen.by} may not write in {seen.folder}", fix)
+    elif seen.blocked:
+        paths = [f"{seen.folder}/{name}" for name in seen.blocked]
+        what = f"uid {seen.by} may not write {' and '.join(paths)}, which another user made"
+        yield failed(what, f"Run chown {seen.by} {' '.join(paths)}, or remove them")
+    if seen.full:
+        yield failed(f"the disk of {seen.folder} is full", "Free some space, or inodes")
+
+
+def _ownership(seen: Examination, mode: int | None, uid: int | None, gid: int | None) -> Iterator[Finding]:
     if seen.mode is None:
-        return []
-    found = []
+        return
+    again = "Run `ecr-refresher once --force`, or"
     if mode not in (None, seen.mode):
         others = ", so that others may read the login" if seen.mode & 0o044 & ~mode else ""
-        fix = f"Run `ecr-refresher once --force`, or chmod {mode:04o} {seen.path}"
-        found.append(warning(f"its mode is {seen.mode:04o}, not {mode:04o}{others}", fix))
+        yield warning(f"its mode is {seen.mode:04o}, not {mode:04o}{others}", f"{again} chmod {mode:04o} {seen.path}")
     elif mode is None and seen.mode & 0o004:
         what = f"its mode is {seen.mode:04o}, so everybody may read the login"
-        found.append(warning(what, f"Run chmod o-r {seen.path}"))
-    if (uid not in (None, seen.uid)) or (gid not in (None, seen.gid)):
-        wanted = f"{seen.uid if uid is None else uid}:{seen.gid if gid is None else gid}"
-        fix = f"Run `ecr-refresher once --force`, or chown {wanted} {seen.path}"
-        found.append(warning(f"it belongs to {seen.uid}:{seen.gid}, not to {wanted}", fix))
-    return found
+        yield warning(what, f"Run chmod o-r {seen.path}")
+    wanted = (seen.uid if uid is None else uid, seen.gid if gid is None else gid)
+    if wanted != (seen.uid, seen.gid):
+        owner = "{}:{}".format(*wanted)
+        yield warning(f"it belongs to {seen.uid}:{seen.gid}, not to {owner}", f"{again} chown {owner} {seen.path}")
 
 
 def old_entry(key: str, config_file: str) -> Finding:
@@ -84,19 +83,15 @@ def _differing(found: Found, docker: Found | None) -> Finding | None:
     """Judge a docker-py that looks elsewhere in the very file in which the docker command finds the login."""
     if docker is None or found.tool != DOCKER_PY or found.file != docker.file or found.login not in (NONE, ANOTHER):
         return None
-    helpers = [one.entry if one.entry.startswith(PREFIX) else "" for one in (docker, found)]
-    if helpers[0] == helpers[1]:
+    helper_of_docker, helper = (one.entry if one.entry.startswith(PREFIX) else "" for one in (docker, found))
+    if helper_of_docker == helper:
         return None
     what = f"docker finds this login as '{docker.entry}' in {found.file}, docker-py finds {_WORDS[found.login]} there"
-    if helpers[1]:
-        return warning(
-            f"{what}: it asks {found.entry} where a host's helper has an empty name",
-            "Remove that host from credHelpers, or remove credsStore",
-        )
-    return warning(
-        f"{what}: it does not ask {docker.entry}",
-        "Write the keys as credsStore and credHelpers, which docker-py reads in this case alone",
-    )
+    if helper:
+        fix = "Remove that host from credHelpers, or remove credsStore"
+        return warning(f"{what}: it asks {found.entry} where a host's helper has an empty name", fix)
+    fix = "Write the keys as credsStore and credHelpers, which docker-py reads in this case alone"
+    return warning(f"{what}: it does not ask {docker.entry}", fix)
 
 
 def _judged(found: Found, config_file: str, who: str) -> Finding:

@@ -11,7 +11,7 @@ from ...core.model import Failure
 
 
 class Verdict(StrEnum):
-    """How a leg is; the table and the JSON use these words."""
+    """How a leg is, the worst one last; the table and the JSON use these words."""
 
     OK = "ok"
     WARNING = "warning"  # it works, or a pass will repair it; somebody should know
@@ -57,19 +57,18 @@ class Row:
     @property
     def verdict(self) -> Verdict:
         """The worst verdict of its findings."""
-        order = (Verdict.NOT_TRIED, Verdict.FAILED, Verdict.WARNING)
-        return next((one for one in order if any(each.verdict is one for each in self.findings)), Verdict.OK)
+        return max((finding.verdict for finding in self.findings), key=[*Verdict].index, default=Verdict.OK)
 
 
 def softened(row: Row) -> Row:
     """The row of a leg that is not required: its failures are warnings."""
-
-    def soft(finding: Finding) -> Finding:
-        if finding.verdict is not Verdict.FAILED:
-            return finding
-        return replace(finding, verdict=Verdict.WARNING, text=f"{finding.text} (not required)")
-
-    return replace(row, findings=tuple(soft(finding) for finding in row.findings))
+    findings = (
+        replace(one, verdict=Verdict.WARNING, text=f"{one.text} (not required)")
+        if one.verdict is Verdict.FAILED
+        else one
+        for one in row.findings
+    )
+    return replace(row, findings=tuple(findings))
 
 
 def exit_status(rows: Iterable[Row]) -> int:

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import time
-
 from ...core import decide
 from ...core.model import Holding
 from ...core.phrases import span
 from ...core.plan import Refresh
+from ...core.times import rfc3339
 from .findings import Finding, failed, ok, warning
 
 DELIVER = "Run `ecr-refresher once`, or start the daemon: it writes a new login"
@@ -19,16 +18,11 @@ def judged(holding: Holding, now: float, life: float, rules: Refresh) -> Finding
         return warning("it holds no login whose expiry is known", DELIVER)
     if not decide.believed(holding, now, life):
         return warning("its login ends later than any token does, so its expiry is not believed", DELIVER)
-    left = holding.until - now
-    when = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(holding.until))
+    when, left = rfc3339(holding.until), holding.until - now
     if left <= 0:
-        return failed(
-            f"its login expired at {when} ({span(-left)} ago), so nobody renews it",
-            "Start `ecr-refresher run` (see its log if it runs), or run `ecr-refresher once`",
-        )
+        what = f"its login expired at {when} ({span(-left)} ago), so nobody renews it"
+        return failed(what, "Start `ecr-refresher run` (see its log if it runs), or run `ecr-refresher once`")
     if left < (1 - rules.at_fraction - rules.jitter) * life:  # past the latest draw
-        return warning(
-            f"its login ends at {when} (in {span(left)}), and should have been renewed",
-            "See the daemon's log, or start it: `ecr-refresher run`",
-        )
+        what = f"its login ends at {when} (in {span(left)}), and should have been renewed"
+        return warning(what, "See the daemon's log, or start it: `ecr-refresher run`")
     return ok(f"good until {when} (for {span(left)})")

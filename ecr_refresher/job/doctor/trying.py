@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 from ...core import budgets
@@ -25,7 +25,7 @@ class Leg:
     name: str
     subject: str
     tried: str
-    act: Callable[[], Sequence[Finding]]
+    act: Callable[[], Iterable[Finding]]
     after: tuple[Key, ...] = ()
     waits_for: tuple[Key, ...] = ()
     limit_s: float = budgets.LEG_S
@@ -69,7 +69,7 @@ async def _try_all(legs: Sequence[Leg], done: Sequence[Row], say: Callable[[str]
         trying[leg.key] = None
         tell()
         try:
-            findings = tuple(await calls.run(leg.server, leg.at_once, leg.limit_s, leg.act))
+            findings = await calls.run(leg.server, leg.at_once, leg.limit_s, lambda: tuple(leg.act()))
         except Exception as error:  # noqa: BLE001 - one leg's trouble never becomes another's
             findings = (of_failure(failure_of(error)),)
         del trying[leg.key]
@@ -83,6 +83,5 @@ async def _try_all(legs: Sequence[Leg], done: Sequence[Row], say: Callable[[str]
 
 def _not_tried(row: Row) -> Finding:
     """Names the leg that failed, however many legs before."""
-    if row.verdict is Verdict.NOT_TRIED:
-        return next(finding for finding in row.findings if finding.verdict is Verdict.NOT_TRIED)
-    return Finding(Verdict.NOT_TRIED, f"'{row.leg}' of {row.subject} failed")
+    earlier = (finding for finding in row.findings if finding.verdict is Verdict.NOT_TRIED)
+    return next(earlier, Finding(Verdict.NOT_TRIED, f"'{row.leg}' of {row.subject} failed"))

@@ -6,52 +6,35 @@ import os
 import stat
 from collections.abc import Iterator
 from functools import partial
+from typing import TYPE_CHECKING, cast
 
 from ....core.plan import Airflow, Connection
 from ...sinks.airflow.answers import RIGHTS
-from ...sinks.airflow.api import AirflowSink
 from .. import connection as judge
 from ..checkup import Checkup, needs_host, token_key
 from ..findings import Finding, failed, ok, warning
 from ..trying import Key, Leg
 from .routes import url_key
 
+if TYPE_CHECKING:
+    from ...sinks.airflow.api import AirflowSink
+
 
 def legs(checkup: Checkup) -> Iterator[Leg]:
     """The legs of all Airflows that have an API."""
     for airflow in checkup.plan.airflows:
-        if not airflow.by_backend:
-            yield from _of_one(checkup, airflow)
-
-
-def _of_one(checkup: Checkup, airflow: Airflow) -> Iterator[Leg]:
-    answers = Leg(
-        "airflow",
-        airflow.name,
-        f"asked {airflow.target} which Airflow it is",
-        lambda: [ok(f"Airflow {_sink(checkup, airflow).version()}")],
-        after=(url_key(airflow.url),) if airflow.url else (),
-    )
-    yield answers
-    login = Leg(
-        "login",
-        airflow.name,
-        f"logged in there{f' as {who}' if (who := _user(airflow)) else ''}",
-        partial(_enter, checkup, airflow),
-        after=(answers.key,),
-    )
-    yield login
-    for connection in airflow.connections:
-        looked = connection_leg(checkup, airflow, connection, login.key)
-        yield looked
-        yield Leg(
-            "permissions",
-            looked.subject,
-            f"tried what may be done to {connection.id}, without doing it",
-            partial(_may, checkup, airflow, connection),
-            after=(login.key,),
-            required=looked.required,
-        )
+        if airflow.by_backend:
+            continue
+        words = f"asked {airflow.target} which Airflow it is"
+        after = (url_key(airflow.url),) if airflow.url else ()
+        yield (answers := Leg("airflow", airflow.name, words, partial(_version, checkup, airflow), after))
+        words = f"logged in there{f' as {who}' if (who := _user(airflow)) else ''}"
+        yield (login := Leg("login", airflow.name, words, partial(_enter, checkup, airflow), (answers.key,)))
+        for connection in airflow.connections:
+            yield (looked := connection_leg(checkup, airflow, connection, login.key))
+            words = f"tried what may be done to {connection.id}, without doing it"
+            act = partial(_may, checkup, airflow, connection)
+            yield Leg("permissions", looked.subject, words, act, (login.key,), required=looked.required)
 
 
 def connection_leg(checkup: Checkup, airflow: Airflow, connection: Connection, *after: Key) -> Leg:
@@ -69,14 +52,15 @@ def connection_leg(checkup: Checkup, airflow: Airflow, connection: Connection, *
 
 
 def _sink(checkup: Checkup, airflow: Airflow) -> AirflowSink:
-    sink = checkup.tools.airflow(airflow)
-    if not isinstance(sink, AirflowSink):
-        raise TypeError("an Airflow without an API")
-    return sink
+    return cast("AirflowSink", checkup.tools.airflow(airflow))  # what is no backend is asked by its API
 
 
 def _user(airflow: Airflow) -> str | None:
     return airflow.client.id if airflow.client else airflow.username
+
+
+def _version(checkup: Checkup, airflow: Airflow) -> list[Finding]:
+    return [ok(f"Airflow {_sink(checkup, airflow).version()}")]
 
 
 def _enter(checkup: Checkup, airflow: Airflow) -> list[Finding]:

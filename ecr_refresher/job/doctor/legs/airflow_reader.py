@@ -7,6 +7,7 @@ server. Airflow 2 asks `[secrets] backend`, then the variables, then its databas
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import re
@@ -29,7 +30,7 @@ from ..trying import Leg
 AIRFLOW_S = 60.0  # its command takes seconds of CPU …
 AT_ONCE = 2  # … and 200 MB of memory
 _BACKEND = re.compile(r"[\w.]+")
-_REMOVE = "Remove it where Airflow's scheduler, workers and triggerer are started"
+_ELSEWHERE = "Run `ecr-refresher check` where the login is delivered"
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +52,7 @@ def legs(checkup: Checkup) -> Iterator[Leg]:
                 airflow.sink(connection),
                 f"read {connection.id} as a task here does",
                 partial(_read, checkup, command, airflow, connection),
-                after=needs_host(registry),
+                needs_host(registry),
                 limit_s=4 * AIRFLOW_S,
                 required=connection.required and registry.required,
                 server="airflow",
@@ -64,10 +65,10 @@ def _read(checkup: Checkup, command: AirflowCommand, airflow: Airflow, connectio
     set_here = [name for name in _variables(connection) if name in checkup.environ]
     if set_here and not airflow.by_backend:
         text = f"the environment variable {set_here[0]} is set, and Airflow takes the connection from it"
-        return [failed(text, _REMOVE)]
+        return [failed(text, "Remove it where Airflow's scheduler, workers and triggerer are started")]
     if connection.team_name is not None:
         text = f"the `airflow` command sees no connection of a team, so {connection.id} can't be seen from here"
-        return [Finding(Verdict.NOT_TRIED, text, "Run `ecr-refresher check` where the login is delivered")]
+        return [Finding(Verdict.NOT_TRIED, text, _ELSEWHERE)]
     found = command.connection(connection.id)
     if found is None:
         return [_without_database(command)]
@@ -90,7 +91,7 @@ def _without_database(command: AirflowCommand) -> Finding:
             "no secrets backend and no variable of this worker shadows it; this worker has no database of Airflow's, "
             "so what the API server gives to tasks can't be seen from here"
         )
-        return Finding(Verdict.NOT_TRIED, text, "Run `ecr-refresher check` where the login is delivered")
+        return Finding(Verdict.NOT_TRIED, text, _ELSEWHERE)
     text = "this machine has no database of Airflow's, or can't reach it"
     return failed(text, "Set [database] sql_alchemy_conn, or run the check where Airflow's scheduler runs")
 
@@ -122,9 +123,10 @@ class AirflowCommand:
     @cached_property
     def backend(self) -> str | None:
         """The secrets backend that a worker asks first, in words."""
-        name = self._workers_backend or self._option("secrets", "backend")
-        section = "the workers' secrets backend" if self._workers_backend else "the secrets backend"
-        return f"{section} {name}" if name else None
+        if self._workers_backend:
+            return f"the workers' secrets backend {self._workers_backend}"
+        name = self._option("secrets", "backend")
+        return f"the secrets backend {name}" if name else None
 
     @cached_property
     def major(self) -> int:
@@ -143,11 +145,14 @@ class AirflowCommand:
             if not self._has_database:
                 return None
             raise
-        found = _first_list(printed)
-        if not found or not isinstance(found[0], dict):
-            fix = "Run it by hand (its output is not shown here)"
-            raise Failed(Reason.INVALID, "`airflow connections get` printed no JSON", fix)
-        return found[0]
+        # Airflow's plugins may print something before the JSON.
+        for start in re.finditer(r"^\[", printed, re.MULTILINE):
+            with contextlib.suppress(ValueError, RecursionError):
+                found = json.loads(printed[start.start() :])
+                if found and isinstance(found[0], dict):
+                    return dict(found[0])
+        fix = "Run it by hand (its output is not shown here)"
+        raise Failed(Reason.INVALID, "`airflow connections get` printed no JSON", fix)
 
     @cached_property
     def _as_worker(self) -> dict[str, str]:
@@ -209,17 +214,3 @@ class AirflowCommand:
             text = f"{what} ended with status {ended.returncode}"
             raise Failed(Reason.INVALID, text, "Run it by hand, as the worker's user")
         return ended.stdout.decode(errors="replace")
-
-
-def _first_list(output: str) -> list[Any] | None:
-    """The JSON in the output, behind whatever Airflow's plugins print before it."""
-    lines = output.splitlines()
-    for number, line in enumerate(lines):
-        if line.startswith("["):
-            try:
-                found = json.loads("\n".join(lines[number:]))
-            except (ValueError, RecursionError):
-                continue
-            if isinstance(found, list):
-                return found
-    return None

@@ -9,15 +9,14 @@ from functools import partial
 
 from msgspec import structs
 
-from ....core import budgets
+from ....core import budgets, phrases
 from ....core.ecr import partitions
 from ....core.model import Failed, Reason
-from ....core.phrases import span
 from ....core.plan import Principal
 from ....core.times import rfc3339
 from ...aws.errors import Doing
 from ..checkup import Checkup, token_key
-from ..findings import Finding, Verdict, failed, of_failure, ok, warning
+from ..findings import Finding, Verdict, failed, ok, warning
 from ..trying import Key, Leg
 from .routes import api_key
 
@@ -29,52 +28,45 @@ _ARN = re.compile(r"arn:aws[\w-]*:[\w-]+::\d{12}:[\w+=,.@/-]{1,300}")
 def legs(checkup: Checkup) -> Iterator[Leg]:
     """Credentials, then roles, then tokens; the clock at the end, by the dates of all answers."""
     made: dict[Key, Leg] = {}
+
+    def add(leg: Leg) -> Key:
+        made.setdefault(leg.key, leg)
+        return leg.key
+
     for principal in checkup.principals:
         required = checkup.is_required(principal)
-        credentials = _credentials(checkup, principal)
-        made.setdefault(credentials.key, credentials)
-        stands_on = [credentials.key]
+        after = [add(_credentials(checkup, principal))]
         if principal.roles:
-            role = replace(_role(checkup, principal), after=tuple(stands_on), required=required)
-            made.setdefault(role.key, role)
-            stands_on.append(role.key)
-        made[token_key(principal)] = Leg(
-            *token_key(principal),
-            f"asked {_service(principal)} in {principal.region} for a token",
-            partial(_token, checkup, principal),
-            after=(*stands_on, api_key(principal)),
-            required=required,
-        )
+            after.append(add(replace(_role(checkup, principal), after=tuple(after), required=required)))
+        service = "ECR" if principal.service == "ecr" else "ECR Public"
+        words, act = f"asked {service} in {principal.region} for a token", partial(_token, checkup, principal)
+        add(Leg(*token_key(principal), words, act, (*after, api_key(principal)), required=required))
     yield from made.values()
-    yield Leg(
-        "clock", "AWS", "compared this machine's clock with AWS's", partial(_clock, checkup), waits_for=tuple(made)
-    )
+    words = "compared this machine's clock with AWS's"
+    yield Leg("clock", "AWS", words, partial(_clock, checkup), waits_for=tuple(made))
 
 
 def _credentials(checkup: Checkup, principal: Principal) -> Leg:
     partition = partitions.of_region(principal.region)
     where = f" in {partition.id}" if partition and partition.id != "aws" else ""
     whose = f"profile {principal.profile}" if principal.profile else "base identity"
-    base = structs.replace(principal, roles=())
-    return Leg(
-        "credentials",
-        whose + where,
-        f"asked STS for the identity of the AWS credentials ({whose})",
-        partial(_who, checkup, base),
-        limit_s=budgets.CREDENTIALS_S + budgets.AWS_ALL_S,  # a source that hangs is named
-    )
+    words = f"asked STS for the identity of the AWS credentials ({whose})"
+    act = partial(_who, checkup, structs.replace(principal, roles=()))
+    limit_s = budgets.CREDENTIALS_S + budgets.AWS_ALL_S  # a source that hangs is named
+    return Leg("credentials", whose + where, words, act, limit_s=limit_s)
 
 
 def _who(checkup: Checkup, base: Principal) -> list[Finding]:
     """Name the identity. Some networks let only ECR through, so an STS that does not answer is a warning."""
     source = checkup.tools.aws().source(base.profile)
+    source = _SOURCES.get(source, source)
     try:
-        return [ok(f"{_identity(checkup, base)} ({_SOURCES.get(source, source)})")]
+        return [ok(f"{_identity(checkup, base)} ({source})")]
     except Failed as error:
-        if error.failure.reason in (Reason.DENIED, Reason.MISSING):
+        failure = error.failure
+        if failure.reason in (Reason.DENIED, Reason.MISSING):
             raise
-        found = of_failure(error.failure)
-        return [warning(f"credentials are there ({_SOURCES.get(source, source)}); {found.text}", found.fix or "")]
+        return [warning(f"credentials are there ({source}); {failure.message}", failure.fix)]
 
 
 def _role(checkup: Checkup, principal: Principal) -> Leg:
@@ -93,7 +85,7 @@ def _identity(checkup: Checkup, principal: Principal) -> str:
 def _token(checkup: Checkup, principal: Principal) -> list[Finding]:
     credential = checkup.tools.fetch(principal)
     checkup.credentials[principal.key] = credential
-    left = span(credential.expires_at - checkup.tools.clock.now())
+    left = phrases.span(credential.expires_at - checkup.tools.clock.now())
     return [ok(f"good until {rfc3339(credential.expires_at)} (for {left})")]
 
 
@@ -105,17 +97,10 @@ def _clock(checkup: Checkup) -> list[Finding]:
 
 def skew(seconds: float) -> Finding:
     """Judge the clock, `seconds` ahead of AWS's."""
-    off = f"{span(abs(seconds))} {'ahead of' if seconds > 0 else 'behind'} AWS's"
-    fix = "Set it right (chronyc tracking, timedatectl)"
+    what, fix = f"this machine's clock is {phrases.skew(seconds)}", "Set it right (chronyc tracking, timedatectl)"
     if abs(seconds) >= SKEW_REFUSED_S:
-        return failed(f"this machine's clock is {off}, and AWS refuses signatures that are 5 min off", fix)
-    if abs(seconds) >= SKEW_WARNED_S:
-        return warning(f"this machine's clock is {off}", fix)
-    return ok("less than a minute apart")
-
-
-def _service(principal: Principal) -> str:
-    return "ECR" if principal.service == "ecr" else "ECR Public"
+        return failed(f"{what}, and AWS refuses signatures that are 5 min off", fix)
+    return warning(what, fix) if abs(seconds) >= SKEW_WARNED_S else ok("less than a minute apart")
 
 
 _SOURCES = {

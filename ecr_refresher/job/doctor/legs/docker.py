@@ -9,7 +9,7 @@ from functools import partial
 from ....core.plan import DockerConfig, Engine, Registry
 from ...net import engine as docker_engine
 from ...sinks.docker.helper import ECR_LOGIN, PREFIX
-from .. import files, freshness
+from .. import files
 from ..checkup import Checkup, needs_host, token_key
 from ..findings import Finding, failed, ok, warning
 from ..trying import Leg
@@ -18,52 +18,33 @@ from ..trying import Leg
 def legs(checkup: Checkup) -> Iterator[Leg]:
     """The legs of all files and engines."""
     for docker in checkup.plan.dockers:
-        yield Leg(
-            "file",
-            docker.sink,
-            f"looked whether {docker.config_file} can be written",
-            partial(_place, checkup, docker),
-            required=docker.required,
-        )
-        for name in docker.registries:
-            registry = checkup.plan.registry(name)
-            if registry.alias_of is None:
-                yield from entry_legs(checkup, docker, registry)
+        words, act = f"looked whether {docker.config_file} can be written", partial(_place, checkup, docker)
+        yield Leg("file", docker.sink, words, act, required=docker.required)
+        yield from _entry_legs(checkup, docker)
         if docker.engine is not None:
             yield from _engine_legs(checkup, docker, docker.engine)
 
 
-def entry_legs(checkup: Checkup, docker: DockerConfig, registry: Registry) -> Iterator[Leg]:
-    """The legs of one registry in one file: what it holds, and which tools find that."""
-    subject = f"{docker.sink} {registry.name}"
-    required = docker.required and registry.required
-    helper = Leg(
-        "helper",
-        subject,
-        f"looked whether a credential helper claims {registry.host} there",
-        partial(_helper, checkup, docker, registry),
-        after=needs_host(registry),
-        required=required,
-    )
-    entry = Leg(
-        "entry",
-        subject,
-        f"looked what it holds for {registry.host}",
-        partial(_look, checkup, docker, registry),
-        after=(helper.key,),
-        waits_for=(token_key(registry.principal),),
-        required=required,
-    )
+def reader_legs(checkup: Checkup) -> Iterator[Leg]:
+    """The legs of `check --reader`: what the files hold, as the user that it runs as reads them."""
+    for docker in checkup.plan.dockers:
+        yield from _entry_legs(checkup, docker)
+
+
+def _entry_legs(checkup: Checkup, docker: DockerConfig) -> Iterator[Leg]:
+    """The legs of each registry in one file: what it holds, and which tools find that."""
     who = f"uid {docker.uid}" if os.geteuid() == 0 and docker.uid else "this user"
-    reader = Leg(
-        "reader",
-        subject,
-        f"looked for it as the tools of {who} do",
-        partial(_readers, checkup, docker, registry, who),
-        after=(entry.key,),
-        required=required,
-    )
-    yield from (helper, entry, reader)
+    for registry in checkup.registries(docker.registries):
+        host, subject, of_all = registry.host, f"{docker.sink} {registry.name}", (checkup, docker, registry)
+        required = docker.required and registry.required
+        words = f"looked whether a credential helper claims {host} there"
+        helper = Leg("helper", subject, words, partial(_helper, *of_all), needs_host(registry), required=required)
+        token = (token_key(registry.principal),)
+        words = f"looked what it holds for {host}"
+        entry = Leg("entry", subject, words, partial(_look, *of_all), (helper.key,), token, required=required)
+        words = f"looked for it as the tools of {who} do"
+        reader = Leg("reader", subject, words, partial(_readers, *of_all, who), (entry.key,), required=required)
+        yield from (helper, entry, reader)
 
 
 def _place(checkup: Checkup, docker: DockerConfig) -> list[Finding]:
@@ -75,12 +56,8 @@ def _helper(checkup: Checkup, docker: DockerConfig, registry: Registry) -> list[
     if seen.helper is None:
         return [ok("none does, so the login is kept in the file")]
     if not seen.on_path:
-        return [
-            failed(
-                f"{seen.helper} claims it and is not on PATH, so every docker command fails there",
-                f"Install it, or remove {registry.host} from credHelpers, or credsStore, in {docker.config_file}",
-            )
-        ]
+        fix = f"Install it, or remove {registry.host} from credHelpers, or credsStore, in {docker.config_file}"
+        return [failed(f"{seen.helper} claims it and is not on PATH, so every docker command fails there", fix)]
     if seen.helper == PREFIX + ECR_LOGIN:
         return [ok(f"{seen.helper} does: it fetches logins itself for whoever pulls, so nothing is written")]
     return [ok(f"{seen.helper} does, and keeps the login")]
@@ -88,10 +65,9 @@ def _helper(checkup: Checkup, docker: DockerConfig, registry: Registry) -> list[
 
 def _look(checkup: Checkup, docker: DockerConfig, registry: Registry) -> list[Finding]:
     sink = checkup.tools.docker(docker)
-    now = checkup.tools.clock.now()
-    held = sink.look(registry.host, now)
+    held = sink.look(registry.host, checkup.tools.clock.now())
     found = [files.old_entry(url, docker.config_file) for url in sink.inspect(registry.host).urls]
-    return [*found, freshness.judged(held, now, held.life or checkup.life(registry), checkup.plan.refresh)]
+    return [*found, checkup.freshness(held, registry)]
 
 
 def _readers(checkup: Checkup, docker: DockerConfig, registry: Registry, who: str) -> list[Finding]:
@@ -104,33 +80,25 @@ def _readers(checkup: Checkup, docker: DockerConfig, registry: Registry, who: st
 
 
 def _engine_legs(checkup: Checkup, docker: DockerConfig, engine: Engine) -> Iterator[Leg]:
-    answers = Leg(
-        "engine",
-        engine.url,
-        f"asked the engine at {engine.url} for its version",
-        lambda: [ok(docker_engine.version(engine))],
-        required=docker.required,
-    )
+    words = f"asked the engine at {engine.url} for its version"
+    answers = Leg("engine", engine.url, words, partial(_version, engine), required=docker.required)
     yield answers
-    yield Leg(
-        "mounts",
-        docker.config_file,
-        f"looked for running containers that mount {docker.config_file} itself",
-        partial(_mounts, engine, docker.config_file),
-        after=(answers.key,),
-        required=False,
-    )
-    for name in docker.registries:
-        registry = checkup.plan.registry(name)
-        if registry.alias_of is None:
-            yield Leg(
-                "engine login",
-                f"{engine.url} {name}",
-                f"had it log in at {registry.host}, which leaves nothing there",
-                partial(_engine_login, checkup, engine, registry),
-                after=(*needs_host(registry), answers.key, token_key(registry.principal)),
-                required=docker.required and registry.required,
-            )
+    file = docker.config_file
+    words = f"looked for running containers that mount {file} itself"
+    yield Leg("mounts", file, words, partial(_mounts, engine, file), (answers.key,), required=False)
+    for registry in checkup.registries(docker.registries):
+        yield Leg(
+            "engine login",
+            f"{engine.url} {registry.name}",
+            f"had it log in at {registry.host}, which leaves nothing there",
+            partial(_engine_login, checkup, engine, registry),
+            after=(*needs_host(registry), answers.key, token_key(registry.principal)),
+            required=docker.required and registry.required,
+        )
+
+
+def _version(engine: Engine) -> list[Finding]:
+    return [ok(docker_engine.version(engine))]
 
 
 def _engine_login(checkup: Checkup, engine: Engine, registry: Registry) -> list[Finding]:
@@ -142,9 +110,6 @@ def _mounts(engine: Engine, config_file: str) -> list[Finding]:
     names = docker_engine.containers_that_mount(engine, config_file)
     if not names:
         return [ok("none does")]
-    return [
-        warning(
-            f"{', '.join(names)} mounts the file itself, and keeps the old one when it is replaced",
-            f"Mount its directory {os.path.dirname(config_file)} there instead, and start the container again",
-        )
-    ]
+    what = f"{', '.join(names)} mounts the file itself, and keeps the old one when it is replaced"
+    fix = f"Mount its directory {os.path.dirname(config_file)} there instead, and start the container again"
+    return [warning(what, fix)]

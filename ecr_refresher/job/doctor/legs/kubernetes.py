@@ -2,58 +2,51 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from functools import partial
 
 from ....core.plan import KubernetesSecret, Registry
 from ....core.times import rfc3339
 from ..checkup import Checkup, needs_host
 from ..findings import Finding, failed, ok, warning
-from ..trying import Key, Leg
+from ..trying import Leg
+
+_ONCE = "Run `ecr-refresher once`"
 
 
 def legs(checkup: Checkup) -> Iterator[Leg]:
     """One connection for each API server; then rights, secret and ServiceAccounts in each namespace."""
-    connected: dict[str, Key] = {}
+    connected: dict[str, Leg] = {}
     for entry in checkup.plan.kubernetes:
         if entry.group not in connected:
-            leg = Leg(
-                "kubernetes", entry.group, "asked the API server who is asking", partial(_connect, checkup, entry)
-            )
-            connected[entry.group] = leg.key
-            yield leg
+            act = partial(_connect, checkup, entry)
+            connected[entry.group] = Leg("kubernetes", entry.group, "asked the API server who is asking", act)
+            yield connected[entry.group]
         for namespace in entry.places:
-            subject = entry.sink(namespace)
-            rights = Leg(
-                "rights",
-                subject,
-                "asked for each right by a SelfSubjectAccessReview",
-                partial(_rights, checkup, entry, namespace),
-                after=(connected[entry.group],),
-                required=entry.required,
-            )
-            yield rights
-            if entry.namespaces is None:
-                continue
-            for name in entry.registries:
-                registry = checkup.plan.registry(name)
-                yield Leg(
-                    "secret",
-                    f"{subject} ({name})" if len(entry.registries) > 1 else subject,
-                    "looked at what a kubelet would find",
-                    partial(_secret, checkup, entry, namespace, registry),
-                    after=(rights.key, *needs_host(registry)),
-                    required=entry.required and registry.required,
-                )
-            if entry.service_accounts:
-                yield Leg(
-                    "service accounts",
-                    subject,
-                    "looked whether they name the secret",
-                    partial(_accounts, checkup, entry, namespace),
-                    after=(rights.key,),
-                    required=False,
-                )
+            yield from _in_namespace(checkup, entry, namespace, connected[entry.group])
+
+
+def _in_namespace(checkup: Checkup, entry: KubernetesSecret, namespace: str, connected: Leg) -> Iterator[Leg]:
+    subject, of_all = entry.sink(namespace), (checkup, entry, namespace)
+    words = "asked for each right by a SelfSubjectAccessReview"
+    yield (
+        rights := Leg("rights", subject, words, partial(_rights, *of_all), (connected.key,), required=entry.required)
+    )
+    if entry.namespaces is None:
+        return
+    for name in entry.registries:
+        registry = checkup.plan.registry(name)
+        yield Leg(
+            "secret",
+            f"{subject} ({name})" if len(entry.registries) > 1 else subject,
+            "looked at what a kubelet would find",
+            partial(_secret, *of_all, registry),
+            after=(rights.key, *needs_host(registry)),
+            required=entry.required and registry.required,
+        )
+    if entry.service_accounts:
+        words = "looked whether they name the secret"
+        yield Leg("service accounts", subject, words, partial(_accounts, *of_all), (rights.key,), required=False)
 
 
 def _connect(checkup: Checkup, entry: KubernetesSecret) -> list[Finding]:
@@ -65,14 +58,13 @@ def _connect(checkup: Checkup, entry: KubernetesSecret) -> list[Finding]:
 
 def _rights(checkup: Checkup, entry: KubernetesSecret, namespace: str) -> list[Finding]:
     api = checkup.tools.api_server(entry)
+    where: str | None = namespace
     wanted: list[tuple[str, str, str | None]] = [
         ("get", "secrets", entry.secret),
         ("patch", "secrets", entry.secret),
         ("create", "secrets", None),  # a name can't be bound to `create`: it is not known when rights are judged
+        *((verb, "serviceaccounts", account) for account in entry.service_accounts for verb in ("get", "patch")),
     ]
-    for account in entry.service_accounts:
-        wanted += [("get", "serviceaccounts", account), ("patch", "serviceaccounts", account)]
-    where: str | None = namespace
     if entry.namespaces is None:
         wanted, where = [("list", "namespaces", None)], None
     missing = [
@@ -86,29 +78,22 @@ def _rights(checkup: Checkup, entry: KubernetesSecret, namespace: str) -> list[F
     ]
 
 
-def _secret(checkup: Checkup, entry: KubernetesSecret, namespace: str, registry: Registry) -> list[Finding]:
+def _secret(checkup: Checkup, entry: KubernetesSecret, namespace: str, registry: Registry) -> Iterator[Finding]:
     found = checkup.tools.pull_secret(entry, namespace).examine(registry.host)
     if not found.exists:
-        return [warning("the secret is not there yet", "Run `ecr-refresher once`; it is created")]
-    findings: list[Finding] = []
-    now = checkup.tools.clock.now()
-    if found.until is None:
-        findings.append(warning("it holds no login of ours for this registry", "Run `ecr-refresher once`"))
-    elif found.until <= now:
-        findings.append(failed(f"its login expired at {rfc3339(found.until)}", "Run `ecr-refresher once`"))
+        yield warning("the secret is not there yet", f"{_ONCE}; it is created")
+    elif found.until is None:
+        yield warning("it holds no login of ours for this registry", _ONCE)
+    elif found.until <= checkup.tools.clock.now():
+        yield failed(f"its login expired at {rfc3339(found.until)}", _ONCE)
     else:
-        findings.append(ok(f"a kubelet finds a login that is good until {rfc3339(found.until)}"))
-    findings += [
-        warning(
-            f"a kubelet takes the entry {key} for images below it, and that one is not renewed",
-            f"Remove the entry {key} from the secret, unless it is meant",
-        )
-        for key in found.longer
-    ]
-    return findings
+        yield ok(f"a kubelet finds a login that is good until {rfc3339(found.until)}")
+    for key in found.longer:
+        what = f"a kubelet takes the entry {key} for images below it, and that one is not renewed"
+        yield warning(what, f"Remove the entry {key} from the secret, unless it is meant")
 
 
-def _accounts(checkup: Checkup, entry: KubernetesSecret, namespace: str) -> Sequence[Finding]:
+def _accounts(checkup: Checkup, entry: KubernetesSecret, namespace: str) -> list[Finding]:
     api = checkup.tools.api_server(entry)
     findings = []
     for account in entry.service_accounts:
@@ -117,6 +102,6 @@ def _accounts(checkup: Checkup, entry: KubernetesSecret, namespace: str) -> Sequ
             fix = "Create it, or take it out of service_accounts"
             findings.append(warning(f"there is no ServiceAccount {account} in namespace {namespace}", fix))
         elif entry.secret not in found[1]:
-            fix = "Run `ecr-refresher once`; it is added"
-            findings.append(warning(f"the ServiceAccount {account} does not name the secret yet", fix))
+            what = f"the ServiceAccount {account} does not name the secret yet"
+            findings.append(warning(what, f"{_ONCE}; it is added"))
     return findings or [ok("all of them name the secret in imagePullSecrets")]

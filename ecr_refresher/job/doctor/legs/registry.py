@@ -11,7 +11,7 @@ from ...net import proof
 from ..checkup import Checkup, needs_host, token_key
 from ..findings import Finding, ok
 from ..trying import Leg
-from .routes import url_key
+from .routes import url_key, url_of
 
 
 def legs(checkup: Checkup) -> Iterator[Leg]:
@@ -19,25 +19,18 @@ def legs(checkup: Checkup) -> Iterator[Leg]:
     for registry in checkup.plan.registries:
         if registry.alias_of is not None:
             continue
-        url = registry.registry_url or f"https://{registry.host}"
         login = Leg(
             "registry",
             registry.name,
             f"logged in at {registry.host or registry.name} with the token",
             partial(_login, checkup, registry),
-            after=(*needs_host(registry), token_key(registry.principal), url_key(url)),
+            after=(*needs_host(registry), token_key(registry.principal), url_key(url_of(registry))),
             required=registry.required and checkup.plan.refresh.prove,
         )
         yield login
-        if registry.probe_image:
-            yield Leg(
-                "pull",
-                f"{registry.name}/{registry.probe_image}",
-                f"looked whether {registry.probe_image} may be pulled",
-                partial(_pull, checkup, registry),
-                after=(login.key,),
-                required=registry.required,
-            )
+        if image := registry.probe_image:
+            words, act = f"looked whether {image} may be pulled", partial(_pull, checkup, registry)
+            yield Leg("pull", f"{registry.name}/{image}", words, act, (login.key,), required=registry.required)
 
 
 def _login(checkup: Checkup, registry: Registry) -> list[Finding]:

@@ -9,7 +9,7 @@ from functools import partial
 from urllib.parse import urlsplit
 
 from ....core import budgets
-from ....core.plan import Airflow, Principal
+from ....core.plan import Airflow, Principal, Registry
 from ...net import http
 from ...net.proxies import proxy_for
 from ...net.trust import Trust, trust_for
@@ -32,27 +32,28 @@ def url_key(url: str) -> Key:
     return "route", f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}"
 
 
+def url_of(registry: Registry) -> str:
+    """Where its tokens are tried."""
+    return registry.registry_url or f"https://{registry.host}"
+
+
 def legs(checkup: Checkup) -> Iterator[Leg]:
     """One leg for each server: AWS's APIs, registries, Airflows."""
     made: dict[Key, Leg] = {}
+
+    def add(key: Key, act: Callable[[], list[Finding]], *, required: bool = True) -> None:
+        made.setdefault(key, Leg(*key, f"connected to {key[1]}", act, required=required))
+
     for principal in checkup.principals:
-        key = api_key(principal)
-        made.setdefault(key, Leg(*key, f"connected to {key[1]}", partial(_to_api, checkup, principal)))
+        add(api_key(principal), partial(_to_api, checkup, principal))
     for registry in checkup.plan.registries:
         if registry.host and registry.alias_of is None:
-            url = registry.registry_url or f"https://{registry.host}"
-            trust = partial(_trust_of_aws, checkup, registry.principal.profile, registry.ca_file)
             required = registry.required and checkup.plan.refresh.prove
-            made.setdefault(url_key(url), _leg(url, trust, required=required))
+            add(url_key(url_of(registry)), partial(_to_registry, checkup, registry), required=required)
     for airflow in checkup.plan.airflows:
         if airflow.url:
-            made.setdefault(url_key(airflow.url), _leg(airflow.url, partial(_trust_of_airflow, airflow)))
+            add(url_key(airflow.url), partial(_to_airflow, airflow))
     yield from made.values()
-
-
-def _leg(url: str, trust: Callable[[], Trust], *, required: bool = True) -> Leg:
-    name, subject = url_key(url)
-    return Leg(name, subject, f"connected to {subject}", lambda: travel(url, trust()), required=required)
 
 
 def _to_api(checkup: Checkup, principal: Principal) -> list[Finding]:
@@ -60,13 +61,15 @@ def _to_api(checkup: Checkup, principal: Principal) -> list[Finding]:
     return travel(aws.endpoint(principal), aws.trust_of(principal.profile, principal.ca_file))
 
 
-def _trust_of_aws(checkup: Checkup, profile: str | None, ca_file: str | None) -> Trust:
-    return checkup.tools.aws().trust_of(profile, ca_file)
+def _to_registry(checkup: Checkup, registry: Registry) -> list[Finding]:
+    return travel(url_of(registry), checkup.tools.aws().trust_of(registry.principal.profile, registry.ca_file))
 
 
-def _trust_of_airflow(airflow: Airflow) -> Trust:
+def _to_airflow(airflow: Airflow) -> list[Finding]:
     trust = trust_for(airflow.ca_file)
-    return replace(trust, shown=(airflow.client_cert, airflow.client_key)) if airflow.client_cert else trust
+    if airflow.client_cert:
+        trust = replace(trust, shown=(airflow.client_cert, airflow.client_key))
+    return travel(airflow.url, trust)
 
 
 def travel(url: str, trust: Trust) -> list[Finding]:
