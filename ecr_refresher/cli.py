@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NoReturn
 
 from .core.exits import EXIT_DONE, EXIT_FAILED
 
@@ -13,9 +13,11 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from .core import wire
-    from .job.commands.foreground import Streams, Work
+    from .job.commands.foreground import Streams
 
 WORKER = "worker"  # started by the supervisor, not by people
+# -P: modules are not imported from the directory that the daemon happens to be started in.
+_PROGRAM = [sys.executable, "-P", "-m", "ecr_refresher"]
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -24,7 +26,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     _dump_no_core()
     _fill_what_is_closed()
     if words == [WORKER]:
-        return _worker()
+        _worker()
     try:
         return _do(words)
     except KeyboardInterrupt:
@@ -38,16 +40,33 @@ def _do(words: list[str]) -> int:
     from . import options
 
     given = options.parse(words)
+    if work := _IN_THE_FOREGROUND.get(given.command):
+        from .core import budgets
+        from .job.commands import foreground
+
+        limit_s = budgets.CHECK_S if work is _check else budgets.START_S
+        name = given.command.replace("-", "_")
+        return foreground.run(name, lambda streams: work(given, _source(given), streams), limit_s)
     return _COMMANDS[given.command](given)
 
 
-def _worker() -> int:
+def _source(given: argparse.Namespace) -> wire.Load:
+    """Where the settings come from."""
+    from .core import wire
+
+    return wire.Load(given.config, given.log_level, given.log_format)
+
+
+def _worker() -> NoReturn:
     from . import logs
     from .job import limits, worker
 
     logs.silence_libraries()
     sys.stdout = sys.stderr = logs.Printed()  # its answers go to the descriptor, not through these
-    return _end(limits.bare_of_values("worker", worker.serve))
+    status = limits.bare_of_values("worker", worker.serve)
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(status)  # at once: a thread that waits for a hung server must not delay the end
 
 
 def _run(given: argparse.Namespace) -> int:
@@ -58,31 +77,7 @@ def _run(given: argparse.Namespace) -> int:
     signal.pthread_sigmask(signal.SIG_BLOCK, (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGUSR1))
     from .daemon import supervisor
 
-    # -P: modules are not imported from the directory that the daemon happens to be started in.
-    worker = [sys.executable, "-P", "-m", "ecr_refresher", WORKER]
-    return supervisor.run(_source(given), worker, os.environ)
-
-
-def _once(given: argparse.Namespace) -> int:
-    def once(streams: Streams) -> tuple[int, str]:
-        from .job.commands import once
-
-        how = {"force": given.force, "dry_run": given.dry_run, "strict": given.strict}
-        return once.run(_source(given), streams.progress, **how).shown(streams, as_json=given.json)
-
-    return _in_the_foreground("once", once)
-
-
-def _check(given: argparse.Namespace) -> int:
-    def check(streams: Streams) -> tuple[int, str]:
-        from .job.commands import check
-
-        result = check.run(_source(given), streams.progress, reader=given.reader)
-        return result.shown(streams, as_json=given.json)
-
-    from .core import budgets
-
-    return _in_the_foreground("check", check, budgets.CHECK_S)
+    return supervisor.run(_source(given), [*_PROGRAM, WORKER], os.environ)
 
 
 def _status(given: argparse.Namespace) -> int:
@@ -96,73 +91,62 @@ def _status(given: argparse.Namespace) -> int:
     return status
 
 
-def _config(given: argparse.Namespace) -> int:
-    def config(_streams: Streams) -> tuple[int, str]:
-        from .job.commands import config
-
-        return (EXIT_DONE, config.schema()) if given.what == "schema" else config.show(_source(given))
-
-    return _in_the_foreground("config", config)
-
-
-def _iam_policy(given: argparse.Namespace) -> int:
-    def iam_policy(_streams: Streams) -> tuple[int, str]:
-        from .job.aws import iam_policy
-        from .job.commands import iam_policy as iam
-
-        wanted = iam_policy.Wanted(
-            given.purpose,
-            public=given.public,
-            pull_through_cache=given.pull_through_cache,
-            create_repository=given.create_repository,
-        )
-        return iam.policy(_source(given), wanted, given.repository, given.assume_role)
-
-    return _in_the_foreground("iam_policy", iam_policy)
-
-
-def _cleanup(given: argparse.Namespace) -> int:
-    def cleanup(streams: Streams) -> tuple[int, str]:
-        from .job.commands import cleanup
-
-        result = cleanup.run(_source(given), streams.progress, dry_run=given.dry_run)
-        return result.shown(streams, as_json=given.json)
-
-    return _in_the_foreground("cleanup", cleanup)
-
-
 def _demo(given: argparse.Namespace) -> int:
     from .standins import demo
     from .terminal import Progress
 
-    return demo.run([sys.executable, "-P", "-m", "ecr_refresher"], given.duration, Progress(sys.stdout))
+    return demo.run(_PROGRAM, given.duration, Progress(sys.stdout))
 
 
-_COMMANDS = {
-    "run": _run,
+_COMMANDS = {"run": _run, "status": _status, "demo": _demo}
+
+
+# --- commands that do their work in a child process: each returns its exit status and what it prints ------------------
+def _once(given: argparse.Namespace, source: wire.Load, streams: Streams) -> tuple[int, str]:
+    from .job.commands import once
+
+    how = {"force": given.force, "dry_run": given.dry_run, "strict": given.strict}
+    return once.run(source, streams.progress, **how).shown(streams, as_json=given.json)
+
+
+def _check(given: argparse.Namespace, source: wire.Load, streams: Streams) -> tuple[int, str]:
+    from .job.commands import check
+
+    return check.run(source, streams.progress, reader=given.reader).shown(streams, as_json=given.json)
+
+
+def _config(given: argparse.Namespace, source: wire.Load, _: Streams) -> tuple[int, str]:
+    from .job.commands import config
+
+    return (EXIT_DONE, config.schema()) if given.what == "schema" else config.show(source)
+
+
+def _iam_policy(given: argparse.Namespace, source: wire.Load, _: Streams) -> tuple[int, str]:
+    from .job.aws import iam_policy
+    from .job.commands import iam_policy as iam
+
+    wanted = iam_policy.Wanted(
+        given.purpose,
+        public=given.public,
+        pull_through_cache=given.pull_through_cache,
+        create_repository=given.create_repository,
+    )
+    return iam.policy(source, wanted, given.repository, given.assume_role)
+
+
+def _cleanup(given: argparse.Namespace, source: wire.Load, streams: Streams) -> tuple[int, str]:
+    from .job.commands import cleanup
+
+    return cleanup.run(source, streams.progress, dry_run=given.dry_run).shown(streams, as_json=given.json)
+
+
+_IN_THE_FOREGROUND = {
     "once": _once,
     "check": _check,
-    "status": _status,
     "config": _config,
     "cleanup": _cleanup,
     "iam-policy": _iam_policy,
-    "demo": _demo,
 }
-
-
-def _source(given: argparse.Namespace) -> wire.Load:
-    """Where the settings come from, for the commands that read them."""
-    from .core import wire
-
-    return wire.Load(given.config, given.log_level, given.log_format)
-
-
-def _in_the_foreground(name: str, work: Work, limit_s: float | None = None) -> int:
-    """Do the work in a child process, print its result, and return its exit status."""
-    from .core import budgets
-    from .job.commands import foreground
-
-    return foreground.run(name, work, budgets.START_S if limit_s is None else limit_s)
 
 
 def _fill_what_is_closed() -> None:
@@ -185,10 +169,3 @@ def _dump_no_core() -> None:
     _, hard = resource.getrlimit(resource.RLIMIT_CORE)
     most = 1 if hard == resource.RLIM_INFINITY else min(hard, 1)
     resource.setrlimit(resource.RLIMIT_CORE, (most, most))
-
-
-def _end(status: int) -> int:
-    """End at once: a thread that waits for a hung server must not delay the end."""
-    sys.stdout.flush()
-    sys.stderr.flush()
-    os._exit(status)

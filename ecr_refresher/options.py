@@ -91,13 +91,17 @@ def _flag(name: str, help: str) -> _Option:  # noqa: A002 - argparse's word
     return name, {"action": "store_true", "help": help}
 
 
+def _value(name: str, metavar: str, help: str, **more: object) -> _Option:  # noqa: A002 - argparse's word
+    return name, {"metavar": metavar, "help": help, **more}
+
+
 def _each(name: str, metavar: str, help: str) -> _Option:  # noqa: A002 - argparse's word
-    return name, {"metavar": metavar, "action": "append", "default": [], "help": help}
+    return _value(name, metavar, f"{help}; repeat for more", action="append", default=[])
 
 
 _JSON = _flag("--json", "print the result as JSON")
 _EVERYWHERE: tuple[_Option, ...] = (
-    ("--config", {"metavar": "FILE", "help": "settings in YAML (default: $ECR_REFRESHER_CONFIG, or none)"}),
+    _value("--config", "FILE", "settings in YAML (default: $ECR_REFRESHER_CONFIG, or none)"),
     ("--log-level", {"choices": LEVELS, "help": "default: info"}),
     ("--log-format", {"choices": FORMATS, "help": "default: json"}),
 )
@@ -162,17 +166,15 @@ examples:
 """,
         (
             _flag("--live", "ask only whether it is alive, in one line"),
-            (
+            _value(
                 "--pause",
-                {
-                    "metavar": "TIME",
-                    "type": _seconds,
-                    "default": 0.0,
-                    "help": "a container's check: wait this long after a good answer, once the container is that old",
-                },
+                "TIME",
+                "a container's check: wait this long after a good answer, once the container is that old",
+                type=_seconds,
+                default=0.0,
             ),
-            ("--url", {"metavar": "URL", "help": "where it listens (default: from the settings)"}),
-            ("--ca", {"metavar": "FILE", "help": "the CA to trust for https (default: the daemon's own certificate)"}),
+            _value("--url", "URL", "where it listens (default: from the settings)"),
+            _value("--ca", "FILE", "the CA to trust for https (default: the daemon's own certificate)"),
             _flag("--json", "print the daemon's /status"),
         ),
     ),
@@ -217,8 +219,8 @@ examples:
 """,
         (
             ("purpose", {"choices": ["pull", "push"], "help": "what to allow"}),
-            _each("--repository", "NAME", "ARN or HOST/NAME, with * and ? as wildcards; repeat for more"),
-            _each("--assume-role", "ARN", "a role to assume; repeat for more"),
+            _each("--repository", "NAME", "ARN or HOST/NAME, with * and ? as wildcards"),
+            _each("--assume-role", "ARN", "a role to assume"),
             _flag("--public", "also the login to ECR Public"),
             _flag("--pull-through-cache", "also pull images that are not in the cache yet"),
             _flag("--create-repository", "also create a repository by pushing to it"),
@@ -235,14 +237,8 @@ examples:
   ecr-refresher demo --for 90s
 """,
         (
-            (
-                "--for",
-                {
-                    "dest": "duration",
-                    "metavar": "TIME",
-                    "type": _seconds,
-                    "help": "end after this time, e.g. 90s (default: on Ctrl-C)",
-                },
+            _value(
+                "--for", "TIME", "end after this time, e.g. 90s (default: on Ctrl-C)", dest="duration", type=_seconds
             ),
         ),
     ),
