@@ -21,8 +21,8 @@ def parse(words: Sequence[str]) -> argparse.Namespace:
     return parser(words[0] if words and words[0] in _COMMANDS else None).parse_args(words)
 
 
-def parser(only: str | None = None) -> argparse.ArgumentParser:
-    """The parser of all commands, or of one, which takes less time to make."""
+def parser(only: str | None = None, files: object = None) -> argparse.ArgumentParser:
+    """The parser of all commands, or of one, which takes less time to make. `files` is how shtab completes files."""
     top = argparse.ArgumentParser(
         prog=PROG,
         description="Keeps the Amazon ECR logins of Airflow connections, Docker hosts and Kubernetes fresh.",
@@ -50,23 +50,21 @@ def parser(only: str | None = None) -> argparse.ArgumentParser:
             formatter_class=argparse.RawDescriptionHelpFormatter,
         )
         for option, about in (*_EVERYWHERE, *command.options):
-            made.add_argument(option, **about)
+            action: Any = made.add_argument(option, **about)
+            if files and action.metavar == "FILE":
+                action.complete = files
     return top
 
 
 class _PrintCompletion(argparse.Action):
     """Prints a shell's completion script and ends. Its library is loaded only then."""
 
-    def __call__(self, parser: argparse.ArgumentParser, *given: object) -> None:
+    def __call__(self, _parser: argparse.ArgumentParser, *given: object) -> None:
         import shtab
 
-        (commands,) = (action.choices for action in parser._actions if action.dest == "command")
-        for command in dict(commands or {}).values():
-            for action in command._actions:
-                if action.metavar == "FILE":
-                    action.complete = shtab.FILE
-        print(shtab.complete(parser, str(given[1])))  # noqa: T201 - standard output is for the command's result
-        parser.exit()
+        top = parser(files=shtab.FILE)
+        print(shtab.complete(top, str(given[1])))  # noqa: T201 - standard output is for the command's result
+        top.exit()
 
 
 def _seconds(text: str) -> float:

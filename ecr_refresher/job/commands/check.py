@@ -16,7 +16,7 @@ from ..aws.clock import AwsClock
 from ..blocking import in_time
 from ..doctor.checkup import OWN_REGISTRY, Checkup
 from ..doctor.findings import Finding, Row, Verdict, exit_status, failed, of_failure, ok, warning
-from ..doctor.legs import airflow, airflow_reader, aws, backends, docker, kubernetes, registry, routes
+from ..doctor.legs import airflow, airflow_reader, aws, docker, kubernetes, registry, routes
 from ..doctor.trying import try_all
 from ..net import engine, proxies
 from ..refresh import namespaces
@@ -24,7 +24,7 @@ from ..refresh.tools import RealTools
 from . import check_table
 from .foreground import Result
 
-_LEGS = (routes.legs, aws.legs, registry.legs, airflow.legs, backends.legs, docker.legs, kubernetes.legs)
+_LEGS = (routes.legs, aws.legs, registry.legs, airflow.legs, docker.legs, kubernetes.legs)
 _READER_LEGS = (airflow_reader.legs, docker.reader_legs)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from msgspec.structs import asdict
 from pydantic import BaseModel
 
 from ...core import plan
@@ -90,9 +91,7 @@ def _registry(entry: RegistryEntry, registry: plan.Registry) -> Section:
 
 def _airflow(entry: AirflowEntry, there: plan.Airflow) -> Section:
     connections = {
-        one.id: ConnectionEntry(
-            registry=one.registry, create=one.create, team_name=one.team_name, required=one.required
-        )
+        one.id: ConnectionEntry(**{key: value for key, value in asdict(one).items() if key != "id"})
         for one in there.connections
     }
     aws = there.mwaa or there.secrets_manager or there.parameter_store

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import configparser
+import contextlib
 import hashlib
 import json
 import os
@@ -58,15 +59,16 @@ class Surroundings:
         except KeyError:  # a container's user without an entry
             return None
 
+    def _below_home(self, *path: str) -> str | None:
+        home = self.home()
+        return os.path.join(home, *path) if home else None
+
     def docker_config(self) -> str | None:
         """The file that `podman login` or `docker login` would write for this user; None without a home."""
         if given := self._environ.get("REGISTRY_AUTH_FILE"):
             return os.path.abspath(given)
-        directory = self._environ.get("DOCKER_CONFIG")
-        if not directory:
-            home = self.home()
-            directory = home and os.path.join(home, ".docker")
-        return directory and os.path.join(os.path.abspath(directory), "config.json")
+        directory = self._environ.get("DOCKER_CONFIG") or self._below_home(".docker")
+        return os.path.join(os.path.abspath(directory), "config.json") if directory else None
 
     def engine(self) -> tuple[str, dict[str, str]]:
         """Where the `docker` command finds its engine: its URL, and the files of its TLS by the settings' keys.
@@ -99,13 +101,11 @@ class Surroundings:
 
     def state_directory(self) -> str | None:
         """Where state outlives a restart: systemd's directory for the service, else this user's own, if any."""
-        given = self._environ.get("STATE_DIRECTORY", "").split(":")[0]
-        if given:
+        if given := self._environ.get("STATE_DIRECTORY", "").split(":")[0]:
             return os.path.abspath(given)
-        above = self._environ.get("XDG_STATE_HOME", "")
-        home = self.home()
-        if not above.startswith("/"):
-            above = os.path.join(home, ".local", "state") if home else ""
+        above: str | None = self._environ.get("XDG_STATE_HOME", "")
+        if not above or not above.startswith("/"):
+            above = self._below_home(".local", "state")
         return os.path.join(os.path.abspath(above), "ecr-refresher") if above else None
 
     def aws_region(self, profile: str | None = None) -> tuple[str, str]:
@@ -138,17 +138,11 @@ def _json_in(*path: str) -> dict[str, Any]:
 def _region_in(file: str, profile: str) -> str:
     """The region of a profile in AWS's config file, without the 0.2 s that botocore takes to load."""
     parser = configparser.RawConfigParser(strict=False, default_section="")
-    try:
+    with contextlib.suppress(configparser.Error, OSError, ValueError):  # botocore says later what is wrong
         parser.read_string(bounded_file.read(file, AWS_CONFIG_MAX).decode())
-    except (configparser.Error, OSError, ValueError):
-        return ""  # botocore says what is wrong when it is asked for credentials
+    names = [["profile", profile], *([["default"]] if profile == "default" else [])]
     for section in parser.sections():
-        try:
-            words = shlex.split(section)
-        except ValueError:
-            continue
-        if words == ["profile", profile] or (words == ["default"] and profile == "default"):
-            region = parser.get(section, "region", fallback="").strip()
-            if region:
+        with contextlib.suppress(ValueError):
+            if shlex.split(section) in names and (region := parser.get(section, "region", fallback="").strip()):
                 return region
     return ""

@@ -1,4 +1,4 @@
-"""Airflows with an API: which version answers, the login, the rights, and what the connections hold."""
+"""Airflows: which version answers, the login, the rights, and what connections hold; or its secrets backend."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, cast
 from ....core.plan import Airflow, Connection
 from ...sinks.airflow.answers import RIGHTS
 from .. import connection as judge
+from .. import files
 from ..checkup import Checkup, needs_host, token_key
 from ..findings import Finding, failed, ok, warning
 from ..trying import Key, Leg
@@ -18,26 +19,41 @@ from .routes import url_key
 
 if TYPE_CHECKING:
     from ...sinks.airflow.api import AirflowSink
+    from ...sinks.airflow.backends.aws_store import AwsStore
+    from ...sinks.airflow.backends.secrets_file import SecretsFileSink
 
 
 def legs(checkup: Checkup) -> Iterator[Leg]:
-    """The legs of all Airflows that have an API."""
+    """The legs of all Airflows."""
     for airflow in checkup.plan.airflows:
-        if airflow.by_backend:
-            continue
-        words = f"asked {airflow.target} which Airflow it is"
-        after = (url_key(airflow.url),) if airflow.url else ()
-        yield (answers := Leg("airflow", airflow.name, words, partial(_version, checkup, airflow), after))
-        words = f"logged in there{f' as {who}' if (who := _user(airflow)) else ''}"
-        yield (login := Leg("login", airflow.name, words, partial(_enter, checkup, airflow), (answers.key,)))
-        for connection in airflow.connections:
-            yield (looked := connection_leg(checkup, airflow, connection, login.key))
-            words = f"tried what may be done to {connection.id}, without doing it"
-            act = partial(_may, checkup, airflow, connection)
-            yield Leg("permissions", looked.subject, words, act, (login.key,), required=looked.required)
+        yield from _by_backend(checkup, airflow) if airflow.by_backend else _by_api(checkup, airflow)
 
 
-def connection_leg(checkup: Checkup, airflow: Airflow, connection: Connection, *after: Key) -> Leg:
+def _by_api(checkup: Checkup, airflow: Airflow) -> Iterator[Leg]:
+    words = f"asked {airflow.target} which Airflow it is"
+    after = (url_key(airflow.url),) if airflow.url else ()
+    yield (answers := Leg("airflow", airflow.name, words, partial(_version, checkup, airflow), after))
+    words = f"logged in there{f' as {who}' if (who := _user(airflow)) else ''}"
+    yield (login := Leg("login", airflow.name, words, partial(_enter, checkup, airflow), (answers.key,)))
+    for connection in airflow.connections:
+        yield (looked := _looked(checkup, airflow, connection, login.key))
+        words = f"tried what may be done to {connection.id}, without doing it"
+        act = partial(_may, checkup, airflow, connection)
+        yield Leg("permissions", looked.subject, words, act, (login.key,), required=looked.required)
+
+
+def _by_backend(checkup: Checkup, airflow: Airflow) -> Iterator[Leg]:
+    if airflow.secrets_file:
+        act = partial(_place, checkup, airflow, airflow.secrets_file.mode)
+        yield Leg("file", airflow.name, f"examined the place of {airflow.target}", act)
+    for connection in airflow.connections:
+        yield (looked := _looked(checkup, airflow, connection))
+        if not airflow.secrets_file:
+            words, act = "tried a write that can't be done", partial(_may_write, checkup, airflow, connection)
+            yield Leg("permissions", looked.subject, words, act, (looked.key,), required=looked.required)
+
+
+def _looked(checkup: Checkup, airflow: Airflow, connection: Connection, *after: Key) -> Leg:
     """The leg that looks at one connection, wherever it is kept."""
     registry = checkup.plan.registry(connection.registry)
     return Leg(
@@ -91,3 +107,12 @@ def _may(checkup: Checkup, airflow: Airflow, connection: Connection) -> list[Fin
     if lacking == ["can_create"]:
         grant += ", or create the connection and set create: false"
     return [failed(f"{who} has no {' and no '.join(lacking)} on Connections{where} (403)", grant)]
+
+
+def _place(checkup: Checkup, airflow: Airflow, mode: int | None) -> list[Finding]:
+    return files.place(cast("SecretsFileSink", checkup.tools.airflow(airflow)).examine(), mode)
+
+
+def _may_write(checkup: Checkup, airflow: Airflow, connection: Connection) -> list[Finding]:
+    cast("AwsStore", checkup.tools.airflow(airflow)).may_write(connection)
+    return [ok("it may be updated; whether it may be created can't be asked without doing it")]

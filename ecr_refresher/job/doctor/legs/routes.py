@@ -76,6 +76,6 @@ def travel(url: str, trust: Trust) -> list[Finding]:
     """Send a request without a login, as a pass would send it; any answer will do. Raises Failed."""
     with contextlib.suppress(http.Silent):  # slow, but reached
         http.send("HEAD", url, trust, LIMITS)
-    parts = urlsplit(proxy_for(url) or "")
-    way = f"through the proxy {parts.scheme}://{parts.netloc.rpartition('@')[2]}" if parts.netloc else "directly"
+    proxy = proxy_for(url)
+    way = f"through the proxy {url_key(proxy)[1]}" if proxy else "directly"
     return [ok(f"{way}; {f'trusting {trust}' if url.startswith('https:') else 'no TLS'}")]

@@ -34,14 +34,12 @@ _KNOWN = (CONFIG, *(PREFIX + name for name in KEYS))
 _SECRET = ("AIRFLOW_PASSWORD", "AIRFLOW_TOKEN")
 
 # A login in the environment replaces the file's: the keys that are dropped from the file when these are set.
-_PASSWORD = ("username", "password_file", "password_env")
-_OTHERS = ("token_file", "token_env", "client_id", "client_secret_file", "client_secret_env")
+_PASSWORD, _TOKEN = ("password_file", "password_env"), ("token_file", "token_env")
+_OTHERS = (*_TOKEN, "client_id", "client_secret_file", "client_secret_env")
 _REPLACED = {
     "username": _OTHERS,
-    "password_env": (*_PASSWORD[1:], *_OTHERS),
-    "password_file": (*_PASSWORD[1:], *_OTHERS),
-    "token_env": (*_PASSWORD, *_OTHERS),
-    "token_file": (*_PASSWORD, *_OTHERS),
+    **dict.fromkeys(_PASSWORD, (*_PASSWORD, *_OTHERS)),
+    **dict.fromkeys(_TOKEN, ("username", *_PASSWORD, *_OTHERS)),
 }
 
 # What Kubernetes puts into every pod beside a Service named ecr-refresher (kubernetes/kubernetes#35189).

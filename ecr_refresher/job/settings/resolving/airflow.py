@@ -115,11 +115,11 @@ def _login(entry: ApiEntry, at: Spot) -> dict[str, Any]:
             "client_secret_file; in the environment ECR_REFRESHER_AIRFLOW_USERNAME and _AIRFLOW_PASSWORD_FILE, or "
             "_AIRFLOW_TOKEN_FILE",
         )
-    elif by_password:
-        in_environment = "; in the environment ECR_REFRESHER_AIRFLOW_PASSWORD_FILE or ECR_REFRESHER_AIRFLOW_PASSWORD"
-        _check_parts(at, ("username", entry.username), ("password", password), in_environment)
-    elif by_client:
-        _check_parts(at, ("client_id", entry.client_id), ("client_secret", secret))
+    elif by_password and not (password and entry.username):
+        more = "; in the environment ECR_REFRESHER_AIRFLOW_PASSWORD_FILE or ECR_REFRESHER_AIRFLOW_PASSWORD"
+        _lacking(at, "username", "password", more, has_name=entry.username is not None)
+    elif by_client and not (secret and entry.client_id):
+        _lacking(at, "client_id", "client_secret", has_name=entry.client_id is not None)
     for key, other in (("token_url", "client_id"), ("scope", "token_url"), ("audience", "token_url")):
         if getattr(entry, key) is not None and getattr(entry, other) is None:
             (at / key).error(f"goes with {other}", "Give that, or remove this")
@@ -129,13 +129,12 @@ def _login(entry: ApiEntry, at: Spot) -> dict[str, Any]:
     return {"password": password, "token": token, "client": client}
 
 
-def _check_parts(at: Spot, who: tuple[str, object], what: tuple[str, object], more: str = "") -> None:
-    """A name and its secret go together."""
-    if who[1] is None:
-        (at / who[0]).error("is missing", f"Give it: a {what[0]} goes with it")
-    elif what[1] is None:
-        fix = f"Give {what[0]}_file or {what[0]}_env: {who[0]} needs it{more}"
-        (at / f"{what[0]}_file").error("is missing", fix)
+def _lacking(at: Spot, name: str, secret: str, more: str = "", *, has_name: bool) -> None:
+    """A name and its secret go together, and one of them is missing."""
+    if has_name:
+        (at / f"{secret}_file").error("is missing", f"Give {secret}_file or {secret}_env: {name} needs it{more}")
+    else:
+        (at / name).error("is missing", f"Give it: a {secret} goes with it")
 
 
 def _reference(entry: ApiEntry | HeaderEntry, prefix: str, at: Spot) -> plan.SecretRef | None:

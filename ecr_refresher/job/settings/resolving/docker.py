@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import grp
 import pwd
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from ....core import plan
 from ..problems import Spot
@@ -54,27 +55,21 @@ def _owner(entry: DockerEntry, at: Spot, euid: int) -> tuple[int | None, int | N
         at.error("is for root only, who can give files away", "Remove it, or run as root")
         return None, None
     user, _, group = entry.owner.partition(":")
-    uid = gid = None
-    try:
-        known = pwd.getpwuid(_number(user)) if user.isdigit() else pwd.getpwnam(user)
-        uid, gid = known.pw_uid, known.pw_gid
-    except KeyError:
-        uid = _number(user) if user.isdigit() else None
-    if group:
-        gid = _group(group)
-    if uid is None or (group and gid is None) or uid > _ID_MAX or (gid or 0) > _ID_MAX:
+    uid = _id(user, lambda name: pwd.getpwnam(name).pw_uid)
+    gid = _id(group, lambda name: grp.getgrnam(name).gr_gid) if group else None
+    if uid is None or (group and gid is None):
         at.error("is not a user and group of this system", 'Write them as numbers, e.g. "50000:0"')
+    elif not group:
+        with contextlib.suppress(KeyError):
+            gid = pwd.getpwuid(uid).pw_gid
     return uid, gid
 
 
-def _number(digits: str) -> int:
-    return int(digits) if len(digits) <= 10 else _ID_MAX + 1
-
-
-def _group(group: str) -> int | None:
-    if group.isdigit():
-        return _number(group)
+def _id(text: str, by_name: Callable[[str], int]) -> int | None:
+    """The number of a user or group; None where the system knows no such name or number."""
+    if text.isdigit():
+        return int(text) if len(text) <= 10 and int(text) <= _ID_MAX else None
     try:
-        return grp.getgrnam(group).gr_gid
+        return by_name(text)
     except KeyError:
         return None

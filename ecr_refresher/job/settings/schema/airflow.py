@@ -4,25 +4,10 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal, TypeAlias
 
-from pydantic import AfterValidator, BeforeValidator, ConfigDict, Discriminator, Field, Tag, model_validator
+from pydantic import AfterValidator, BeforeValidator, Discriminator, Field, Tag, model_validator
 
 from ..problems import Wrong
-from .kinds import (
-    TEXT_KIND,
-    AnyCase,
-    Bool,
-    Environment,
-    Mode,
-    Name,
-    Path,
-    Prefix,
-    Region,
-    RoleArn,
-    SecretPath,
-    Separator,
-    Text,
-    Variable,
-)
+from . import kinds
 from .section import NAMES_SCHEMA, Or, Section, split
 from .urls import AirflowUrl, SecureUrl
 
@@ -32,27 +17,23 @@ class ConnectionEntry(Section):
 
     key_of_a_text = "registry"
 
-    registry: Text | None = None
+    registry: kinds.Text | None = None
     """The registry's name or host. Default: the only registry."""
-
-    create: Bool = True
+    create: kinds.Bool = True
     """Create the connection where it is missing. With false it is only updated."""
-
-    team_name: Text | None = None
+    team_name: kinds.Text | None = None
     """The team that a new connection belongs to, in a multi-team Airflow 3. In a secrets backend, the team that looks
     for the connection there. Default: every team sees it."""
-
-    required: Bool = True
+    required: kinds.Bool = True
     """Counts for readiness and exit codes."""
 
 
 class HeaderEntry(Section):
     """Where a header's value is read from: a file or a variable."""
 
-    file: SecretPath | None = None
+    file: kinds.SecretPath | None = None
     """The file that holds the value; read at each pass."""
-
-    env: Variable | None = None
+    env: kinds.Variable | None = None
     """The environment variable that holds the value."""
 
     @model_validator(mode="before")
@@ -85,11 +66,11 @@ class _Airflow(Section):
         own = next(name for name, model in WAYS.items() if model is cls)
         return Wrong(f"goes with {' or '.join(others)}, not with {own}", "Remove one of them")
 
-    name: Name | None = None
+    name: kinds.Name | None = None
     """What metrics and `/status` call it; needed with several. Default: `default`."""
 
     connections: Annotated[
-        dict[str, Annotated[ConnectionEntry, Or(TEXT_KIND.schema), Or({"type": "null"})]],
+        dict[str, Annotated[ConnectionEntry, Or(kinds.TEXT_KIND.schema), Or({"type": "null"})]],
         BeforeValidator(_by_id),
         Field(json_schema_extra=_limit_ids),
         Or(NAMES_SCHEMA),
@@ -97,64 +78,50 @@ class _Airflow(Section):
     """Connection id to a registry's name or host, or to a mapping. Default: `docker_default`, with one registry."""
 
 
-class ApiEntry(_Airflow):
+class ApiEntry(_Airflow, title="REST API"):
     """Airflow's REST API."""
 
-    model_config = ConfigDict(title="REST API")
-
-    kind: Annotated[Literal["api"], AnyCase()] = "api"
+    kind: Annotated[Literal["api"], kinds.AnyCase()] = "api"
     """May be left out."""
-
     url: AirflowUrl | None = None
     """The base URL, as people open it in a browser, path prefix included."""
 
-    username: Text | None = None
+    username: kinds.Text | None = None
     """The user who edits connections; a password goes with it."""
-
-    password_file: SecretPath | None = None
+    password_file: kinds.SecretPath | None = None
     """The file that holds the password; read at each pass."""
-
-    password_env: Variable | None = None
+    password_env: kinds.Variable | None = None
     """The environment variable that holds the password."""
 
-    token_file: SecretPath | None = None
+    token_file: kinds.SecretPath | None = None
     """The file that holds a bearer token, in place of user and password; read at each pass."""
-
-    token_env: Variable | None = None
+    token_env: kinds.Variable | None = None
     """The environment variable that holds a bearer token."""
 
-    client_id: Text | None = None
+    client_id: kinds.Text | None = None
     """A machine's login by OAuth 2.0 client credentials, in place of user and password; a client secret goes with
     it."""
-
-    client_secret_file: SecretPath | None = None
+    client_secret_file: kinds.SecretPath | None = None
     """The file that holds the client secret; read at each pass."""
-
-    client_secret_env: Variable | None = None
+    client_secret_env: kinds.Variable | None = None
     """The environment variable that holds the client secret."""
 
     token_url: SecureUrl | None = None
     """The identity provider's token endpoint, which gets the client credentials. Default: Airflow's own `/auth/token`
     (Keycloak auth manager)."""
-
-    scope: Text | None = None
+    scope: kinds.Text | None = None
     """With `token_url`: the scope to ask for."""
-
-    audience: Text | None = None
+    audience: kinds.Text | None = None
     """With `token_url`: the audience to ask for."""
 
-    client_cert: Path | None = None
+    client_cert: kinds.Path | None = None
     """The client certificate (PEM) for an Airflow, or a proxy before it, that asks for one; read at each pass."""
-
-    client_key: Path | None = None
+    client_key: kinds.Path | None = None
     """That certificate's key."""
-
-    ca_file: Path | None = None
+    ca_file: kinds.Path | None = None
     """The CA certificates (PEM) to trust. Default: the system's."""
-
-    allow_http: Bool = False
+    allow_http: kinds.Bool = False
     """Allow plain http to another host, which sends passwords in the clear; warns."""
-
     headers: dict[str, HeaderEntry] = Field(default_factory=dict)
     """Headers for a proxy in front of Airflow, sent with each request: name to `{file: PATH}` or `{env: NAME}`."""
 
@@ -162,22 +129,18 @@ class ApiEntry(_Airflow):
 class _OfAws(_Airflow):
     """What the ways through AWS have."""
 
-    region: Region | None = None
+    region: kinds.Region | None = None
     """Its AWS region. Default: the AWS region of the environment variables."""
-
-    role_arn: RoleArn | None = None
+    role_arn: kinds.RoleArn | None = None
     """The role to assume for it."""
 
 
-class MwaaEntry(_OfAws):
+class MwaaEntry(_OfAws, title="Amazon MWAA"):
     """An Amazon MWAA environment: AWS credentials are its login."""
 
-    model_config = ConfigDict(title="Amazon MWAA")
-
-    kind: Annotated[Literal["api"], AnyCase()] = "api"
+    kind: Annotated[Literal["api"], kinds.AnyCase()] = "api"
     """May be left out."""
-
-    mwaa_environment: Environment | None = None
+    mwaa_environment: kinds.Environment | None = None
     """The name of the MWAA environment."""
 
 
@@ -187,45 +150,34 @@ def _suffix(path: str) -> str:
     return path
 
 
-class SecretsFileEntry(_Airflow):
+class SecretsFileEntry(_Airflow, title="secrets file"):
     """The file that Airflow's LocalFilesystemBackend reads."""
 
-    model_config = ConfigDict(title="secrets file")
-
-    kind: Annotated[Literal["secrets_file"], AnyCase()]
+    kind: Annotated[Literal["secrets_file"], kinds.AnyCase()]
     """Selects this sink."""
-
-    file: Annotated[Path, AfterValidator(_suffix)] | None = None
+    file: Annotated[kinds.Path, AfterValidator(_suffix)] | None = None
     """The backend's `connections_file_path`: a `.json`, `.yaml`, `.yml` or `.env` file."""
-
-    mode: Mode | None = None
+    mode: kinds.Mode | None = None
     """The file's mode, in octal. Default: 0600 for a new file; an existing one keeps its own."""
 
 
-class SecretsManagerEntry(_OfAws):
+class SecretsManagerEntry(_OfAws, title="Secrets Manager"):
     """AWS Secrets Manager, as the amazon provider's backend reads it."""
 
-    model_config = ConfigDict(title="Secrets Manager")
-
-    kind: Annotated[Literal["secrets_manager"], AnyCase()]
+    kind: Annotated[Literal["secrets_manager"], kinds.AnyCase()]
     """Selects this sink."""
-
-    prefix: Prefix = "airflow/connections"
+    prefix: kinds.Prefix = "airflow/connections"
     """The backend's `connections_prefix`."""
-
-    sep: Separator = "/"
+    sep: kinds.Separator = "/"
     """The backend's `sep`, between prefix and connection id."""
 
 
-class ParameterStoreEntry(_OfAws):
+class ParameterStoreEntry(_OfAws, title="Parameter Store"):
     """SSM's Parameter Store, as the amazon provider's backend reads it."""
 
-    model_config = ConfigDict(title="Parameter Store")
-
-    kind: Annotated[Literal["parameter_store"], AnyCase()]
+    kind: Annotated[Literal["parameter_store"], kinds.AnyCase()]
     """Selects this sink."""
-
-    prefix: Prefix = "/airflow/connections"
+    prefix: kinds.Prefix = "/airflow/connections"
     """The backend's `connections_prefix`."""
 
 

@@ -22,7 +22,7 @@ from ....core.ecr import host as ecr_host
 from ....core.times import UNITS, written
 from ..problems import Wrong
 
-TEXT, NUMBER, SINGLE = ("string",), ("string", "integer"), ("string", "number", "boolean")
+NUMBER, SINGLE = ("string", "integer"), ("string", "number", "boolean")
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -34,7 +34,7 @@ class Kind:
     fix: str
     read: Callable[[str], Any] = str  # may raise Wrong
     write: Callable[[Any], object] | None = None  # gives a text that `read` takes
-    types: Sequence[str] = TEXT  # JSON's, as an editor sees the text
+    types: Sequence[str] = ()  # JSON's, as an editor sees the text; none: only texts
     more: dict[str, Any] = field(default_factory=dict)  # of the JSON Schema
 
     def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
@@ -46,8 +46,8 @@ class Kind:
 
     @property
     def schema(self) -> dict[str, Any]:
-        types = self.types[0] if len(self.types) == 1 else [*self.types]
-        return {"title": self.name.partition(" ")[2], "type": types, "pattern": f"^(?:{self.pattern})$"} | self.more
+        title, types = self.name.partition(" ")[2], [*self.types] or "string"
+        return {"title": title, "type": types, "pattern": f"^(?:{self.pattern})$"} | self.more
 
     def value(self, given: object) -> object:
         if isinstance(given, dict | list):
@@ -56,7 +56,7 @@ class Kind:
             return given  # it is read already
         if not re.fullmatch(self.pattern, given, re.ASCII | re.DOTALL):
             raise Wrong(f"is not {self.name}", self.fix)
-        return self.read(str(given))
+        return self.read(given)
 
 
 # --- texts -----------------------------------------------------------------------------------------------------------
@@ -178,29 +178,26 @@ def _written_size(count: int) -> str:
 # pydantic's own ByteSize takes a bare number for bytes: `max_size: 50` would have a cleanup remove every image.
 _SIZE = r"\d{1,15}(?:\.\d+)?\s?(?:[kKMGT]i?B|B)"
 Size = Annotated[int, Kind("a size", _SIZE, "Write e.g. 50GB, 500MB or 50GiB", _size, _written_size)]
+
+
+def _share(text: str) -> float:
+    return float(text.rstrip("% ")) / 100
+
+
 _SHARE = r"(?!0+(?:\.0+)?\s?%)\d{1,2}(?:\.\d+)?\s?%"
 Share = Annotated[
-    float,
-    Kind(
-        "a share between 0% and 100%",
-        _SHARE,
-        "Write e.g. 80%",
-        lambda text: float(text.rstrip("% ")) / 100,
-        lambda share: f"{100 * share:g}%",
-    ),
+    float, Kind("a share between 0% and 100%", _SHARE, "Write e.g. 80%", _share, lambda share: f"{100 * share:g}%")
 ]
-Mode = Annotated[
-    int,
-    Kind(
-        "a file mode",
-        "(?:0o?)?[0-7]{1,3}",
-        'Write it in octal, from "0000" to "0777", e.g. "0600"',
-        lambda text: int(text.removeprefix("0o"), 8),
-        lambda mode: f"{mode:04o}",
-        types=NUMBER,  # unquoted, 0600 is 600 to an editor, or 384 to an older one
-        more={"minimum": 0, "maximum": 777},
-    ),
-]
+
+
+def _mode(text: str) -> int:
+    return int(text.removeprefix("0o"), 8)
+
+
+_MODE, _MODE_FIX = "(?:0o?)?[0-7]{1,3}", 'Write it in octal, from "0000" to "0777", e.g. "0600"'
+# Unquoted, 0600 is 600 to an editor, or 384 to an older one.
+_MODES = {"minimum": 0, "maximum": 777}
+Mode = Annotated[int, Kind("a file mode", _MODE, _MODE_FIX, _mode, "{:04o}".format, NUMBER, _MODES)]
 
 
 # --- paths, hosts and addresses --------------------------------------------------------------------------------------

@@ -7,34 +7,9 @@ from typing import Annotated
 from pydantic import BeforeValidator, Field
 
 from ....core import plan
+from . import kinds
 from .airflow import AirflowEntry
 from .cleanup import CleanupEntry, EngineTls
-from .kinds import (
-    HOST_SCHEMA,
-    HOSTS_SCHEMA,
-    Account,
-    Address,
-    Bool,
-    ConfigFile,
-    ExternalId,
-    Host,
-    Image,
-    Level,
-    Listen,
-    LogFormat,
-    Mode,
-    Name,
-    Namespace,
-    ObjectName,
-    Owner,
-    Path,
-    Region,
-    RoleArn,
-    Selector,
-    SessionName,
-    Text,
-    duration,
-)
 from .section import Entries, Names, OneOrMore, Or, Section, split
 from .urls import EngineUrl, SecureUrl
 
@@ -46,113 +21,96 @@ class RegistryEntry(Section):
 
     key_of_a_text = "host"
 
-    host: Host | None = None
+    host: kinds.Host | None = None
     """The registry as image names have it: private in any partition, FIPS or dual-stack, `public.ecr.aws`, or a domain
     of your own in front of ECR. Default: the caller's own registry."""
-
-    region: Region | None = None
+    region: kinds.Region | None = None
     """The region of the caller's own registry, or of the one behind a domain of your own; ECR's hosts name it
     themselves. Default: the AWS region of the environment variables or profile."""
-
-    account: Account | None = None
+    account: kinds.Account | None = None
     """The account of the registry behind a domain of your own; `region` goes with it."""
-
-    name: Name | None = None
+    name: kinds.Name | None = None
     """What other settings, metrics and `/status` call it; lets two roles use one registry. Default: the host."""
 
-    role_arn: OneOrMore[RoleArn] = Field(default_factory=list)
+    role_arn: OneOrMore[kinds.RoleArn] = Field(default_factory=list)
     """The role to assume. A list is a chain: each role is assumed with the keys of the one before."""
-
-    external_id: OneOrMore[ExternalId | None] = Field(default_factory=list)
+    external_id: OneOrMore[kinds.ExternalId | None] = Field(default_factory=list)
     """The external id that the last role asks for; or a list with one (or null) for each role."""
-
-    role_session_name: SessionName | None = None
+    role_session_name: kinds.SessionName | None = None
     """What CloudTrail calls the roles' sessions. Default: `ecr-refresher`."""
-
-    profile: Text | None = None
+    profile: kinds.Text | None = None
     """The AWS profile that the base credentials come from. Default: botocore's own choice."""
 
     endpoint_url: SecureUrl | None = None
     """The endpoint of ECR's API, e.g. a VPC endpoint. Default: AWS's public endpoint of the region."""
-
-    use_fips: Bool | None = None
+    use_fips: kinds.Bool | None = None
     """Ask ECR and STS at their FIPS endpoints. Default: with a FIPS host; else as botocore's variables and profile
     say."""
-
-    use_dualstack: Bool | None = None
+    use_dualstack: kinds.Bool | None = None
     """Ask ECR and STS at their dual-stack endpoints. Default: with a dual-stack host; else as botocore's variables and
     profile say."""
 
-    probe_image: Image | None = None
+    probe_image: kinds.Image | None = None
     """An image without its registry. After each fetch the daemon tests whether a pull of it would be allowed, and names
     the right that is missing. It warns and never blocks."""
-
     registry_url: SecureUrl | None = None
     """Where a new token is tested before it is delivered. Default: `https://HOST`."""
-
-    ca_file: Path | None = None
+    ca_file: kinds.Path | None = None
     """The CA certificates (PEM) to trust for `endpoint_url` and `registry_url`; with neither, for everything that
     concerns this registry. Default: the system's."""
 
-    aliases: Bool = False
+    aliases: kinds.Bool = False
     """Files and pull secrets also get the login under the registry's dual-stack and FIPS names."""
-
-    required: Bool = True
+    required: kinds.Bool = True
     """Counts for readiness and exit codes."""
 
 
 class DockerEntry(EngineTls):
     """One `config.json`, written as `docker login` writes it."""
 
-    config_file: ConfigFile | None = None
+    config_file: kinds.ConfigFile | None = None
     """The file, Docker's `config.json` or Podman's `auth.json`. A path that ends in a slash, or whose last part has no
     suffix, is a directory and means the `config.json` in it. Default: `$REGISTRY_AUTH_FILE`, else
     `$DOCKER_CONFIG/config.json`, else `~/.docker/config.json`."""
 
-    mode: Mode | None = None
+    mode: kinds.Mode | None = None
     """The file's mode, in octal; restored at each write. Default: 0600 for a new file; an existing one keeps its
     own."""
-
-    owner: Owner | None = None
+    owner: kinds.Owner | None = None
     """`uid:gid`, a uid or a user name; only as root. Default: it stays as it is."""
 
-    registries: Names[Text] | None = None
+    registries: Names[kinds.Text] | None = None
     """Names or hosts of the registries whose logins go into the file. Default: all."""
 
     engine: EngineUrl | None = None
     """The engine, Docker's or Podman's, that proves each new login: its address, or `true` for `$DOCKER_HOST`, else the
     current docker context, else Docker's own socket. Default: none."""
-
-    engine_required: Bool = False
+    engine_required: kinds.Bool = False
     """Fetch and write nothing while the engine's socket is missing, and say so: for nodes of which not all have
     Docker."""
-
-    required: Bool = True
+    required: kinds.Bool = True
     """Counts for readiness and exit codes."""
 
 
 class KubernetesEntry(Section):
     """One pull secret (`kubernetes.io/dockerconfigjson`), the same in each namespace."""
 
-    secret: ObjectName | None = None
+    secret: kinds.ObjectName | None = None
     """The secret's name. It is created where it is missing."""
 
-    namespaces: Names[Namespace] | None = None
+    namespaces: Names[kinds.Namespace] | None = None
     """The namespaces that get it. Default: the pod's own."""
-
-    namespace_selector: Selector | None = None
+    namespace_selector: kinds.Selector | None = None
     """A label selector, in place of `namespaces`: each namespace that it matches gets the secret, later ones too."""
 
-    registries: Names[Text] | None = None
+    registries: Names[kinds.Text] | None = None
     """Names or hosts of the registries whose logins go into the secret. Default: all."""
 
-    service_accounts: Names[ObjectName] = Field(default_factory=list)
+    service_accounts: Names[kinds.ObjectName] = Field(default_factory=list)
     """ServiceAccounts of these namespaces that get the secret added to their `imagePullSecrets`."""
-
-    kubeconfig: Path | None = None
+    kubeconfig: kinds.Path | None = None
     """How to reach the API server. Default: by the pod's own ServiceAccount, else the usual kubeconfig."""
-
-    required: Bool = True
+    required: kinds.Bool = True
     """Counts for readiness and exit codes."""
 
 
@@ -161,49 +119,41 @@ class RefreshEntry(Section):
 
     at_fraction: Annotated[float, Field(gt=0, lt=1)] = _RULES.at_fraction
     """Renew at this part of a token's life; between 0 and 1."""
-
     jitter: Annotated[float, Field(ge=0, lt=1)] = _RULES.jitter
     """Renew earlier or later by up to this part of its life; drawn for each token and daemon."""
-
-    max_age: Annotated[float, duration(1.0)] | None = _RULES.max_age
+    max_age: Annotated[float, kinds.duration(1.0)] | None = _RULES.max_age
     """Renew at this age at the latest. Default: only `at_fraction` counts."""
-
-    verify_every: Annotated[float, duration(1.0)] = _RULES.verify_every
+    verify_every: Annotated[float, kinds.duration(1.0)] = _RULES.verify_every
     """How often connections and pull secrets are read again; files are watched all the time."""
 
-    deadline: Annotated[float, duration(5.0, 600.0)] = _RULES.deadline
+    deadline: Annotated[float, kinds.duration(5.0, 600.0)] = _RULES.deadline
     """The longest time that a pass may take."""
 
-    retry_first: Annotated[float, duration(0.1, 3600.0)] = _RULES.retry_first
+    retry_first: Annotated[float, kinds.duration(0.1, 3600.0)] = _RULES.retry_first
     """The shortest pause before a retry."""
-
-    retry_max: Annotated[float, duration(0.1, 86400.0)] = _RULES.retry_max
+    retry_max: Annotated[float, kinds.duration(0.1, 86400.0)] = _RULES.retry_max
     """The longest pause before a retry."""
-
-    prove: Bool = _RULES.prove
+    prove: kinds.Bool = _RULES.prove
     """Test a new token at the registry before it is delivered."""
 
 
 class ServerEntry(Section):
     """The HTTP server for probes and scrapes."""
 
-    listen: Listen = Address(_SERVER.host, _SERVER.port)
+    listen: kinds.Listen = kinds.Address(_SERVER.host, _SERVER.port)
     """Address and port; `:9719` is every interface, IPv6 and IPv4."""
-
-    tls_cert: Path | None = None
+    tls_cert: kinds.Path | None = None
     """The certificate (PEM) for https. Default: plain http."""
-
-    tls_key: Path | None = None
+    tls_key: kinds.Path | None = None
     """That certificate's key."""
 
 
 class LogEntry(Section):
     """What is logged on standard error."""
 
-    level: Level = _LOG.level
+    level: kinds.Level = _LOG.level
     """The lowest level that is shown."""
-
-    format: LogFormat = _LOG.format
+    format: kinds.LogFormat = _LOG.format
     """One JSON object a line, or lines for people."""
 
 
@@ -211,7 +161,7 @@ class Settings(Section):
     """The settings of ecr-refresher."""
 
     registries: Annotated[
-        Entries[Annotated[RegistryEntry, Or(HOST_SCHEMA)]], BeforeValidator(split), Or(HOSTS_SCHEMA)
+        Entries[Annotated[RegistryEntry, Or(kinds.HOST_SCHEMA)]], BeforeValidator(split), Or(kinds.HOSTS_SCHEMA)
     ] = Field(default_factory=list)
     """The ECR registries: hosts, or mappings. Default: the caller's own registry in the AWS region."""
 
@@ -227,12 +177,9 @@ class Settings(Section):
 
     refresh: RefreshEntry = RefreshEntry()
     """When to renew and to retry."""
-
     cleanup: CleanupEntry = CleanupEntry()
     """Old containers and images."""
-
     server: ServerEntry = ServerEntry()
     """The HTTP server for probes and scrapes."""
-
     log: LogEntry = LogEntry()
     """What is logged on standard error."""

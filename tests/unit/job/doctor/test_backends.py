@@ -11,14 +11,14 @@ from ecr_refresher.core.plan import Airflow, Plan, SecretsFile
 from ecr_refresher.job.aws.clock import AwsClock
 from ecr_refresher.job.doctor.checkup import Checkup
 from ecr_refresher.job.doctor.findings import Finding, Verdict
-from ecr_refresher.job.doctor.legs import backends
+from ecr_refresher.job.doctor.legs import airflow
 from ecr_refresher.job.refresh.tools import RealTools
 
 
 def place(path: Path, mode: int | None = None) -> list[Finding]:
     """The findings of the leg that examines the file's place."""
     plan = Plan((), airflows=(Airflow("default", "", (), secrets_file=SecretsFile(str(path), mode)),))
-    (leg,) = backends.legs(Checkup(plan, RealTools(plan, AwsClock(), lambda _: None)))
+    (leg,) = airflow.legs(Checkup(plan, RealTools(plan, AwsClock(), lambda _: None)))
     return list(leg.act())
 
 
