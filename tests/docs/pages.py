@@ -9,7 +9,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
-_OTHERS = ("README.md", "CONTRIBUTING.md", "CHANGELOG.md", "examples/README.md", "helm/ecr-refresher/README.md")
+_OTHERS = (
+    "README.md",
+    "CONTRIBUTING.md",
+    "CHANGELOG.md",
+    "SECURITY.md",
+    "examples/README.md",
+    "helm/ecr-refresher/README.md",
+)
 PAGES = {
     str(path.relative_to(ROOT)): path
     for path in (*(ROOT / name for name in _OTHERS), *sorted((ROOT / "docs").glob("*.md")))
