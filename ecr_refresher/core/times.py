@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import calendar
 import time
 
+_RFC3339 = "%Y-%m-%dT%H:%M:%SZ"
 UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}  # in seconds
 
 
@@ -17,4 +19,12 @@ def written(duration_s: float) -> str:
 
 def rfc3339(moment: float) -> str:
     """A moment, in seconds since the epoch, as UTC in whole seconds: `2026-11-22T10:00:00Z`."""
-    return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(moment))
+    return time.strftime(_RFC3339, time.gmtime(moment))
+
+
+def moment(text: str) -> float | None:
+    """The moment that `rfc3339` wrote; None of any other text."""
+    try:
+        return float(calendar.timegm(time.strptime(text, _RFC3339)))
+    except ValueError:
+        return None

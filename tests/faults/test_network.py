@@ -84,7 +84,7 @@ class Fault:
     doubted: bool = True  # whether the proof at the registry fails; a 200 is a 200, whatever becomes of its body
 
 
-CUT = ("transient", "cut the connection")
+CUT = ("transient", "broke")
 LATE = ("transient", "no answer within")
 UNTRUSTED = ("invalid", "certificate")
 FAULTS = {

@@ -12,6 +12,7 @@ import os
 import stat
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from pathlib import Path
 from types import TracebackType
 
 from ...core.budgets import FILE_MAX
@@ -34,6 +35,10 @@ class Snapshot:
     @property
     def witness(self) -> str:
         return witness_of(self.stat)
+
+    def is_still(self, seen: os.stat_result | None) -> bool:
+        """Whether nobody has written since, by the stat that the file has now."""
+        return witness_of(seen) == self.witness
 
 
 @dataclass(frozen=True, slots=True)
@@ -196,13 +201,7 @@ def _give(descriptor: int, uid: int, gid: int) -> None:
 def make_directories(path: str) -> None:
     """Make a directory and those above it that are missing, with mode 0700."""
     with os_errors(path):
-        missing = []
-        while not os.path.isdir(path):
-            missing.append(path)
-            above = os.path.dirname(path)
-            if above == path:
-                break
-            path = above
-        for path in reversed(missing):
-            with contextlib.suppress(FileExistsError):
-                os.mkdir(path, 0o700)
+        for folder in (*reversed(Path(path).parents), Path(path)):
+            if not folder.is_dir():
+                with contextlib.suppress(FileExistsError):
+                    folder.mkdir(0o700)

@@ -10,40 +10,34 @@ from contextlib import contextmanager
 
 from ...core.model import Failed, Reason
 
-FULL = {errno.ENOSPC, errno.EDQUOT}
-MOUNTED = {errno.EBUSY, errno.EXDEV}
-
 
 @contextmanager
 def os_errors(path: str) -> Iterator[None]:
-    """Raise an OSError inside as Failed, without the original error."""
+    """Raise an OSError inside as Failed for this path: what failed, and how to fix it."""
     try:
         yield
     except OSError as error:
-        number, text = error.errno or 0, error.strerror or type(error).__name__
-    else:
-        return
-    raise failed(path, number, text)
+        raise _failed(path, error.errno or 0, error.strerror or type(error).__name__) from None
 
 
-def failed(path: str, number: int, text: str) -> Failed:
-    """Say what failed for this path, and how to fix it."""
+def _failed(path: str, number: int, text: str) -> Failed:
     what = f"{path}: {text}"
-    if number in FULL:
-        return Failed(Reason.TRANSIENT, f"{path} can't be written: {_full(path, number)}", "Free some space")
-    if number in MOUNTED:
-        return mounted(path)
-    if number == errno.EROFS:
-        return Failed(Reason.DENIED, f"{path} can't be written: its file system is read-only", "Mount it writable")
-    if number in (errno.EACCES, errno.EPERM):
-        who = f"uid {os.geteuid()}, gid {os.getegid()}"
-        fix = "Let that user read and write the file and its directory, or set `owner` to the file's user"
-        return Failed(Reason.DENIED, f"{what} ({who})", fix)
-    if number in (errno.ENOTDIR, errno.EISDIR, errno.ELOOP, errno.ENAMETOOLONG):
-        return Failed(Reason.INVALID, what, "Give the path of a regular file, or of its directory")
-    if number == errno.ENOENT:
-        return Failed(Reason.MISSING, what, "Create its directory")
-    return Failed(Reason.TRANSIENT, what, "Check the disk or the network file system")
+    match number:
+        case errno.ENOSPC | errno.EDQUOT:
+            return Failed(Reason.TRANSIENT, f"{path} can't be written: {_full(path, number)}", "Free some space")
+        case errno.EBUSY | errno.EXDEV:
+            return mounted(path)
+        case errno.EROFS:
+            return Failed(Reason.DENIED, f"{path} can't be written: its file system is read-only", "Mount it writable")
+        case errno.EACCES | errno.EPERM:
+            fix = "Let that user read and write the file and its directory, or set `owner` to the file's user"
+            return Failed(Reason.DENIED, f"{what} (uid {os.geteuid()}, gid {os.getegid()})", fix)
+        case errno.ENOTDIR | errno.EISDIR | errno.ELOOP | errno.ENAMETOOLONG:
+            return Failed(Reason.INVALID, what, "Give the path of a regular file, or of its directory")
+        case errno.ENOENT:
+            return Failed(Reason.MISSING, what, "Create its directory")
+        case _:
+            return Failed(Reason.TRANSIENT, what, "Check the disk or the network file system")
 
 
 def refuse_irregular(path: str, mode: int) -> None:

@@ -21,26 +21,19 @@ _FLAGS = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 @contextmanager
 def locked(folder: Folder, name: str) -> Iterator[None]:
     """Hold the lock. Raises Failed, `transient` with the holder's name, after waiting `LOCK_S`."""
-    descriptor = _acquire(folder, name, time.monotonic() + budgets.LOCK_S)
-    try:
-        yield
-    finally:
-        os.close(descriptor)  # releases the lock
-
-
-def _acquire(folder: Folder, name: str, ends_at: float) -> int:
-    path = folder.full(name)
+    path, ends_at = folder.full(name), time.monotonic() + budgets.LOCK_S
     while True:
         with os_errors(path):
             descriptor = os.open(name, _FLAGS, 0o600, dir_fd=folder.fd)
         try:
             _wait_for(descriptor, path, ends_at)
-            if _is_still(folder, name, descriptor):
-                return descriptor
-        except BaseException:
-            os.close(descriptor)
-            raise
-        os.close(descriptor)  # somebody removed the file during the wait: its lock excludes nobody any more
+            there = folder.stat(name)
+            if there is not None and os.path.samestat(there, os.fstat(descriptor)):
+                yield
+                return
+        finally:
+            os.close(descriptor)  # releases the lock
+        # Somebody removed the file during the wait: its lock excludes nobody any more.
 
 
 def _wait_for(descriptor: int, path: str, ends_at: float) -> None:
@@ -60,14 +53,6 @@ def _wait_for(descriptor: int, path: str, ends_at: float) -> None:
         time.sleep(_POLL_S)
 
 
-def _is_still(folder: Folder, name: str, descriptor: int) -> bool:
-    try:
-        there = os.stat(name, dir_fd=folder.fd, follow_symlinks=False)
-    except OSError:
-        return False
-    return os.path.samestat(there, os.fstat(descriptor))
-
-
 def _holder(descriptor: int) -> str:
     """Name the process that holds the lock, as far as the kernel says (see proc_locks(5)).
 
@@ -75,14 +60,10 @@ def _holder(descriptor: int) -> str:
     """
     inode = str(os.fstat(descriptor).st_ino).encode()
     with suppress(OSError, ValueError, IndexError), open("/proc/locks", "rb") as table:
-        for line in table:
-            words = line.split()
+        for words in map(bytes.split, table):
             if words[1] == b"FLOCK" and words[5].rpartition(b":")[2] == inode:
-                return f"process {int(words[4])}{_command(int(words[4]))}"
+                pid = int(words[4])
+                with suppress(OSError), open(f"/proc/{pid}/comm", "rb") as comm:
+                    return f"process {pid} ({comm.read().strip().decode('utf-8', 'replace')})"
+                return f"process {pid}"
     return "another process"
-
-
-def _command(pid: int) -> str:
-    with suppress(OSError), open(f"/proc/{pid}/comm", "rb") as comm:
-        return f" ({comm.read().strip().decode('utf-8', 'replace')})"
-    return ""

@@ -5,13 +5,13 @@ from __future__ import annotations
 import errno
 import os
 import stat
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-from ...core.budgets import LINKS
+from ...core.budgets import FILE_MAX, LINKS
 from ...core.model import Failed, Reason
-from .atomic_file import Folder
+from .atomic_file import Folder, Snapshot
 from .errors import os_errors
 
 
@@ -21,6 +21,18 @@ class Resolved:
 
     path: str
     linked: bool = False
+
+    @property
+    def folder(self) -> str:
+        return os.path.dirname(self.path)
+
+    @property
+    def name(self) -> str:
+        return os.path.basename(self.path)
+
+    def beside(self, what: str) -> str:
+        """The name of a file of ours in its folder: of the `lock`, say."""
+        return f".{self.name}.ecr-refresher.{what}"
 
 
 def resolve(path: str, *, roots_only: bool = False) -> Resolved:
@@ -39,7 +51,7 @@ def opened(path: str, resolved: Resolved) -> Iterator[Folder]:
     What was missing when root followed the path may be another user's by now, so root follows it again. What is there,
     and only root may change, stays as it is.
     """
-    with Folder(os.path.dirname(resolved.path)) as folder:
+    with Folder(resolved.folder) as folder:
         if os.geteuid() == 0:
             again = resolve(path, roots_only=True)
             with os_errors(path):
@@ -48,6 +60,21 @@ def opened(path: str, resolved: Resolved) -> Iterator[Folder]:
                 what = f"{path} led to another directory a moment ago"
                 raise Failed(Reason.TRANSIENT, what, "Find the program that moves directories there")
         yield folder
+
+
+def read(
+    folder: Folder, file: Resolved, most: int = FILE_MAX, check: Callable[[os.stat_result], object] | None = None
+) -> Snapshot:
+    """Read a file in its opened folder as `Folder.read` does; root refuses what another user could have put there."""
+    above = os.fstat(folder.fd)
+
+    def check_owner(seen: os.stat_result) -> None:
+        if os.geteuid() == 0:
+            refuse_others(file.path, file.path, above, seen, leads_on=False)
+        if check is not None:
+            check(seen)
+
+    return folder.read(file.name, most, check_owner)
 
 
 def _resolve(path: str, *, roots_only: bool) -> Resolved:

@@ -19,7 +19,12 @@ def read_secret(ref: SecretRef, environ: Mapping[str, str] = os.environ) -> Secr
 
     Raises Failed: `missing` where there is none (yet), `denied` where it may not be read.
     """
-    text = _from_env(ref.where, environ) if ref.kind == "env" else _from_file(ref.where)
+    if ref.kind == "file":
+        text = _from_file(ref.where)
+    elif ref.where in environ:
+        text = environ[ref.where]
+    else:
+        raise Failed(Reason.MISSING, f"{describe(ref)} is not set", "Set it, or name a file instead")
     if not text:
         raise Failed(Reason.MISSING, f"{describe(ref)} is empty", "Put the secret there")
     return logs.hide(Secret(text))
@@ -28,12 +33,6 @@ def read_secret(ref: SecretRef, environ: Mapping[str, str] = os.environ) -> Secr
 def describe(ref: SecretRef) -> str:
     """Name the place of a secret in a message."""
     return f"the environment variable {ref.where}" if ref.kind == "env" else f"the file {ref.where}"
-
-
-def _from_env(name: str, environ: Mapping[str, str]) -> str:
-    if name not in environ:
-        raise Failed(Reason.MISSING, f"the environment variable {name} is not set", "Set it, or name a file instead")
-    return environ[name]
 
 
 def _from_file(path: str) -> str:

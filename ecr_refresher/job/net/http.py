@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import re
-import ssl
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -16,8 +14,10 @@ from urllib3 import exceptions
 from ...core import budgets
 from ...core.model import Failed, Reason
 from . import trust as trusts
-from .proxies import pool_for, proxy_for
+from . import wire_errors
+from .proxies import pool_for
 from .trust import Trust
+from .wire_errors import Silent
 
 _CHUNK = 1 << 16
 
@@ -40,10 +40,6 @@ class Answer:
     status: int
     headers: Mapping[str, str]
     body: bytes
-
-
-class Silent(Failed):
-    """The server took the request, and did not answer in time."""
 
 
 def send(
@@ -78,7 +74,7 @@ def send(
         )
         content = read(response, limits, ends_at, host)
     except (exceptions.HTTPError, OSError, ValueError) as error:
-        raise _failed(error, url, host, trust) from None
+        raise wire_errors.failure(error, url, host, trust, limits.connect_s, limits.read_s) from None
     return Answer(response.status, response.headers, content)
 
 
@@ -112,59 +108,3 @@ def _read(response: urllib3.BaseHTTPResponse, limits: Limits, ends_at: float, ho
         raise Failed(Reason.INVALID, message, "Look for a proxy or a test endpoint in between")
     message = f"{host} sent its answer too slowly: it was not complete after {limits.total_s:g} s"
     raise Silent(Reason.TRANSIENT, message, "See the network in between; it is tried again")
-
-
-def _failed(error: Exception, url: str, host: str, trust: Trust) -> Failed:
-    """Name the step that failed. The error's own text may hold URLs and headers, so it is not passed on."""
-    match error:
-        case exceptions.SSLError():
-            return _tls_failed(error, host, trust)
-        case exceptions.ProxyError():
-            return _proxy_failed(error, url, host)
-        case ValueError():  # urllib3's LocationValueError is one
-            message = f"the address of {host}, or a header for it, is malformed"
-            return Failed(Reason.INVALID, message, "Correct the URL in the settings")
-        case exceptions.NameResolutionError():
-            fix = "Check the spelling of the host and its region, and this machine's DNS"
-            return Failed(Reason.TRANSIENT, f"DNS knows no {host}", fix)
-        case exceptions.NewConnectionError():
-            why = (getattr(error.__cause__, "strerror", None) or "refused or no route").lower()
-        case exceptions.ConnectTimeoutError():
-            why = "no answer in time"
-        case exceptions.TimeoutError():
-            message = f"{host} took the request, and did not answer in time"
-            return Silent(Reason.TRANSIENT, message, "See the load of that server, and the network in between")
-        case _:
-            message = f"the connection to {host} broke ({type(error).__name__})"
-            return Failed(Reason.TRANSIENT, message, "See the network in between; it is tried again")
-    fix = "Check that it is up, DNS, security groups, VPC endpoints and HTTPS_PROXY"
-    return Failed(Reason.TRANSIENT, f"no connection to {host}: {why}", fix)
-
-
-def _proxy_failed(error: exceptions.ProxyError, url: str, host: str) -> Failed:
-    parts = urlsplit(proxy_for(url) or "")
-    proxy = f"the proxy {parts.scheme}://{parts.netloc.rpartition('@')[2]}"
-    refused = re.search(r"Tunnel connection failed: (\d{3})", str(error.original_error))
-    if refused and refused[1] == "407":
-        return Failed(Reason.DENIED, f"{proxy} wants another login (407)", "Correct the login in HTTPS_PROXY")
-    why = f"answered {refused[1]} to the wish to reach {host}" if refused else "can't be reached"
-    return Failed(Reason.TRANSIENT, f"{proxy} {why}", f"Correct HTTPS_PROXY or HTTP_PROXY, or name {host} in NO_PROXY")
-
-
-def _tls_failed(error: exceptions.SSLError, host: str, trust: Trust) -> Failed:
-    cause = error.args[0] if error.args else None
-    what = f"TLS with {host} failed"
-    if isinstance(cause, ssl.SSLCertVerificationError):
-        said = "".join(one if one.isprintable() else "?" for one in cause.verify_message)[:200].rstrip(".")
-        fix = "Give its CA as ca_file, or in AWS_CA_BUNDLE; a proxy that opens TLS has a CA of its own"
-        if "expired" in said or "not yet valid" in said:
-            fix = "Renew that certificate, or set this machine's clock right"
-        elif "ismatch" in said:
-            fix = "Correct the address, or give the server a certificate for this name"
-        message = f"{what}: its certificate is not trusted here ({said}); trusted are {trust}"
-        return Failed(Reason.INVALID, message, fix)
-    if isinstance(cause, ssl.SSLEOFError | ssl.SSLZeroReturnError):
-        message = f"{what}: the connection was cut in the middle"
-        return Failed(Reason.TRANSIENT, message, "See the proxy or load balancer in between")
-    name = re.sub(r"\W", "", str(getattr(cause, "reason", None) or type(cause).__name__))
-    return Failed(Reason.INVALID, f"{what} ({name})", "Check that https is spoken there, and the address")

@@ -14,6 +14,7 @@ from urllib.request import getproxies, proxy_bypass
 import urllib3
 
 from ...core.model import Failed, Reason
+from ...core.printable import printable
 
 # EC2's instance metadata, ECS's and EKS's containers', by IPv4 and IPv6. Brackets too: botocore compares the URL's own
 # spelling (botocore.utils.should_bypass_proxies).
@@ -35,6 +36,12 @@ def keep_metadata_direct(environ: MutableMapping[str, str] = os.environ) -> None
         return
     own = [urlsplit(environ[variable]).netloc for variable in _SERVICE_URLS if environ.get(variable)]
     environ[name] = ",".join(dict.fromkeys((*known, *METADATA, *(host for host in own if host))))
+
+
+def origin(url: str) -> str:
+    """Scheme, host and port of a URL, fit to be shown: without the login in it."""
+    parts = urlsplit(url)
+    return printable(f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}")[:300]
 
 
 def proxy_for(url: str) -> str | None:

@@ -85,7 +85,7 @@ def _context(trust: Trust) -> ssl.SSLContext:
 
             made.load_verify_locations(certifi.where())
         if trust.shown is not None:
-            _show(made, *trust.shown)
+            show(made, *trust.shown)
     except ssl.SSLError:
         message = f"the CA file {trust.file}, named by {trust.named_by}, holds no certificate"
         raise Failed(Reason.INVALID, message, f"Put the CA's PEM there, or correct {trust.named_by}") from None
@@ -94,13 +94,23 @@ def _context(trust: Trust) -> ssl.SSLContext:
     return made
 
 
-def _show(made: ssl.SSLContext, certificate: str, key: str | None) -> None:
+def show(made: ssl.SSLContext, certificate: str, key: str | None) -> None:
+    """Have the context show this client certificate. Raises Failed where none can be had from these files.
+
+    A key with a passphrase is refused: OpenSSL would ask for it on the terminal.
+    """
+    fix = "Correct client_cert and client_key (PEM), or mount the files"
     try:
-        made.load_cert_chain(certificate, key)
-    except OSError as error:  # ssl's errors are OSErrors
-        reason = Reason.INVALID if isinstance(error, ssl.SSLError) else Reason.MISSING
-        message = f"the client certificate {certificate} can't be used with its key ({type(error).__name__})"
-        raise Failed(reason, message, "Correct client_cert and client_key") from None
+        for file in (certificate, key or certificate):
+            if not stat.S_ISREG(os.stat(file).st_mode):
+                raise Failed(Reason.INVALID, f"the client certificate's {file} is not a regular file", fix)
+        made.load_cert_chain(certificate, key, password=lambda: "")
+    except ssl.SSLError:
+        message = f"the client certificate {certificate} can't be used with its key: no PEM pair, or an encrypted key"
+        raise Failed(Reason.INVALID, message, fix) from None
+    except OSError as error:
+        message = f"the client certificate {error.filename or certificate} can't be read: {error.strerror}"
+        raise Failed(Reason.MISSING, message, fix) from None
 
 
 def _is_there_a_store(made: ssl.SSLContext) -> bool:

@@ -21,7 +21,7 @@ from .refresh_pass import Sink
 if TYPE_CHECKING:
     from ..aws.clients import Aws
     from ..net.trust import Trust
-    from ..sinks.airflow.backends.aws_store import Call
+    from ..sinks.airflow.backends.aws_stores import Call
     from ..sinks.airflow.entry import Shape
     from ..sinks.docker.sink import DockerConfigSink
     from ..sinks.kubernetes.api_server import ApiServer
@@ -138,11 +138,11 @@ class RealTools:
 
             return SecretsFileSink(airflow.secrets_file)
         if manager := airflow.secrets_manager:
-            from ..sinks.airflow.backends.secrets_manager import SecretsManagerSink
+            from ..sinks.airflow.backends.aws_stores import SecretsManagerSink
 
             return SecretsManagerSink(manager, self._calls("secretsmanager", manager.region, manager.role_arn))
         if store := airflow.parameter_store:
-            from ..sinks.airflow.backends.parameter_store import ParameterStoreSink
+            from ..sinks.airflow.backends.aws_stores import ParameterStoreSink
 
             return ParameterStoreSink(store, self._calls("ssm", store.region, store.role_arn))
         from ..sinks.airflow.api import AirflowSink
@@ -179,8 +179,7 @@ class _DockerSlot:
         return self.file().look(self.host, self.clock.now())
 
     def deliver(self, credential: Credential, _wanted: Callable[[Holding], bool]) -> tuple[Outcome, str | None]:
-        delivery = self.file().deliver(self.host, credential)
-        return delivery.outcome, delivery.witness
+        return self.file().deliver(self.host, credential)
 
 
 @dataclass(frozen=True, slots=True)

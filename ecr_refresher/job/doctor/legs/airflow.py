@@ -19,7 +19,7 @@ from .routes import url_key
 
 if TYPE_CHECKING:
     from ...sinks.airflow.api import AirflowSink
-    from ...sinks.airflow.backends.aws_store import AwsStore
+    from ...sinks.airflow.backends.aws_stores import AwsStore
     from ...sinks.airflow.backends.secrets_file import SecretsFileSink
 
 

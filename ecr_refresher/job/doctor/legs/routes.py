@@ -6,13 +6,13 @@ import contextlib
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from functools import partial
-from urllib.parse import urlsplit
 
 from ....core import budgets
 from ....core.plan import Airflow, Principal, Registry
 from ...net import http
-from ...net.proxies import proxy_for
+from ...net.proxies import origin, proxy_for
 from ...net.trust import Trust, trust_for
+from ...net.wire_errors import Silent
 from ..checkup import Checkup
 from ..findings import Finding, ok
 from ..trying import Key, Leg
@@ -28,8 +28,7 @@ def api_key(principal: Principal) -> Key:
 
 def url_key(url: str) -> Key:
     """The leg of the way to a URL: one for each server."""
-    parts = urlsplit(url)
-    return "route", f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}"
+    return "route", origin(url)
 
 
 def url_of(registry: Registry) -> str:
@@ -74,8 +73,8 @@ def _to_airflow(airflow: Airflow) -> list[Finding]:
 
 def travel(url: str, trust: Trust) -> list[Finding]:
     """Send a request without a login, as a pass would send it; any answer will do. Raises Failed."""
-    with contextlib.suppress(http.Silent):  # slow, but reached
+    with contextlib.suppress(Silent):  # slow, but reached
         http.send("HEAD", url, trust, LIMITS)
     proxy = proxy_for(url)
-    way = f"through the proxy {url_key(proxy)[1]}" if proxy else "directly"
+    way = f"through the proxy {origin(proxy)}" if proxy else "directly"
     return [ok(f"{way}; {f'trusting {trust}' if url.startswith('https:') else 'no TLS'}")]

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote
 
@@ -20,17 +19,6 @@ from .transport import CONNECT_S, READ_S, Transport, bare
 NO_NAME = "no name of a connection!"  # no Airflow takes it
 LOOK_HOLDS_S = 1.0  # an older look, or one older than it took itself, is no ground for a write
 ROUNDS = 3  # how often somebody else may create or delete the connection in the moment of our write
-
-
-@dataclass(frozen=True, slots=True)
-class _Seen:
-    """What a look found; `description` is the one thing that goes back with a write."""
-
-    at: float
-    took_s: float
-    exists: bool = False
-    description: str | None = None
-    usable: bool = False  # by a pull: type, host and login are right, and there is a password
 
 
 class AirflowSink:
@@ -52,7 +40,7 @@ class AirflowSink:
         """`invoke` is AWS's `invoke_rest_api`, for an Airflow that Amazon manages."""
         self._transport: Transport | MwaaTransport
         if airflow.mwaa is not None and invoke is not None:
-            self._transport = MwaaTransport(airflow, invoke)
+            self._transport = MwaaTransport(airflow.name, airflow.mwaa, invoke)
         else:
             self._transport = Transport(
                 f"Airflow '{airflow.name}' at {bare(airflow.url)}",
@@ -68,10 +56,11 @@ class AirflowSink:
         provider = None
         if (client := airflow.client) and client.token_url:
             who = f"the identity provider of Airflow '{airflow.name}' at {bare(client.token_url)}"
-            provider = (Transport(who, client.token_url, read_secret, ca_file=airflow.ca_file), client)
+            provider = Transport(who, client.token_url, read_secret, ca_file=airflow.ca_file)
         self._session = Session(airflow, self._transport, read_secret, monotonic, provider)
         self._monotonic = monotonic
-        self._seen: dict[str, _Seen] = {}
+        # By connection: what the last look found, and until when that is a ground for a write.
+        self._seen: dict[str, tuple[dict[str, Any] | None, float]] = {}
 
     def look(self, connection: Connection, host: str) -> Holding:
         """Say until when the connection holds a login for this registry, as its marker records it. Raises Failed.
@@ -79,8 +68,17 @@ class AirflowSink:
         It holds nothing where a pull could not use it: no such connection, another type, host or login, or no password.
         Its port is the user's own and can't be put right here, so it does not count.
         """
-        seen = self._look(connection, host)
-        return Holding(marker.read(seen.description, host)) if seen.usable else NOTHING
+        self._session.enter()  # so that its time does not count for the look's
+        began = self._monotonic()
+        content = self._content(connection)
+        ended = self._monotonic()
+        if content is None and not connection.create:  # fail before a token is fetched for it
+            message = f"{self._transport.who} has no connection {connection.id}"
+            raise Failed(Reason.MISSING, message, "Create it there, or set create: true")
+        self._seen[connection.id] = content, ended + max(LOOK_HOLDS_S, ended - began)
+        if content is None or not entry.usable(content, host):
+            return NOTHING
+        return Holding(marker.read(content["description"], host))
 
     def deliver(
         self, connection: Connection, host: str, credential: Credential, *, still_wanted: Callable[[Holding], bool]
@@ -92,11 +90,11 @@ class AirflowSink:
         """
         for attempt in range(ROUNDS):
             seen = self._seen.get(connection.id)
-            if seen is None or attempt or self._is_old(seen):
+            if seen is None or attempt or self._monotonic() > seen[1]:  # somebody else may well have written since
                 if not still_wanted(self.look(connection, host)):
                     return Outcome.SKIPPED
                 seen = self._seen[connection.id]
-            if self._write(connection, host, credential, seen):
+            if self._write(connection, host, credential, seen[0]):
                 self._seen.pop(connection.id, None)
                 return Outcome.WRITTEN
         message = f"{self._transport.who}: the connection {connection.id} comes and goes"
@@ -139,25 +137,6 @@ class AirflowSink:
         raise failure(self._transport.who, f"a {method} without effect", answer, sent=body)
 
     # --- looking and writing ------------------------------------------------------------------------------------------
-    def _look(self, connection: Connection, host: str) -> _Seen:
-        self._session.enter()  # so that its time does not count for the look's
-        began = self._monotonic()
-        content = self._content(connection)
-        at = self._monotonic()
-        if content is None:
-            if not connection.create:  # fail before a token is fetched for it
-                raise self._may_not_create(connection)
-            seen = _Seen(at, at - began)
-        else:
-            description, usable = content["description"], entry.usable(content, host)
-            seen = _Seen(at, at - began, exists=True, description=description, usable=usable)
-        self._seen[connection.id] = seen
-        return seen
-
-    def _is_old(self, seen: _Seen) -> bool:
-        """True where somebody else may well have written since."""
-        return self._monotonic() - seen.at > max(LOOK_HOLDS_S, seen.took_s)
-
     def _content(self, connection: Connection) -> dict[str, Any] | None:
         """The connection as the API shows it, its description a text or None; None if it is not there."""
         answer, _ = self._session.call("GET", _path(connection))
@@ -168,19 +147,17 @@ class AirflowSink:
         what = f"a look at the connection {connection.id}"
         raise failure(self._transport.who, what, answer, team=connection.team_name)
 
-    def _write(self, connection: Connection, host: str, credential: Credential, seen: _Seen) -> bool:
+    def _write(self, connection: Connection, host: str, credential: Credential, seen: Mapping[str, Any] | None) -> bool:
         """Patch the connection, or create it; false where it was deleted or created since the look."""
         # No update_mask: Airflow 3 answers 200 to one that it does not understand, and does nothing. Without one,
         # fields that are not sent stay as they are. It wants connection_id and conn_type in each PATCH.
-        body = {"connection_id": connection.id, **entry.fields(host, credential, seen.description)}
-        if seen.exists:
-            method, path, not_as_seen = "PATCH", _path(connection), 404
-        elif connection.create:
+        description = seen and seen["description"]  # the one thing that goes back with a write
+        body = {"connection_id": connection.id, **entry.fields(host, credential, description)}
+        method, path, not_as_seen = "PATCH", _path(connection), 404
+        if seen is None:
             method, path, not_as_seen = "POST", "/connections", 409
             if connection.team_name is not None:
                 body["team_name"] = connection.team_name
-        else:
-            raise self._may_not_create(connection)
         answer, dialect = self._session.call(method, path, body)
         if answer.refused(not_as_seen):
             return False
@@ -191,10 +168,6 @@ class AirflowSink:
             what = f"{method} of the connection {connection.id}"
             raise failure(self._transport.who, what, answer, sent=body, team=connection.team_name)
         return True
-
-    def _may_not_create(self, connection: Connection) -> Failed:
-        message = f"{self._transport.who} has no connection {connection.id}"
-        return Failed(Reason.MISSING, message, "Create it there, or set create: true")
 
 
 def _path(connection: Connection) -> str:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
-from ....core.model import NOTHING, Credential, Holding
+from ....core.model import NOTHING, Credential, Failed, Holding, Reason
+from ....core.plan import Connection
 from ....core.printable import printable
 from . import marker
 
@@ -34,7 +36,10 @@ def shape(found: Mapping[str, Any], host: str) -> Shape:
         value = found.get(key)
         return None if value is None else printable(str(value)[:300])
 
-    reauth = _extra(found).get("reauth")
+    extra = found.get("extra_dejson") or found.get("extra")
+    with suppress(ValueError, RecursionError):
+        extra = json.loads(extra) if isinstance(extra, str) else extra
+    reauth = extra.get("reauth") if isinstance(extra, dict) else None
     return Shape(
         text("conn_type"),
         text("host"),
@@ -42,20 +47,11 @@ def shape(found: Mapping[str, Any], host: str) -> Shape:
         bool(found.get("password", True)),
         text("port"),
         reauth if isinstance(reauth, bool) else None,
-        marker.read(found["description"] if isinstance(found.get("description"), str) else None, host),
+        marker.read(found.get("description"), host),
     )
 
 
-def _extra(found: Mapping[str, Any]) -> Mapping[str, Any]:
-    extra = found.get("extra_dejson") or found.get("extra")
-    try:
-        extra = json.loads(extra) if isinstance(extra, str) else extra
-    except (ValueError, RecursionError):
-        return {}
-    return extra if isinstance(extra, dict) else {}
-
-
-def fields(host: str, credential: Credential, description: str | None) -> dict[str, str]:
+def fields(host: str, credential: Credential, description: object) -> dict[str, str]:
     """The fields to write; `description` is the one that the connection has. The password is among them, unmasked."""
     return {
         "conn_type": CONN_TYPE,
@@ -72,12 +68,16 @@ def usable(found: Mapping[str, Any], host: str) -> bool:
     return right and bool(found.get("password", True))
 
 
-def holding(found: Mapping[str, Any] | None, host: str) -> Holding:
-    """What a connection of a backend holds; its password is there to be seen."""
-    if found is None or not found.get("password") or not usable(found, host):
+def holding(found: Mapping[str, Any] | None, host: str, connection: Connection, absent: str) -> Holding:
+    """What a connection of a backend holds; its password is there to be seen.
+
+    Raises Failed, with `absent` as its message, where there is none and none may be created.
+    """
+    if found is None and not connection.create:
+        raise Failed(Reason.MISSING, absent, "Create it there, or set create: true")
+    if not found or not found.get("password") or not usable(found, host):
         return NOTHING
-    description = found.get("description")
-    return Holding(marker.read(description if isinstance(description, str) else None, host))
+    return Holding(marker.read(found.get("description"), host))
 
 
 def renewed(found: Mapping[str, Any] | None, host: str, credential: Credential) -> dict[str, Any]:
@@ -86,6 +86,5 @@ def renewed(found: Mapping[str, Any] | None, host: str, credential: Credential) 
     Ours stand in front: of two names for one field (`password`, `pass`) the amazon provider's backend takes the first.
     """
     kept = dict(found or {})
-    description = kept.pop("description", None)
-    ours = fields(host, credential, description if isinstance(description, str) else None)
+    ours = fields(host, credential, kept.get("description"))
     return ours | {key: value for key, value in kept.items() if key not in ours}

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-from dataclasses import dataclass
 from urllib.parse import quote_plus
 
 from .... import logs
@@ -20,18 +19,11 @@ _ERRORS = ("invalid_request", "invalid_client", "invalid_grant", "unauthorized_c
 _OF_TARGET = ("invalid_scope", "invalid_target")
 
 
-@dataclass(frozen=True, slots=True)
-class Token:
-    """A bearer token, and for how many seconds it is to be used."""
+def fetch(transport: Transport, client: Client, secret: Secret, place: str) -> tuple[Secret, float]:
+    """Fetch a bearer token at `token_url`, where `transport` leads, and for how many seconds it is to be used.
 
-    text: Secret
-    use_s: float
-
-
-def fetch(transport: Transport, client: Client, secret: Secret, place: str) -> Token:
-    """Fetch a token at `token_url`, where `transport` leads; `place` names where the secret comes from. Raises Failed.
-
-    The client names itself by Basic, as the standard has it; where the provider does not understand that, in the body.
+    `place` names where the secret comes from. The client names itself by Basic, as the standard has it; where the
+    provider does not understand that, in the body. Raises Failed.
     """
     wanted = {"scope": client.scope, "audience": client.audience}
     form = {"grant_type": "client_credentials"} | {name: text for name, text in wanted.items() if text is not None}
@@ -42,13 +34,10 @@ def fetch(transport: Transport, client: Client, secret: Secret, place: str) -> T
         answer = transport.submit(form | {"client_id": client.id, "client_secret": secret.reveal()})
     text = answer.content.get("access_token") if answer.done else None
     if isinstance(text, str) and text:
-        return Token(logs.hide(Secret(text)), _use_s(answer.content.get("expires_in")))
+        expires_in = answer.content.get("expires_in")
+        life_s = float(expires_in) if isinstance(expires_in, int | float) and expires_in > 0 else LIFE_S
+        return logs.hide(Secret(text)), max(life_s - SPARE_S, life_s / 2)
     raise _refusal(transport.who, client, answer, place)
-
-
-def _use_s(expires_in: object) -> float:
-    life_s = float(expires_in) if isinstance(expires_in, int | float) and expires_in > 0 else LIFE_S
-    return max(life_s - SPARE_S, life_s / 2)
 
 
 def _code(answer: Answer) -> str:

@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import base64
-import threading
-from collections.abc import Callable, Mapping
-from concurrent.futures import Future
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote
 
 from .... import logs
 from ....core.model import Failed, Failure, Reason, Secret
-from ....core.plan import Airflow, Client, SecretRef
+from ....core.plan import Airflow, SecretRef
 from ...files.secrets import describe
+from ..batches import Batches
 from . import dialects, identity_provider
 from .answers import RIGHTS, Answer, failure
 from .dialects import Dialect
@@ -56,17 +55,22 @@ class Session:
         transport: Transport | MwaaTransport,
         read_secret: Callable[[SecretRef], Secret],
         monotonic: Callable[[], float],
-        identity_provider: tuple[Transport, Client] | None = None,
+        provider: Transport | None = None,
     ) -> None:
-        """`identity_provider` is the way to the `token_url` of a client, and that client."""
-        self._identity_provider = identity_provider
-        self._airflow = airflow
-        self._transport = transport
-        self._read_secret = read_secret
-        self._monotonic = monotonic
-        self._lock = threading.Lock()  # guards the next three; never held while a request is out
+        """`provider` is the way to the `token_url` of the Airflow's client, where it has one."""
+        self._airflow, self._transport, self._provider = airflow, transport, provider
+        self._read_secret, self._monotonic = read_secret, monotonic
+        client = airflow.client
+        # Where the bearer token, the password or the client secret is; None where the settings name no login.
+        self._ref = airflow.token or airflow.password or (client.secret if client else None)
+        self._place = "the settings" if self._ref is None else describe(self._ref)
+        who = f"the client {client.id} with the secret" if client else f"the user {airflow.username} with the password"
+        self._what = f"{who} in {self._place}"
+        # A bearer token that comes from elsewhere goes with the version, too, for a proxy in front.
+        self._bearer_first = airflow.token is not None or provider is not None
         self._login: _Login | None = None
-        self._attempt: Future[_Login] | None = None
+        self._dialect: Dialect | None = None  # of the next login, if that is known
+        self._logins = Batches(self._log_in_for, WAIT_S)
         self._setback: _Setback | None = None
 
     def call(self, method: str, path: str, body: Mapping[str, Any] | None = None) -> tuple[Answer, Dialect]:
@@ -74,17 +78,18 @@ class Session:
 
         A spent login is replaced once; so is the dialect, where Airflow was upgraded meanwhile. Raises Failed.
         """
-        login = self._enter()
+        login = self.enter()
         answer = self._ask(login, method, path, body)
         if login.dialect.is_unknown_to(answer):
             dialect = self._find(login.authorization if self._bearer_first else None)
             if dialect != login.dialect:
-                login = self._enter(spent=login, dialect=dialect)
+                self._dialect = dialect
+                login = self.enter(spent=login)
                 answer = self._ask(login, method, path, body)
         if not login.proven and answer.refused(401, 403):
             raise self._refused_basic(answer)
         if login.authorization is not None and login.dialect.login_spent(answer):
-            login = self._enter(spent=login)
+            login = self.enter(spent=login)
             answer = self._ask(login, method, path, body)
             if login.dialect.login_spent(answer):
                 raise self._never_good(answer)
@@ -92,103 +97,68 @@ class Session:
 
     def find(self) -> Dialect:
         """Ask which Airflow answers, without a login where none is needed for that. Raises Failed."""
-        login = self._login
-        if login is not None or self._bearer_first:
-            return self._enter().dialect
+        if self._login is not None or self._bearer_first:
+            return self.enter().dialect
         return self._find(None)
 
-    def enter(self) -> None:
-        """Log in, unless that is done. Raises Failed."""
-        self._enter()
+    def enter(self, spent: _Login | None = None) -> _Login:
+        """The login of all threads; the first to need a new one makes it, the others wait for that. Raises Failed."""
+        login = self._login
+        if login is not None and self._is_good(login, spent):
+            return login
+        try:
+            return self._logins.do(spent)
+        except TimeoutError:
+            message = f"{self._transport.who} did not finish the login within {WAIT_S:g} s"
+            raise Failed(Reason.TRANSIENT, message, "Look into the load of Airflow's API server") from None
+
+    def _log_in_for(self, spent: Sequence[_Login | None]) -> list[_Login]:
+        login = self._login
+        if login is None or not all(self._is_good(login, one) for one in spent):
+            self._login = None
+            login = self._login = self._log_in()
+        return [login] * len(spent)
+
+    def _is_good(self, login: _Login, spent: _Login | None) -> bool:
+        over = login.spent_at is not None and self._monotonic() >= login.spent_at
+        return not over and login is not spent
 
     def _ask(self, login: _Login, method: str, path: str, body: Mapping[str, Any] | None = None) -> Answer:
         return self._transport.request(method, login.dialect.api + path, body, authorization=login.authorization)
 
-    def _enter(self, spent: _Login | None = None, dialect: Dialect | None = None) -> _Login:
-        """The login of all threads; the first to need a new one makes it, the others wait for that attempt."""
-        with self._lock:
-            login = self._login
-            if login is not None and login is not spent and not self._is_over(login):
-                return login
-            attempt, makes_it = self._attempt, self._attempt is None
-            if attempt is None:
-                attempt = self._attempt = Future()
-                dialect = dialect or (self._login.dialect if self._login else None)
-                self._login = None
-        if makes_it:
-            self._make(attempt, dialect)
-        try:
-            return attempt.result(WAIT_S)
-        except TimeoutError:
-            message = f"{self._transport.who} did not finish the login within {WAIT_S:g} s"
-            raise Failed(Reason.TRANSIENT, message, "Look into the load of Airflow's API server") from None
-        except Failed as error:
-            raise Failed.of(error.failure) from None  # one exception object must not be raised in several threads
-
-    def _make(self, attempt: Future[_Login], dialect: Dialect | None) -> None:
-        login: _Login | None = None
-        error: BaseException | None = None
-        try:
-            login = self._log_in(dialect)
-        except BaseException as raised:  # noqa: BLE001 - whatever it is, the threads that wait get it
-            error = raised
-        with self._lock:
-            self._login, self._attempt = login, None
-        if login is not None:
-            attempt.set_result(login)
-        else:
-            attempt.set_exception(error)
-
-    def _is_over(self, login: _Login) -> bool:
-        return login.spent_at is not None and self._monotonic() >= login.spent_at
-
-    def _log_in(self, dialect: Dialect | None) -> _Login:
+    def _log_in(self) -> _Login:
         secret = None if self._ref is None else self._read_secret(self._ref)  # as its file is at this moment
-        self._spare(secret)
+        # What has just happened is raised again: a wrong password is one try, whatever the number of connections.
+        last = self._setback
+        recent = last is not None and (last.failure.login_refused or self._monotonic() - last.at < FAILURE_HOLDS_S)
+        if last is not None and recent and last.secret == secret:
+            raise Failed.of(last.failure)
         try:
-            return self._try(secret, dialect)
+            return self._try(secret)
         except Failed as error:
+            self._dialect = None
             self._setback = _Setback(error.failure, secret, self._monotonic())
             raise
 
-    def _try(self, secret: Secret | None, dialect: Dialect | None) -> _Login:
-        bearer, spent_at = None, None
+    def _try(self, secret: Secret | None) -> _Login:
+        bearer, spent_at, client = None, None, self._airflow.client
         if self._airflow.token and secret is not None:
             bearer = _header("Bearer", secret, self._place)
-        elif self._identity_provider is not None and secret is not None:
-            token = identity_provider.fetch(*self._identity_provider, secret, self._place)
-            bearer, spent_at = _header("Bearer", token.text, "the answer of token_url"), self._monotonic() + token.use_s
-        dialect = dialect or self._find(bearer)
+        elif self._provider and client and secret is not None:
+            token, use_s = identity_provider.fetch(self._provider, client, secret, self._place)
+            bearer, spent_at = _header("Bearer", token, "the answer of token_url"), self._monotonic() + use_s
+        dialect = self._dialect = self._dialect or self._find(bearer)
         if bearer or secret is None:
             return _Login(dialect, bearer, spent_at=spent_at)
-        if self._airflow.client is not None or not dialect.basic:
+        if client is not None or not dialect.basic:
             return self._by_token(dialect, secret)
         return self._by_basic(dialect, secret)
 
     def _find(self, bearer: Secret | None) -> Dialect:
-        given = [f"the token {'of token_url' if self._identity_provider else f'in {self._place}'}"] if bearer else []
+        given = [f"the token {'of token_url' if self._provider else f'in {self._place}'}"] if bearer else []
         if names := ", ".join(header.name for header in self._airflow.headers):
             given.append(f"the headers ({names})")
         return dialects.find(self._transport, bearer, " and ".join(given))
-
-    @property
-    def _ref(self) -> SecretRef | None:
-        """Where the bearer token, the password or the client secret is; None where the settings name no login."""
-        client = self._airflow.client
-        return self._airflow.token or self._airflow.password or (client.secret if client else None)
-
-    @property
-    def _bearer_first(self) -> bool:
-        """True where the bearer token comes from elsewhere: it goes with the version, too, for a proxy in front."""
-        return self._airflow.token is not None or self._identity_provider is not None
-
-    def _spare(self, secret: Secret | None) -> None:
-        """Raise again what has just happened: a wrong password is one try, whatever the number of connections."""
-        last = self._setback
-        if last is None or last.secret != secret:
-            return
-        if last.failure.login_refused or self._monotonic() - last.at < FAILURE_HOLDS_S:
-            raise Failed.of(last.failure)
 
     def _by_token(self, dialect: Dialect, secret: Secret) -> _Login:
         """Airflow 3: user and password, or a client's credentials, buy a JSON Web Token."""
@@ -240,7 +210,7 @@ class Session:
 
     def _never_good(self, answer: Answer) -> Failed:
         who, status = self._transport.who, answer.status
-        if self._identity_provider is not None:
+        if self._provider is not None:
             message = f"{who} refuses the token that token_url gave ({status})"
             return Failed(Reason.DENIED, message, "Give the scope and audience that Airflow, or its proxy, wants")
         if self._airflow.token:
@@ -248,16 +218,6 @@ class Session:
             return Failed(Reason.DENIED, message, "Put a new token there")
         fix = "Give all its API servers one [api_auth] jwt_secret, and set their clocks right"
         return Failed(Reason.DENIED, f"{who} refuses the login that it has just granted ({status})", fix)
-
-    @property
-    def _what(self) -> str:
-        if client := self._airflow.client:
-            return f"the client {client.id} with the secret in {self._place}"
-        return f"the user {self._airflow.username} with the password in {self._place}"
-
-    @property
-    def _place(self) -> str:
-        return "the settings" if self._ref is None else describe(self._ref)
 
 
 def _header(kind: str, secret: Secret, place: str) -> Secret:

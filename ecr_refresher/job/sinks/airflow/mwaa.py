@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from ....core.model import Failed, Reason, Secret
-from ....core.plan import Airflow
+from ....core.plan import Mwaa
 from ....core.printable import printable
 from .answers import Answer
 from .pace import Pace
@@ -21,13 +21,15 @@ THROTTLED_REST_S = 1.0
 class MwaaTransport:
     """The way to one environment; thread-safe, as boto3's clients are."""
 
-    def __init__(self, airflow: Airflow, invoke: Invoke, pace: Pace | None = None) -> None:
-        if airflow.mwaa is None:
-            raise ValueError("no MWAA environment")
-        self._mwaa = airflow.mwaa
+    def __init__(self, name: str, mwaa: Mwaa, invoke: Invoke) -> None:
+        self._environment = mwaa.environment
         self._invoke = invoke
-        self._pace = pace or Pace(EVERY_S)
-        self.who = f"Airflow '{airflow.name}' (MWAA environment {self._mwaa.environment} in {self._mwaa.region})"
+        self._pace = Pace(EVERY_S)
+        self.who = f"Airflow '{name}' (MWAA environment {mwaa.environment} in {mwaa.region})"
+        self._fix = (
+            f"Allow airflow:InvokeRestApi on role/{mwaa.environment}/ROLE, where ROLE is an Airflow role with"
+            " can_read, can_create and can_edit on Connections (Op has them)"
+        )
 
     def request(
         self, method: str, path: str, body: Mapping[str, Any] | None = None, *, authorization: Secret | None = None
@@ -35,7 +37,7 @@ class MwaaTransport:
         """Send one request, once. Raises Failed where Airflow itself gave no answer; no login of ours is sent."""
         del authorization
         bare = path.removeprefix("/api/v2").removeprefix("/api/v1")  # MWAA's paths have no API in front
-        request: dict[str, Any] = {"Name": self._mwaa.environment, "Path": bare, "Method": method}
+        request: dict[str, Any] = {"Name": self._environment, "Path": bare, "Method": method}
         if body is not None:
             request["Body"] = body
         what = f"{method} {bare}"
@@ -57,23 +59,16 @@ class MwaaTransport:
         return self.request("GET", path, authorization=authorization)
 
     def _refused_by_aws(self, code: str, what: str) -> Failed:
-        message = f"{self.who}: AWS answered {code} to {what}"
-        if code in ("AccessDeniedException", "AccessDenied"):
-            return Failed(Reason.DENIED, message, self._fix)
-        if code == "ResourceNotFoundException":
-            return Failed(Reason.INVALID, message, "Correct mwaa_environment, region or role_arn")
-        if code == "ValidationException":
-            return Failed(Reason.INVALID, message, "Check that the environment is available, with Airflow 2.4 or newer")
-        if code in ("ThrottlingException", "TooManyRequestsException"):
-            self._pace.rest(THROTTLED_REST_S, Reason.THROTTLED)
-            return Failed(
-                Reason.THROTTLED, message, "Have fewer other clients call this environment's API, if this stays"
-            )
-        return Failed(Reason.TRANSIENT, message, "Look at the environment's health in AWS's console, if this stays")
-
-    @property
-    def _fix(self) -> str:
-        return (
-            f"Allow airflow:InvokeRestApi on role/{self._mwaa.environment}/ROLE, where ROLE is an Airflow role with"
-            " can_read, can_create and can_edit on Connections (Op has them)"
-        )
+        match code:
+            case "AccessDeniedException" | "AccessDenied":
+                reason, fix = Reason.DENIED, self._fix
+            case "ResourceNotFoundException":
+                reason, fix = Reason.INVALID, "Correct mwaa_environment, region or role_arn"
+            case "ValidationException":
+                reason, fix = Reason.INVALID, "Check that the environment is available, with Airflow 2.4 or newer"
+            case "ThrottlingException" | "TooManyRequestsException":
+                self._pace.rest(THROTTLED_REST_S, Reason.THROTTLED)
+                reason, fix = Reason.THROTTLED, "Have fewer other clients call this environment's API, if this stays"
+            case _:
+                reason, fix = Reason.TRANSIENT, "Look at the environment's health in AWS's console, if this stays"
+        return Failed(reason, f"{self.who}: AWS answered {code} to {what}", fix)

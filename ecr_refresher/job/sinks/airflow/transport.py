@@ -4,25 +4,28 @@ from __future__ import annotations
 
 import email.utils
 import json
+import ssl
 import time
 import zlib
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Any
 from urllib.parse import unquote, urljoin, urlsplit
 
 import urllib3
+from urllib3 import exceptions
 
 from .... import __version__
 from ....core.model import Failed, Reason, Secret
 from ....core.plan import Header, SecretRef
 from ....core.printable import printable
 from ...files.secrets import describe
-from ...net.proxies import proxy_for
-from ...net.trust import trust_for
+from ...net import trust as trusts
+from ...net import wire_errors
+from ...net.proxies import origin, proxy_for
 from . import client_parts
 from .answers import Answer
 from .pace import Pace
-from .wire_errors import WireErrors, check_pair
 
 USER_AGENT = f"ecr-refresher/{__version__}"
 ANSWER_MAX = 1 << 20  # bytes; a connection with a long description and extra has some thousands
@@ -48,34 +51,32 @@ class Transport:
         client_cert: str | None = None,
         client_key: str | None = None,
         headers: tuple[Header, ...] = (),
-        pace: Pace | None = None,
         connect_s: float = CONNECT_S,
         read_s: float = READ_S,
     ) -> None:
         self.who = who
         self._url = url
-        parts = client_parts.load()
-        trust = trust_for(ca_file)
+        self._parts = client_parts.load()
+        self._trust = trusts.trust_for(ca_file)
         if client_cert is not None:
-            check_pair(who, client_cert, client_key)
+            trusts.show(ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT), client_cert, client_key)  # raises Failed
+            self._trust = replace(self._trust, shown=(client_cert, client_key))
         self._wanted_headers = headers
         self._read_secret = read_secret
         self._headers: dict[str, str] | None = None
-        self._pace = pace or Pace()
+        self._pace = Pace()
         self._timeout = (connect_s, read_s)  # without it the client waits for ever
         # total=False: never tried again (not after Retry-After either), redirects given back instead of followed,
         # errors raised as they are. The client's own default is urllib3's: three more tries.
         once = urllib3.Retry(total=False)
-        configuration = parts.configuration(host=url.rstrip("/"), ssl_ca_cert=trust.file, retries=once)
+        configuration = self._parts.configuration(host=url.rstrip("/"), ssl_ca_cert=self._trust.file, retries=once)
         configuration.cert_file, configuration.key_file = client_cert, client_key
         proxy = proxy_for(url)
         configuration.proxy = proxy  # set, not passed: the client's versions differ in reading the environment
         if proxy and (login := urlsplit(proxy).netloc.rpartition("@")[0]):
             configuration.proxy_headers = urllib3.make_headers(proxy_basic_auth=unquote(login))
         self._base = configuration.host
-        self._client = parts.rest_client(configuration)
-        shown = origin(proxy) if proxy else "the proxy"
-        self._errors = WireErrors(who, shown, connect_s, read_s, client_cert is not None, parts.api_exception)
+        self._client = self._parts.rest_client(configuration)
 
     def request(
         self, method: str, path: str, body: Mapping[str, Any] | None = None, *, authorization: Secret | None = None
@@ -116,7 +117,7 @@ class Transport:
         if authorization is not None:
             headers["Authorization"] = authorization.reveal()
         self._pace.wait(self.who)
-        with self._errors.named(url):
+        try:
             response = self._client.request(  # type: ignore[no-untyped-call]
                 method, url, headers=headers, body=body, post_params=form, _request_timeout=self._timeout
             ).response
@@ -127,6 +128,11 @@ class Transport:
             finally:
                 if response.connection is not None:  # not read to its end, or it would be back in the pool by itself
                     response.close()
+        except self._parts.api_exception as error:  # how the client wraps TLS trouble, and nothing else here
+            cause = error.__context__ if isinstance(error.__context__, Exception) else error
+            raise wire_errors.failure(cause, url, self.who, self._trust, *self._timeout) from None
+        except (exceptions.HTTPError, OSError, ValueError) as error:
+            raise wire_errors.failure(error, url, self.who, self._trust, *self._timeout) from None
         raw = _unpacked(packed, response.headers.get("Content-Encoding", ""))
         if len(raw) > ANSWER_MAX:
             message = f"{self.who} answered with more than {ANSWER_MAX >> 20} MiB"
@@ -149,15 +155,16 @@ class Transport:
     def _own_headers(self) -> dict[str, str]:
         """The headers of the settings, read once for each pass. Raises Failed where one can't be had."""
         if self._headers is None:  # two threads may read them at once, and read the same
-            self._headers = {header.name: self._header(header) for header in self._wanted_headers}
+            headers = {}
+            for header in self._wanted_headers:
+                text, place = self._read_secret(header.value).reveal(), describe(header.value)
+                if not all(" " <= character <= "~" for character in text) or text != text.strip():
+                    what = f"{self.who}: the header {header.name} in {place}"
+                    message = f"{what} has line ends, characters beyond ASCII, or blanks at its ends"
+                    raise Failed(Reason.INVALID, message, f"Correct {place}")
+                headers[header.name] = text
+            self._headers = headers
         return self._headers
-
-    def _header(self, header: Header) -> str:
-        text = self._read_secret(header.value).reveal()
-        if not all(" " <= character <= "~" for character in text) or text != text.strip():
-            words = f"the header {header.name} in {describe(header.value)} has line ends, characters beyond ASCII, or"
-            raise Failed(Reason.INVALID, f"{self.who}: {words} blanks at its ends", f"Correct {describe(header.value)}")
-        return text
 
 
 def bare(url: str) -> str:
@@ -214,12 +221,5 @@ def _same_server(url: str, target: str) -> bool:
 
 def _shown(url: str, target: str) -> str:
     """A target as messages show it: whole on the same server, else its origin; never its query."""
-    if not _same_server(url, target):
-        return origin(target)
-    return printable(origin(target) + urlsplit(target).path)[:300]
-
-
-def origin(url: str) -> str:
-    """Scheme, host and port of a URL, fit to be shown."""
-    parts = urlsplit(url)
-    return printable(f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}")[:300]
+    path = printable(urlsplit(target).path) if _same_server(url, target) else ""
+    return f"{origin(target)}{path}"[:300]

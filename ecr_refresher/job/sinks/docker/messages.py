@@ -65,11 +65,14 @@ class Claimed(Struct, frozen=True, forbid_unknown_fields=True, tag="claimed"):
     helper: str
 
 
+Entry = Held | Claimed | Refused
+
+
 class Looked(Struct, frozen=True, forbid_unknown_fields=True, tag="looked"):
     """The file's witness, and an entry for each host."""
 
     witness: str
-    entries: tuple[Held | Claimed | Refused, ...]
+    entries: tuple[Entry, ...]
 
 
 class Written(Struct, frozen=True, forbid_unknown_fields=True, tag="written"):
@@ -81,10 +84,13 @@ class Written(Struct, frozen=True, forbid_unknown_fields=True, tag="written"):
     world_readable: bool = False
 
 
+Result = Written | Claimed | Refused
+
+
 class WrittenAll(Struct, frozen=True, forbid_unknown_fields=True, tag="written all"):
     """A result for each login."""
 
-    results: tuple[Written | Claimed | Refused, ...]
+    results: tuple[Result, ...]
 
 
 class Inspection(Struct, frozen=True, forbid_unknown_fields=True, tag="inspection"):

@@ -6,38 +6,22 @@ import os
 import stat
 import threading
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import TypeVar
+from typing import NamedTuple, TypeVar
 
 from .... import logs
 from ....core import budgets, plan
 from ....core.model import Credential, Failed, Holding, Outcome, Reason
 from ...files.examination import Examination
-from . import acts, child
-from .batches import Batches
+from ..batches import Batches
+from . import acts, child, messages
 from .helper import ECR_LOGIN
-from .messages import (
-    Answer,
-    Claimed,
-    ConfigFile,
-    Held,
-    Inspection,
-    Login,
-    Looked,
-    Question,
-    Reading,
-    Refused,
-    Written,
-    WrittenAll,
-)
 from .writing import auth_of
 
 ECR_LOGIN_LIFE_S = 12 * 3600.0
-A = TypeVar("A", bound=Answer)
+A = TypeVar("A", bound=messages.Answer)
 
 
-@dataclass(frozen=True, slots=True)
-class Delivery:
+class Delivery(NamedTuple):
     """An outcome. `witness` is None if somebody else wrote since the last look: the file needs another look."""
 
     outcome: Outcome
@@ -49,7 +33,7 @@ class DockerConfigSink:
 
     def __init__(self, docker: plan.DockerConfig, *, environ: Mapping[str, str]) -> None:
         path = os.path.abspath(docker.config_file)
-        self._file = ConfigFile(path, max(1, len(docker.registries)), docker.mode, docker.uid, docker.gid)
+        self._file = messages.ConfigFile(path, max(1, len(docker.registries)), docker.mode, docker.uid, docker.gid)
         self._engine = docker.engine.url if docker.engine and docker.engine_required else None
         self._environ = environ
         self._user = child.other_user(docker.uid, docker.gid)
@@ -68,11 +52,11 @@ class DockerConfigSink:
             what = f"there is no Docker engine at {self._engine}, so nothing is written"
             raise Failed(Reason.MISSING, what, "Start Docker; a node that only runs containerd needs no docker login")
         entry, witness = self._looks.do(host)
-        if isinstance(entry, Claimed):
+        if isinstance(entry, messages.Claimed):
             if entry.helper == ECR_LOGIN:  # it fetches a token whenever it is asked, so it is always as good as new
                 return self._looked(host, Holding(now + ECR_LOGIN_LIFE_S, True, ECR_LOGIN_LIFE_S, witness))
-            entry = self._ask(Question("look in helper", (host,)), Held)
-        if isinstance(entry, Refused):
+            entry = self._ask(messages.Question("look in helper", (host,)), messages.Held)
+        if isinstance(entry, messages.Refused):
             raise Failed.of(entry.failure)
         # What another user can write speaks for this slot alone: its life says nothing of the principal's tokens.
         own = self._user is None and entry.until is not None
@@ -81,12 +65,12 @@ class DockerConfigSink:
     def deliver(self, host: str, credential: Credential) -> Delivery:
         """Write the credential into the file, or store it in the helper that the file names. Raises Failed."""
         auth = auth_of(credential.username, credential.secret)
-        login = Login(host, auth, credential.issued_at, credential.expires_at)
+        login = messages.Login(host, auth, credential.issued_at, credential.expires_at)
         result, witness = self._writes.do(login)
-        if isinstance(result, Claimed):
-            result = self._ask(Question("store", logins=(login,)), Written)
+        if isinstance(result, messages.Claimed):
+            result = self._ask(messages.Question("store", logins=(login,)), messages.Written)
             witness = self._follow([host], result)
-        if isinstance(result, Refused):
+        if isinstance(result, messages.Refused):
             raise Failed.of(result.failure)
         if result.world_readable and self._file.mode is None:
             fix = f'Run chmod o-r {self._file.path}, or set mode: "0600"'
@@ -96,28 +80,29 @@ class DockerConfigSink:
     # --- what `check` asks; nothing is written --------------------------------------------------------------------
     def examine(self) -> Examination:
         """Examine the file's place for the user that will write it. Raises Failed."""
-        return self._ask(Question("examine"), Examination)
+        return self._ask(messages.Question("examine"), Examination)
 
-    def inspect(self, host: str) -> Inspection:
+    def inspect(self, host: str) -> messages.Inspection:
         """Say which helper claims the host, and which other entries mean it. Raises Failed."""
-        return self._ask(Question("inspect", (host,)), Inspection)
+        return self._ask(messages.Question("inspect", (host,)), messages.Inspection)
 
-    def readers(self, host: str) -> Reading:
+    def readers(self, host: str) -> messages.Reading:
         """Say what each tool finds, run as the file's owner, or as ourselves. Raises Failed."""
-        return self._ask(Question("read", (host,)), Reading)
+        return self._ask(messages.Question("read", (host,)), messages.Reading)
 
     # --- the file -------------------------------------------------------------------------------------------------
-    def _look_at(self, hosts: Sequence[str]) -> list[tuple[Held | Claimed | Refused, str]]:
-        looked = self._ask(Question("look", tuple(hosts)), Looked)
+    def _look_at(self, hosts: Sequence[str]) -> list[tuple[messages.Entry, str]]:
+        looked = self._ask(messages.Question("look", tuple(hosts)), messages.Looked)
         return [(entry, looked.witness) for entry in looked.entries]
 
-    def _write(self, logins: Sequence[Login]) -> list[tuple[Written | Claimed | Refused, str | None]]:
-        results = self._ask(Question("write", logins=tuple(logins)), WrittenAll).results
-        written = [(login.host, each) for login, each in zip(logins, results, strict=True) if isinstance(each, Written)]
+    def _write(self, logins: Sequence[messages.Login]) -> list[tuple[messages.Result, str | None]]:
+        results = self._ask(messages.Question("write", logins=tuple(logins)), messages.WrittenAll).results
+        pairs = zip(logins, results, strict=True)
+        written = [(login.host, each) for login, each in pairs if isinstance(each, messages.Written)]
         witness = self._follow([host for host, _ in written], written[0][1]) if written else None
         return [(result, witness) for result in results]
 
-    def _ask(self, question: Question, kind: type[A]) -> A:
+    def _ask(self, question: messages.Question, kind: type[A]) -> A:
         """Have the question answered here, or by a child. Raises Failed."""
         if self._user is None and not question.may_run_helpers:
             answer = acts.answer(self._file, question, self._environ)
@@ -134,7 +119,7 @@ class DockerConfigSink:
             self._seen[host] = holding.witness or ""
         return holding
 
-    def _follow(self, hosts: Sequence[str], written: Written) -> str | None:
+    def _follow(self, hosts: Sequence[str], written: messages.Written) -> str | None:
         """Note our write; return its witness only if it followed what every host's entry was last known in."""
         with self._seen_lock:
             known = bool(self._seen) and all(seen == written.base for seen in self._seen.values())

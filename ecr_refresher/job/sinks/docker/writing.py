@@ -12,40 +12,20 @@ from dataclasses import dataclass
 
 from ....core.budgets import config_max
 from ....core.model import Failed, Outcome, Reason, Secret, witness_of
+from ...files import paths
 from ...files.atomic_file import Folder, Ownership, Snapshot, make_directories
 from ...files.errors import mounted
 from ...files.examination import is_mount
 from ...files.lock import locked
-from ...files.paths import Resolved, opened, refuse_others, resolve
+from ...files.paths import Resolved
 from . import record
 from .document import Document
-from .messages import Claimed, ConfigFile, Login, Refused, Written
+from .messages import Claimed, ConfigFile, Login, Refused, Result, Written
 from .record import Record, Records
 
 WRITES_MAX = 50  # merges in a row that somebody else's write made void
 _TORN_TRIES = 4
 _TORN_PAUSE_S = 0.05
-
-
-@dataclass(frozen=True, slots=True)
-class Place:
-    """Where a `config.json` is, with its links resolved."""
-
-    folder: str
-    name: str
-    linked: bool
-
-    @property
-    def path(self) -> str:
-        return os.path.join(self.folder, self.name)
-
-    @property
-    def lock(self) -> str:
-        return f".{self.name}.ecr-refresher.lock"
-
-    @property
-    def record(self) -> str:
-        return f".{self.name}.ecr-refresher.json"
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,38 +51,35 @@ def login_in(auth: str) -> tuple[str, Secret] | None:
     return (username, Secret(password.strip("\0"))) if colon else None
 
 
-def locate(path: str) -> Place:
+def locate(path: str) -> Resolved:
     """Follow the links. Root, who is not bound by permissions, refuses a path that others control. Raises Failed."""
-    resolved = resolve(path, roots_only=os.geteuid() == 0)
-    place = Place(*os.path.split(resolved.path), resolved.linked)
+    place = paths.resolve(path, roots_only=os.geteuid() == 0)
     if place.linked and not os.path.isdir(place.folder):
         what = f"{path} is a link to {place.path}, whose directory does not exist"
         raise Failed(Reason.MISSING, what, "Create that directory, or remove the link")
     return place
 
 
-def read(file: ConfigFile) -> tuple[Place, State]:
+def read(file: ConfigFile) -> State:
     """Read the file and its record; nothing is written or created. Raises Failed."""
     place = locate(file.path)
     if not os.path.exists(place.folder):
-        return place, State(Snapshot().witness, Document.parse(place.path, None), {})
-    with opened(file.path, Resolved(place.path, place.linked)) as folder:
-        return place, _read(folder, place, file)
+        return State(Snapshot().witness, Document.parse(place.path, None), {})
+    with paths.opened(file.path, place) as folder:
+        return _read(folder, place, file)
 
 
-def _read(folder: Folder, place: Place, file: ConfigFile) -> State:
-    # The record is read after the file: a login in the file was recorded before it was written.
-    snapshot, document = _read_file(folder, place, file)
-    return State(snapshot.witness, document, record.read(folder, place.record, file.logins))
-
-
-def _read_file(folder: Folder, place: Place, file: ConfigFile) -> tuple[Snapshot, Document]:
+def _read(folder: Folder, place: Resolved, file: ConfigFile) -> State:
     """Read the file. One that is empty or makes no sense may be half written: read it again."""
-    above = os.fstat(folder.fd)
+
+    def check(seen: os.stat_result) -> None:
+        expected = os.geteuid() if file.uid is None else file.uid
+        if place.linked and seen.st_uid != expected:
+            what = f"{place.path} belongs to uid {seen.st_uid}, and a link leads to it"
+            raise Failed(Reason.DENIED, what, f"Set config_file to that file, or chown it to uid {expected}")
+
     for left in range(_TORN_TRIES - 1, -1, -1):
-        snapshot = folder.read(
-            place.name, config_max(file.logins), lambda seen: _refuse_others(place, above, seen, file.uid)
-        )
+        snapshot = paths.read(folder, place, config_max(file.logins), check)
         try:
             document = Document.parse(place.path, snapshot.content)
         except Failed:
@@ -112,16 +89,8 @@ def _read_file(folder: Folder, place: Place, file: ConfigFile) -> tuple[Snapshot
             if not left or snapshot.content is None or snapshot.content.strip():
                 break
         time.sleep(_TORN_PAUSE_S)
-    return snapshot, document
-
-
-def _refuse_others(place: Place, above: os.stat_result, seen: os.stat_result, uid: int | None) -> None:
-    if os.geteuid() == 0:
-        refuse_others(place.path, place.path, above, seen, leads_on=False)
-    expected = os.geteuid() if uid is None else uid
-    if place.linked and seen.st_uid != expected:
-        what = f"{place.path} belongs to uid {seen.st_uid}, and a link leads to it"
-        raise Failed(Reason.DENIED, what, f"Set config_file to that file, or chown it to uid {expected}")
+    # The record is read after the file: a login in the file was recorded before it was written.
+    return State(snapshot.witness, document, record.read(folder, place.beside("json"), file.logins))
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,10 +117,12 @@ class _Change:
             return Refused(error.failure)
         return cls(login, held, held == auth, auth)
 
+    def written(self, base: str, after: os.stat_result | None, *, owned: bool) -> Written:
+        outcome = Outcome.UNCHANGED if self.is_there and owned else Outcome.WRITTEN
+        return Written(outcome, base, witness_of(after), after is not None and bool(after.st_mode & stat.S_IROTH))
 
-def write(
-    file: ConfigFile, logins: Sequence[Login], helpers: Mapping[str, str] | None = None
-) -> list[Written | Claimed | Refused]:
+
+def write(file: ConfigFile, logins: Sequence[Login], helpers: Mapping[str, str] | None = None) -> list[Result]:
     """Write the logins, all at once; return a result for each. Raises Failed where none can be written.
 
     `helpers` are those that keep the login themselves, by host; a host that another helper claims is Claimed.
@@ -161,33 +132,28 @@ def write(
         make_directories(place.folder)
         place = locate(file.path)
     owner = Ownership(file.mode, file.uid, file.gid)
-    with opened(file.path, Resolved(place.path, place.linked)) as folder, locked(folder, place.lock):
+    with paths.opened(file.path, place) as folder, locked(folder, place.beside("lock")):
         for _ in range(WRITES_MAX):
             state = _read(folder, place, file)
-            seen = folder.stat(place.name)  # mode and owner may change without the content
+            after = folder.stat(place.name)  # mode and owner may change without the content
             found = [_Change.of(login, (helpers or {}).get(login.host), state.document) for login in logins]
             changes = [change for change in found if isinstance(change, _Change)]
-            owned = seen is not None and owner.holds(seen)
-            if witness_of(seen) == state.witness:
-                after = seen if not changes else _merge(folder, place, state, changes, owner, owned=owned)
-                if after is not None or not changes:
-                    return [_result(each, owned, state.witness, after) for each in found]
+            owned = after is not None and owner.holds(after)
+            done = witness_of(after) == state.witness
+            if done and changes:
+                after = _merge(folder, place, state, changes, owner, owned=owned)
+                done = after is not None
+            if done:
+                return [
+                    each.written(state.witness, after, owned=owned) if isinstance(each, _Change) else each
+                    for each in found
+                ]
     what = f"{place.path}: somebody else writes to it all the time"
     raise Failed(Reason.TRANSIENT, what, "Find the program that writes to it")
 
 
-def _result(
-    change: _Change | Claimed | Refused, owned: bool, base: str, after: os.stat_result | None
-) -> Written | Claimed | Refused:
-    if not isinstance(change, _Change):
-        return change
-    outcome = Outcome.UNCHANGED if change.is_there and owned else Outcome.WRITTEN
-    open_to_all = after is not None and bool(after.st_mode & stat.S_IROTH)
-    return Written(outcome, base, witness_of(after), open_to_all)
-
-
 def _merge(
-    folder: Folder, place: Place, state: State, changes: Sequence[_Change], owner: Ownership, *, owned: bool
+    folder: Folder, place: Resolved, state: State, changes: Sequence[_Change], owner: Ownership, *, owned: bool
 ) -> os.stat_result | None:
     """Write the changes into what was read, if that differs: the file's stat, or None if somebody else wrote."""
     unchanged = owned and all(change.is_there for change in changes)
@@ -197,14 +163,10 @@ def _merge(
     if unchanged:
         return folder.stat(place.name)
     document = state.document.with_logins({change.login.host: change.wanted for change in changes})
-
-    def still(seen: os.stat_result | None) -> bool:
-        return witness_of(seen) == state.witness
-
-    return folder.replace(place.name, document.render(), owner, still)
+    return folder.replace(place.name, document.render(), owner, lambda seen: witness_of(seen) == state.witness)
 
 
-def _remember(folder: Folder, place: Place, records: Records, changes: Sequence[_Change]) -> None:
+def _remember(folder: Folder, place: Resolved, records: Records, changes: Sequence[_Change]) -> None:
     """Record logins before they are written, and keep the records of those in place until then.
 
     So a kill or a full disk between the two leaves a login that is known, whichever it is.
@@ -218,4 +180,4 @@ def _remember(folder: Folder, place: Place, records: Records, changes: Sequence[
             new[login.host] = (made,) if present is None else (made, present)
     if new:
         with suppress(Failed):  # a login works without its record; what prevents both fails with the file itself
-            record.write(folder, place.record, {**records, **new})
+            record.write(folder, place.beside("json"), {**records, **new})

@@ -7,24 +7,21 @@ Its annotations record for each registry until when the token is valid, and a fi
 from __future__ import annotations
 
 import base64
-import binascii
-import calendar
 import hashlib
 import json
-import time
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
 from ....core.model import NOTHING, Credential, Holding
-from ....core.times import rfc3339
+from ....core.times import moment, rfc3339
 
 TYPE = "kubernetes.io/dockerconfigjson"
 KEY = ".dockerconfigjson"
 UNTIL, FINGERPRINT = "until.ecr-refresher", "sha256.ecr-refresher"  # prefixes of annotations; the host follows
 LABEL = {"app.kubernetes.io/managed-by": "ecr-refresher"}
 _NAME_MAX = 63  # of an annotation's name behind its prefix (Kubernetes' rule for label keys)
-_TIME = "%Y-%m-%dT%H:%M:%SZ"
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,16 +36,12 @@ class Content:
 
 def read(type_: str, version: str, annotations: Mapping[str, str] | None, data: Mapping[str, str] | None) -> Content:
     """Read the parts of a secret; a value that a kubelet could not read is None."""
-    return Content(type_, version, annotations or {}, _config((data or {}).get(KEY)))
-
-
-def _config(value: str | None) -> Mapping[str, Any] | None:
-    try:
-        config = json.loads(base64.b64decode(value or "", validate=True))
-        sound = isinstance(config, dict) and isinstance(config.setdefault("auths", {}), dict)
-    except (ValueError, binascii.Error, RecursionError):
-        return None
-    return config if sound else None
+    config = None
+    with suppress(ValueError, RecursionError):
+        found = json.loads(base64.b64decode((data or {}).get(KEY) or "", validate=True))
+        if isinstance(found, dict) and isinstance(found.setdefault("auths", {}), dict):
+            config = found
+    return Content(type_, version, annotations or {}, config)
 
 
 def holding(content: Content | None, host: str) -> Holding:
@@ -59,7 +52,7 @@ def holding(content: Content | None, host: str) -> Holding:
     recorded = content.annotations.get(_annotation(FINGERPRINT, host))
     if not isinstance(entry, dict) or recorded is None or recorded != _fingerprint(entry):
         return NOTHING
-    return Holding(_moment(content.annotations.get(_annotation(UNTIL, host), "")))
+    return Holding(moment(content.annotations.get(_annotation(UNTIL, host), "")))
 
 
 def patch(content: Content, logins: Mapping[str, Credential]) -> dict[str, Any]:
@@ -104,13 +97,6 @@ def _annotation(prefix: str, host: str) -> str:
     if len(host) <= _NAME_MAX:
         return f"{prefix}/{host}"
     return f"{prefix}/{host[: _NAME_MAX - 9]}-{hashlib.sha256(host.encode()).hexdigest()[:8]}"
-
-
-def _moment(text: str) -> float | None:
-    try:
-        return float(calendar.timegm(time.strptime(text, _TIME)))
-    except ValueError:
-        return None
 
 
 def bare(key: str) -> str:

@@ -6,14 +6,13 @@ In place matters: a kubelet from 1.35 on trusts a cached image for a rotated sec
 
 from __future__ import annotations
 
-import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import Future
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from .... import logs
 from ....core.model import Credential, Failed, Holding, Outcome, Reason
+from ..batches import Batches
 from . import document
 from .api_server import ApiServer
 from .document import Content
@@ -28,28 +27,26 @@ class Connecting:
 
     def __init__(self, kubeconfig: str | None) -> None:
         self._kubeconfig = kubeconfig
-        self._lock = threading.Lock()  # held for no call: making a client may run a kubeconfig's exec plugin
-        self._made: Future[ApiServer] | None = None
+        self._made: ApiServer | Failed | None = None
+        self._making = Batches(self._make, WAIT_S)
 
     def api(self) -> ApiServer:
-        """The client. Raises Failed."""
-        with self._lock:
-            first = self._made is None
-            made = self._made = self._made or Future()
-        if first:
-            try:
-                made.set_result(ApiServer(self._kubeconfig))
-            except BaseException as error:
-                made.set_exception(error)
-                raise
+        """The client. Raises Failed, for ever if it failed once: making one may run a kubeconfig's exec plugin."""
         try:
-            return made.result(timeout=WAIT_S)
+            return self._made if isinstance(self._made, ApiServer) else self._making.do(None)
         except TimeoutError:
-            raise Failed(
-                Reason.TRANSIENT,
-                f"the identity of {self._kubeconfig} was not found within {WAIT_S:.0f} s",
-                "See whether the exec plugin of the kubeconfig hangs",
-            ) from None
+            what = f"the identity of {self._kubeconfig} was not found within {WAIT_S:.0f} s"
+            raise Failed(Reason.TRANSIENT, what, "See whether the exec plugin of the kubeconfig hangs") from None
+
+    def _make(self, asked: Sequence[None]) -> Sequence[ApiServer]:
+        if self._made is None:
+            try:
+                self._made = ApiServer(self._kubeconfig)
+            except Failed as error:
+                self._made = error
+        if isinstance(self._made, Failed):
+            raise self._made
+        return [self._made] * len(asked)
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,14 +58,13 @@ class Examination:
     longer: tuple[str, ...] = ()
 
 
-@dataclass(slots=True, eq=False)
+@dataclass(frozen=True, slots=True, eq=False)
 class _Delivery:
     """One login on its way into the secret."""
 
     host: str
     credential: Credential
     still_wanted: Callable[[Holding], bool]
-    outcome: Future[Outcome] = field(default_factory=Future)
 
 
 class PullSecret:
@@ -86,9 +82,7 @@ class PullSecret:
         self._namespace, self._name, self._service_accounts = namespace, name, service_accounts
         self._monotonic = monotonic
         self._seen: tuple[Content | None, float] | None = None  # what the last look found, and until when that counts
-        self._lock = threading.Lock()  # for the two fields below; held for no call
-        self._waiting: list[_Delivery] = []
-        self._writes = False
+        self._deliveries = Batches(self._write_all, WAIT_S)
 
     def look(self, host: str) -> Holding:
         """Tell until when the secret holds a login for this registry, as its annotation records it. Raises Failed."""
@@ -99,51 +93,26 @@ class PullSecret:
 
         Registries of one secret that are delivered at the same time share one write, so they never conflict.
         """
-        mine = _Delivery(host, credential, still_wanted)
-        with self._lock:
-            self._waiting.append(mine)
-            leads, self._writes = not self._writes, True
-        while leads:
-            with self._lock:
-                batch, self._waiting = self._waiting, []
-                leads = self._writes = bool(batch)
-            if batch:
-                self._deliver(batch)
         try:
-            return mine.outcome.result(timeout=WAIT_S)
+            return self._deliveries.do(_Delivery(host, credential, still_wanted))
         except TimeoutError:
-            raise Failed(
-                Reason.TRANSIENT, f"{self._path}: other registries of it are still being written", "It is tried again"
-            ) from None
+            what = f"{self._path}: other registries of it are still being written"
+            raise Failed(Reason.TRANSIENT, what, "It is tried again") from None
 
-    def _deliver(self, batch: Sequence[_Delivery]) -> None:
-        """Deliver all of them, and give each its outcome or its error."""
-        try:
-            written = self._write_all(batch)
-        except BaseException as error:  # noqa: BLE001 - whatever it is, all of them wait for it
-            for one in batch:
-                one.outcome.set_exception(Failed.of(error.failure) if isinstance(error, Failed) else error)
-            return
-        for one in batch:
-            one.outcome.set_result(Outcome.WRITTEN if one in written else Outcome.SKIPPED)
-
-    def _write_all(self, batch: Sequence[_Delivery]) -> Sequence[_Delivery]:
-        """Write those that are still wanted, in one change of the secret; gives them. Raises Failed."""
+    def _write_all(self, batch: Sequence[_Delivery]) -> Sequence[Outcome]:
+        """Write those that are still wanted, in one change of the secret. Raises Failed."""
         for attempt in range(ROUNDS):
-            content, wanted = None, list(batch)
             if attempt or self._seen is None or self._monotonic() > self._seen[1]:
                 content = self._look()
                 wanted = [one for one in batch if one.still_wanted(document.holding(content, one.host))]
             else:
-                content = self._seen[0]
+                content, wanted = self._seen[0], list(batch)
             self._seen = None
             if not wanted or self._write(content, {one.host: one.credential for one in wanted}):
-                return wanted
-        raise Failed(
-            Reason.TRANSIENT,
-            f"{self._path} is changed by somebody else all the time",
-            "Find out by whom (the audit log, or its managedFields), and stop the other writer",
-        )
+                return [Outcome.WRITTEN if one in wanted else Outcome.SKIPPED for one in batch]
+        what = f"{self._path} is changed by somebody else all the time"
+        fix = "Find out by whom (the audit log, or its managedFields), and stop the other writer"
+        raise Failed(Reason.TRANSIENT, what, fix)
 
     def examine(self, host: str) -> Examination:
         """Look at the secret as a kubelet reads it; changes nothing. Raises Failed."""
@@ -158,12 +127,9 @@ class PullSecret:
         """Name the secret in the imagePullSecrets of the ServiceAccounts; other entries stay. Raises Failed."""
         for name in self._service_accounts:
             if not self._attached(name):
-                logs.get().warning(
-                    "service_account_missing",
-                    sink=self._path,
-                    error=f"there is no ServiceAccount {name} in namespace {self._namespace}",
-                    fix="Create it, or take it out of service_accounts",
-                )
+                what = f"there is no ServiceAccount {name} in namespace {self._namespace}"
+                fix = "Create it, or take it out of service_accounts"
+                logs.get().warning("service_account_missing", sink=self._path, error=what, fix=fix)
 
     def _attached(self, account: str) -> bool:
         api = self._connecting.api()
@@ -174,22 +140,17 @@ class PullSecret:
             version, named = found
             if self._name in named or api.set_pull_secrets(self._namespace, account, version, [*named, self._name]):
                 return True
-        raise Failed(
-            Reason.TRANSIENT,
-            f"the ServiceAccount {account} in namespace {self._namespace} is changed all the time",
-            "Find out by whom, and stop the other writer",
-        )
+        what = f"the ServiceAccount {account} in namespace {self._namespace} is changed all the time"
+        raise Failed(Reason.TRANSIENT, what, "Find out by whom, and stop the other writer")
 
     def _look(self) -> Content | None:
         began = self._monotonic()
         content = self._connecting.api().secret(self._namespace, self._name)
         ended = self._monotonic()
         if content is not None and content.type != document.TYPE:
-            raise Failed(
-                Reason.INVALID,
-                f"{self._path} is of type {content.type}, which is not a pull secret",
-                f"Name another secret, or delete that one: its type must be {document.TYPE}",
-            )
+            what = f"{self._path} is of type {content.type}, which is not a pull secret"
+            fix = f"Name another secret, or delete that one: its type must be {document.TYPE}"
+            raise Failed(Reason.INVALID, what, fix)
         self._seen = content, ended + max(LOOK_HOLDS_S, ended - began)
         return content
 

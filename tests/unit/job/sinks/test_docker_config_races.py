@@ -13,7 +13,7 @@ import pytest
 
 from ecr_refresher.core import budgets
 from ecr_refresher.core.model import Failed, Outcome, Reason, witness_of
-from ecr_refresher.job.sinks.docker.batches import Batches
+from ecr_refresher.job.sinks.batches import Batches
 
 from .docker_world import HOST, NOW, OTHER_HOST, auth_of, content, credential, names_in, process, refusal, sink
 

@@ -13,7 +13,7 @@ from moto import mock_aws
 
 from ecr_refresher.core.model import NOTHING, Credential, Failed, Holding, Outcome, Reason, Secret
 from ecr_refresher.core.plan import Connection, ParameterStore
-from ecr_refresher.job.sinks.airflow.backends.parameter_store import ParameterStoreSink
+from ecr_refresher.job.sinks.airflow.backends.aws_stores import ParameterStoreSink
 
 HOST = "123456789012.dkr.ecr.us-east-1.amazonaws.com"
 DOCKER = Connection("docker_default", HOST)

@@ -10,7 +10,7 @@ import pytest
 
 from ecr_refresher.core.model import NOTHING, Credential, Failed, Holding, Outcome, Reason, Secret
 from ecr_refresher.core.plan import Connection, SecretsManager
-from ecr_refresher.job.sinks.airflow.backends.secrets_manager import SecretsManagerSink
+from ecr_refresher.job.sinks.airflow.backends.aws_stores import SecretsManagerSink
 
 HOST = "123456789012.dkr.ecr.us-east-1.amazonaws.com"
 DOCKER = Connection("docker_default", HOST)

@@ -10,9 +10,15 @@ from collections.abc import Mapping
 from typing import Any
 from urllib.parse import quote, unquote, urlsplit
 
-from .unreadable import Unreadable
-
 _COMMENT = re.compile(r"\s*#")
+
+
+class Unreadable(Exception):
+    """What is wrong with a file, to stand behind its path, and the fix. Shows nothing of the text."""
+
+    def __init__(self, said: str, fix: str) -> None:
+        super().__init__(said)
+        self.said, self.fix = said, fix
 
 
 def entry(text: str, connection: str) -> dict[str, Any] | None:

@@ -13,7 +13,7 @@ from typing import Any
 import yaml
 
 from . import env_file
-from .unreadable import Unreadable
+from .env_file import Unreadable
 
 ENV = ".env"
 # Of an entry with `uri` and one of these beside it, Airflow says that they can't be mixed.
@@ -25,13 +25,15 @@ def read(text: str, path: str) -> dict[str, Any]:
     if not text.strip():
         return {}
     try:
-        found = json.loads(text, object_pairs_hook=_once) if path.endswith(".json") else _load(text)
+        if path.endswith(".json"):
+            found = json.loads(text, object_pairs_hook=_once)
+        else:
+            found = yaml.load(text, Loader=_Strict)  # noqa: S506 - a SafeLoader
+            found = {} if found is None else found  # comments alone
     except (yaml.YAMLError, RecursionError):
         raise Unreadable("is not YAML", "Correct it, or move it away") from None
     except json.JSONDecodeError as error:
         raise Unreadable(f"is not JSON (line {error.lineno})", "Correct it, or move it away") from None
-    if found is None and not path.endswith(".json"):
-        return {}  # comments alone
     if not isinstance(found, dict):
         raise Unreadable("does not hold an object", "Write an object by connection id")
     return found
@@ -92,28 +94,19 @@ def _spliced(text: str, connection: str, entry: Mapping[str, Any]) -> str:
     if isinstance(root, yaml.MappingNode):
         for key, value in root.value:
             if key.value == connection:
-                start, end = key.start_mark.index, value.end_mark.index
-                rest = text[end:]
-                gap = "" if text[start:end].endswith("\n") or rest.startswith("\n") else "\n"
-                return text[:start] + block.rstrip("\n") + (gap or ("\n" if not rest.startswith("\n") else "")) + rest
+                rest = text[value.end_mark.index :]
+                return text[: key.start_mark.index] + block.rstrip("\n") + ("" if rest[:1] == "\n" else "\n") + rest
     return text + ("" if not text or text.endswith("\n") else "\n") + block
 
 
-def _load(text: str) -> Any:
-    return yaml.load(text, Loader=_Once)  # noqa: S506 - a SafeLoader
-
-
 def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """Refuse what Airflow would silently drop: the first of two entries with one key."""
     if len(dict(pairs)) < len(pairs):
         raise Unreadable("has a key twice", "Remove one of the two")
     return dict(pairs)
 
 
-class _Once(yaml.SafeLoader):
-    """Refuses what Airflow's loader would silently drop: the first of two entries with one key."""
-
+class _Strict(yaml.SafeLoader):
     def construct_mapping(self, node: Any, deep: bool = False) -> Any:
-        keys = [key.value for key, _ in node.value if key.tag != "tag:yaml.org,2002:merge"]
-        if len(set(keys)) < len(keys):
-            raise Unreadable("has a key twice", "Remove one of the two")
+        _once([(key.value, value) for key, value in node.value if key.tag != "tag:yaml.org,2002:merge"])
         return super().construct_mapping(node, deep)

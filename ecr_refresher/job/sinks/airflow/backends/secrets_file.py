@@ -2,24 +2,22 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 import stat
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from ..... import logs
-from .....core.model import Credential, Failed, Holding, Outcome, Reason, witness_of
+from .....core.model import Credential, Failed, Holding, Outcome, Reason
 from .....core.plan import Connection, SecretsFile
-from ....files import examination as file_examination
-from ....files.atomic_file import Folder, Ownership, Snapshot, make_directories
-from ....files.examination import Examination
+from ....files import examination, paths
+from ....files.atomic_file import Ownership, Snapshot, make_directories
 from ....files.lock import locked
-from ....files.paths import Resolved, opened, refuse_others, resolve
 from .. import entry
 from ..entry import Shape
 from . import file_format
-from .unreadable import Unreadable
+from .env_file import Unreadable
 
 ROUNDS = 5  # how often somebody else may write in the moment of our write
 NEW_MODE = 0o600
@@ -34,70 +32,41 @@ class SecretsFileSink:
 
     def look(self, connection: Connection, host: str) -> Holding:
         """Say until when the file holds a login for this registry, as its marker records it. Raises Failed."""
-        return self._holding(connection, host, self._entry(self._read(), connection))
+        return self._holding(connection, host, self._fields(connection))
 
     def deliver(
         self, connection: Connection, host: str, credential: Credential, *, still_wanted: Callable[[Holding], bool]
     ) -> Outcome:
         """Write the credential: `written`; or `skipped` where the file holds something good by now. Raises Failed."""
         place = self._place()
-        if not os.path.isdir(os.path.dirname(place.path)):
-            make_directories(os.path.dirname(place.path))
+        if not os.path.isdir(place.folder):
+            make_directories(place.folder)
             place = self._place()
-        name = os.path.basename(place.path)
-        with opened(self._path, place) as folder, locked(folder, f".{name}.ecr-refresher.lock"):
+        with paths.opened(self._path, place) as folder, locked(folder, place.beside("lock")), self._named():
             for _ in range(ROUNDS):
-                snapshot = self._read_in(folder, name)
-                kept = self._entry(snapshot, connection)
+                snapshot = paths.read(folder, place)
+                text = _text(snapshot)
+                kept = file_format.entry_of(text, self._path, connection.id)
                 if not still_wanted(self._holding(connection, host, kept)):
                     return Outcome.SKIPPED
-                with self._named():
-                    text = file_format.replaced(
-                        _text(snapshot), self._path, connection.id, entry.renewed(kept, host, credential)
-                    )
-                if self._put(folder, name, snapshot, text):
+                text = file_format.replaced(text, self._path, connection.id, entry.renewed(kept, host, credential))
+                if folder.replace(place.name, text.encode(), self._ownership(snapshot.stat), snapshot.is_still):
                     return Outcome.WRITTEN
         message = f"{self._path} is written by somebody else all the time"
         raise Failed(Reason.TRANSIENT, message, "Find out which program writes it, and stop that")
 
     def inspect(self, connection: Connection, host: str) -> Shape | None:
         """Say what the connection is like; None if it is not there. Raises Failed."""
-        kept = self._entry(self._read(), connection)
+        kept = self._fields(connection)
         return None if kept is None else entry.shape({"password": "", **kept}, host)
 
-    def _place(self) -> Resolved:
-        """Follow the links. Root, who is not bound by permissions, refuses a path that others control."""
-        return resolve(self._path, roots_only=os.geteuid() == 0)
-
-    def _read(self) -> Snapshot:
-        place = self._place()
-        if not os.path.isdir(os.path.dirname(place.path)):
-            return Snapshot()
-        with opened(self._path, place) as folder:
-            return self._read_in(folder, os.path.basename(place.path))
-
-    def _read_in(self, folder: Folder, name: str) -> Snapshot:
-        above, path = os.fstat(folder.fd), folder.full(name)
-
-        def check(seen: os.stat_result) -> None:
-            if os.geteuid() == 0:
-                refuse_others(self._path, path, above, seen, leads_on=False)
-
-        return folder.read(name, check=check)
-
-    def examine(self) -> Examination:
+    def examine(self) -> examination.Examination:
         """Examine the file's place. Raises Failed."""
-        return file_examination.examine(self._place().path)
+        return examination.examine(self._place().path)
 
-    def _put(self, folder: Folder, name: str, seen: Snapshot, text: str) -> bool:
-        """Replace the file, unless somebody who knows no lock of ours has written since."""
-        same = folder.replace(
-            name,
-            text.encode(),
-            self._ownership(seen.stat),
-            lambda old: witness_of(old) == seen.witness,
-        )
-        return same is not None and stat.S_ISREG(same.st_mode)
+    def _place(self) -> paths.Resolved:
+        """Follow the links. Root, who is not bound by permissions, refuses a path that others control."""
+        return paths.resolve(self._path, roots_only=os.geteuid() == 0)
 
     def _ownership(self, seen: os.stat_result | None) -> Ownership:
         """Mode, owner and group as they were: Airflow, often another user, must be able to read it afterwards."""
@@ -115,17 +84,17 @@ class SecretsFileSink:
             raise Failed(Reason.DENIED, f"{message}: its readers would lose it", f"Join the group {seen.st_gid}")
         return Ownership(mode)
 
-    def _entry(self, snapshot: Snapshot, connection: Connection) -> dict[str, Any] | None:
-        with self._named():
-            return file_format.entry_of(_text(snapshot), self._path, connection.id)
+    def _fields(self, connection: Connection) -> dict[str, Any] | None:
+        place = self._place()
+        if not os.path.isdir(place.folder):
+            return None
+        with paths.opened(self._path, place) as folder, self._named():
+            return file_format.entry_of(_text(paths.read(folder, place)), self._path, connection.id)
 
     def _holding(self, connection: Connection, host: str, kept: dict[str, Any] | None) -> Holding:
-        if kept is None and not connection.create:
-            message = f"{self._path} has no connection {connection.id}"
-            raise Failed(Reason.MISSING, message, "Create it there, or set create: true")
-        return entry.holding(kept, host)
+        return entry.holding(kept, host, connection, f"{self._path} has no connection {connection.id}")
 
-    @contextlib.contextmanager
+    @contextmanager
     def _named(self) -> Iterator[None]:
         try:
             yield

@@ -311,8 +311,8 @@ def test_files_that_hold_no_pair(world: World, authority: CertificateAuthority, 
     empty = tmp_path / "empty.pem"
     empty.touch()
     for pair, reason, words in (
-        ((cert, another), Reason.INVALID, "no certificate with its unencrypted key"),
-        ((str(empty), None), Reason.INVALID, "no certificate with its unencrypted key"),
+        ((cert, another), Reason.INVALID, "can't be used with its key"),
+        ((str(empty), None), Reason.INVALID, "can't be used with its key"),
         ((str(tmp_path / "nowhere"), another), Reason.MISSING, "nowhere can't be read"),
         ((cert, str(tmp_path)), Reason.INVALID, "is not a regular file"),
     ):

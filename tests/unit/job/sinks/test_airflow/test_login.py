@@ -49,7 +49,7 @@ def test_a_login_that_hangs_holds_no_thread_for_longer_than_its_own_deadline(
     sink = world.sink(read_timeout_s=3.0)
     with ThreadPoolExecutor(2) as pool:
         first = pool.submit(sink.look, DOCKER_DEFAULT, HOST)
-        wait_until(lambda: sink._session._attempt is not None, 5, "the attempt of the first thread")
+        wait_until(lambda: airflow.paused == 1, 5, "the attempt of the first thread")
         began = time.monotonic()
         world.failure(lambda: sink.look(MANY[0], HOST), Reason.TRANSIENT, "did not finish the login within 0.2 s")
         assert time.monotonic() - began < 2.0

@@ -7,6 +7,8 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from typing import Generic, TypeVar
 
+from ...core.model import Failed
+
 T = TypeVar("T")
 R = TypeVar("R")
 
@@ -14,18 +16,23 @@ R = TypeVar("R")
 class Batches(Generic[T, R]):
     """Has `act` do requests, one batch at a time. It returns a result for each; all share what it raises."""
 
-    def __init__(self, act: Callable[[Sequence[T]], Sequence[R]]) -> None:
+    def __init__(self, act: Callable[[Sequence[T]], Sequence[R]], wait_s: float | None = None) -> None:
         self._act = act
-        self._changed = threading.Condition()
+        self._wait_s = wait_s
+        self._changed = threading.Condition()  # held for no act
         self._acting = False
         self._pending: list[tuple[T, Future[R]]] = []
 
     def do(self, request: T) -> R:
-        """Return the request's result, from an act of this thread or of another one."""
+        """Return the request's result, from an act of this thread or of another one.
+
+        Raises TimeoutError after `wait_s`, if that is given, for an act of another one.
+        """
         mine = Future[R]()
         with self._changed:
             self._pending.append((request, mine))
-            self._changed.wait_for(lambda: mine.done() or not self._acting)
+            if not self._changed.wait_for(lambda: mine.done() or not self._acting, self._wait_s):
+                raise TimeoutError
             if not mine.done():
                 self._acting, batch, self._pending = True, self._pending, []
         if not mine.done():
@@ -37,9 +44,9 @@ class Batches(Generic[T, R]):
             results = self._act([request for request, _ in batch])
             for (_, future), result in zip(batch, results, strict=True):
                 future.set_result(result)
-        except Exception as error:  # noqa: BLE001 - raised in each thread that shares the batch
+        except BaseException as error:  # noqa: BLE001 - raised in each thread that shares the batch, as its own object
             for _, future in batch:
-                future.set_exception(error)
+                future.set_exception(Failed.of(error.failure) if isinstance(error, Failed) else error)
         finally:
             with self._changed:
                 self._acting = False
