@@ -1,7 +1,7 @@
 """Build step of the image: make its virtual environment small and quick to start. Run by that environment's Python.
 
-Removes the models of AWS services and the Kubernetes APIs that the product does not call, and type information, and
-compiles what is left.
+Removes the models of AWS services and the Kubernetes APIs that the product does not call, how pygments reads programs,
+and type information, and compiles what is left.
 """
 
 from __future__ import annotations
@@ -54,6 +54,11 @@ def prune_kubernetes(packages: Path) -> None:
         getattr(left, name)
 
 
+def prune_pygments(packages: Path) -> None:
+    """Remove how it reads programs: rich loads it to show code and tracebacks, which the product never does."""
+    shutil.rmtree(packages / "pygments" / "lexers")
+
+
 def prune_types(packages: Path) -> None:
     """Remove what only type checkers and people read."""
     for pattern in ("**/*.pyi", "**/*.pyx", "**/*.c", "**/*.h"):
@@ -65,6 +70,7 @@ def main() -> None:
     packages = Path(sysconfig.get_path("purelib"))
     prune_services(packages)
     prune_kubernetes(packages)
+    prune_pygments(packages)
     prune_types(packages)
     # Hashes that nobody checks: the files never change, and tools that rewrite times in images can't make them stale.
     how = py_compile.PycInvalidationMode.UNCHECKED_HASH

@@ -202,6 +202,9 @@ def test_rich_is_loaded_on_a_terminal_only_and_never_by_daemon_workers_and_healt
     assert done.stdout == "\n"
 
 
-def test_a_terminal_gets_rich() -> None:
-    program = f"import sys; from ecr_refresher.terminal import *; rendered(['x'], sys.stdout); {RICH}"
-    assert "rich.console" in on_a_terminal(program)
+def test_a_terminal_gets_rich_without_pygments_whose_lexers_the_image_does_not_have() -> None:
+    table = "[Table([('x', 'y')], ('A', 'B')), '  x']"
+    show = f"p = Progress(sys.stdout); p.show('x'); p.say('y'); rendered({table}, sys.stdout)"
+    loaded = on_a_terminal(f"import sys; from ecr_refresher.terminal import *; {show}; {RICH}")
+    assert "rich.console" in loaded
+    assert "pygments" not in loaded

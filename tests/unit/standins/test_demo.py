@@ -23,7 +23,7 @@ def begin(tmp_path: Path, *arguments: str) -> Begun:
 
 
 def test_the_demo_shows_a_renewal_everywhere_and_leaves_nothing(tmp_path: Path) -> None:
-    with begin(tmp_path, "--for", "12s") as begun:
+    with begin(tmp_path, "--for", "18s") as begun:
         said, _ = begun.communicate(timeout=50)
     assert begun.returncode == 0, said
     assert said.count("new token from ECR") == 2, said
