@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
 
-import botocore
+import botocore.session
 import pytest
 
 import ecr_refresher
@@ -42,11 +42,9 @@ def texts_given_to(makers: set[str], *files: Path) -> Iterator[str]:
 
 def asked_by_the_product() -> set[str]:
     job = Path(ecr_refresher.__file__).parent / "job"
-    return {
-        plan.PRIVATE,
-        plan.PUBLIC,
-        *texts_given_to({"client", "_made", "AwsCalls", "Principal"}, *job.rglob("*.py")),
-    }
+    # A call gives the service's name, or an operation of a service that was named before.
+    called = {plan.PRIVATE, plan.PUBLIC, *texts_given_to({"call", "_calls"}, *job.rglob("*.py"))}
+    return called.intersection(botocore.session.Session().get_available_services())
 
 
 def asked_by_botocore() -> set[str]:
