@@ -13,7 +13,6 @@ import stat
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from types import TracebackType
 
 from ...core.budgets import FILE_MAX
 from ...core.model import Failed, Reason, witness_of
@@ -69,7 +68,7 @@ class Folder:
     def __enter__(self) -> Folder:
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+    def __exit__(self, *_: object) -> None:
         os.close(self.fd)
 
     def full(self, name: str) -> str:
@@ -160,40 +159,35 @@ class Folder:
 
 def _fill(descriptor: int, content: bytes, owner: Ownership, old: os.stat_result | None) -> None:
     """Write the content, and give the file its user, group and mode."""
-    rest = memoryview(content)
-    while rest:
-        rest = rest[os.write(descriptor, rest) :]
-    mode = owner.mode
+    with open(descriptor, "wb", closefd=False) as file:
+        file.write(content)
+    new, uid, gid, mode = os.fstat(descriptor), owner.uid, owner.gid, owner.mode
     if mode is None:
         mode = NEW_MODE if old is None else stat.S_IMODE(old.st_mode) & 0o777
-    if owner.uid is not None:
-        _give(descriptor, owner.uid, -1)
-    elif old is not None and os.geteuid() == 0:
-        _give(descriptor, old.st_uid, -1)
-    if owner.gid is not None:
-        _give(descriptor, -1, owner.gid)
-    elif old is not None:
+    if uid is None and old is not None and os.geteuid() == 0:
+        uid = old.st_uid
+    if uid not in (None, new.st_uid):
+        os.fchown(descriptor, uid, -1)
+    if gid is None and old is not None:
         try:
-            _give(descriptor, -1, old.st_gid)
+            _give_to_group(descriptor, old.st_gid)
         except PermissionError:  # not a group of ours: then no other group may read the file in its place
             mode &= ~_GROUPS_BITS
+    elif gid is not None:
+        _give_to_group(descriptor, gid)
     os.fchmod(descriptor, mode)
 
 
-def _give(descriptor: int, uid: int, gid: int) -> None:
-    """Change the file's user or group, where it has another; -1 leaves it."""
-    seen = os.fstat(descriptor)
-    if uid in (-1, seen.st_uid) and gid in (-1, seen.st_gid):
+def _give_to_group(descriptor: int, gid: int) -> None:
+    if gid == os.fstat(descriptor).st_gid:
         return
     try:
-        os.fchown(descriptor, uid, gid)
+        os.fchown(descriptor, -1, gid)
     except PermissionError:
-        if gid == -1:
-            raise
         own = os.getegid()
         os.setegid(gid)  # allowed in the owner's child only, which has this group set aside for this
         try:
-            os.fchown(descriptor, uid, gid)
+            os.fchown(descriptor, -1, gid)
         finally:
             os.setegid(own)
 

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 from ... import logs
 from ...core.budgets import SECRET_MAX
 from ...core.model import Failed, Reason, Secret
 from ...core.plan import SecretRef
 
+ReadSecret = Callable[[SecretRef], Secret]
 _READ = os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC  # non-blocking: a FIFO must not hang the pass
 
 

@@ -105,29 +105,23 @@ def failures(engine: Engine, timeout_s: float = TIMEOUT_S) -> Iterator[None]:
         yield
     except APIError as error:
         what = f"the engine at {engine.url} answered {error.status_code}"
-        failed = Failed(Reason.TRANSIENT, what, "See the engine's log")
+        raise Failed(Reason.TRANSIENT, what, "See the engine's log") from None
     except (DockerException, OSError) as error:  # those of requests are OSErrors
-        failed = _unreachable(engine.url, error, timeout_s)
-    else:
-        return
-    raise failed
+        raise Failed(Reason.TRANSIENT, *_unreachable(engine.url, error, timeout_s)) from None
 
 
-def _unreachable(url: str, error: Exception, timeout_s: float) -> Failed:
+def _unreachable(url: str, error: Exception, timeout_s: float) -> tuple[str, str]:
     text = f"{error} {error.__cause__}"
     if "Permission denied" in text:
-        what = f"uid {os.geteuid()} may not open the engine's socket {url}"
-        return Failed(Reason.TRANSIENT, what, _join(url))
+        return f"uid {os.geteuid()} may not open the engine's socket {url}", _join(url)
     if "FileNotFound" in text or "No such file" in text:
-        return Failed(Reason.TRANSIENT, f"there is no engine at {url}", "Start it, or mount its socket")
+        return f"there is no engine at {url}", "Start it, or mount its socket"
     if "Connection refused" in text or "ConnectionRefused" in text:
-        fix = "Start the engine (systemctl start docker, or podman.socket)"
-        return Failed(Reason.TRANSIENT, f"nothing answers at {url}", fix)
+        return f"nothing answers at {url}", "Start the engine (systemctl start docker, or podman.socket)"
     if "timed out" in text.lower():
-        what = f"the engine at {url} did not answer within {timeout_s:g} s"
-        return Failed(Reason.TRANSIENT, what, "See the engine's log")
+        return f"the engine at {url} did not answer within {timeout_s:g} s", "See the engine's log"
     what = f"the engine at {url} can't be reached ({type(error).__name__})"
-    return Failed(Reason.TRANSIENT, what, "Check the address, and that the engine runs")
+    return what, "Check the address, and that the engine runs"
 
 
 def _join(url: str) -> str:

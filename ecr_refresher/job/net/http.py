@@ -83,14 +83,6 @@ def read(response: urllib3.BaseHTTPResponse, limits: Limits, ends_at: float, hos
 
     Raises Failed, and urllib3's errors where the connection broke.
     """
-    try:
-        return _read(response, limits, ends_at, host)
-    finally:
-        if response.connection is not None:  # not read to its end, or it would be back in the pool by itself
-            response.close()
-
-
-def _read(response: urllib3.BaseHTTPResponse, limits: Limits, ends_at: float, host: str) -> bytes:
     content = bytearray()
     try:
         while len(content) <= limits.answer_max and time.monotonic() < ends_at:
@@ -101,6 +93,9 @@ def _read(response: urllib3.BaseHTTPResponse, limits: Limits, ends_at: float, ho
     except (exceptions.HTTPError, OSError):
         if not limits.status_only:
             raise
+    finally:
+        if response.connection is not None:  # not read to its end, or it would be back in the pool by itself
+            response.close()
     if limits.status_only:
         return bytes(content[: limits.answer_max])
     if len(content) > limits.answer_max:

@@ -12,20 +12,11 @@ from ...core.plan import Registry
 from . import http
 from .trust import Trust, trust_for
 
-LIMITS = http.Limits(
-    connect_s=budgets.PROOF_ANSWER_S,
-    read_s=budgets.PROOF_ANSWER_S,
-    total_s=budgets.PROOF_ANSWER_S,
-    answer_max=budgets.PROOF_ANSWER_MAX,
-    status_only=True,
-)
-_MANIFESTS = ", ".join(
-    [
-        "application/vnd.oci.image.index.v1+json",
-        "application/vnd.oci.image.manifest.v1+json",
-        "application/vnd.docker.distribution.manifest.list.v2+json",
-        "application/vnd.docker.distribution.manifest.v2+json",
-    ]
+_S = budgets.PROOF_ANSWER_S
+LIMITS = http.Limits(_S, _S, _S, answer_max=budgets.PROOF_ANSWER_MAX, status_only=True)
+_MANIFESTS = (
+    "application/vnd.oci.image.index.v1+json, application/vnd.oci.image.manifest.v1+json, "
+    "application/vnd.docker.distribution.manifest.list.v2+json, application/vnd.docker.distribution.manifest.v2+json"
 )
 _PULL_THROUGH = "ecr:BatchImportUpstreamImage and ecr:CreateRepository"
 

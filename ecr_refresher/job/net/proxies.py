@@ -97,11 +97,11 @@ def _pool(proxy: str | None, context: ssl.SSLContext | None) -> urllib3.PoolMana
     how: dict[str, Any] = {"num_pools": HOSTS_MAX, "maxsize": CONNECTIONS_MAX, "ssl_context": context}
     if proxy is None:
         return urllib3.PoolManager(**how)
-    how["proxy_ssl_context"] = context
-    login = urlsplit(proxy)
-    if login.username is None:
-        return urllib3.ProxyManager(proxy, **how)
-    user_and_password = f"{unquote(login.username)}:{unquote(login.password or '')}"
-    bare = login._replace(netloc=login.netloc.rpartition("@")[2]).geturl()
-    headers = urllib3.make_headers(proxy_basic_auth=user_and_password)
-    return urllib3.ProxyManager(bare, proxy_headers=headers, **how)
+    headers = login_headers(proxy)
+    return urllib3.ProxyManager(origin(proxy), proxy_headers=headers, proxy_ssl_context=context, **how)
+
+
+def login_headers(proxy: str) -> dict[str, str]:
+    """The headers for the login in a proxy's URL; none without one."""
+    login = urlsplit(proxy).netloc.rpartition("@")[0]
+    return urllib3.make_headers(proxy_basic_auth=unquote(login)) if login else {}

@@ -9,7 +9,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, Protocol
 
 from ...core import wire
-from ...core.model import Credential, Failed, Failure, Holding, Outcome
+from ...core.model import Credential, Failed, Failure, Holding, Outcome, Reason
 from ...core.plan import Airflow, Connection, DockerConfig, KubernetesSecret, Plan, Principal, Registry, Role, Slot
 from ..aws.clock import AwsClock
 from ..blocking import MadeOnce
@@ -25,7 +25,10 @@ if TYPE_CHECKING:
     from ..sinks.airflow.entry import Shape
     from ..sinks.docker.sink import DockerConfigSink
     from ..sinks.kubernetes.api_server import ApiServer
-    from ..sinks.kubernetes.pull_secret import Connecting, PullSecret
+    from ..sinks.kubernetes.pull_secret import PullSecret
+
+
+IDENTITY_S = 20.0  # for a kubeconfig's exec plugin
 
 
 class Connections(Protocol):
@@ -110,9 +113,9 @@ class RealTools:
         """The one sink of this secret, for all its registries."""
         from ..sinks.kubernetes.pull_secret import PullSecret
 
-        connecting = self._connecting(entry)
+        api = partial(self.api_server, entry)
         return self._made.get(
-            entry.sink(namespace), lambda: PullSecret(connecting, namespace, entry.secret, entry.service_accounts)
+            entry.sink(namespace), lambda: PullSecret(api, namespace, entry.secret, entry.service_accounts)
         )
 
     def list_namespaces(self, entry: KubernetesSecret) -> tuple[str, ...]:
@@ -121,12 +124,13 @@ class RealTools:
 
     def api_server(self, entry: KubernetesSecret) -> ApiServer:
         """The one client for its API server. Raises Failed."""
-        return self._connecting(entry).api()
+        from ..sinks.kubernetes.api_server import ApiServer
 
-    def _connecting(self, entry: KubernetesSecret) -> Connecting:
-        from ..sinks.kubernetes.pull_secret import Connecting
-
-        return self._made.get(entry.group, lambda: Connecting(entry.kubeconfig))
+        try:
+            return self._made.get(entry.group, lambda: ApiServer(entry.kubeconfig), IDENTITY_S)
+        except TimeoutError:
+            what = f"the identity of {entry.kubeconfig} was not found within {IDENTITY_S:.0f} s"
+            raise Failed(Reason.TRANSIENT, what, "See whether the exec plugin of the kubeconfig hangs") from None
 
     def airflow(self, airflow: Airflow) -> Connections:
         """The one client for this Airflow."""

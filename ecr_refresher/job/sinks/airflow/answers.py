@@ -6,13 +6,14 @@ Bodies are read and never quoted: Airflow 3 echoes the password in a 422.
 from __future__ import annotations
 
 import re
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from ....core.model import Failed, Reason
 from ....core.printable import printable
 
+Body = Mapping[str, Any] | None  # of a request
 RIGHTS = "can_read, can_create and can_edit on Connections (with the SimpleAuthManager: the role op)"
 
 
@@ -23,7 +24,8 @@ class Answer:
     status: int
     content: Any = field(default=None, repr=False)
     page: bool = False  # a web page
-    redirects_to: str | None = None  # fit to be shown
+    target: str | None = field(default=None, repr=False)  # the whole URL that it redirects to
+    redirects_to: str | None = None  # the same, fit to be shown
     retry_after_s: float | None = None
     wants_basic: bool = False  # its WWW-Authenticate names Basic
 
@@ -46,34 +48,31 @@ def failure(who: str, what: str, answer: Answer, *, sent: Collection[str] = (), 
 
     `sent` are the names of the fields sent: only those are ever quoted from a body.
     """
-    status = answer.status
+    status, retry_after_s = answer.status, None
     said = f"{who} answered {status} to {what}"
+    reason, fix = Reason.INVALID, "Check url, its path included"
     if answer.redirects_to is not None:
-        message = f"{who} redirects {what} to {answer.redirects_to} ({status}), and a login is sent to no redirect"
-        return Failed(Reason.INVALID, message, "Give the API's final address as url, or exempt the API from it")
-    if status == 429:
+        said = f"{who} redirects {what} to {answer.redirects_to} ({status}), and a login is sent to no redirect"
+        fix = "Give the API's final address as url, or exempt the API from it"
+    elif status == 429:
+        reason, said, retry_after_s = Reason.THROTTLED, f"{said}: too many requests", answer.retry_after_s
         fix = "Raise the limit on requests of the server or proxy that answers so, if this stays"
-        return Failed(Reason.THROTTLED, f"{said}: too many requests", fix, retry_after_s=answer.retry_after_s)
-    if status >= 500:
-        return Failed(Reason.TRANSIENT, said, "Look into Airflow's own log", retry_after_s=answer.retry_after_s)
-    if answer.page:
-        return Failed(
-            Reason.INVALID,
-            f"{who} answered {what} with a web page ({status}): the login page of a proxy, or a wrong path",
-            "Correct url, its path included, or have the proxy let the API pass without that page",
-        )
-    if status == 403:
+    elif status >= 500:
+        reason, fix, retry_after_s = Reason.TRANSIENT, "Look into Airflow's own log", answer.retry_after_s
+    elif answer.page:
+        said = f"{who} answered {what} with a web page ({status}): the login page of a proxy, or a wrong path"
+        fix = "Correct url, its path included, or have the proxy let the API pass without that page"
+    elif status == 403:
         where = f" in the team {printable(team)}" if team is not None else ""
-        return Failed(Reason.DENIED, f"{said}: the user may not do that{where}", f"Grant the user {RIGHTS}{where}")
-    if status == 401:
-        return Failed(
-            Reason.DENIED, f"{said}: it wants a login", "Give username and password_file, token_file, or client_id"
-        )
-    if status in (400, 422):
-        return Failed(Reason.INVALID, *_refused_fields(f"{said}: ", answer.detail, sent))
-    if 200 <= status < 300:
-        return Failed(Reason.INVALID, f"{who} answered {what} with something other than a JSON object", "Correct url")
-    return Failed(Reason.INVALID, said, "Check url, its path included")
+        reason, said, fix = Reason.DENIED, f"{said}: the user may not do that{where}", f"Grant the user {RIGHTS}{where}"
+    elif status == 401:
+        reason, said = Reason.DENIED, f"{said}: it wants a login"
+        fix = "Give username and password_file, token_file, or client_id"
+    elif status in (400, 422):
+        said, fix = _refused_fields(f"{said}: ", answer.detail, sent)
+    elif 200 <= status < 300:
+        said, fix = f"{who} answered {what} with something other than a JSON object", "Correct url"
+    return Failed(reason, said, fix, retry_after_s=retry_after_s)
 
 
 def _refused_fields(said: str, detail: Any, sent: Collection[str]) -> tuple[str, str]:

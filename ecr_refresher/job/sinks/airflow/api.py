@@ -7,14 +7,17 @@ from collections.abc import Callable, Mapping
 from typing import Any
 from urllib.parse import quote
 
-from ....core.model import NOTHING, Credential, Failed, Holding, Outcome, Reason, Secret
-from ....core.plan import Airflow, Connection, SecretRef
+from msgspec import structs
+
+from ....core.model import NOTHING, Credential, Failed, Holding, Outcome, Reason
+from ....core.plan import Airflow, Connection
+from ...files.secrets import ReadSecret
 from . import entry, marker
 from .answers import failure
-from .entry import Shape
+from .entry import Shape, Wanted
 from .login import Session
 from .mwaa import Invoke, MwaaTransport
-from .transport import CONNECT_S, READ_S, Transport, bare
+from .transport import TIMEOUT_S, Transport, bare
 
 NO_NAME = "no name of a connection!"  # no Airflow takes it
 LOOK_HOLDS_S = 1.0  # an older look, or one older than it took itself, is no ground for a write
@@ -31,32 +34,23 @@ class AirflowSink:
         self,
         airflow: Airflow,
         *,
-        read_secret: Callable[[SecretRef], Secret],
+        read_secret: ReadSecret,
         invoke: Invoke | None = None,
         monotonic: Callable[[], float] = time.monotonic,
-        connect_timeout_s: float = CONNECT_S,
-        read_timeout_s: float = READ_S,
+        timeout_s: tuple[float, float] = TIMEOUT_S,
     ) -> None:
         """`invoke` is AWS's `invoke_rest_api`, for an Airflow that Amazon manages."""
         self._transport: Transport | MwaaTransport
         if airflow.mwaa is not None and invoke is not None:
             self._transport = MwaaTransport(airflow.name, airflow.mwaa, invoke)
         else:
-            self._transport = Transport(
-                f"Airflow '{airflow.name}' at {bare(airflow.url)}",
-                airflow.url,
-                read_secret,
-                ca_file=airflow.ca_file,
-                client_cert=airflow.client_cert,
-                client_key=airflow.client_key,
-                headers=airflow.headers,
-                connect_s=connect_timeout_s,
-                read_s=read_timeout_s,
-            )
+            who = f"Airflow '{airflow.name}' at {bare(airflow.url)}"
+            self._transport = Transport(who, airflow.url, airflow, read_secret, timeout_s)
         provider = None
         if (client := airflow.client) and client.token_url:
             who = f"the identity provider of Airflow '{airflow.name}' at {bare(client.token_url)}"
-            provider = Transport(who, client.token_url, read_secret, ca_file=airflow.ca_file)
+            only_ca = structs.replace(airflow, client_cert=None, client_key=None, headers=())
+            provider = Transport(who, client.token_url, only_ca, read_secret)
         self._session = Session(airflow, self._transport, read_secret, monotonic, provider)
         self._monotonic = monotonic
         # By connection: what the last look found, and until when that is a ground for a write.
@@ -80,9 +74,7 @@ class AirflowSink:
             return NOTHING
         return Holding(marker.read(content["description"], host))
 
-    def deliver(
-        self, connection: Connection, host: str, credential: Credential, *, still_wanted: Callable[[Holding], bool]
-    ) -> Outcome:
+    def deliver(self, connection: Connection, host: str, credential: Credential, *, still_wanted: Wanted) -> Outcome:
         """Write the credential: `written`; or `skipped` where a newer look was due and finds it no longer wanted.
 
         Raises Failed; `missing` where there is no connection and none may be created. A write whose answer does not
@@ -151,7 +143,7 @@ class AirflowSink:
         """Patch the connection, or create it; false where it was deleted or created since the look."""
         # No update_mask: Airflow 3 answers 200 to one that it does not understand, and does nothing. Without one,
         # fields that are not sent stay as they are. It wants connection_id and conn_type in each PATCH.
-        description = seen and seen["description"]  # the one thing that goes back with a write
+        description = seen["description"] if seen else None  # the one thing that goes back with a write
         body = {"connection_id": connection.id, **entry.fields(host, credential, description)}
         method, path, not_as_seen = "PATCH", _path(connection), 404
         if seen is None:

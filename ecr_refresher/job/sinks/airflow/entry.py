@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
@@ -14,6 +14,7 @@ from ....core.printable import printable
 from . import marker
 
 CONN_TYPE, LOGIN = "docker", "AWS"
+Wanted = Callable[[Holding], bool]  # whether a slot that holds this still needs a new credential
 
 
 @dataclass(frozen=True, slots=True)

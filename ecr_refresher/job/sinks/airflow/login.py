@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
 from urllib.parse import quote
 
 from .... import logs
 from ....core.model import Failed, Failure, Reason, Secret
-from ....core.plan import Airflow, SecretRef
-from ...files.secrets import describe
+from ....core.plan import Airflow
+from ...files.secrets import ReadSecret, describe
 from ..batches import Batches
 from . import dialects, identity_provider
-from .answers import RIGHTS, Answer, failure
+from .answers import RIGHTS, Answer, Body, failure
 from .dialects import Dialect
 from .mwaa import MwaaTransport
 from .transport import Transport
@@ -53,7 +52,7 @@ class Session:
         self,
         airflow: Airflow,
         transport: Transport | MwaaTransport,
-        read_secret: Callable[[SecretRef], Secret],
+        read_secret: ReadSecret,
         monotonic: Callable[[], float],
         provider: Transport | None = None,
     ) -> None:
@@ -73,7 +72,7 @@ class Session:
         self._logins = Batches(self._log_in_for, WAIT_S)
         self._setback: _Setback | None = None
 
-    def call(self, method: str, path: str, body: Mapping[str, Any] | None = None) -> tuple[Answer, Dialect]:
+    def call(self, method: str, path: str, body: Body = None) -> tuple[Answer, Dialect]:
         """Ask the API, `path` being that under its version; gives any answer that is not about the login.
 
         A spent login is replaced once; so is the dialect, where Airflow was upgraded meanwhile. Raises Failed.
@@ -123,7 +122,7 @@ class Session:
         over = login.spent_at is not None and self._monotonic() >= login.spent_at
         return not over and login is not spent
 
-    def _ask(self, login: _Login, method: str, path: str, body: Mapping[str, Any] | None = None) -> Answer:
+    def _ask(self, login: _Login, method: str, path: str, body: Body = None) -> Answer:
         return self._transport.request(method, login.dialect.api + path, body, authorization=login.authorization)
 
     def _log_in(self) -> _Login:

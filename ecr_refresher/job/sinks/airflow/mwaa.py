@@ -8,7 +8,7 @@ from typing import Any
 from ....core.model import Failed, Reason, Secret
 from ....core.plan import Mwaa
 from ....core.printable import printable
-from .answers import Answer
+from .answers import Answer, Body
 from .pace import Pace
 
 # What `invoke_rest_api(**request)` gives: its answer, or the error's response where AWS or Airflow refused.
@@ -31,9 +31,7 @@ class MwaaTransport:
             " can_read, can_create and can_edit on Connections (Op has them)"
         )
 
-    def request(
-        self, method: str, path: str, body: Mapping[str, Any] | None = None, *, authorization: Secret | None = None
-    ) -> Answer:
+    def request(self, method: str, path: str, body: Body = None, *, authorization: Secret | None = None) -> Answer:
         """Send one request, once. Raises Failed where Airflow itself gave no answer; no login of ours is sent."""
         del authorization
         bare = path.removeprefix("/api/v2").removeprefix("/api/v1")  # MWAA's paths have no API in front

@@ -4,33 +4,35 @@ from __future__ import annotations
 
 import email.utils
 import json
+import math
 import ssl
 import time
 import zlib
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
-from urllib.parse import unquote, urljoin, urlsplit
+from urllib.parse import urljoin, urlsplit
 
 import urllib3
 from urllib3 import exceptions
 
 from .... import __version__
 from ....core.model import Failed, Reason, Secret
-from ....core.plan import Header, SecretRef
+from ....core.plan import Airflow
 from ....core.printable import printable
-from ...files.secrets import describe
+from ...files.secrets import ReadSecret, describe
+from ...net import http, wire_errors
 from ...net import trust as trusts
-from ...net import wire_errors
-from ...net.proxies import origin, proxy_for
+from ...net.proxies import login_headers, origin, proxy_for
 from . import client_parts
-from .answers import Answer
+from .answers import Answer, Body
 from .pace import Pace
 
 USER_AGENT = f"ecr-refresher/{__version__}"
 ANSWER_MAX = 1 << 20  # bytes; a connection with a long description and extra has some thousands
-CONNECT_S = 3.05
-READ_S = 20.0  # an Airflow that takes seconds for each answer is served; `refresh.deadline` bounds the pass
+# To connect, and to wait for an answer: an Airflow that takes seconds for each is served; `refresh.deadline` bounds the
+# pass.
+TIMEOUT_S = (3.05, 20.0)
 REDIRECTS_MAX = 3
 RETRY_AFTER_MAX_S = 86_400.0
 
@@ -42,75 +44,55 @@ class Transport:
     """
 
     def __init__(
-        self,
-        who: str,
-        url: str,
-        read_secret: Callable[[SecretRef], Secret],
-        *,
-        ca_file: str | None = None,
-        client_cert: str | None = None,
-        client_key: str | None = None,
-        headers: tuple[Header, ...] = (),
-        connect_s: float = CONNECT_S,
-        read_s: float = READ_S,
+        self, who: str, url: str, airflow: Airflow, read_secret: ReadSecret, timeout_s: tuple[float, float] = TIMEOUT_S
     ) -> None:
-        self.who = who
-        self._url = url
+        """`airflow` says whom to trust, what to show (client certificate) and to send (headers)."""
+        self.who, self._url = who, url
         self._parts = client_parts.load()
-        self._trust = trusts.trust_for(ca_file)
-        if client_cert is not None:
-            trusts.show(ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT), client_cert, client_key)  # raises Failed
-            self._trust = replace(self._trust, shown=(client_cert, client_key))
-        self._wanted_headers = headers
+        self._trust = trusts.trust_for(airflow.ca_file)
+        if airflow.client_cert is not None:
+            self._trust = replace(self._trust, shown=(airflow.client_cert, airflow.client_key))
+            trusts.show(ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT), airflow.client_cert, airflow.client_key)
+        self._wanted_headers = airflow.headers
         self._read_secret = read_secret
         self._headers: dict[str, str] | None = None
         self._pace = Pace()
-        self._timeout = (connect_s, read_s)  # without it the client waits for ever
+        self._limits = http.Limits(*timeout_s, math.inf, answer_max=ANSWER_MAX)
+        self._timeout_s = timeout_s  # without it the client waits for ever
         # total=False: never tried again (not after Retry-After either), redirects given back instead of followed,
         # errors raised as they are. The client's own default is urllib3's: three more tries.
         once = urllib3.Retry(total=False)
         configuration = self._parts.configuration(host=url.rstrip("/"), ssl_ca_cert=self._trust.file, retries=once)
-        configuration.cert_file, configuration.key_file = client_cert, client_key
+        configuration.cert_file, configuration.key_file = airflow.client_cert, airflow.client_key
         proxy = proxy_for(url)
         configuration.proxy = proxy  # set, not passed: the client's versions differ in reading the environment
-        if proxy and (login := urlsplit(proxy).netloc.rpartition("@")[0]):
-            configuration.proxy_headers = urllib3.make_headers(proxy_basic_auth=unquote(login))
+        configuration.proxy_headers = login_headers(proxy) if proxy else None
         self._base = configuration.host
         self._client = self._parts.rest_client(configuration)
 
-    def request(
-        self, method: str, path: str, body: Mapping[str, Any] | None = None, *, authorization: Secret | None = None
-    ) -> Answer:
+    def request(self, method: str, path: str, body: Body = None, *, authorization: Secret | None = None) -> Answer:
         """Send one request, once, and read its answer whatever the status. Raises Failed where none came."""
-        answer, _ = self._send(method, self._base + path, body, authorization)
-        return answer
+        return self._send(method, self._base + path, body, authorization)
 
     def submit(self, form: Mapping[str, str], *, authorization: Secret | None = None) -> Answer:
         """POST a form to the server's URL itself. Raises Failed where no answer came."""
-        answer, _ = self._send("POST", self._url, None, authorization, form)
-        return answer
+        return self._send("POST", self._url, None, authorization, form)
 
     def find(self, path: str, authorization: Secret | None) -> Answer:
         """GET the path of a version, and follow the redirects that keep the server; later requests go that way too."""
         url = self._base + path
         for _ in range(REDIRECTS_MAX):
-            answer, target = self._send("GET", url, None, authorization)
-            if target is None or not _same_server(url, target):
+            answer = self._send("GET", url, None, authorization)
+            if answer.target is None or not _same_server(url, answer.target):
                 break
-            url = target
+            url = answer.target
         if answer.done and url.rstrip("/").endswith(path):
             self._base = url.rstrip("/").removesuffix(path)
         return answer
 
     def _send(
-        self,
-        method: str,
-        url: str,
-        body: Mapping[str, Any] | None,
-        authorization: Secret | None,
-        form: Mapping[str, str] | None = None,
-    ) -> tuple[Answer, str | None]:
-        """The answer, and the whole URL that it redirects to."""
+        self, method: str, url: str, body: Body, authorization: Secret | None, form: Mapping[str, str] | None = None
+    ) -> Answer:
         headers = {**self._own_headers(), "Accept": "application/json", "User-Agent": USER_AGENT}
         if body is not None or form is not None:
             headers["Content-Type"] = "application/json" if form is None else "application/x-www-form-urlencoded"
@@ -119,38 +101,32 @@ class Transport:
         self._pace.wait(self.who)
         try:
             response = self._client.request(  # type: ignore[no-untyped-call]
-                method, url, headers=headers, body=body, post_params=form, _request_timeout=self._timeout
+                method, url, headers=headers, body=body, post_params=form, _request_timeout=self._timeout_s
             ).response
-            try:
-                packed = b""
-                while len(packed) <= ANSWER_MAX and (piece := response.read1(ANSWER_MAX, decode_content=False)):
-                    packed += piece
-            finally:
-                if response.connection is not None:  # not read to its end, or it would be back in the pool by itself
-                    response.close()
+            packed = http.read(response, self._limits, math.inf, self.who)
         except self._parts.api_exception as error:  # how the client wraps TLS trouble, and nothing else here
             cause = error.__context__ if isinstance(error.__context__, Exception) else error
-            raise wire_errors.failure(cause, url, self.who, self._trust, *self._timeout) from None
+            raise wire_errors.failure(cause, url, self.who, self._trust, *self._timeout_s) from None
         except (exceptions.HTTPError, OSError, ValueError) as error:
-            raise wire_errors.failure(error, url, self.who, self._trust, *self._timeout) from None
+            raise wire_errors.failure(error, url, self.who, self._trust, *self._timeout_s) from None
         raw = _unpacked(packed, response.headers.get("Content-Encoding", ""))
         if len(raw) > ANSWER_MAX:
-            message = f"{self.who} answered with more than {ANSWER_MAX >> 20} MiB"
+            message = f"{self.who} sent an answer of more than {ANSWER_MAX >> 10} KiB"
             raise Failed(Reason.INVALID, message, "Check that url is an Airflow's")
         location = response.get_redirect_location()
         target = urljoin(url, location) if location else None
         retry_after_s = _retry_after_s(response.headers)
         if retry_after_s is not None and response.status in (429, 503):
             self._pace.rest(retry_after_s, Reason.THROTTLED if response.status == 429 else Reason.TRANSIENT)
-        answer = Answer(
+        return Answer(
             response.status,
             _json(raw),
             page="html" in response.headers.get("Content-Type", "").lower() or raw.lstrip()[:1] == b"<",
+            target=target,
             redirects_to=None if target is None else _shown(url, target),
             retry_after_s=retry_after_s,
             wants_basic=response.headers.get("WWW-Authenticate", "").lower().startswith("basic"),
         )
-        return answer, target
 
     def _own_headers(self) -> dict[str, str]:
         """The headers of the settings, read once for each pass. Raises Failed where one can't be had."""

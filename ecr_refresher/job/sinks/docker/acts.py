@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from msgspec import structs
 
-from ....core.model import Failed, Outcome, Reason
+from ....core.model import Credential, Failed, Outcome, Reason
 from ...files import examination
 from . import messages, readers, record, writing
 from .helper import ECR_LOGIN, PREFIX, Helper
@@ -26,7 +26,7 @@ def answer(file: messages.ConfigFile, question: messages.Question, environ: Mapp
         case "look in helper":
             return _look_in_helper(file, question.hosts[0], environ)
         case "store":
-            return _store(file, question.logins[0], environ)
+            return _store(file, *question.logins[0], environ)
         case "inspect":
             return _inspect(file, question.hosts[0], environ)
         case "read":
@@ -52,43 +52,39 @@ def _held(state: State, host: str, auth: str | None) -> messages.Held:
 def _look_in_helper(file: messages.ConfigFile, host: str, environ: Mapping[str, str]) -> messages.Held:
     state = writing.read(file)
     name = state.document.helper_for(host)
-    auth = state.document.auth(host) if name is None else _kept_by(Helper(name, environ), host)
-    return _held(state, host, auth)
+    if name is None:
+        return _held(state, host, state.document.auth(host))
+    kept = Helper(name, environ).get(host)
+    return _held(state, host, None if kept is None else auth_of(*kept))
 
 
-def _kept_by(helper: Helper, host: str) -> str | None:
-    kept = helper.get(host)
-    return None if kept is None else auth_of(*kept).reveal()
-
-
-def _store(file: messages.ConfigFile, login: messages.Login, environ: Mapping[str, str]) -> messages.Written:
+def _store(
+    file: messages.ConfigFile, host: str, credential: Credential, environ: Mapping[str, str]
+) -> messages.Written:
     """Store the login, name its host in the file, and see that the helper gives it back."""
     for _ in range(CLAIM_TRIES):
         state = writing.read(file)
-        name = state.document.helper_for(login.host)
+        name = state.document.helper_for(host)
         if name == ECR_LOGIN:
             return messages.Written(Outcome.UNCHANGED, state.witness, state.witness)
-        stored = name is not None and _stored(Helper(name, environ), login)
-        result = writing.write(file, [login], {} if name is None else {login.host: name})[0]
+        stored = name is not None and _stored(Helper(name, environ), host, credential)
+        result = writing.write(file, [(host, credential)], {} if name is None else {host: name})[0]
         if isinstance(result, messages.Refused):
             raise Failed.of(result.failure)
         if isinstance(result, messages.Written):
             return structs.replace(result, outcome=Outcome.WRITTEN) if stored else result
-    what = f"{file.path}: the credential helper for {login.host} changes all the time"
+    what = f"{file.path}: the credential helper for {host} changes all the time"
     raise Failed(Reason.TRANSIENT, what, "Find the program that changes it")
 
 
-def _stored(helper: Helper, login: messages.Login) -> bool:
+def _stored(helper: Helper, host: str, credential: Credential) -> bool:
     """Whether the helper had to be given the login."""
-    auth = login.auth.reveal()
-    if _kept_by(helper, login.host) == auth:
+    login = credential.username, credential.secret
+    if helper.get(host) == login:
         return False
-    credential = writing.login_in(auth)
-    if credential is None:
-        raise ValueError("no login")
-    helper.store(login.host, *credential)
-    if _kept_by(helper, login.host) != auth:
-        what = f"{PREFIX}{helper.name} stored the login for {login.host}, and `get` does not return it"
+    helper.store(host, *login)
+    if helper.get(host) != login:
+        what = f"{PREFIX}{helper.name} stored the login for {host}, and `get` does not return it"
         fix = f"Run `{PREFIX}{helper.name} get` by hand (its output is not shown here)"
         raise Failed(Reason.TRANSIENT, what, fix)
     return True

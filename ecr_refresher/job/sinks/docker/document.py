@@ -38,16 +38,28 @@ class Document:
     def parse(cls, path: str, text: bytes | None) -> Document:
         """Read the text; none, or an empty one, is an empty object, as for the docker command. Raises Failed."""
         text = (text or b"").strip() or b"{}"
-        problem = _problem_of(text)
-        if problem is None:
-            try:
-                document = cls(path, _OBJECT.decode(text) or {})
-            except (msgspec.MsgspecError, RecursionError):
-                problem = "has an escape that stands for no character"
-            else:
-                document._section("auths")  # raises Failed
-                document._section("credHelpers")
-                return document
+        try:
+            # msgspec would take duplicate keys, and knows no lines.
+            json.loads(
+                text.decode(), parse_int=str, parse_float=str, parse_constant=_refuse, object_pairs_hook=_without_twins
+            )
+            document = cls(path, msgspec.json.decode(text, type=dict[str, Raw]))
+        except UnicodeDecodeError as error:
+            problem = f"is not UTF-8 at byte {error.start}"
+        except json.JSONDecodeError as error:
+            problem = f"is not JSON at line {error.lineno}, column {error.colno}: {error.msg}"
+        except RecursionError:
+            problem = "is nested too deeply"
+        except _Unreadable as error:
+            problem = str(error)
+        except msgspec.ValidationError:
+            problem = "is not a JSON object"
+        except msgspec.MsgspecError:
+            problem = "has an escape that stands for no character"
+        else:
+            document._section("auths")  # raises Failed
+            document._section("credHelpers")
+            return document
         raise Failed(Reason.INVALID, f"{path} {problem}", _FIX)
 
     def helper_for(self, host: str) -> str | None:
@@ -139,23 +151,6 @@ class Document:
 
 def _host_of(key: str) -> str:
     return _SCHEME.sub("", key).partition("/")[0]
-
-
-def _problem_of(text: bytes) -> str | None:
-    """What is wrong with the text, without quoting it; msgspec would take duplicate keys, and knows no lines."""
-    try:
-        content = json.loads(
-            text.decode(), parse_int=str, parse_float=str, parse_constant=_refuse, object_pairs_hook=_without_twins
-        )
-    except UnicodeDecodeError as error:
-        return f"is not UTF-8 at byte {error.start}"
-    except json.JSONDecodeError as error:
-        return f"is not JSON at line {error.lineno}, column {error.colno}: {error.msg}"
-    except RecursionError:
-        return "is nested too deeply"
-    except _Unreadable as error:
-        return str(error)
-    return None if isinstance(content, dict) else "is not a JSON object"
 
 
 class _Unreadable(Exception):

@@ -48,10 +48,9 @@ class Helper:
         try:
             kept = msgspec.json.decode(output, type=_Kept)
         except (msgspec.MsgspecError, RecursionError):
-            pass
-        else:  # `pass` answers with empty texts for none
-            return (kept.Username, Secret(kept.Secret)) if kept.Username or kept.Secret else None
-        raise self._failed("get", "its answer is not a JSON object with Username and Secret")
+            raise self._failed("get", "its answer is not a JSON object with Username and Secret") from None
+        # `pass` answers with empty texts for none.
+        return (kept.Username, Secret(kept.Secret)) if kept.Username or kept.Secret else None
 
     def store(self, host: str, username: str, secret: Secret) -> None:
         """Have it keep this login, which goes by standard input only. Raises Failed."""
@@ -79,14 +78,12 @@ class Helper:
                 [program, word], order, seconds=HELPER_S, most=HELPER_MAX, environ=self.environ, own_session=False
             )
         except PermissionError:
-            denied, problem = True, ""
-        except OutOfBoundsError as error:
-            denied, problem = False, str(error)
-        except OSError as error:
-            denied, problem = False, error.strerror or "could not be started"
-        if denied:
             what = f"uid {os.geteuid()} may not run {program}, or its interpreter"
-            raise Failed(Reason.DENIED, what, "Let that user read and run it")
+            raise Failed(Reason.DENIED, what, "Let that user read and run it") from None
+        except OutOfBoundsError as error:
+            problem = str(error)
+        except OSError as error:
+            problem = error.strerror or "could not be started"
         raise self._failed(word, problem)
 
     def _failed(self, word: str, problem: str) -> Failed:

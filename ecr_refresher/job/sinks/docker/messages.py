@@ -6,7 +6,7 @@ from typing import Literal
 
 from msgspec import Struct
 
-from ....core.model import Failure, Outcome, Secret
+from ....core.model import Credential, Failure, Outcome
 from ...files.examination import Examination
 
 
@@ -20,13 +20,7 @@ class ConfigFile(Struct, frozen=True, forbid_unknown_fields=True):
     gid: int | None = None
 
 
-class Login(Struct, frozen=True, forbid_unknown_fields=True):
-    """A login to write for one host."""
-
-    host: str
-    auth: Secret  # base64 of name and password, as `auths` has it
-    issued_at: float
-    expires_at: float
+Login = tuple[str, Credential]  # a host, and what to write for it
 
 
 class Question(Struct, frozen=True, forbid_unknown_fields=True):

@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import shutil
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 
 from ....core.budgets import config_max
@@ -32,7 +33,12 @@ Login = tuple[str, Secret] | None  # user name and password
 def read(file: ConfigFile, host: str, environ: Mapping[str, str]) -> Reading:
     """Look for the login as each tool does; `file` is the one that we keep."""
     search = _Search(file, host, environ, _records(file))
-    found = [search.by_docker(), search.by_docker_py()]
+    path = docker_file(environ) or file.path
+    document = search.document(path)
+    if isinstance(document, str):
+        found = [Found(tool, path, "", document) for tool in (DOCKER, DOCKER_PY)]
+    else:  # docker asks the helper that claims the host, else `auths` by the host, else by a URL of it
+        found = [search.found(DOCKER, path, document, document.helper_for), search.by_docker_py(path)]
     if os.path.basename(file.path) == "auth.json" or any(map(search.has, ("podman", "skopeo"))):
         found += search.by_podman()
     return Reading(tuple(found), bool(environ.get("DOCKER_AUTH_CONFIG")))
@@ -62,12 +68,11 @@ def podman_files(environ: Mapping[str, str], default: str) -> Iterator[str]:
 
 
 def _records(file: ConfigFile) -> Records:
-    try:
-        path = resolve(file.path).path
-        with Folder(os.path.dirname(path)) as folder:
-            return record.read(folder, f".{os.path.basename(path)}.ecr-refresher.json", file.logins)
-    except Failed:
-        return {}
+    with suppress(Failed):
+        place = resolve(file.path)
+        with Folder(place.folder) as folder:
+            return record.read(folder, place.beside("json"), file.logins)
+    return {}
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,20 +85,8 @@ class _Search:
     def has(self, program: str) -> bool:
         return shutil.which(program, path=self.environ.get("PATH", os.defpath)) is not None
 
-    def by_docker(self) -> Found:
-        """The helper that claims the host, else `auths` by the host, else by a URL of it."""
-        path = docker_file(self.environ) or self.file.path
-        document = self._document(path)
-        if isinstance(document, str):
-            return Found(DOCKER, path, "", document)
-        return self._found(DOCKER, path, document, document.helper_for)
-
-    def by_docker_py(self) -> Found:
+    def by_docker_py(self, path: str) -> Found:
         """Ask docker-py itself: a pull would fail of the same errors."""
-        path = docker_file(self.environ) or self.file.path
-        document = self._document(path)
-        if isinstance(document, str):
-            return Found(DOCKER_PY, path, "", document)
         import docker.auth
 
         try:
@@ -110,22 +103,22 @@ class _Search:
         """The first file that has the host; entries for a part of the host are preferred for images below it."""
         path = self.file.path
         for path in podman_files(self.environ, self.file.path):
-            document = self._document(path)
+            document = self.document(path)
             if isinstance(document, str):
                 if document == UNREADABLE:
                     yield Found(PODMAN, path, "", document)
                     return
                 continue
             for part in document.paths(self.host)[:PATHS_MAX]:
-                yield Found(PODMAN, path, part, self._whose(login_in(_auth(document, part) or "")))
+                yield Found(PODMAN, path, part, self._whose(_login(document, part)))
             # `credHelpers` counts for Podman, `credsStore` does not.
-            found = self._found(PODMAN, path, document, document.own_helper_for)
+            found = self.found(PODMAN, path, document, document.own_helper_for)
             if found.login != NONE:
                 yield found
                 return
         yield Found(PODMAN, path, "", NONE)
 
-    def _found(self, tool: str, path: str, document: Document, helper_for: Callable[[str], str | None]) -> Found:
+    def found(self, tool: str, path: str, document: Document, helper_for: Callable[[str], str | None]) -> Found:
         try:
             name = helper_for(self.host)
             if name is not None:
@@ -133,7 +126,7 @@ class _Search:
         except Failed:
             return Found(tool, path, "", UNUSABLE)
         for entry in (self.host,) if document.names(self.host) else document.urls(self.host):
-            login = login_in(_auth(document, entry) or "")
+            login = _login(document, entry)
             if login is not None:
                 return Found(tool, path, entry, self._whose(login))
         return Found(tool, path, "", NONE)
@@ -141,26 +134,27 @@ class _Search:
     def _whose(self, login: Login) -> str:
         if login is None:
             return NONE
-        ours = record.match(self.records, self.host, auth_of(*login).reveal()) is not None
+        ours = record.match(self.records, self.host, auth_of(*login)) is not None
         return OURS if ours else ANOTHER
 
-    def _document(self, path: str) -> Document | str:
+    def document(self, path: str) -> Document | str:
         """The file's content, or why there is none."""
         if os.path.exists(path) and not os.access(path, os.R_OK, effective_ids=True):
             return UNREADABLE
         try:
-            resolved = resolve(path).path
-            if not os.path.isdir(os.path.dirname(resolved)):
+            place = resolve(path)
+            if not os.path.isdir(place.folder):
                 return NONE
-            with Folder(os.path.dirname(resolved)) as folder:
-                content = folder.read(os.path.basename(resolved), config_max(self.file.logins)).content
+            with Folder(place.folder) as folder:
+                content = folder.read(place.name, config_max(self.file.logins)).content
             return NONE if content is None else Document.parse(path, content)
         except Failed:
             return UNUSABLE
 
 
-def _auth(document: Document, entry: str) -> str | None:
+def _login(document: Document, entry: str) -> Login:
+    """The login of an entry, where it makes sense."""
     try:
-        return document.auth(entry)
+        return login_in(document.auth(entry) or "")
     except Failed:
         return None

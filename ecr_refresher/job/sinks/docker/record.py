@@ -15,7 +15,7 @@ import msgspec
 from msgspec import Struct
 
 from ....core.budgets import LOGIN_LIFE_S, record_max
-from ....core.model import Failed
+from ....core.model import Credential, Failed
 from ...files.atomic_file import Folder, Ownership
 
 _SALT_BYTES = 16
@@ -30,9 +30,9 @@ class Record(Struct, frozen=True, forbid_unknown_fields=True):
     expires_at: float
 
     @classmethod
-    def of(cls, host: str, auth: str, issued_at: float, expires_at: float) -> Record:
+    def of(cls, host: str, auth: str, credential: Credential) -> Record:
         salt = os.urandom(_SALT_BYTES).hex()
-        return cls(salt, _fingerprint(salt, host, auth), issued_at, expires_at)
+        return cls(salt, _fingerprint(salt, host, auth), credential.issued_at, credential.expires_at)
 
     def matches(self, host: str, auth: str) -> bool:
         """Whether it is of this login, with a life that a token can have."""

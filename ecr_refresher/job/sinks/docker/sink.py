@@ -15,7 +15,6 @@ from ...files.examination import Examination
 from ..batches import Batches
 from . import acts, child, messages
 from .helper import ECR_LOGIN
-from .writing import auth_of
 
 ECR_LOGIN_LIFE_S = 12 * 3600.0
 A = TypeVar("A", bound=messages.Answer)
@@ -64,8 +63,7 @@ class DockerConfigSink:
 
     def deliver(self, host: str, credential: Credential) -> Delivery:
         """Write the credential into the file, or store it in the helper that the file names. Raises Failed."""
-        auth = auth_of(credential.username, credential.secret)
-        login = messages.Login(host, auth, credential.issued_at, credential.expires_at)
+        login = host, credential
         result, witness = self._writes.do(login)
         if isinstance(result, messages.Claimed):
             result = self._ask(messages.Question("store", logins=(login,)), messages.Written)
@@ -98,7 +96,7 @@ class DockerConfigSink:
     def _write(self, logins: Sequence[messages.Login]) -> list[tuple[messages.Result, str | None]]:
         results = self._ask(messages.Question("write", logins=tuple(logins)), messages.WrittenAll).results
         pairs = zip(logins, results, strict=True)
-        written = [(login.host, each) for login, each in pairs if isinstance(each, messages.Written)]
+        written = [(host, each) for (host, _), each in pairs if isinstance(each, messages.Written)]
         witness = self._follow([host for host, _ in written], written[0][1]) if written else None
         return [(result, witness) for result in results]
 

@@ -8,10 +8,10 @@ import stat
 import time
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from ....core.budgets import config_max
-from ....core.model import Failed, Outcome, Reason, Secret, witness_of
+from ....core.model import Credential, Failed, Outcome, Reason, Secret, witness_of
 from ...files import paths
 from ...files.atomic_file import Folder, Ownership, Snapshot, make_directories
 from ...files.errors import mounted
@@ -37,9 +37,9 @@ class State:
     records: Records
 
 
-def auth_of(username: str, secret: Secret) -> Secret:
-    """A login as `auths` has it."""
-    return Secret(base64.b64encode(f"{username}:{secret.reveal()}".encode()).decode())
+def auth_of(username: str, secret: Secret) -> str:
+    """A login as `auths` has it, unmasked."""
+    return base64.b64encode(f"{username}:{secret.reveal()}".encode()).decode()
 
 
 def login_in(auth: str) -> tuple[str, Secret] | None:
@@ -52,8 +52,8 @@ def login_in(auth: str) -> tuple[str, Secret] | None:
 
 
 def locate(path: str) -> Resolved:
-    """Follow the links. Root, who is not bound by permissions, refuses a path that others control. Raises Failed."""
-    place = paths.resolve(path, roots_only=os.geteuid() == 0)
+    """Follow the links to where the file is, or is to be. Raises Failed."""
+    place = paths.locate(path)
     if place.linked and not os.path.isdir(place.folder):
         what = f"{path} is a link to {place.path}, whose directory does not exist"
         raise Failed(Reason.MISSING, what, "Create that directory, or remove the link")
@@ -97,25 +97,28 @@ def _read(folder: Folder, place: Resolved, file: ConfigFile) -> State:
 class _Change:
     """A login to write, and what the file holds now. With a helper, `auths` only names the host."""
 
-    login: Login
-    held: str | None
+    host: str
+    credential: Credential
+    auth: str = field(repr=False)
+    held: str | None = field(repr=False)
     is_there: bool
-    wanted: str | None
+    by_helper: bool
 
     @classmethod
     def of(cls, login: Login, helper: str | None, document: Document) -> _Change | Claimed | Refused:
         """Claimed if the file gives the host to another helper than this one."""
-        auth = login.auth.reveal()
+        host, credential = login
+        auth = auth_of(credential.username, credential.secret)
         try:
-            claim = document.helper_for(login.host)
+            claim = document.helper_for(host)
             if claim != helper:
                 return Claimed(claim or "")
             if helper is not None:
-                return cls(login, auth, document.emptied(login.host), None)
-            held = document.auth(login.host)
+                return cls(host, credential, auth, auth, document.emptied(host), True)
+            held = document.auth(host)
         except Failed as error:  # an entry that makes no sense fails its own host only
             return Refused(error.failure)
-        return cls(login, held, held == auth, auth)
+        return cls(host, credential, auth, held, held == auth, False)
 
     def written(self, base: str, after: os.stat_result | None, *, owned: bool) -> Written:
         outcome = Outcome.UNCHANGED if self.is_there and owned else Outcome.WRITTEN
@@ -136,7 +139,7 @@ def write(file: ConfigFile, logins: Sequence[Login], helpers: Mapping[str, str] 
         for _ in range(WRITES_MAX):
             state = _read(folder, place, file)
             after = folder.stat(place.name)  # mode and owner may change without the content
-            found = [_Change.of(login, (helpers or {}).get(login.host), state.document) for login in logins]
+            found = [_Change.of(login, (helpers or {}).get(login[0]), state.document) for login in logins]
             changes = [change for change in found if isinstance(change, _Change)]
             owned = after is not None and owner.holds(after)
             done = witness_of(after) == state.witness
@@ -162,8 +165,9 @@ def _merge(
     _remember(folder, place, state.records, changes)
     if unchanged:
         return folder.stat(place.name)
-    document = state.document.with_logins({change.login.host: change.wanted for change in changes})
-    return folder.replace(place.name, document.render(), owner, lambda seen: witness_of(seen) == state.witness)
+    wanted = {change.host: None if change.by_helper else change.auth for change in changes}
+    content = state.document.with_logins(wanted).render()
+    return folder.replace(place.name, content, owner, lambda seen: witness_of(seen) == state.witness)
 
 
 def _remember(folder: Folder, place: Resolved, records: Records, changes: Sequence[_Change]) -> None:
@@ -173,11 +177,10 @@ def _remember(folder: Folder, place: Resolved, records: Records, changes: Sequen
     """
     new: Records = {}
     for change in changes:
-        login, auth = change.login, change.login.auth.reveal()
-        if record.match(records, login.host, auth) is None:
-            present = record.match(records, login.host, change.held)
-            made = Record.of(login.host, auth, login.issued_at, login.expires_at)
-            new[login.host] = (made,) if present is None else (made, present)
+        if record.match(records, change.host, change.auth) is None:
+            present = record.match(records, change.host, change.held)
+            made = Record.of(change.host, change.auth, change.credential)
+            new[change.host] = (made,) if present is None else (made, present)
     if new:
         with suppress(Failed):  # a login works without its record; what prevents both fails with the file itself
             record.write(folder, place.beside("json"), {**records, **new})

@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 import re
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -33,6 +33,7 @@ PAGE = 250  # namespaces in one answer
 PAGES_MAX = 40
 MERGE = "application/merge-patch+json"
 LOOPBACK = ("127.0.0.1", "::1", "localhost")
+Send = Callable[..., Any]  # a method of the client
 CONFLICT, NOT_FOUND, FORBIDDEN = 409, 404, 403
 
 
@@ -111,7 +112,7 @@ class ApiServer:
         what = f"patch serviceaccounts/{account} in namespace {namespace}"
         return self._patch(what, self._core.patch_namespaced_service_account, account, namespace, body)
 
-    def _patch(self, what: str, patch: Callable[..., Any], *request: Any) -> bool:
+    def _patch(self, what: str, patch: Send, *request: Any) -> bool:
         return self._call(what, patch, *request, ignored=(CONFLICT, NOT_FOUND), _content_type=MERGE) is not None
 
     # --- namespaces and rights ---------------------------------------------------------------------------------------
@@ -150,9 +151,9 @@ class ApiServer:
     def _call(
         self,
         what: str,
-        send: Callable[..., Any],
+        send: Send,
         *request: Any,
-        ignored: tuple[int, ...] = (),
+        ignored: Sequence[int] = (),
         namespace: str = "",
         **how: Any,
     ) -> Any:

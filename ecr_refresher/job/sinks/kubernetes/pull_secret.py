@@ -19,34 +19,7 @@ from .document import Content
 
 ROUNDS = 6  # how often others may change the secret between our look and our write
 LOOK_HOLDS_S = 1.0  # after that, or after the look's own duration if that was longer, we look again before a write
-WAIT_S = 20.0
-
-
-class Connecting:
-    """The one client for an API server; the first thread makes it, the others wait for that."""
-
-    def __init__(self, kubeconfig: str | None) -> None:
-        self._kubeconfig = kubeconfig
-        self._made: ApiServer | Failed | None = None
-        self._making = Batches(self._make, WAIT_S)
-
-    def api(self) -> ApiServer:
-        """The client. Raises Failed, for ever if it failed once: making one may run a kubeconfig's exec plugin."""
-        try:
-            return self._made if isinstance(self._made, ApiServer) else self._making.do(None)
-        except TimeoutError:
-            what = f"the identity of {self._kubeconfig} was not found within {WAIT_S:.0f} s"
-            raise Failed(Reason.TRANSIENT, what, "See whether the exec plugin of the kubeconfig hangs") from None
-
-    def _make(self, asked: Sequence[None]) -> Sequence[ApiServer]:
-        if self._made is None:
-            try:
-                self._made = ApiServer(self._kubeconfig)
-            except Failed as error:
-                self._made = error
-        if isinstance(self._made, Failed):
-            raise self._made
-        return [self._made] * len(asked)
+WAIT_S = 20.0  # for other registries' write
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,16 +44,11 @@ class PullSecret:
     """One secret in one namespace; its registries may be looked at and delivered from several threads."""
 
     def __init__(
-        self,
-        connecting: Connecting,
-        namespace: str,
-        name: str,
-        service_accounts: tuple[str, ...] = (),
-        monotonic: Callable[[], float] = time.monotonic,
+        self, api: Callable[[], ApiServer], namespace: str, name: str, service_accounts: tuple[str, ...] = ()
     ) -> None:
-        self._connecting = connecting
+        self._api = api
         self._namespace, self._name, self._service_accounts = namespace, name, service_accounts
-        self._monotonic = monotonic
+        self._path = f"kubernetes/{namespace}/{name}"
         self._seen: tuple[Content | None, float] | None = None  # what the last look found, and until when that counts
         self._deliveries = Batches(self._write_all, WAIT_S)
 
@@ -102,7 +70,7 @@ class PullSecret:
     def _write_all(self, batch: Sequence[_Delivery]) -> Sequence[Outcome]:
         """Write those that are still wanted, in one change of the secret. Raises Failed."""
         for attempt in range(ROUNDS):
-            if attempt or self._seen is None or self._monotonic() > self._seen[1]:
+            if attempt or self._seen is None or time.monotonic() > self._seen[1]:
                 content = self._look()
                 wanted = [one for one in batch if one.still_wanted(document.holding(content, one.host))]
             else:
@@ -132,7 +100,7 @@ class PullSecret:
                 logs.get().warning("service_account_missing", sink=self._path, error=what, fix=fix)
 
     def _attached(self, account: str) -> bool:
-        api = self._connecting.api()
+        api = self._api()
         for _ in range(ROUNDS):
             found = api.pull_secrets(self._namespace, account)
             if found is None:
@@ -144,9 +112,9 @@ class PullSecret:
         raise Failed(Reason.TRANSIENT, what, "Find out by whom, and stop the other writer")
 
     def _look(self) -> Content | None:
-        began = self._monotonic()
-        content = self._connecting.api().secret(self._namespace, self._name)
-        ended = self._monotonic()
+        began = time.monotonic()
+        content = self._api().secret(self._namespace, self._name)
+        ended = time.monotonic()
         if content is not None and content.type != document.TYPE:
             what = f"{self._path} is of type {content.type}, which is not a pull secret"
             fix = f"Name another secret, or delete that one: its type must be {document.TYPE}"
@@ -155,11 +123,7 @@ class PullSecret:
         return content
 
     def _write(self, content: Content | None, logins: Mapping[str, Credential]) -> bool:
-        api = self._connecting.api()
+        api = self._api()
         if content is None:
             return api.create_secret(self._namespace, self._name, document.new(self._name, logins))
         return api.patch_secret(self._namespace, self._name, document.patch(content, logins))
-
-    @property
-    def _path(self) -> str:
-        return f"kubernetes/{self._namespace}/{self._name}"

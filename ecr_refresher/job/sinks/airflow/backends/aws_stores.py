@@ -12,7 +12,7 @@ from .....core.model import Credential, Failed, Holding, Outcome, Reason
 from .....core.plan import Connection, ParameterStore, SecretsManager
 from .....core.printable import printable
 from .. import entry
-from ..entry import Shape
+from ..entry import Shape, Wanted
 
 Answer = Mapping[str, Any]
 # Makes one call by its boto3 name: gives the answer, or the error's response where AWS refused.
@@ -54,9 +54,7 @@ class AwsStore(ABC):
         """Say until when the entry holds a login for this registry, as its marker records it. Raises Failed."""
         return self._holding(connection, host, self._fields(connection))
 
-    def deliver(
-        self, connection: Connection, host: str, credential: Credential, *, still_wanted: Callable[[Holding], bool]
-    ) -> Outcome:
+    def deliver(self, connection: Connection, host: str, credential: Credential, *, still_wanted: Wanted) -> Outcome:
         """Write the credential: `written`; or `skipped` where the entry holds something good by now. Raises Failed.
 
         The entry is read again right before: there is no write on a condition, and other fields must not be lost.

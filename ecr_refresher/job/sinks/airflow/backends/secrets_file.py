@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -15,12 +15,11 @@ from ....files import examination, paths
 from ....files.atomic_file import Ownership, Snapshot, make_directories
 from ....files.lock import locked
 from .. import entry
-from ..entry import Shape
+from ..entry import Shape, Wanted
 from . import file_format
 from .env_file import Unreadable
 
 ROUNDS = 5  # how often somebody else may write in the moment of our write
-NEW_MODE = 0o600
 
 
 class SecretsFileSink:
@@ -34,14 +33,12 @@ class SecretsFileSink:
         """Say until when the file holds a login for this registry, as its marker records it. Raises Failed."""
         return self._holding(connection, host, self._fields(connection))
 
-    def deliver(
-        self, connection: Connection, host: str, credential: Credential, *, still_wanted: Callable[[Holding], bool]
-    ) -> Outcome:
+    def deliver(self, connection: Connection, host: str, credential: Credential, *, still_wanted: Wanted) -> Outcome:
         """Write the credential: `written`; or `skipped` where the file holds something good by now. Raises Failed."""
-        place = self._place()
+        place = paths.locate(self._path)
         if not os.path.isdir(place.folder):
             make_directories(place.folder)
-            place = self._place()
+            place = paths.locate(self._path)
         with paths.opened(self._path, place) as folder, locked(folder, place.beside("lock")), self._named():
             for _ in range(ROUNDS):
                 snapshot = paths.read(folder, place)
@@ -62,30 +59,22 @@ class SecretsFileSink:
 
     def examine(self) -> examination.Examination:
         """Examine the file's place. Raises Failed."""
-        return examination.examine(self._place().path)
-
-    def _place(self) -> paths.Resolved:
-        """Follow the links. Root, who is not bound by permissions, refuses a path that others control."""
-        return paths.resolve(self._path, roots_only=os.geteuid() == 0)
+        return examination.examine(paths.locate(self._path).path)
 
     def _ownership(self, seen: os.stat_result | None) -> Ownership:
         """Mode, owner and group as they were: Airflow, often another user, must be able to read it afterwards."""
-        if seen is None:
-            return Ownership(NEW_MODE if self._mode is None else self._mode)
-        mode = stat.S_IMODE(seen.st_mode) if self._mode is None else self._mode
+        mode = self._mode if self._mode is not None or seen is None else stat.S_IMODE(seen.st_mode)
+        if seen is None or mode is None:
+            return Ownership(mode)
         if mode & stat.S_IROTH:
             logs.get().warning("secret_world_readable", error=f"everybody may read {self._path}", fix="Remove o+r")
-        if os.geteuid() == 0:
-            return Ownership(mode, seen.st_uid, seen.st_gid)
-        if seen.st_gid in (os.getegid(), *os.getgroups()):
-            return Ownership(mode, gid=seen.st_gid)
-        if mode & stat.S_IRGRP and not mode & stat.S_IROTH:
+        elif mode & stat.S_IRGRP and os.geteuid() != 0 and seen.st_gid not in (os.getegid(), *os.getgroups()):
             message = f"{self._path} belongs to the group {seen.st_gid}, which uid {os.geteuid()} is not in"
             raise Failed(Reason.DENIED, f"{message}: its readers would lose it", f"Join the group {seen.st_gid}")
         return Ownership(mode)
 
     def _fields(self, connection: Connection) -> dict[str, Any] | None:
-        place = self._place()
+        place = paths.locate(self._path)
         if not os.path.isdir(place.folder):
             return None
         with paths.opened(self._path, place) as folder, self._named():

@@ -45,8 +45,7 @@ class World:
             structs.replace(self.airflow, **changes),
             read_secret=self._read_secret,
             monotonic=lambda: self.now,
-            connect_timeout_s=2.0,
-            read_timeout_s=read_timeout_s,
+            timeout_s=(2.0, read_timeout_s),
         )
 
     def _read_secret(self, ref: SecretRef) -> Secret:
