@@ -46,7 +46,7 @@ MUTATIONS = {
         slow=True,
     ),
     "who wrote meanwhile is written over": Mutation(
-        edit("job.sinks.docker.writing", "return witness_of(seen) == state.witness", "return True"),
+        edit("job.sinks.docker.writing", "lambda seen: witness_of(seen) == state.witness", "lambda seen: True"),
         SINKS + "test_docker_config_races.py::test_a_writer_without_end_is_told",
     ),
     "a write takes no lock": Mutation(
@@ -76,7 +76,7 @@ MUTATIONS = {
         slow=True,
     ),
     "root writes where others could lead it": Mutation(
-        edit("job.sinks.docker.writing", "roots_only=os.geteuid() == 0", "roots_only=False"),
+        edit("job.files.paths", "roots_only=os.geteuid() == 0", "roots_only=False"),
         SINKS
         + "test_docker_hostile_owner.py"
         + "::test_root_without_owner_writes_nowhere_that_another_user_controls_and_check_says_so",
@@ -90,7 +90,7 @@ MUTATIONS = {
         root=True,
     ),
     "a full disk is no failure": Mutation(
-        edit("job.files.errors", "if number in FULL:", "if number in ():"),
+        edit("job.files.errors", "case errno.ENOSPC | errno.EDQUOT:", "case None:"),
         SINKS + "test_docker_config_faults.py::test_a_full_disk_is_told_and_passes",
         root=True,
     ),
