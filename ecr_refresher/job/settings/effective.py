@@ -11,7 +11,7 @@ from pydantic import BaseModel
 from ...core import plan
 from ...core.model import MASK
 from . import Loaded
-from .problems import Place
+from .problems import Place, Spot
 from .schema.airflow import AirflowEntry, ConnectionEntry
 from .schema.cleanup import CleanupEntry
 from .schema.section import Section
@@ -36,19 +36,22 @@ def document(loaded: Loaded) -> dict[str, Any]:
     known, made = loaded.settings, loaded.plan
     own = [registry for registry in made.registries if registry.alias_of is None]
     names = {registry.name for registry in own}
-    written = zip(known.registries or [RegistryEntry()], own, strict=True)
-    dockers = zip(known.docker or [DockerEntry()] * len(made.dockers), made.dockers, strict=True)
-    secrets = zip(known.kubernetes, made.kubernetes, strict=True)
+
+    def logins(there: plan.DockerConfig | plan.KubernetesSecret) -> list[str]:
+        return [name for name in there.registries if name in names]  # aliases come by themselves
+
+    registries = known.registries or [RegistryEntry()]
+    dockers = known.docker or [DockerEntry()] * len(made.dockers)
     filled = {
-        "registries": [_registry(entry, registry) for entry, registry in written],
+        "registries": [_registry(entry, there) for entry, there in zip(registries, own, strict=True)],
         "airflow": [_airflow(entry, there) for entry, there in zip(known.airflow, made.airflows, strict=True)],
         "docker": [
-            _filled(entry, config_file=there.config_file, registries=_own(there.registries, names))
-            for entry, there in dockers
+            _filled(entry, config_file=there.config_file, registries=logins(there))
+            for entry, there in zip(dockers, made.dockers, strict=True)
         ],
         "kubernetes": [
-            _filled(entry, namespaces=there.namespaces, registries=_own(there.registries, names))
-            for entry, there in secrets
+            _filled(entry, namespaces=there.namespaces, registries=logins(there))
+            for entry, there in zip(known.kubernetes, made.kubernetes, strict=True)
         ],
         "cleanup": _cleanup(known.cleanup, made.cleanup),
     }
@@ -59,7 +62,7 @@ def document(loaded: Loaded) -> dict[str, Any]:
 def origin(place: Place, loaded: Loaded, tree: Any) -> str | None:
     """Where a value of the document came from: a variable, an option, a default; None for the settings file."""
     if _is_given(place, loaded.settings):
-        return loaded.problems.source(place)
+        return Spot(loaded.problems, place).source
     if place[-1] == "region":
         return loaded.surroundings.aws_region(tree[place[0]][place[1]].get("profile"))[0]
     return "default"
@@ -96,10 +99,6 @@ def _airflow(entry: AirflowEntry, there: plan.Airflow) -> Section:
     }
     aws = there.mwaa or there.secrets_manager or there.parameter_store
     return _filled(entry, name=there.name, connections=connections, **({"region": aws.region} if aws else {}))
-
-
-def _own(names: Sequence[str], known: set[str]) -> list[str]:
-    return [name for name in names if name in known]  # aliases come by themselves
 
 
 def _cleanup(entry: CleanupEntry, made: plan.Cleanup) -> Section:

@@ -71,28 +71,10 @@ class Problems:
         """Note an error of something that is not in the tree."""
         self._errors[Problem(source, what, fix)] = None
 
-    def is_spoiled(self, place: Place) -> bool:
-        return not self.spoiled.isdisjoint(_heads(place))
-
-    def source(self, place: Place) -> str | None:
-        """The variable or option that what is at a place came from; None for the settings file."""
-        return next((self.sources[head] for head in _heads(place) if head in self.sources), None)
-
-    def show(self, place: Place) -> str:
-        """The name of a place for people."""
-        steps = (step for step, _ in way(self.tree, place))
-        shown = "".join(f"[{step}]" if isinstance(step, int) else f".{_key(step)}" for step in steps)
-        return self.source(place) or shown.removeprefix(".")
-
-
-def _heads(place: Place) -> list[Place]:
-    """The place and those around it, the nearest first."""
-    return [place[:length] for length in range(len(place), 0, -1)]
-
 
 @dataclass(frozen=True, slots=True)
 class Spot:
-    """A place together with the problems of its tree: `spot / "url"` is a place in it."""
+    """A place together with the problems of its tree: `spot / "url"` is a place in it. As a text it is for people."""
 
     problems: Problems
     place: Place = ()
@@ -101,26 +83,40 @@ class Spot:
         return Spot(self.problems, (*self.place, step))
 
     def __str__(self) -> str:
-        return self.problems.show(self.place)
+        steps = (step for step, _ in way(self.problems.tree, self.place))
+        shown = "".join(f"[{step}]" if isinstance(step, int) else f".{_key(step)}" for step in steps)
+        return self.source or shown.removeprefix(".")
+
+    @property
+    def source(self) -> str | None:
+        """The variable or option that what is here came from; None for the settings file."""
+        sources = self.problems.sources
+        return next((sources[head] for head in _heads(self.place) if head in sources), None)
 
     def error(self, what: str, fix: str) -> None:
         """Note an error, unless the place is known to be wrong already."""
-        if not self.problems.is_spoiled(self.place):
+        if not self.is_spoiled():
             self.problems.add(str(self), what, fix)
 
     def warn(self, what: str, fix: str) -> None:
-        if not self.problems.is_spoiled(self.place):
+        if not self.is_spoiled():
             self.problems.warnings.append(Problem(str(self), what, fix))
 
     def is_spoiled(self, *keys: str) -> bool:
-        """Whether one of these keys, or the place itself where none is named, could not be read."""
-        return any(self.problems.is_spoiled((*self.place, key)) for key in keys) or self.problems.is_spoiled(self.place)
+        """Whether this place, or one of these keys of it, could not be read."""
+        places = (self.place, *((*self.place, key) for key in keys))
+        return not self.problems.spoiled.isdisjoint(head for place in places for head in _heads(place))
 
     def is_any_spoiled(self, *keys: str) -> bool:
         """Whether this list, an entry of it, or one of these keys of an entry could not be read."""
         own = len(self.place)
         inside = [place[own + 1 :] for place in self.problems.spoiled if place[:own] == self.place]
         return any(not below or below[0] in keys for below in inside)
+
+
+def _heads(place: Place) -> list[Place]:
+    """The place and those around it, the nearest first."""
+    return [place[:length] for length in range(len(place), 0, -1)]
 
 
 def way(tree: Tree, place: Place) -> Iterator[tuple[Any, Any]]:

@@ -100,14 +100,13 @@ def judged(read: Read, airflow: Airflow, now: float, life: float, rules: Refresh
     """Judge what Airflow finds. Pure."""
     until = read.shape.until
     if read.shadow is not None and (until is None or not airflow.by_backend):
-        return failed(
-            f"the connection comes from {read.shadow}, and not from {airflow.target}, where it is delivered",
-            "Remove it there, or deliver through that backend (kind: secrets_file, secrets_manager or parameter_store)",
-        )
+        what = f"the connection comes from {read.shadow}, and not from {airflow.target}, where it is delivered"
+        through = "deliver through that backend (kind: secrets_file, secrets_manager or parameter_store)"
+        return failed(what, f"Remove it there, or {through}")
     if until is None and airflow.by_backend:
+        what = f"the connection comes from Airflow's database, not from {airflow.target}"
         return failed(
-            f"the connection comes from Airflow's database, not from {airflow.target}",
-            "Set [secrets] backend and backend_kwargs where Airflow's scheduler and workers are started",
+            what, "Set [secrets] backend and backend_kwargs where Airflow's scheduler and workers are started"
         )
     held = freshness.judged(Holding(until), now, life, rules)
     return ok(f"it reads what was delivered, {held.text}") if held.fix is None else held
@@ -140,7 +139,7 @@ class AirflowCommand:
     def connection(self, connection: str) -> dict[str, Any] | None:
         """The connection; None where there is no database. What is printed holds the password. Raises Failed."""
         try:
-            printed = self._run("connections", "get", connection, "-o", "json", **self._as_worker)
+            printed = self._run("connections", "get", connection, "-o", "json", **self._as_worker())
         except Failed:
             if not self._has_database:
                 return None
@@ -154,7 +153,6 @@ class AirflowCommand:
         fix = "Run it by hand (its output is not shown here)"
         raise Failed(Reason.INVALID, "`airflow connections get` printed no JSON", fix)
 
-    @cached_property
     def _as_worker(self) -> dict[str, str]:
         """Options of [secrets] that make the command ask the workers' backend. Its own may hold a secret."""
         if not self._workers_backend:
