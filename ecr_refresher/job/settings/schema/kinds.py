@@ -74,41 +74,32 @@ def _variable(text: str) -> str:
 
 TEXT_KIND = Kind("a text", r".*\S.*", "Write a plain text", _plain, types=SINGLE)
 Text = Annotated[str, TEXT_KIND]
-Name = Annotated[
-    str, Kind("a name", r"[\w.-]{1,200}", "Write letters, digits, '_', '.' and '-', at most 200", types=SINGLE)
-]
-Variable = Annotated[
-    str,
-    Kind("a variable", "[A-Za-z_][A-Za-z0-9_]*", "Write the name of the variable that holds the secret", _variable),
-]
+_NAME_FIX = "Write letters, digits, '_', '.' and '-', at most 200"
+Name = Annotated[str, Kind("a name", r"[\w.-]{1,200}", _NAME_FIX, types=SINGLE)]
+_VARIABLE_FIX = "Write the name of the variable that holds the secret"
+Variable = Annotated[str, Kind("a variable", "[A-Za-z_][A-Za-z0-9_]*", _VARIABLE_FIX, _variable)]
 REGION = "[a-z0-9]+(?:-[a-z0-9]+)+"
 Region = Annotated[str, Kind("an AWS region", REGION, "Write one such as us-east-1")]
 Account = Annotated[str, Kind("an AWS account", "[0-9]{12}", "Write its 12 digits", types=NUMBER)]
 _ROLE = "arn:aws[a-z-]*:iam::[0-9]{12}:role/[A-Za-z0-9_+=,.@/-]{1,512}"
 RoleArn = Annotated[str, Kind("an ARN of a role", _ROLE, "Write it as arn:aws:iam::123456789012:role/NAME")]
 _ID = "[A-Za-z0-9_+=,.@:/-]{2,1224}"
-ExternalId = Annotated[
-    str, Kind("an external id", _ID, "Write 2 to 1224 letters, digits and '_+=,.@:/-'", types=NUMBER)
-]
-SessionName = Annotated[
-    str, Kind("a session name", "[A-Za-z0-9_+=,.@-]{2,64}", "Write 2 to 64 letters, digits and '_+=,.@-'")
-]
-Environment = Annotated[
-    str, Kind("an MWAA environment", "[a-zA-Z][0-9a-zA-Z_-]{0,79}", "Write its name as the MWAA console shows it")
-]
+_ID_FIX = "Write 2 to 1224 letters, digits and '_+=,.@:/-'"
+ExternalId = Annotated[str, Kind("an external id", _ID, _ID_FIX, types=NUMBER)]
+_SESSION = "[A-Za-z0-9_+=,.@-]{2,64}"
+SessionName = Annotated[str, Kind("a session name", _SESSION, "Write 2 to 64 letters, digits and '_+=,.@-'")]
+_MWAA = "[a-zA-Z][0-9a-zA-Z_-]{0,79}"
+Environment = Annotated[str, Kind("an MWAA environment", _MWAA, "Write its name as the MWAA console shows it")]
 Prefix = Annotated[str, Kind("a prefix", "[A-Za-z0-9/_+=.@-]{0,256}", "Write connections_prefix of Airflow's backend")]
 Separator = Annotated[str, Kind("a separator", "[/_+=.@-]{1,10}", "Write sep of Airflow's backend, e.g. /")]
 _OWNER = r"[A-Za-z0-9_.-]+\$?(:[A-Za-z0-9_.-]+)?"
 Owner = Annotated[str, Kind("an owner", _OWNER, 'Write "uid:gid", a uid or a user name, e.g. "50000:0"', types=NUMBER)]
 Label = Annotated[str, Kind("a label", r"[^\s=]{1,200}(?:=[^\r\n]{0,200})?", "Write key, or key=value")]
-ImagePattern = Annotated[
-    str,
-    Kind("a pattern of image names", r"[A-Za-z0-9_./:*?\[\]!@-]{1,300}", "Write e.g. */base:*, with * for anything"),
-]
+_IMAGES = r"[A-Za-z0-9_./:*?\[\]!@-]{1,300}"
+ImagePattern = Annotated[str, Kind("a pattern of image names", _IMAGES, "Write e.g. */base:*, with * for anything")]
 _OBJECT = "[a-z0-9](?:[a-z0-9.-]{0,251}[a-z0-9])?"
-ObjectName = Annotated[
-    str, Kind("a name that Kubernetes allows", _OBJECT, "Write small letters, digits, '-' and '.', at most 253")
-]
+_OBJECT_FIX = "Write small letters, digits, '-' and '.', at most 253"
+ObjectName = Annotated[str, Kind("a name that Kubernetes allows", _OBJECT, _OBJECT_FIX)]
 _NAMESPACE = "[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?"
 Namespace = Annotated[str, Kind("a namespace", _NAMESPACE, "Write small letters, digits and '-', at most 63")]
 _SELECTOR = "[A-Za-z0-9][A-Za-z0-9_./=!,() -]{0,500}"
@@ -216,11 +207,8 @@ _PATH = Kind("a path", r"(?!.*://)[^\0]+", "Write the file's path", types=SINGLE
 Path = Annotated[str, _PATH, AfterValidator(_absolute)]
 ConfigFile = Annotated[str, _PATH, AfterValidator(_config_json)]
 _EXPLICIT = r"(?!.*://)(?:/|~[\w.-]*/|\.{1,2}/|\$)[^\0]*"
-SecretPath = Annotated[
-    str,
-    Kind("a path", _EXPLICIT, "Write e.g. /run/secrets/NAME: the secret belongs into that file"),
-    AfterValidator(_absolute),
-]
+_EXPLICIT_FIX = "Write e.g. /run/secrets/NAME: the secret belongs into that file"
+SecretPath = Annotated[str, Kind("a path", _EXPLICIT, _EXPLICIT_FIX), AfterValidator(_absolute)]
 
 _HOSTS = "|".join((ecr_host.PATTERN, *(host.replace(".", r"\.") for host in ecr_host.PUBLIC_HOSTS)))
 HOST_SCHEMA = Kind("a host", _HOSTS, "").schema
@@ -264,6 +252,5 @@ def _image(text: str) -> str:
 
 _PART = "[a-z0-9]+(?:(?:[.]|__?|-+)[a-z0-9]+)*"
 _IMAGE = rf"{_PART}(?:/{_PART})*(?::[A-Za-z0-9_][A-Za-z0-9_.-]{{0,127}})?"
-Image = Annotated[
-    str, Kind("an image", _IMAGE, "Write repository:tag in small letters, e.g. web_scraper:latest", _image)
-]
+_IMAGE_FIX = "Write repository:tag in small letters, e.g. web_scraper:latest"
+Image = Annotated[str, Kind("an image", _IMAGE, _IMAGE_FIX, _image)]
