@@ -1,105 +1,126 @@
-"""Removes unused images, least recently used first, until the marks are no longer exceeded."""
+"""Removes unused images, least recently used first, until the marks are no longer exceeded.
+
+An image goes by all its names or none, and only if its registry can give it back and nothing has begun to use it since
+it was chosen.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping
-from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+import contextlib
+from collections.abc import Collection
+from dataclasses import replace
 
-from ...core.cleanup_rules import ImageRules
-from . import listing, policy, removal, wording
-from .policy import Image, Judged, Kept, Layers, Registries, Usage
-from .report import LATER, CleanupReport, Gone
+from . import listing, policy, wording
+from .names import repository
+from .policy import Image, Judged, Kept, Layers, Usage
+from .report import LATER, Gone, UsedAgain
 from .returns import Returns
 from .space.disk import Disk
 from .space.downloads import Patience
-from .usage.hearing import Hearing
-
-if TYPE_CHECKING:
-    from docker import APIClient
+from .work import Work
 
 
-@dataclass(frozen=True, slots=True)
-class ImageCleaner:
-    """One cleanup of images. Raises the engine's errors."""
+def clean(work: Work, returns: Returns, disk: Disk | None, gone: Collection[str], *, known: bool) -> None:
+    """Remove what may go and has to. Raises the engine's errors.
 
-    api: APIClient
-    hearing: Hearing
-    rules: ImageRules
-    registries: Registries
-    record: CleanupReport
-    returns: Returns
-    disk: Disk | None  # None where it can't be seen
-    patience: Patience
-    now: Callable[[], float]
-    time_is_up: Callable[[], bool]
+    `disk` is None where it can't be seen; `gone` are the containers that have been removed, or would be. `known` tells
+    that last uses are remembered: without them nothing goes.
+    """
+    hearing, record, rules = work.hearing, work.record, work.rules.images
+    hearing.drain()
+    record.images = len(hearing.index.ids)
+    images = hearing.known()
+    used = {image for container, image in hearing.index.containers.items() if container not in gone}
+    judged = policy.judge_images(images, used, rules, work.registries, work.clock.now())
+    for image, why in judged.kept:
+        record.stays(image, why)
+    images, usage = _measured(work, images)
+    record.before = record.after = usage
+    if known and policy.goal(usage, rules).open(usage, rules):
+        _remove(work, returns, disk, judged, images, used)
+    else:
+        record.stay(judged.candidates, Kept.NOT_NEEDED)
 
-    def clean(self, in_use: Mapping[str, str], *, known: bool) -> None:
-        """Remove what may go and has to. `known` tells that last uses are remembered: without them nothing goes."""
-        self.hearing.drain()
-        self.record.images = len(self.hearing.index.ids)
-        images = self.hearing.known()
-        used = set(in_use.values())
-        judged = policy.judge_images(images, used, self.rules, self.registries, self.now())
-        for image, why in judged.kept:
-            self.record.images_stay([image], why)
-        usage, images = self._measured(images)
-        self.record.before = self.record.after = usage
-        if not known or not policy.goal(usage, self.rules).open(usage, self.rules):
-            self.record.images_stay(judged.candidates, Kept.NOT_NEEDED)
+
+def _measured(work: Work, images: list[Image]) -> tuple[list[Image], Usage]:
+    """The images, with their layers where these matter, and the usage with the images' bytes."""
+    rules, usage = work.rules.images, work.record.before
+    at_most = sum(image.size for image in images)
+    if policy.goal(replace(usage, image_bytes=at_most), rules) != policy.Goal():
+        images = listing.with_layers(work.api, images)
+        at_most = policy.total(images)
+    return images, replace(usage, image_bytes=at_most)
+
+
+def _remove(
+    work: Work, returns: Returns, disk: Disk | None, judged: Judged, images: list[Image], used: Collection[str]
+) -> None:
+    record, rules = work.record, work.rules.images
+    usage, patience = record.before, Patience(work.clock.boot)
+    wanted, stuck = policy.goal(usage, rules), set[str]()
+    by_id, layers = {image.id: image for image in images}, Layers(policy.own(images, used))
+    seen = None if record.dry_run else disk
+    for place, candidate in enumerate(judged.candidates):
+        image = by_id[candidate.id]
+        record.after = usage
+        if not wanted.open(usage, rules):
+            record.stay(judged.candidates[place:], Kept.NOT_NEEDED)
+            break
+        if seen is not None:
+            patience.await_quiet(seen)
+        if work.time_is_up():
+            record.stay(judged.candidates[place:], LATER)
             return
-        self._remove(judged, images, used)
+        if image.id in stuck:
+            record.stays(image, Kept.PARENT)
+        elif (word := returns.refusal(image)) is not None:
+            record.stays(image, Kept.NOT_PULLABLE, word)
+        elif _removed(work, image, usage, layers.freed_by(image)):
+            usage = usage.less(layers.remove(image))
+            if seen is not None:
+                usage = replace(usage, **seen.usage())
+            continue
+        stuck.add(image.parent)
+    record.after = usage
+    record.short = wanted.open(usage, rules)
 
-    def _measured(self, images: list[Image]) -> tuple[Usage, list[Image]]:
-        """The usage with the images' bytes, and the images with their layers where that matters."""
-        usage = self.record.before
-        at_most = sum(image.size for image in images)
-        by_size = self.rules.max_size is not None and at_most > self.rules.max_size
-        if by_size or policy.goal(usage, self.rules).disk:
-            images = listing.with_layers(self.api, images)
-            at_most = policy.total(images)
-        return replace(usage, image_bytes=at_most), images
 
-    def _remove(self, judged: Judged, images: list[Image], used: Collection[str]) -> None:
-        usage = self.record.before
-        wanted, stuck = policy.goal(usage, self.rules), set[str]()
-        by_id = {image.id: image for image in images}
-        layers = Layers(policy.own(images, used))
-        measures = self.disk is not None and not self.record.dry_run
-        for place, candidate in enumerate(judged.candidates):
-            image = by_id[candidate.id]
-            if not wanted.open(usage, self.rules):
-                self.record.images_stay(judged.candidates[place:], Kept.NOT_NEEDED)
-                break
-            if self.disk is not None and measures:
-                self.patience.await_quiet(self.disk)
-            if self.time_is_up():
-                self.record.images_stay(judged.candidates[place:], LATER)
-                self.record.after = usage
-                return
-            if image.id in stuck:
-                self.record.images_stay([image], Kept.PARENT)
-            elif (word := self.returns.refusal(image)) is not None:
-                self.record.stays(
-                    "image", image.id, image.name, Kept.NOT_PULLABLE, image.last_used_at, image.size, word
-                )
-            elif self._removed(image, usage, layers.freed_by(image)):
-                usage = usage.less(layers.remove(image))
-                if self.disk is not None and measures:
-                    usage = replace(usage, **self.disk.usage())
-                continue
-            stuck.add(image.parent)
-        self.record.after = usage
-        self.record.short = wanted.open(usage, self.rules)
+def _removed(work: Work, image: Image, usage: Usage, freed: int) -> bool:
+    pressure = f"images of {wording.size(usage.image_bytes or 0)}"
+    if usage.disk_share is not None and policy.goal(work.record.before, work.rules.images).disk:
+        pressure = f"disk {wording.share(usage.disk_share)} full"
+    why = f"unused for {wording.duration(work.clock.now() - image.last_used_at)}, {pressure}"
+    going = Gone("image", image.id, image.name, why, image.last_used_at, image.size, freed)
+    return work.record.remove(going, lambda: _take_away(work, image))
 
-    def _removed(self, image: Image, usage: Usage, freed: int) -> bool:
-        unused = f"unused for {wording.duration(self.now() - image.last_used_at)}"
-        why = f"{unused}, {self._pressure(usage)}"
-        going = Gone("image", image.id, image.name, why, image.last_used_at, image.size, freed)
-        return self.record.remove(going, lambda: removal.remove(self.api, self.hearing, image))
 
-    def _pressure(self, usage: Usage) -> str:
-        share = usage.disk_share
-        if share is not None and policy.goal(self.record.before, self.rules).disk:
-            return f"disk {wording.share(share)} full"
-        return f"images of {wording.size(usage.image_bytes or 0)}"
+def _take_away(work: Work, image: Image) -> None:
+    """Remove an image by all its names, or by none. Raises UsedAgain if it has come into use; the engine's errors."""
+    _look_once_more(work, image)
+    tagged = {repository(tag) for tag in image.tags}
+    refs = (*image.tags, *(digest for digest in image.digests if repository(digest) not in tagged))
+    if len(refs) <= 1:  # the engine then looks for containers first, and takes all or nothing
+        work.api.remove_image(image.id)
+        return
+    taken: list[str] = []
+    try:
+        for ref in refs:
+            if listing.image_named(work.api, ref) == image.id:  # a name may have moved on
+                _look_once_more(work, image)
+                work.api.remove_image(ref)
+                taken.append(ref)
+    except Exception:
+        for ref in taken:  # it came into use: give its names back, except those that another image has by now
+            with contextlib.suppress(Exception):
+                name, _, tag = ref.rpartition(":")
+                if "@" not in ref and listing.image_named(work.api, ref) is None:
+                    work.api.tag(image.id, name, tag)
+        raise
+
+
+def _look_once_more(work: Work, image: Image) -> None:
+    """Raise UsedAgain if it has come into use since it was chosen."""
+    work.hearing.catch_up()
+    seen = work.hearing.history.images.get(image.id)
+    if image.id in work.hearing.index.containers.values() or (seen and image.last_used_at < seen.used_at):
+        raise UsedAgain

@@ -44,6 +44,16 @@ def inspect_image(api: APIClient, name: str) -> Mapping[str, Any]:
     return api.inspect_image(name)  # type: ignore[no-untyped-call, no-any-return]
 
 
+def image_named(api: APIClient, name: str) -> str | None:
+    """The id of the image that has this name now."""
+    from docker.errors import NotFound
+
+    try:
+        return str(inspect_image(api, name)["Id"])
+    except NotFound:
+        return None
+
+
 def images(api: APIClient) -> list[Image]:
     """Every image, those in the middle of what was built here, too."""
     return [image(raw) for raw in api.images(all=True)]
@@ -86,6 +96,16 @@ def ended_at(api: APIClient, container: Container) -> Container:
         image_name=raw["Config"]["Image"],
         ended_at=moment(state.get("FinishedAt")) or moment(raw["Created"]),
     )
+
+
+def has_container(api: APIClient, container: str) -> bool:
+    from docker.errors import NotFound
+
+    try:
+        api.inspect_container(container)
+    except NotFound:
+        return False
+    return True
 
 
 def with_layers(api: APIClient, found: Iterable[Image]) -> list[Image]:

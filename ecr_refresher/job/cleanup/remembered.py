@@ -5,10 +5,9 @@ Both cost requests or a walk over the disk, and a cleanup is a process of its ow
 
 from __future__ import annotations
 
-import json
 import os
-from dataclasses import dataclass, field
-from typing import Any
+
+import msgspec
 
 from ...core.model import Failed
 from ..files.atomic_file import Folder, Ownership
@@ -18,12 +17,11 @@ ANSWERS_MAX = 5000
 Answers = dict[str, tuple[float, str]]  # image id -> when its registry was asked, and what it said against it
 
 
-@dataclass(slots=True)
-class Remembered:
+class Remembered(msgspec.Struct):
     """Read from and kept in a file beside the state file. Losing it costs requests, and no image."""
 
-    answers: Answers = field(default_factory=dict)
-    unreclaimed: dict[str, int] = field(default_factory=dict)
+    answers: Answers = {}
+    unreclaimed: dict[str, int] = {}
     unreclaimed_at: float | None = None
 
     @classmethod
@@ -32,21 +30,18 @@ class Remembered:
         directory, name = os.path.split(f"{state_file}.asked")
         try:
             with Folder(directory) as folder:
-                raw: Any = json.loads(folder.read(name).content or b"{}")
-            answers = {str(image): (float(at), str(word)) for image, (at, word) in raw.get("answers", {}).items()}
-            at, found = raw.get("unreclaimed") or (None, {})
-            space = {str(kind): int(count) for kind, count in found.items()}
-        except (Failed, ValueError, TypeError, AttributeError, RecursionError):
+                read = msgspec.json.decode(folder.read(name).content or b"{}", type=cls)
+        except (Failed, msgspec.MsgspecError, RecursionError):
             return cls()
-        fresh = {image: entry for image, entry in answers.items() if 0 <= now - entry[0] < REMEMBERED_S}
-        if isinstance(at, int | float) and 0 <= now - at < REMEMBERED_S:
-            return cls(fresh, space, float(at))
-        return cls(fresh)
+        read.answers = {image: (at, word) for image, (at, word) in read.answers.items() if 0 <= now - at < REMEMBERED_S}
+        if read.unreclaimed_at is None or not 0 <= now - read.unreclaimed_at < REMEMBERED_S:
+            read.unreclaimed, read.unreclaimed_at = {}, None
+        return read
 
     def save(self, state_file: str) -> None:
         """Keep it. Raises Failed."""
         directory, name = os.path.split(f"{state_file}.asked")
         newest = dict(sorted(self.answers.items(), key=lambda item: -item[1][0])[:ANSWERS_MAX])
-        content = {"answers": newest, "unreclaimed": [self.unreclaimed_at, self.unreclaimed]}
+        content = msgspec.json.encode(Remembered(newest, self.unreclaimed, self.unreclaimed_at))
         with Folder(directory) as folder:
-            folder.replace(name, json.dumps(content).encode(), Ownership(0o600))
+            folder.replace(name, content, Ownership(0o600))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Any, Literal
@@ -9,10 +10,10 @@ from typing import Any, Literal
 from ... import logs
 from ...core import wire
 from ...core.model import Failure, Reason
-from .policy import Image, Kept, Usage
+from .policy import Container, Image, Kept, Usage
 
 TIMEOUT_S = 60  # for one answer of the engine: the removal of a big image takes its time
-CONFLICT, NOT_FOUND = 409, 404
+CONFLICT = 409
 LATER = "later"  # the time of this cleanup is over
 RETRIED = "Nothing to do: the next cleanup tries again"
 What = Literal["container", "image", "build_cache", "engine", "disk", "state_file", "events"]
@@ -77,50 +78,45 @@ class CleanupReport:
     def remove(self, going: Gone, act: Callable[[], object]) -> bool:
         """Remove one thing, or only say so; False where the engine refuses, which the next cleanup tries again."""
         import requests
-        from docker.errors import APIError
+        from docker.errors import APIError, NotFound
 
-        if not self.dry_run:
-            try:
+        try:
+            if not self.dry_run:
                 act()
-            except requests.Timeout:
-                late = f"the engine did not remove it within {TIMEOUT_S} s"
-                self.trouble(going.what, Failure(Reason.TRANSIENT, late, RETRIED), going.name)
-                return False
-            except UsedAgain:
-                self.stays(going.what, going.id, going.name, Kept.IN_USE, going.last_used_at, going.size)
-                return False
-            except APIError as error:
-                if error.status_code == NOT_FOUND:
-                    return True  # somebody else was faster
-                self.trouble(going.what, refusal(error), going.name)
-                return False
-        self.note(going)
+        except NotFound:
+            return True  # somebody else was faster
+        except UsedAgain:
+            kept = Stayed(going.what, going.id, going.name, str(Kept.IN_USE), going.last_used_at, going.size)
+            self.stayed.append(kept)
+            return False
+        except requests.Timeout:
+            late = f"the engine did not remove it within {TIMEOUT_S} s"
+            self.trouble(going.what, Failure(Reason.TRANSIENT, late, RETRIED), going.name)
+            return False
+        except APIError as error:
+            self.trouble(going.what, refusal(error), going.name)
+            return False
+        self.went(going)
         return True
 
-    def note(self, gone: Gone) -> None:
+    def went(self, gone: Gone) -> None:
         """Enter one thing that went, or would."""
         self.gone.append(gone)
         self.report(wire.Removed(gone.what, gone.name, gone.freed, dry_run=self.dry_run))
         event = f"{gone.what}_would_be_removed" if self.dry_run else f"{gone.what}_removed"
         logs.get().info(event, name=gone.name, id=gone.id[:19], why=gone.why, freed_bytes=gone.freed or None)
 
-    def stays(
-        self,
-        what: What,
-        ident: str,
-        name: str,
-        why: str,
-        last_used_at: float | None = None,
-        size: int = 0,
-        word: str | None = None,
-    ) -> None:
+    def stays(self, one: Container | Image, why: str, word: str | None = None) -> None:
         """Enter one thing that stays."""
-        self.stayed.append(Stayed(what, ident, name, str(why), last_used_at, size, word))
+        if isinstance(one, Container):
+            self.stayed.append(Stayed("container", one.id, one.name, str(why), one.ended_at))
+        else:
+            self.stayed.append(Stayed("image", one.id, one.name, str(why), one.last_used_at, one.size, word))
 
-    def images_stay(self, images: Iterable[Image], why: str) -> None:
+    def stay(self, images: Iterable[Image], why: str) -> None:
         """Enter images that stay for the same reason."""
         for image in images:
-            self.stays("image", image.id, image.name, why, image.last_used_at, image.size)
+            self.stays(image, why)
 
     def trouble(self, what: What, failure: Failure, name: str | None = None) -> None:
         """Enter something that failed."""
@@ -131,10 +127,6 @@ class CleanupReport:
 
     def sum_up(self, duration_s: float) -> None:
         """Report what is left."""
-        protected = dict.fromkeys(map(str, Kept), 0)
-        for stayed in self.stayed:
-            if stayed.what == "image":
-                protected[stayed.why] = protected.get(stayed.why, 0) + 1
         if self.short:
             logs.get().warning(
                 "cleanup_short",
@@ -150,7 +142,8 @@ class CleanupReport:
                 disk_total=self.after.disk_total,
                 image_bytes=self.after.image_bytes,
                 images=self.images - sum(gone.what == "image" for gone in self.gone if not self.dry_run),
-                protected=protected,
+                protected=dict.fromkeys(map(str, Kept), 0)
+                | Counter(stayed.why for stayed in self.stayed if stayed.what == "image"),
                 unreclaimed=self.unreclaimed,
                 short=self.short,
                 dry_run=self.dry_run,

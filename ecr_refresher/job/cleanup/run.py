@@ -19,19 +19,17 @@ from ...core.plan import Cleanup, Plan
 from ..aws.clock import AwsClock
 from ..net import engine, proof
 from ..refresh.tools import RealTools
-from . import containers, wording
-from .images import ImageCleaner
+from . import containers, images, listing, wording
 from .policy import Registries, Usage
 from .remembered import Remembered
 from .report import RETRIED, TIMEOUT_S, CleanupReport, Gone
 from .returns import Login, Returns
 from .space import disk, unreclaimed
 from .space.disk import Disk
-from .space.downloads import Patience
 from .usage.hearing import Hearing
 from .usage.last_use import History, merged
-from .usage.listener import SAVE_WITHIN_S
-from .usage.state_file import StateFile
+from .usage.state_file import SAVE_WITHIN_S, StateFile
+from .work import Work
 
 if TYPE_CHECKING:
     from docker import APIClient
@@ -97,60 +95,37 @@ class Run:
         return self.record
 
     def _clean(self, api: APIClient) -> None:
+        rules, record = self.rules, self.record
         state, history = self._open_state()
-        remembered = Remembered.load(self.rules.state_file, self.clock.now())
+        remembered = Remembered.load(rules.state_file, self.clock.now())
         self.returns.remembered = remembered.answers
         with Hearing(api, self.clock, history, held=self.heard) as hearing:
-            rules = self.rules.containers
-            gone = containers.clean(api, hearing, rules, self.registries, self.record, self.clock.now, self._time_is_up)
-            seen = self._look_at_disk(api, hearing)
+            podman = hearing.engine.podman
+            work = Work(api, hearing, rules, self.registries, record, self.clock, self.ends_at)
+            gone = containers.clean(work)
+            seen = self._look_at_disk(work)
             try:
-                if self.rules.images.enabled:
-                    if state is not None and self.heard and hearing.engine.podman:
-                        self._learn_the_last_second(state, hearing)
-                    self._clean_images(api, hearing, seen, gone, known=state is not None)
+                if rules.images.enabled:
+                    if state is not None and self.heard and podman:
+                        _learn_the_last_second(state, hearing)
+                    images.clean(work, self.returns, seen, gone, known=state is not None)
             finally:
                 # By hand nobody knows what was used on Podman before, and the listener's knowledge is better.
-                if state is not None and not self.record.dry_run and (self.heard or not hearing.engine.podman):
+                if state is not None and not record.dry_run and (self.heard or not podman):
                     self._save(state, hearing)
-            if self.rules.build_cache_max is not None and not hearing.engine.podman:
-                self._clean_build_cache(api, self.rules.build_cache_max)
-            if seen is not None and not self.record.dry_run:
-                self.record.after = replace(self.record.after, **seen.usage())
-            self._say_where_the_space_is(api, seen, remembered)
-        self.record.ended = True
+            if rules.build_cache_max is not None and not podman:
+                _clean_build_cache(api, record, rules.build_cache_max)
+            if seen is not None and not record.dry_run:
+                record.after = replace(record.after, **seen.usage())
+            # Once an hour while a mark is exceeded, and whenever somebody asks.
+            if self.explains or (record.short and remembered.unreclaimed_at is None):
+                remembered.unreclaimed = unreclaimed.measured(api, rules, seen.data_root if seen else None)
+                remembered.unreclaimed_at = self.clock.now()
+            record.unreclaimed = remembered.unreclaimed
+        record.ended = True
         with contextlib.suppress(Failed):  # losing it costs requests; the trouble is told for the state file
-            remembered.save(self.rules.state_file)
+            remembered.save(rules.state_file)
 
-    def _time_is_up(self) -> bool:
-        return self.clock.boot() > self.ends_at
-
-    def _clean_images(
-        self, api: APIClient, hearing: Hearing, seen: Disk | None, gone: frozenset[str], *, known: bool
-    ) -> None:
-        cleaner = ImageCleaner(
-            api=api,
-            hearing=hearing,
-            rules=self.rules.images,
-            registries=self.registries,
-            record=self.record,
-            returns=self.returns,
-            disk=seen,
-            patience=Patience(self.clock.boot),
-            now=self.clock.now,
-            time_is_up=self._time_is_up,
-        )
-        cleaner.clean(containers.in_use(hearing, gone), known=known)
-
-    def _say_where_the_space_is(self, api: APIClient, seen: Disk | None, remembered: Remembered) -> None:
-        """Once an hour while a mark is exceeded, and whenever somebody asks."""
-        now = self.clock.now()
-        if self.explains or (self.record.short and remembered.unreclaimed_at is None):
-            remembered.unreclaimed = unreclaimed.measured(api, self.rules, seen.data_root if seen else None)
-            remembered.unreclaimed_at = now
-        self.record.unreclaimed = remembered.unreclaimed
-
-    # --- what is remembered ------------------------------------------------------------------------------------------
     def _open_state(self) -> tuple[StateFile | None, History | None]:
         try:
             state = StateFile(self.rules.state_file)
@@ -166,52 +141,41 @@ class Run:
             )
         return state, history
 
-    def _learn_the_last_second(self, state: StateFile, hearing: Hearing) -> None:
-        """Read what the listener heard just before we listened ourselves; Podman keeps no events that would tell."""
-        time.sleep(SAVE_WITHIN_S + 0.5)
-        try:
-            history, _ = state.load()
-        except Failed:
-            return  # told when it is written
-        if history is not None:
-            hearing.history = merged(history, hearing.history)
-
     def _save(self, state: StateFile, hearing: Hearing) -> None:
         try:
             state.save(hearing.remembered(), hearing.index.ids.keys())
         except Failed as failed:
             self.record.trouble("state_file", failed.failure)
 
-    # --- the disk and the build cache --------------------------------------------------------------------------------
-    def _look_at_disk(self, api: APIClient, hearing: Hearing) -> Disk | None:
+    def _look_at_disk(self, work: Work) -> Disk | None:
+        rules, record = self.rules, self.record
         try:
-            seen = disk.find(hearing.engine.data_root, self.rules.data_root, lambda one: _knows(api, one))
-            self.record.before = self.record.after = Usage(**seen.usage())
+            seen = disk.find(
+                work.hearing.engine.data_root, rules.data_root, lambda one: listing.has_container(work.api, one)
+            )
+            record.before = record.after = Usage(**seen.usage())
         except (Failed, OSError) as error:
-            if self.rules.images.enabled and self.rules.images.when_disk_above is not None:
+            if rules.images.enabled and rules.images.when_disk_above is not None:
                 unseen = Failure(Reason.TRANSIENT, f"the engine's disk can't be measured: {error}", RETRIED)
-                self.record.trouble("disk", error.failure if isinstance(error, Failed) else unseen)
+                record.trouble("disk", error.failure if isinstance(error, Failed) else unseen)
             return None
         return seen
 
-    def _clean_build_cache(self, api: APIClient, most: int) -> None:
-        if self.record.dry_run:
-            held = sum(one["Size"] for one in (api.df().get("BuildCache") or ()) if not one.get("Shared"))
-            if held > most:
-                why = f"build cache of {wording.size(held)}, above {wording.size(most)}"
-                self.record.note(Gone("build_cache", "", "build cache", why, None, held, held - most))
-            return
-        freed = int(api.prune_builds(keep_storage=most, all=True).get("SpaceReclaimed") or 0)
-        if freed:
-            why = f"build cache above {wording.size(most)}"
-            self.record.note(Gone("build_cache", "", "build cache", why, None, freed, freed))
+
+def _learn_the_last_second(state: StateFile, hearing: Hearing) -> None:
+    """Read what the listener heard just before we listened ourselves; Podman keeps no events that would tell."""
+    time.sleep(SAVE_WITHIN_S + 0.5)
+    with contextlib.suppress(Failed):  # told when it is written
+        if (history := state.load()[0]) is not None:
+            hearing.history = merged(history, hearing.history)
 
 
-def _knows(api: APIClient, container: str) -> bool:
-    from docker.errors import NotFound
-
-    try:
-        api.inspect_container(container)
-    except NotFound:
-        return False
-    return True
+def _clean_build_cache(api: APIClient, record: CleanupReport, most: int) -> None:
+    why = f"build cache above {wording.size(most)}"
+    if record.dry_run:
+        held = sum(one["Size"] for one in (api.df().get("BuildCache") or ()) if not one.get("Shared"))
+        freed, why = held - most, f"build cache of {wording.size(held)}, above {wording.size(most)}"
+    else:
+        held = freed = int(api.prune_builds(keep_storage=most, all=True).get("SpaceReclaimed") or 0)
+    if freed > 0:
+        record.went(Gone("build_cache", "", "build cache", why, None, held, freed))

@@ -7,23 +7,21 @@ Times that end in `_at` are on AWS's clock; `heard_until` is on the engine's.
 
 from __future__ import annotations
 
-import json
-import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Literal
+
+from msgspec import MsgspecError, Struct, json, structs
 
 from ..names import repository
 
-VERSION = 1
 IMAGES_MAX = 20_000  # 3 MB of state; beyond, those longest unused are forgotten, and so begin anew
 CONTAINERS_MAX = 10_000
 NOT_COUNTED = 16  # of those that are kept, at most: events of the very moment in which they were asked for
 ENGINE_KEEPS = 256  # events; fewer than this are all since the engine's start (eventsLimit in moby/daemon/events)
 
 
-@dataclass(frozen=True, slots=True)
-class Seen:
+class Seen(Struct, frozen=True, array_like=True):
     """One image: when it was first there for us, and last used; the same if never.
 
     An event that is heard late tells the name of then: `names` are those that it had when it was last heard of,
@@ -38,7 +36,7 @@ class Seen:
 
     def named(self, names: Iterable[str]) -> Seen:
         now = frozenset(names)
-        return replace(self, names=now, repositories=self.repositories.union(map(repository, now)))
+        return structs.replace(self, names=now, repositories=self.repositories.union(map(repository, now)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,14 +51,14 @@ class History:
     def used(self, ids: Iterable[str], at: float) -> History:
         """These were used; ones not met before are met now."""
         known = {image_id: self.images.get(image_id, Seen(at, at)) for image_id in ids}
-        newer = {image_id: replace(seen, used_at=max(seen.used_at, at)) for image_id, seen in known.items()}
+        newer = {image_id: structs.replace(seen, used_at=max(seen.used_at, at)) for image_id, seen in known.items()}
         return replace(self, images={**self.images, **newer}) if newer else self
 
     def named(self, image_id: str, image_names: Iterable[str], now: float) -> History:
         """This one has these names now, and no other one has them any more."""
         its = frozenset(image_names)
         images = {
-            other: replace(seen, names=seen.names - its) if seen.names & its else seen
+            other: structs.replace(seen, names=seen.names - its) if seen.names & its else seen
             for other, seen in self.images.items()
         }
         images[image_id] = images.get(image_id, Seen(now, now)).named(its)
@@ -72,7 +70,7 @@ class History:
         for image_id, where in found.items():
             seen = images.get(image_id)
             if seen is not None and where not in seen.pulled:
-                images[image_id] = replace(seen, pulled=seen.pulled | {where})
+                images[image_id] = structs.replace(seen, pulled=seen.pulled | {where})
         return replace(self, images=images) if found else self
 
     def heard(self, engine_time: float) -> History:
@@ -86,7 +84,7 @@ class History:
         images = {}
         for image_id, image_names in present.items():
             seen = self.images.get(image_id, Seen(now, now))
-            seen = replace(seen, first_at=min(seen.first_at, now), used_at=min(seen.used_at, now))
+            seen = structs.replace(seen, first_at=min(seen.first_at, now), used_at=min(seen.used_at, now))
             images[image_id] = seen.named(image_names)
         return replace(self, images=images)
 
@@ -125,40 +123,24 @@ def merged(one: History, other: History) -> History:
     return History(one.engine, max(one.heard_until, other.heard_until), images, other.containers)
 
 
+class _File(Struct):
+    engine: str
+    heard_until: float
+    images: dict[str, Seen]
+    containers: dict[str, str]
+    version: Literal[1] = 1
+
+
 def dump(history: History) -> bytes:
     newest = sorted(history.images.items(), key=lambda item: -item[1].used_at)[:IMAGES_MAX]
-    content = {
-        "version": VERSION,
-        "engine": history.engine,
-        "heard_until": history.heard_until,
-        "images": {
-            image_id: [seen.first_at, seen.used_at, *map(sorted, (seen.names, seen.repositories, seen.pulled))]
-            for image_id, seen in sorted(newest, key=lambda item: item[0])
-        },
-        "containers": dict(sorted(history.containers.items())[:CONTAINERS_MAX]),
-    }
-    return json.dumps(content, indent=0).encode() + b"\n"
+    containers = dict(sorted(history.containers.items())[:CONTAINERS_MAX])
+    return json.encode(_File(history.engine, history.heard_until, dict(newest), containers)) + b"\n"
 
 
 def load(text: bytes | None) -> History | None:
     """Read a history; None for what is lost, broken, of another version, or makes no sense."""
     try:
-        raw = json.loads(text or b"")
-        if raw["version"] != VERSION:
-            return None
-        images = {str(image_id): _seen(*entry) for image_id, entry in raw["images"].items()}
-        containers = {str(container): str(image_id) for container, image_id in raw["containers"].items()}
-        return History(str(raw["engine"]), _time(raw["heard_until"]), images, containers)
-    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
+        read = json.decode(text or b"", type=_File)
+    except (MsgspecError, RecursionError):
         return None
-
-
-def _seen(first_at: Any, used_at: Any, its_names: Any, repositories: Any, pulled: Any = ()) -> Seen:
-    sets = (frozenset(map(str, each)) for each in (its_names, repositories, pulled))
-    return Seen(_time(first_at), _time(used_at), *sets)
-
-
-def _time(value: Any) -> float:
-    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
-        raise ValueError("no time")
-    return float(value)
+    return History(read.engine, read.heard_until, read.images, read.containers)

@@ -18,10 +18,9 @@ from ...aws.clock import AwsClock
 from ...net import engine
 from .hearing import Hearing
 from .last_use import ENGINE_KEEPS, History
-from .state_file import StateFile
+from .state_file import SAVE_WITHIN_S, StateFile
 
 PAUSE_FIRST_S, PAUSE_MAX_S = 0.5, 30.0
-SAVE_WITHIN_S = 1.0  # after a use
 SAVE_AFTER = ENGINE_KEEPS // 4  # events, if they come thick: whoever reads must find the rest among the engine's
 TIMEOUT_S = 30
 GARBAGE = (700, 10, 10)  # Python's own thresholds: other workers look for garbage seldom, since they soon end

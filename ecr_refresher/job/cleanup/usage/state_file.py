@@ -11,6 +11,8 @@ from ...files.lock import locked
 from . import last_use
 from .last_use import History
 
+SAVE_WITHIN_S = 1.0  # so soon after a use the listener writes it down
+
 
 class StateFile:
     """One file, of one engine. Raises Failed where it can't be read or written."""

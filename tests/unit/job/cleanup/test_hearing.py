@@ -6,6 +6,7 @@ import threading
 from dataclasses import replace
 
 import pytest
+from msgspec import structs
 
 from ecr_refresher.job.aws.clock import AwsClock
 from ecr_refresher.job.cleanup.usage import hearing as heard
@@ -62,7 +63,7 @@ def test_what_does_not_come_is_no_ground_for_a_removal(
 def test_a_clock_of_the_engine_that_was_ahead_is_a_gap_and_no_end_of_all_removals(engine: FakeEngine) -> None:
     with hear(engine) as hearing:
         ahead = replace(hearing.remembered(), heard_until=engine.now() + 86400)
-    long_ago = {image: replace(seen, used_at=10.0) for image, seen in ahead.images.items()}
+    long_ago = {image: structs.replace(seen, used_at=10.0) for image, seen in ahead.images.items()}
     engine.stream = type(engine.stream)()
     began = engine.clock.now()
     with hear(engine, replace(ahead, images=long_ago)) as hearing:
@@ -136,7 +137,9 @@ def podman() -> FakeEngine:
 
 def long_ago(hearing: Hearing) -> History:
     history = hearing.remembered()
-    return replace(history, images={image: replace(seen, used_at=10.0) for image, seen in history.images.items()})
+    return replace(
+        history, images={image: structs.replace(seen, used_at=10.0) for image, seen in history.images.items()}
+    )
 
 
 def test_what_podman_has_at_the_first_look_counts_as_used_then_and_after_a_pause_again(podman: FakeEngine) -> None:

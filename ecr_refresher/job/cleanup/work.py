@@ -1,0 +1,31 @@
+"""What the steps of one cleanup share: the engine, what is known of it, the rules, the report, and the time left."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from ...core.plan import Cleanup
+from ..aws.clock import AwsClock
+from .policy import Registries
+from .report import CleanupReport
+from .usage.hearing import Hearing
+
+if TYPE_CHECKING:
+    from docker import APIClient
+
+
+@dataclass(frozen=True, slots=True)
+class Work:
+    """One cleanup of one engine."""
+
+    api: APIClient
+    hearing: Hearing
+    rules: Cleanup
+    registries: Registries
+    record: CleanupReport
+    clock: AwsClock
+    ends_at: float  # on the boot clock; nothing new is begun after it
+
+    def time_is_up(self) -> bool:
+        return self.clock.boot() > self.ends_at
