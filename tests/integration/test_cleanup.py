@@ -109,10 +109,12 @@ def token(registry: Registry) -> dict[str, str]:
     return {"username": issued.username, "password": issued.password}
 
 
+@pytest.mark.timeout(600)
 @pytest.mark.usefixtures("published")
 def test_the_disk_stays_free_and_what_is_in_use_is_never_pulled_again(
     small: Engine, registry: Registry, ecr_url: str, product: Product, tmp_path: Path
 ) -> None:
+    registry.front.slow(0.05)
     # Without anything: the disk fills, and tasks fail.
     nothing = Tasks(small, token(registry))
     nothing.run_all(sequence(HOT, COLD, 56))
