@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import re
+import contextlib
 from collections.abc import Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
@@ -16,7 +16,6 @@ if TYPE_CHECKING:
     from docker import APIClient
 
 LOOKUPS_AT_ONCE = 4
-_FRACTION = re.compile(r"(\.\d{1,6})\d*")
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,15 +47,9 @@ def image_named(api: APIClient, name: str) -> str | None:
     """The id of the image that has this name now."""
     from docker.errors import NotFound
 
-    try:
+    with contextlib.suppress(NotFound):
         return str(inspect_image(api, name)["Id"])
-    except NotFound:
-        return None
-
-
-def images(api: APIClient) -> list[Image]:
-    """Every image, those in the middle of what was built here, too."""
-    return [image(raw) for raw in api.images(all=True)]
+    return None
 
 
 def image(raw: Mapping[str, Any]) -> Image:
@@ -76,8 +69,7 @@ def containers(api: APIClient) -> list[Container]:
             raw["ImageID"],
             raw["Image"],
             raw["State"],
-            float(raw["Created"]),
-            raw["Labels"] or {},
+            labels=raw["Labels"] or {},
         )
         for raw in api.containers(all=True)
     ]
@@ -98,14 +90,13 @@ def ended_at(api: APIClient, container: Container) -> Container:
     )
 
 
-def has_container(api: APIClient, container: str) -> bool:
-    from docker.errors import NotFound
+def made_of(api: APIClient, container: str) -> frozenset[str]:
+    """A container's image, by the engine's own word; none if it is gone."""
+    from docker.errors import APIError
 
-    try:
-        api.inspect_container(container)
-    except NotFound:
-        return False
-    return True
+    with contextlib.suppress(APIError, KeyError):
+        return frozenset({str(api.inspect_container(container)["Image"])})
+    return frozenset()
 
 
 def with_layers(api: APIClient, found: Iterable[Image]) -> list[Image]:
@@ -137,4 +128,4 @@ def moment(text: str | None) -> float | None:
     """Seconds since the epoch of the engine's RFC 3339 with nanoseconds; None for its 'never', the year 1."""
     if not text or text.startswith("0001-"):
         return None
-    return datetime.fromisoformat(_FRACTION.sub(r"\1", text)).timestamp()
+    return datetime.fromisoformat(text).timestamp()

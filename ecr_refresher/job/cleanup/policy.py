@@ -55,7 +55,7 @@ class Image:
     @property
     def name(self) -> str:
         """What people know it by."""
-        return self.tags[0] if self.tags else (self.digests[0] if self.digests else self.id)
+        return (*self.names, self.id)[0]
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -110,11 +110,10 @@ class Usage:
         return None if self.disk_used is None or not self.disk_total else self.disk_used / self.disk_total
 
     def less(self, freed: int) -> Usage:
-        return replace(
-            self,
-            disk_used=None if self.disk_used is None else max(0, self.disk_used - freed),
-            image_bytes=None if self.image_bytes is None else max(0, self.image_bytes - freed),
-        )
+        def left(used: int | None) -> int | None:
+            return None if used is None else max(0, used - freed)
+
+        return replace(self, disk_used=left(self.disk_used), image_bytes=left(self.image_bytes))
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,15 +172,10 @@ def judge_images(
     `used` are the ids of images that containers use. Nameless images that others are built on are no one's own: the
     engine removes them with the last of those.
     """
-    by_id = {image.id: image for image in images}
-    judged = own(images)
-    kept = {
-        image.id: why
-        for image in judged
-        if (why := _why_kept(image, image.id in used, rules, registries, now)) is not None
-    }
-    recency, depth = {image.id: image.last_used_at for image in images}, dict.fromkeys(by_id, 0)
-    needed = {image_id for image_id in kept if kept[image_id] is not None}
+    by_id, judged = {image.id: image for image in images}, own(images)
+    whys = {image.id: _why_kept(image, image.id in used, rules, registries, now) for image in judged}
+    kept = {image_id: why for image_id, why in whys.items() if why is not None}
+    recency, depth, needed = {image.id: image.last_used_at for image in images}, dict.fromkeys(by_id, 0), set(kept)
     for image in images:
         for level, above in enumerate(_ancestors(image, by_id), 1):
             recency[above] = max(recency[above], image.last_used_at)
@@ -229,10 +223,8 @@ def _matches(image: Image, pattern: str) -> bool:
 
 
 def _ancestors(image: Image, by_id: Mapping[str, Image]) -> Iterable[str]:
-    seen = {image.id}
     above = image.parent
-    while above in by_id and above not in seen:
-        seen.add(above)
+    while above in by_id:
         yield above
         above = by_id[above].parent
 
@@ -247,10 +239,9 @@ class Goal:
 
     def open(self, usage: Usage, rules: ImageRules) -> bool:
         """Whether more has to go."""
-        share = usage.disk_share
-        disk = self.disk and share is not None and share >= rules.until_below
-        size = self.size and usage.image_bytes is not None and usage.image_bytes > (rules.max_size or 0)
-        return disk or size
+        return (self.disk and (usage.disk_share or 0.0) >= rules.until_below) or (
+            self.size and (usage.image_bytes or 0) > (rules.max_size or 0)
+        )
 
 
 def goal(usage: Usage, rules: ImageRules) -> Goal:
@@ -275,21 +266,21 @@ class Layers:
     """Which layers the images share: an image frees only those that no other one has."""
 
     def __init__(self, images: Iterable[Image]) -> None:
-        self._users = Counter(key for image in images for key in {key for key, _ in self._of(image)})
-
-    @staticmethod
-    def _of(image: Image) -> tuple[tuple[str, int], ...]:
-        return image.layers or ((image.id, image.size),)
+        self._users = Counter(key for image in images for key in _layers(image))
 
     def freed_by(self, image: Image) -> int:
         """How many bytes its removal would free now."""
-        return sum(size for key, size in dict(self._of(image)).items() if self._users[key] == 1)
+        return sum(size for key, size in _layers(image).items() if self._users[key] == 1)
 
     def remove(self, image: Image) -> int:
-        """Take it out; gives the bytes that this frees."""
+        """Take it out; returns the bytes that this frees."""
         freed = self.freed_by(image)
-        self._users.subtract({key for key, _ in self._of(image)})
+        self._users.subtract(_layers(image).keys())
         return freed
+
+
+def _layers(image: Image) -> dict[str, int]:
+    return dict(image.layers) or {image.id: image.size}
 
 
 def own(images: Sequence[Image], used: Collection[str] = ()) -> list[Image]:
@@ -303,4 +294,4 @@ def own(images: Sequence[Image], used: Collection[str] = ()) -> list[Image]:
 
 def total(images: Iterable[Image]) -> int:
     """Bytes of all images; layers that they share are counted once."""
-    return sum(dict(layer for image in images for layer in Layers._of(image)).values())
+    return sum({key: size for image in images for key, size in _layers(image).items()}.values())

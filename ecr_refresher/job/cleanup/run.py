@@ -150,9 +150,8 @@ class Run:
     def _look_at_disk(self, work: Work) -> Disk | None:
         rules, record = self.rules, self.record
         try:
-            seen = disk.find(
-                work.hearing.engine.data_root, rules.data_root, lambda one: listing.has_container(work.api, one)
-            )
+            told = work.hearing.engine.data_root
+            seen = disk.find(told, rules.data_root, lambda one: bool(listing.made_of(work.api, one)))
             record.before = record.after = Usage(**seen.usage())
         except (Failed, OSError) as error:
             if rules.images.enabled and rules.images.when_disk_above is not None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 from collections.abc import Callable
@@ -10,8 +11,7 @@ from dataclasses import dataclass
 from ....core.model import Failed, Reason
 
 # What a data root has in it, whichever storage driver.
-_MARKS = {"storage.lock", "libpod"}  # Podman's
-_MARKS |= {"image", "overlay2", "containers", "engine-id", "volumes", "io.containerd.content.v1.content"}
+_MARKS = {"image", "overlay2", "containers", "engine-id", "volumes", "io.containerd.content.v1.content", "storage.lock"}
 # In a container docker mounts these from its data root, so their file system is the one that is wanted.
 _OWN_MOUNT = re.compile(r"/containers/(?P<id>[0-9a-f]{64})/(?:hosts|hostname|resolv\.conf)$")
 
@@ -65,9 +65,7 @@ def _looks_right(root: str) -> bool:
 
 
 def _own_mounts(mounts: str) -> list[tuple[str, str]]:
-    try:
-        with open(mounts, encoding="utf-8", errors="replace") as file:
-            rows = [line.split() for line in file]
-    except OSError:
-        return []
+    rows: list[list[str]] = []
+    with contextlib.suppress(OSError), open(mounts, encoding="utf-8", errors="replace") as file:
+        rows = [line.split() for line in file]
     return [(row[4], found["id"]) for row in rows if len(row) > 4 and (found := _OWN_MOUNT.search(row[3]))]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import glob
 import os
 import time
 from collections.abc import Callable
@@ -39,17 +40,10 @@ class Patience:
 
 def under_way(data_root: str) -> bool:
     """Whether layers are being downloaded now, by the files in which the engine or containerd collects them."""
-    with contextlib.suppress(OSError):
-        if any(name.startswith("GetImageBlob") for name in os.listdir(os.path.join(data_root, "tmp"))):
-            return True
-    return any(_grows(os.path.join(data_root, store)) for store in INGESTS)
-
-
-def _grows(ingests: str) -> bool:
-    """Whether something in a store of containerd's is being written; what was broken off stays there for a day."""
-    with contextlib.suppress(OSError), os.scandir(ingests) as each:
-        for one in each:
-            with contextlib.suppress(OSError):
-                if time.time() - os.stat(os.path.join(one.path, "data")).st_mtime < STALLED_S:
-                    return True
+    if glob.glob("tmp/GetImageBlob*", root_dir=data_root):
+        return True
+    for data in (data for store in INGESTS for data in glob.glob(f"{store}/*/data", root_dir=data_root)):
+        with contextlib.suppress(OSError):  # what was broken off stays there for a day
+            if time.time() - os.stat(os.path.join(data_root, data)).st_mtime < STALLED_S:
+                return True
     return False

@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from ....core.plan import Cleanup
+from .. import listing
 
 if TYPE_CHECKING:
     from docker import APIClient
@@ -47,18 +48,12 @@ def _leftovers(api: APIClient, overlay: str, seen: Mapping[str, Any]) -> Iterato
     there = [path for path in _children(overlay) if _LAYER.fullmatch(os.path.basename(path))]
     if not there:
         return
-    used: set[str] = set()
-    for image in api.images(all=True):
-        used |= _layers(api.inspect_image(image["Id"]))  # type: ignore[no-untyped-call]
-    for container in seen.get("Containers") or ():
-        used |= _layers(api.inspect_container(container["Id"]))
+    inspected = [listing.inspect_image(api, image["Id"]) for image in api.images(all=True)]
+    inspected += [api.inspect_container(container["Id"]) for container in seen.get("Containers") or ()]
+    places = [(one.get("GraphDriver") or {}).get("Data") or {} for one in inspected]
+    paths = ":".join(str(place.get(key) or "") for place in places for key in ("UpperDir", "LowerDir")).split(":")
+    used = {os.path.basename(os.path.dirname(path)).removesuffix("-init") for path in paths}
     yield from (path for path in there if os.path.basename(path).removesuffix("-init") not in used)
-
-
-def _layers(inspected: Mapping[str, Any]) -> set[str]:
-    places = (inspected.get("GraphDriver") or {}).get("Data") or {}
-    paths = [path for key in ("UpperDir", "LowerDir") for path in str(places.get(key) or "").split(":")]
-    return {os.path.basename(os.path.dirname(path)).removesuffix("-init") for path in paths if path}
 
 
 def _children(path: str) -> Sequence[str]:

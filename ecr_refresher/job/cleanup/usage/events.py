@@ -117,15 +117,11 @@ class Index:
         return exact or frozenset(i for i, seen in history.images.items() if repository in seen.repositories)
 
     def exact(self, name: str) -> frozenset[str]:
-        for spelled in (name, f"{name}:latest", f"sha256:{name}"):
+        for spelled in (name, f"{name}:latest"):
             if spelled in self.names:
                 return frozenset({self.names[spelled]})
-            if spelled in self.ids:
-                return frozenset({spelled})
-        short = name.removeprefix("sha256:")
-        if len(short) >= 12:
-            return frozenset(image_id for image_id in self.ids if image_id.removeprefix("sha256:").startswith(short))
-        return frozenset()
+        short = f"sha256:{name.removeprefix('sha256:')}"
+        return frozenset(i for i in self.ids if i == name or (len(short) >= 19 and i.startswith(short)))
 
 
 class Gap:

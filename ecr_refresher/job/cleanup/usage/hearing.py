@@ -59,7 +59,8 @@ class Hearing:
         # Podman would read its journal from the beginning for a time given.
         self._stream = Stream(api, None if self.engine.podman else self.engine.time)
         try:
-            self.images, self.containers = listing.images(api), listing.containers(api)
+            self.images = [listing.image(raw) for raw in api.images(all=True)]  # those in the middle of builds too
+            self.containers = listing.containers(api)
         except BaseException:
             self._stream.close()
             raise
@@ -67,13 +68,14 @@ class Hearing:
         known = history or History(self.engine.id)
         if known.heard_until > self.engine.time + AHEAD_S:  # it was, then: what has been kept since can't be told
             known = replace(known.used(known.images, now), heard_until=0.0)
-        heard_until = known.heard_until if known.engine == self.engine.id else 0.0
+        if known.engine != self.engine.id:
+            known = History(self.engine.id)
+        gap = Gap(known, late, whole=known.missed_none(oldest, count, held=held))
         self.history = known.resumed(self.engine.id, oldest, count, now, self.skew, held=held)
         self.history = self.history.met(self.index.ids, now)
-        same = known if known.engine == self.engine.id else History(self.engine.id)
-        gap = Gap(same, late, whole=same.missed_none(oldest, count, held=held))
         for event in late:
-            self.history = caught_up(self.history, self.index, gap, event, heard_until, min(now, event.at - self.skew))
+            at = min(now, event.at - self.skew)
+            self.history = caught_up(self.history, self.index, gap, event, known.heard_until, at)
         self.history = self.history.pulled(pulls_of(late, self.index))
         self.still_used()
 
@@ -115,12 +117,10 @@ class Hearing:
 
     def drain(self) -> None:
         """Take in all that has been said so far. Raises ConnectionError if the stream has ended."""
-        try:
+        with contextlib.suppress(queue.Empty):
             while self.wait(0):
                 pass
-        except queue.Empty:
-            return
-        raise ConnectionError("the engine's events have ended")
+            raise ConnectionError("the engine's events have ended")
 
     def catch_up(self) -> None:
         """Take in all that has happened until this very moment: the stream may be behind by some milliseconds.
@@ -139,10 +139,9 @@ class Hearing:
         since = self.history.heard_until
         newest = events.newest(self._api, since, max(since, self._clock.now() + self.skew))
         while newest is not None and self.history.heard_until < newest:
-            try:
+            going_on = False
+            with contextlib.suppress(queue.Empty):
                 going_on = self.wait(CATCH_UP_S)
-            except queue.Empty:
-                going_on = False
             if not going_on:
                 raise ConnectionError("the engine's events have ended")
 
@@ -153,22 +152,13 @@ class Hearing:
         meant = self.index.meant_by(event, self.history)
         if event.action == "create":
             if len(meant) != 1:
-                meant = self._made_of(event.id) or meant
+                meant = listing.made_of(self._api, event.id) or meant
             if len(meant) == 1:
                 (self.index.containers[event.id],) = meant
         self.index.heard(event)
         if event.is_use:
             self.history = self.history.used(meant & self.index.ids.keys(), now)
         self.history = self.history.pulled(pulls_of((event,), self.index)).heard(event.at)
-
-    def _made_of(self, container: str) -> frozenset[str]:
-        """Its image, by the engine's own word; none if it is gone already."""
-        from docker.errors import APIError
-
-        try:
-            return frozenset({str(self._api.inspect_container(container)["Image"])})
-        except (APIError, KeyError):
-            return frozenset()
 
     def _look_at(self, event: Event) -> None:
         """Names have come or gone: ask which this image has now. Podman tells of a 'delete' that it then refuses."""
