@@ -109,4 +109,4 @@ def test_unused_images_and_ended_containers_go_and_used_ones_stay_over_a_restart
         assert {BUSY, HOT} <= podman.images(), "one in a container, the other pulled again and again"
         assert podman.containers() == {busy}
     removed = {line["name"] for line in daemon.logs("image_removed")}
-    assert removed == {IDLE, LATER}
+    assert removed == {IDLE, LATER}, [line for line in daemon.logs() if line["level"] != "info"]

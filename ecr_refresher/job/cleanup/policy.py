@@ -124,7 +124,6 @@ class Judged:
     kept: tuple[tuple[Image, Kept], ...]
 
 
-# --- containers ------------------------------------------------------------------------------------------------------
 def judge_container(
     container: Container, image: Image | None, rules: ContainerRules, registries: Registries, now: float
 ) -> Kept | None:
@@ -163,7 +162,6 @@ def _has(labels: Mapping[str, str], wanted: str) -> bool:
     return key in labels and (not equals or labels[key] == value)
 
 
-# --- images ----------------------------------------------------------------------------------------------------------
 def judge_images(
     images: Sequence[Image], used: Collection[str], rules: ImageRules, registries: Registries, now: float
 ) -> Judged:
@@ -229,7 +227,6 @@ def _ancestors(image: Image, by_id: Mapping[str, Image]) -> Iterable[str]:
         above = by_id[above].parent
 
 
-# --- how much --------------------------------------------------------------------------------------------------------
 @dataclass(frozen=True, slots=True)
 class Goal:
     """The marks that were exceeded when the pass began; each has to be got below."""

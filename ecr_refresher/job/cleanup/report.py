@@ -51,8 +51,6 @@ class Stayed:
 
 @dataclass(frozen=True, slots=True)
 class Trouble:
-    """Something that failed."""
-
     what: What
     failure: Failure
     name: str | None = None

@@ -38,19 +38,19 @@ class Returns:
         None as well for an image that has no name in a registry of ours: that is for the rules to judge.
         """
         wanted = list(self._manifests(image))
-        if not wanted:
-            return None
         at, word = self.remembered.get(image.id, (0.0, ""))
-        if not 0 <= self.now() - at < REMEMBERED_S:
-            words: list[str] = []
-            for registry, path in wanted:
-                answer = self._asked(registry, path)
-                if answer is None:
-                    self.remembered.pop(image.id, None)
-                    return None
-                words.append(f"{registry.host} {answer}")
-            word = "; ".join(dict.fromkeys(words))
-            self.remembered[image.id] = self.now(), word
+        if wanted and 0 <= self.now() - at < REMEMBERED_S:
+            return word
+        words: list[str] = []
+        for registry, path in wanted:
+            answer = self._asked(registry, path)
+            if answer is None:
+                return None
+            words.append(f"{registry.host} {answer}")
+        if not words:
+            return None
+        word = "; ".join(dict.fromkeys(words))
+        self.remembered[image.id] = self.now(), word
         return word
 
     def _manifests(self, image: Image) -> Iterator[tuple[Registry, str]]:

@@ -66,12 +66,9 @@ class History:
 
     def pulled(self, found: Mapping[str, str]) -> History:
         """These images are in these repositories of a registry: they were pulled from there, or pushed."""
-        images = dict(self.images)
-        for image_id, where in found.items():
-            seen = images.get(image_id)
-            if seen is not None and where not in seen.pulled:
-                images[image_id] = structs.replace(seen, pulled=seen.pulled | {where})
-        return replace(self, images=images) if found else self
+        seen = {image_id: self.images[image_id] for image_id in found if image_id in self.images}
+        told = {i: structs.replace(one, pulled=one.pulled | {found[i]}) for i, one in seen.items()}
+        return replace(self, images={**self.images, **told}) if told else self
 
     def heard(self, engine_time: float) -> History:
         return replace(self, heard_until=max(self.heard_until, engine_time))

@@ -69,8 +69,10 @@ class Listener:
                 engine.failures(self._rules.engine, TIMEOUT_S),
                 contextlib.closing(engine.client(self._rules.engine, TIMEOUT_S)) as api,
             ):
-                known = self._history or self._from_file()
-                with Hearing(api, self._clock, known, held=self._held) as hearing:
+                if self._history is None:
+                    with contextlib.suppress(Failed):  # told when it is written
+                        self._history, _ = StateFile(self._rules.state_file).load()
+                with Hearing(api, self._clock, self._history, held=self._held) as hearing:
                     self._held = False
                     self._hear(hearing)
                     # Podman may be used while its API is down, and then tells nobody.
@@ -87,37 +89,28 @@ class Listener:
         self.heard = True
         hearing.images.clear()  # the index has all that is needed
         hearing.containers.clear()
-        unsaved, save_by = 0, 0.0
-        while True:
+        ended, unsaved, save_by = False, 0, 0.0
+        while not ended:
             before = hearing.history
-            try:
+            with contextlib.suppress(queue.Empty):
                 ended = not hearing.wait(max(0.0, save_by - time.monotonic()) if unsaved else None)
-            except queue.Empty:
-                ended = False
             if hearing.history is not before:
                 save_by = save_by if unsaved else time.monotonic() + SAVE_WITHIN_S
                 unsaved += 1
             if unsaved and (ended or unsaved >= SAVE_AFTER or time.monotonic() >= save_by):
                 self._save(hearing)
                 unsaved = 0
-            if ended:
-                hearing.still_used()
-                return
-
-    def _from_file(self) -> History | None:
-        try:
-            return StateFile(self._rules.state_file).load()[0]
-        except Failed:
-            return None  # told when it is written
+        hearing.still_used()
 
     def _save(self, hearing: Hearing) -> None:
         try:
             hearing.history = StateFile(self._rules.state_file).save(hearing.remembered(), hearing.index.ids.keys())
         except Failed as failed:
-            if failed.failure.message != self._trouble:  # once, not at every use
-                self._report(wire.Hindered("state_file", failed.failure))
-                logs.get().error("state_file_failed", reason=failed.failure.reason, error=failed.failure.message)
-            self._trouble = failed.failure.message
+            failure = failed.failure
+            if failure.message != self._trouble:  # once, not at every use
+                self._report(wire.Hindered("state_file", failure))
+                logs.get().error("state_file_failed", reason=failure.reason, error=failure.message)
+            self._trouble = failure.message
         else:
             self._trouble = ""
 
