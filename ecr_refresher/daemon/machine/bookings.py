@@ -13,7 +13,7 @@ from ...core.plan import Slot
 from .cleaning import counted
 from .due import draw
 from .events import Action, Adopt, Exit, Reported, Say
-from .state import RECHECK_S, REPAIR_EVERY_S, TOGETHER_S, PrincipalState, SlotState, State, Stepped, Tally
+from .state import RECHECK_S, REPAIR_EVERY_S, TOGETHER_S, PrincipalState, SlotState, State, Stepped
 
 SKEW_LOUD_S = 300.0
 OUR_FAULT = "Report it: this is a fault of ecr-refresher"
@@ -75,7 +75,6 @@ def _planned(state: State, line: wire.Planned, now: float) -> Stepped:
         state,
         plan=plan,
         slots=slots,
-        tallies={slot_id: state.tallies.get(slot_id) or Tally() for slot_id in slots},
         principals={key: state.principals.get(key) or PrincipalState() for key in plan.by_principal},
         running=running,
         own_hosts={**state.own_hosts, **line.own_hosts},
@@ -154,24 +153,23 @@ def _delivered(state: State, slot: Slot, line: wire.Delivered, now: float) -> No
         _saw_file(state, slot, line.witness, now)
     elif line.witness is not None and slot.kind == "docker":
         state.files[slot.target] = line.witness  # our own write: no slot of the file needs a look
-    known, tally = state.slots[slot.id], state.tallies[slot.id]
-    state.tallies[slot.id] = replace(
-        tally,
-        attempts=tally.attempts + written,
-        skipped=tally.skipped + (line.outcome is Outcome.SKIPPED),
-        repaired=tally.repaired + line.repaired,
-        distinct=tally.distinct + (written and line.token != known.token),
-        seconds=tally.seconds + (line.duration_s if written else 0.0),
-    )
-    known = _good(state, slot, known, line.until, now, written=written)
+    known, tally = state.slots[slot.id], state.slots[slot.id].tally
     known = replace(
-        known,
+        _good(state, slot, known, line.until, now, written=written),
         held_until=line.until,
         life=line.life if written else _life_held(state, known, line, now),
         outcome=line.outcome,
         delivered_at=state.aws_time(now) if written else known.delivered_at,
         token=line.token if written else known.token,
         repaired_boot=now if line.repaired else known.repaired_boot,
+        tally=replace(
+            tally,
+            attempts=tally.attempts + written,
+            skipped=tally.skipped + (line.outcome is Outcome.SKIPPED),
+            repaired=tally.repaired + line.repaired,
+            distinct=tally.distinct + (written and line.token != known.token),
+            seconds=tally.seconds + (line.duration_s if written else 0.0),
+        ),
     )
     _close(state, slot, known)
 
@@ -190,13 +188,15 @@ def failed(state: State, slot: Slot, failure: Failure, now: float, duration_s: f
 
     After a refused login nothing of the group is tried earlier: it is one account, which must not be locked.
     """
-    tally, tries = state.tallies[slot.id], state.slots[slot.id].tries + 1
-    state.tallies[slot.id] = replace(
+    known = state.slots[slot.id]
+    tally, tries = known.tally, known.tries + 1
+    tally = replace(
         tally,
         attempts=tally.attempts + 1,
         failures=counted(tally.failures, failure.reason),
         seconds=tally.seconds + duration_s,
     )
+    state.slots[slot.id] = replace(known, tally=tally)
     roll = draw(state, slot.group, tries, state.jobs)
     pause = schedule.retry_pause(failure, tries, _left(state, slot, now), state.rules, roll)
     if failure.login_refused:

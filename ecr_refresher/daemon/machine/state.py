@@ -55,6 +55,7 @@ class SlotState:
     retry_boot: float | None = None
     look_boot: float = 0.0
     repaired_boot: float = -inf
+    tally: Tally = Tally()
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,7 +105,6 @@ class State:
     skew: float | None = None
     plan: Plan | None = None
     slots: dict[SlotId, SlotState] = field(default_factory=dict)
-    tallies: dict[SlotId, Tally] = field(default_factory=dict)
     principals: dict[str, PrincipalState] = field(default_factory=dict)
     held_back: dict[str, float] = field(default_factory=dict)  # group -> boot time; a login there was refused
     proof_failures: Mapping[tuple[str, str], int] = field(default_factory=dict)  # (registry, by) -> how often
@@ -145,7 +145,6 @@ class State:
         return replace(
             self,
             slots=self.slots.copy(),
-            tallies=self.tallies.copy(),
             principals=self.principals.copy(),
             held_back=self.held_back.copy(),
             files=self.files.copy(),

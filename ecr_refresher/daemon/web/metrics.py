@@ -98,7 +98,7 @@ def _of_slots(state: State, now: float) -> Iterator[Metric]:
     distinct = _counter("distinct_tokens", "Different tokens written into Airflow.", "sink")
     for slot in state.plan.slots if state.plan else ():
         names = [slot.registry, slot.sink]
-        known, tally = state.slots[slot.id], state.tallies[slot.id]
+        known, tally = state.slots[slot.id], state.slots[slot.id].tally
         attempts.add_metric(names, tally.attempts)
         skipped.add_metric(names, tally.skipped)
         duration.add_metric(names, count_value=tally.attempts, sum_value=round(tally.seconds, 6))

@@ -23,7 +23,7 @@ from .world import AIRFLOW, BOOT, CONFIG, DOCKER, EPOCH, HOST, LIFE, PRINCIPAL, 
 def test_a_write_is_an_attempt_and_tells_what_is_held_from_now_on() -> None:
     world = World().loaded()
     world.say(world.delivered(AIRFLOW))
-    known, tally = world.slot(AIRFLOW), world.state.tallies[AIRFLOW]
+    known, tally = world.slot(AIRFLOW), world.slot(AIRFLOW).tally
     assert (known.outcome, known.held_until, known.delivered_at) == (Outcome.WRITTEN, EPOCH + LIFE, EPOCH)
     assert (tally.attempts, tally.skipped, tally.repaired, tally.seconds) == (1, 0, 0, 0.5)
 
@@ -32,7 +32,7 @@ def test_a_write_is_an_attempt_and_tells_what_is_held_from_now_on() -> None:
 def test_what_somebody_else_wrote_or_is_there_already_is_no_attempt(outcome: Outcome, skips: int) -> None:
     world = World().loaded()
     world.say(world.delivered(AIRFLOW, outcome=outcome, token=None))
-    known, tally = world.slot(AIRFLOW), world.state.tallies[AIRFLOW]
+    known, tally = world.slot(AIRFLOW), world.slot(AIRFLOW).tally
     assert (tally.attempts, tally.skipped, tally.distinct, tally.seconds) == (0, skips, 0, 0.0)
     assert (known.outcome, known.held_until, known.delivered_at) == (outcome, EPOCH + LIFE, None)
     assert known.look_boot > world.boot + RECHECK_S  # no write of ours: no recheck after a minute
@@ -41,7 +41,7 @@ def test_what_somebody_else_wrote_or_is_there_already_is_no_attempt(outcome: Out
 def test_a_failure_is_an_attempt_and_takes_nothing_away() -> None:
     world = World().served()
     world.wait(RECHECK_S).turn().finish(world.failed(AIRFLOW, Reason.THROTTLED))
-    known, tally = world.slot(AIRFLOW), world.state.tallies[AIRFLOW]
+    known, tally = world.slot(AIRFLOW), world.slot(AIRFLOW).tally
     assert (known.outcome, known.held_until) == (Outcome.FAILED, EPOCH + LIFE)
     assert (tally.attempts, tally.failures) == (2, {Reason.THROTTLED: 1})
     assert ready(world.state, world.boot)
@@ -58,16 +58,16 @@ def test_failures_are_counted_by_their_reasons() -> None:
     world = World().loaded()
     for reason in (Reason.DENIED, Reason.TRANSIENT, Reason.DENIED):
         world.say(world.failed(DOCKER, reason))
-    assert dict(world.state.tallies[DOCKER].failures) == {Reason.DENIED: 2, Reason.TRANSIENT: 1}
+    assert dict(world.slot(DOCKER).tally.failures) == {Reason.DENIED: 2, Reason.TRANSIENT: 1}
 
 
 def test_one_token_in_several_writes_is_one_distinct_token() -> None:
     world = World().served()
-    assert world.state.tallies[AIRFLOW].distinct == 1
+    assert world.slot(AIRFLOW).tally.distinct == 1
     world.ask("refresh").turn()
     world.say(world.delivered(AIRFLOW, token="2.1.x"), world.delivered(AIRFLOW, token="2.1.x", repaired=True))
-    assert world.state.tallies[AIRFLOW].distinct == 2
-    assert world.state.tallies[AIRFLOW].repaired == 1
+    assert world.slot(AIRFLOW).tally.distinct == 2
+    assert world.slot(AIRFLOW).tally.repaired == 1
 
 
 def test_a_fetch_tells_the_life_of_tokens_and_forgets_the_failures_before() -> None:
@@ -143,13 +143,13 @@ def test_the_clock_of_aws_is_taken_over() -> None:
 
 def test_slots_that_a_new_plan_keeps_keep_what_is_known_of_them() -> None:
     world = World().served()
-    before = world.slot(AIRFLOW), world.state.tallies[AIRFLOW], world.state.principals[PRINCIPAL]
+    before = world.slot(AIRFLOW), world.state.principals[PRINCIPAL]
     two = structs.replace(
         plan().airflows[0], connections=(Connection("docker_default", HOST), Connection("second", HOST))
     )
     world.ask("reload").turn().say(wire.Planned(structs.replace(plan(docker=False), airflows=(two,))))
-    assert before == (world.slot(AIRFLOW), world.state.tallies[AIRFLOW], world.state.principals[PRINCIPAL])
-    assert set(world.state.slots) == set(world.state.tallies) == {AIRFLOW, ("airflow/default/second", HOST)}
+    assert before == (world.slot(AIRFLOW), world.state.principals[PRINCIPAL])
+    assert set(world.state.slots) == {AIRFLOW, ("airflow/default/second", HOST)}
 
 
 # --- a thousand slots ------------------------------------------------------------------------------------------------
@@ -227,12 +227,12 @@ def lines_for(world: World, slot_ids: list[tuple[str, str]], kind: str) -> list[
 def test_a_batch_of_lines_copies_each_map_once(kind: str) -> None:
     world, slot_ids = many(1000)
     times: list[int] = []
-    for name in ("slots", "tallies", "principals"):
+    for name in ("slots", "principals"):
         counted = Counted(getattr(world.state, name))
         counted.times = times
         world.state = replace(world.state, **{name: counted})  # type: ignore[arg-type]
     world.say(*lines_for(world, slot_ids, kind))
-    assert len([size for size in times if size == 1000]) <= 2, "once for the slots, once for their tallies"
+    assert len([size for size in times if size == 1000]) <= 1
 
 
 @pytest.mark.parametrize("kind", KINDS)

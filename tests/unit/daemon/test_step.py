@@ -541,7 +541,7 @@ def test_a_worker_that_dies_leaves_failed_slots_and_its_last_words_count() -> No
     assert docker.failure is not None
     assert docker.failure.reason is Reason.INTERNAL
     assert "exit status 1" in docker.failure.message
-    assert world.state.tallies[DOCKER].failures == {Reason.INTERNAL: 1}
+    assert world.slot(DOCKER).tally.failures == {Reason.INTERNAL: 1}
 
 
 def test_done_is_the_success_whatever_the_exit_status_says() -> None:
@@ -563,7 +563,7 @@ def test_a_failed_fetch_is_the_failure_of_each_slot_that_waited_for_it_and_no_de
     for slot_id in (DOCKER, AIRFLOW):
         assert world.slot(slot_id).failure == denied
         assert world.slot(slot_id).retry_boot == principal.retry_boot
-        assert (world.state.tallies[slot_id].attempts, world.state.tallies[slot_id].failures) == (0, {})
+        assert (world.slot(slot_id).tally.attempts, world.slot(slot_id).tally.failures) == (0, {})
     assert set(ordered(world.until_start())) == {DOCKER, AIRFLOW}
 
 
@@ -676,7 +676,7 @@ def test_the_own_registry_takes_its_place_once_it_is_found_out() -> None:
     assert set(world.state.slots) == {(DOCKER[0], "own")}
     resolved = plan(airflow=False)
     world.say(wire.Planned(resolved, "settings 1", own_hosts={"us-east-1": HOST}))
-    assert set(world.state.slots) == set(world.state.tallies) == {DOCKER}
+    assert set(world.state.slots) == {DOCKER}
     assert world.state.running is not None
     assert world.state.running.open == {DOCKER}
     assert [adopted.first for adopted in world.said(Adopt)] == [True, False]
