@@ -107,13 +107,9 @@ class Failed(Exception):
     @classmethod
     def of(cls, failure: Failure) -> Failed:
         """The exception for a failure that another attempt met."""
-        return cls(
-            failure.reason,
-            failure.message,
-            failure.fix,
-            login_refused=failure.login_refused,
-            retry_after_s=failure.retry_after_s,
-        )
+        failed = cls(failure.reason, failure.message)
+        failed.failure = failure
+        return failed
 
 
 @dataclass(frozen=True, slots=True, eq=False)

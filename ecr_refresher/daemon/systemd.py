@@ -7,7 +7,7 @@ import time
 from collections.abc import Mapping
 from typing import Literal
 
-Phase = Literal["starting", "ready", "reloading", "stopping"]
+Phase = Literal["ready", "reloading", "stopping"]
 
 
 class Notifier:
@@ -21,11 +21,11 @@ class Notifier:
         mine = environ.get("WATCHDOG_PID", str(pid)) == str(pid)
         # Half of the interval, as sd_watchdog_enabled(3) advises.
         self.watchdog_s: float | None = int(usec) / 2e6 if usec.isdigit() and mine and int(usec) > 0 else None
-        self._phase: Phase = "starting"
+        self._phase: Phase | None = None
 
     def phase(self, phase: Phase) -> None:
         """Enter a phase; only a ready daemon can be reloading."""
-        if phase in ("starting", self._phase) or (phase == "reloading" and self._phase == "starting"):
+        if phase == self._phase or (phase == "reloading" and self._phase is None):
             return
         self._phase = phase
         # With the monotonic time, Type=notify-reload can tell this reload from an earlier one.

@@ -16,12 +16,11 @@ from .airflow import (
     SecretsManager,
 )
 from .engine import Cleanup, DockerConfig, Engine
-from .kubernetes import IN_CLUSTER, KubernetesSecret
-from .plan import Log, LogFormat, LogLevel, Plan, Refresh, Server, SinkKind, Slot
+from .kubernetes import KubernetesSecret
+from .plan import Log, LogFormat, LogLevel, Plan, Refresh, Server, Slot
 from .registries import OWN, PRIVATE, PUBLIC, Principal, Registry, Role
 
 __all__ = [
-    "IN_CLUSTER",
     "OWN",
     "PRIVATE",
     "PUBLIC",
@@ -48,6 +47,5 @@ __all__ = [
     "SecretsFile",
     "SecretsManager",
     "Server",
-    "SinkKind",
     "Slot",
 ]

@@ -60,13 +60,18 @@ def due_orders(state: State, now: float) -> tuple[wire.Order, ...]:
     slots = state.plan.slots if state.plan else ()
     if not any(slot_next_boot(state, slot) <= now for slot in slots):
         return ()
-    due = {slot.id for slot in slots if slot_next_boot(state, slot) <= now + _ahead_s(state, slot, now)}
     aws_now = state.aws_time(now)
+
+    def is_due(slot: Slot) -> bool:
+        """Slots join a pass early, except where that could repair one twice in a minute."""
+        repaired = now - state.slots[slot.id].repaired_boot < REPAIR_EVERY_S
+        return slot_next_boot(state, slot) <= now + (0.0 if repaired else TOGETHER_S)
 
     def near(slot: Slot, ahead_s: float) -> bool:
         renewal = renew_at(state, slot)
         return renewal is not None and renewal <= aws_now + ahead_s
 
+    due = {slot.id for slot in slots if is_due(slot)}
     renewing = {slot.principal for slot in slots if slot.id in due and near(slot, TOGETHER_S)}
     orders = []
     for slot in slots:
@@ -76,11 +81,6 @@ def due_orders(state: State, now: float) -> tuple[wire.Order, ...]:
         if slot.id in due or along:
             orders.append(wire.Order(*slot.id, known.expected_until, due=along or near(slot, TOGETHER_S)))
     return tuple(orders)
-
-
-def _ahead_s(state: State, slot: Slot, now: float) -> float:
-    """How much earlier than due a slot may join a pass; 0 where that could repair it twice in a minute."""
-    return 0.0 if now - state.slots[slot.id].repaired_boot < REPAIR_EVERY_S else TOGETHER_S
 
 
 def deadline_boot(state: State) -> float:

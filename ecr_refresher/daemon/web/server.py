@@ -6,6 +6,7 @@ import asyncio
 import errno
 import socket
 from functools import partial
+from operator import attrgetter
 
 import h11
 
@@ -21,6 +22,7 @@ ACCEPTS_A_TURN = 4
 IN_FLIGHT_MAX = 8 << 20  # bytes of different bodies that clients are still reading; one body alone may be larger
 GRACE_S = 0.05  # no connection is closed sooner to make room: the client needs the time to send its request
 SHORT_S = 1.0  # pause in accepting while the system has no descriptors or memory left
+_active_at = attrgetter("stream.active_at")
 _SHORT = {errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM}
 
 
@@ -123,10 +125,6 @@ class WebServer:
             return Answer(500, PLAIN, b"A fault of ecr-refresher. Please report it\n")
         self._make_room(answer.body)
         return answer
-
-
-def _active_at(connection: Connection) -> float:
-    return connection.stream.active_at
 
 
 def _report(event: str, error: BaseException) -> None:

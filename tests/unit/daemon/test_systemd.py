@@ -51,7 +51,7 @@ def address(tmp_path: Path) -> str:
 
 def test_each_phase_is_said_once(manage: Callable[[str], Manager], address: str) -> None:
     manager, notifier = manage(address), Notifier({"NOTIFY_SOCKET": address}, PID)
-    for phase in ("starting", "ready", "ready", "stopping", "stopping"):
+    for phase in ("ready", "ready", "stopping", "stopping"):
         notifier.phase(phase)
     assert manager.heard() == ["READY=1", "STOPPING=1"]
 
