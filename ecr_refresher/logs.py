@@ -148,8 +148,7 @@ def _warned(message: Warning | str, category: type[Warning], *_: Any, **__: Any)
 
 
 def _ended(error: BaseException | None) -> None:
-    failure = fault_of(error or RuntimeError())
-    get().error("thread_ended", reason=failure.reason, error=failure.message, fix=failure.fix)
+    get().error("thread_ended", **fault_of(error or RuntimeError()).fields)
 
 
 class Printed(io.TextIOBase):

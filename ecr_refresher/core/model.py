@@ -88,6 +88,11 @@ class Failure(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=Tru
     def __str__(self) -> str:
         return f"{self.message}. {self.fix}" if self.fix else self.message
 
+    @property
+    def fields(self) -> dict[str, str | None]:
+        """What a log line says of it."""
+        return {"reason": self.reason, "error": self.message, "fix": self.fix or None}
+
 
 class Failed(Exception):
     """Ends an attempt; carries its `Failure` to the caller that reports it."""

@@ -44,8 +44,7 @@ def bare_of_values(name: str, work: Callable[[], int]) -> int:
         logs.get().error(f"{name}_failed", reason="internal", error=error, fix=fix)
         return EXIT_MEMORY
     except Exception as error:  # noqa: BLE001 - see above
-        failure = logs.fault_of(error)
-        logs.get().error(f"{name}_failed", reason=failure.reason, error=failure.message, fix=failure.fix)
+        logs.get().error(f"{name}_failed", **logs.fault_of(error).fields)
         return EXIT_FAILED
 
 

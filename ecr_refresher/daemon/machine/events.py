@@ -82,8 +82,7 @@ class Say:
     @classmethod
     def failure(cls, event: str, failure: Failure, **more: Any) -> Say:
         """An error line about a failure."""
-        fields = {"reason": failure.reason, "error": failure.message, "fix": failure.fix or None}
-        return cls("error", event, fields | more)
+        return cls("error", event, {**failure.fields, **more})
 
 
 @dataclass(frozen=True, slots=True)

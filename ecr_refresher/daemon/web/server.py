@@ -103,7 +103,7 @@ class WebServer:
         self._open.pop(connection, None)
         connection.stream.close()
         if not task.cancelled() and (error := task.exception()) is not None:
-            _report("connection_failed", error)
+            logs.get().error("connection_failed", **logs.fault_of(error).fields)
 
     def _make_room(self, body: bytes) -> None:
         """Drop clients that have been reading longest while too many different bodies are kept for them."""
@@ -121,12 +121,7 @@ class WebServer:
         try:
             answer = self._pages.answer(method, target, accept)
         except Exception as error:  # noqa: BLE001 - a fault in one page must not stop the answers to probes
-            _report("page_failed", error)
+            logs.get().error("page_failed", **logs.fault_of(error).fields)
             return Answer(500, PLAIN, b"A fault of ecr-refresher. Please report it\n")
         self._make_room(answer.body)
         return answer
-
-
-def _report(event: str, error: BaseException) -> None:
-    fault = logs.fault_of(error)
-    logs.get().error(event, reason=str(fault.reason), error=fault.message, fix=fault.fix)

@@ -120,8 +120,7 @@ class CleanupReport:
         """Enter something that failed."""
         self.troubles.append(Trouble(what, failure, name))
         self.report(wire.Hindered(what, failure, name))
-        said: dict[str, Any] = {"reason": failure.reason, "error": failure.message, "fix": failure.fix or None}
-        logs.get().warning("cleanup_hindered", what=what, name=name, **said)
+        logs.get().warning("cleanup_hindered", what=what, name=name, **failure.fields)
 
     def sum_up(self, duration_s: float) -> None:
         """Report what is left."""

@@ -29,13 +29,13 @@ class LastWords:
     def not_fetched(self, principal: str, failure: Failure, began: float) -> None:
         shown, took = _redacted(failure), self._since(began)
         self._report(wire.Fetched(principal, took, failure=shown))
-        logs.get().error("token_fetch_failed", principal=principal, duration_s=took, **why(shown))
+        logs.get().error("token_fetch_failed", principal=principal, duration_s=took, **shown.fields)
 
     def proved(self, registry: Registry, by: str, failure: Failure | None) -> None:
         shown = failure and _redacted(failure)
         self._report(wire.Proved(registry.name, by, shown))
         if shown is not None:
-            logs.get().warning("proof_failed", registry=registry.name, by=by, **why(shown))
+            logs.get().warning("proof_failed", registry=registry.name, by=by, **shown.fields)
 
     def left_alone(self, slot: Slot, holding: Holding, life: float | None) -> None:
         """The slot holds a good credential: ours, or another daemon's."""
@@ -57,15 +57,10 @@ class LastWords:
         shown, took = _redacted(failure), self._since(began)
         self._report(wire.Delivered(*slot.id, Outcome.FAILED, took, failure=shown, attempted=attempted))
         if attempted:
-            logs.get().error("delivery_failed", duration_s=took, **_named(slot), **why(shown))
+            logs.get().error("delivery_failed", duration_s=took, **_named(slot), **shown.fields)
 
     def _since(self, began: float) -> float:
         return round(self._clock.boot() - began, 3)
-
-
-def why(failure: Failure) -> dict[str, str | None]:
-    """What a log line says of a failure."""
-    return {"reason": failure.reason, "error": failure.message, "fix": failure.fix or None}
 
 
 def _named(slot: Slot) -> dict[str, str]:

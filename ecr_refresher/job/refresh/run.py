@@ -20,7 +20,6 @@ from ..blocking import in_time
 from ..limits import set_alarm
 from ..net import engine, proxies
 from . import namespaces
-from .last_words import why
 from .refresh_pass import RefreshPass
 from .tools import RealTools
 
@@ -51,7 +50,7 @@ def execute(job: wire.Job, report: Report) -> int:
         if plan.unresolved:  # the plan is reported before: a daemon answers its probes while AWS does not answer
             hosts, unresolved = own_registry.find_out(plan, tools.own_host, _call_s(job))
             if unresolved is not None:
-                logs.get().error("own_registry_unknown", **why(unresolved))
+                logs.get().error("own_registry_unknown", **unresolved.fields)
             plan = tools.plan = own_registry.known(plan, hosts)
             report(wire.Planned(plan, witness, hosts))
     if namespaces.wanted(job, plan):

@@ -109,7 +109,7 @@ class Listener:
             failure = failed.failure
             if failure.message != self._trouble:  # once, not at every use
                 self._report(wire.Hindered("state_file", failure))
-                logs.get().error("state_file_failed", reason=failure.reason, error=failure.message)
+                logs.get().error("state_file_failed", **failure.fields)
             self._trouble = failure.message
         else:
             self._trouble = ""
