@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from msgspec import Struct
+from .model import Record
 
 
-class ContainerRules(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
+class ContainerRules(Record, frozen=True):
     """Ended containers. A label is `key` or `key=value`."""
 
     enabled: bool = True
@@ -17,7 +17,7 @@ class ContainerRules(Struct, frozen=True, forbid_unknown_fields=True, omit_defau
     anonymous_volumes: bool = False  # remove the anonymous volumes of a removed container
 
 
-class ImageRules(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
+class ImageRules(Record, frozen=True):
     """Unused images, while a mark is exceeded. Shares are of the disk with the engine's data."""
 
     enabled: bool = True

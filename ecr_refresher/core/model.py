@@ -76,7 +76,11 @@ class Secret:
         raise TypeError("a secret is not pickled or copied")
 
 
-class Failure(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
+class Record(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
+    """What crosses from one process to another: read strictly, and written without what is as usual."""
+
+
+class Failure(Record, frozen=True):
     """Why one attempt failed: a reason for machines; for people what failed and the fix. It holds no secrets."""
 
     reason: Reason

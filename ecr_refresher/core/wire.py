@@ -9,15 +9,15 @@ import re
 from typing import Literal
 
 import msgspec
-from msgspec import Struct, field
+from msgspec import field
 
-from .model import Failure, Outcome
+from .model import Failure, Outcome, Record
 from .plan import Plan
 
 LINE_MAX = 1 << 20  # bytes; a plan of 1,000 slots is 0.2 MB
 
 
-class Load(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
+class Load(Record, frozen=True):
     """Read the settings; the fields are what the command line said."""
 
     config: str | None = None
@@ -25,7 +25,7 @@ class Load(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
     log_format: str | None = None
 
 
-class Order(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
+class Order(Record, frozen=True):
     """Look at one slot, and serve it if it needs a credential."""
 
     sink: str
@@ -34,7 +34,7 @@ class Order(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True)
     due: bool = False  # the renewal of what is expected there is due
 
 
-class Job(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
+class Job(Record, frozen=True):
     """One pass, or one cleanup, or listening to the engine's events until killed."""
 
     id: int
@@ -52,7 +52,7 @@ class Job(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
     heard: bool = False  # for a cleanup: the listener has missed none of the engine's events
 
 
-class _Line(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True, tag=str.lower):
+class _Line(Record, frozen=True, tag=str.lower):
     """One line of a report."""
 
 
@@ -166,7 +166,7 @@ class Done(_Line, frozen=True):
 Line = Planned | Refused | Clock | Looked | Fetched | Proved | Delivered | Listening | Removed | Hindered | Swept | Done
 
 
-class _Report(Struct, frozen=True, forbid_unknown_fields=True):
+class _Report(Record, frozen=True):
     """A line with the id of its job."""
 
     job: int

@@ -4,19 +4,19 @@ from __future__ import annotations
 
 from typing import Literal
 
-from msgspec import Struct
+from ..model import Record
 
 TEAM_SEP = "--"  # between team and connection id, in the names that Airflow's secrets backends look for
 
 
-class SecretRef(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
+class SecretRef(Record, frozen=True):
     """Where each pass reads a secret: a file's path, or the name of an environment variable."""
 
     kind: Literal["file", "env"]
     where: str
 
 
-class Connection(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
+class Connection(Record, frozen=True):
     """One Airflow connection that must hold the login of one registry."""
 
     id: str
@@ -26,14 +26,14 @@ class Connection(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=
     required: bool = True
 
 
-class Header(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
+class Header(Record, frozen=True):
     """A header that a proxy before Airflow requires."""
 
     name: str
     value: SecretRef
 
 
-class Mwaa(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
+class Mwaa(Record, frozen=True):
     """Amazon's managed Airflow: an environment in place of a URL, AWS credentials in place of a login."""
 
     environment: str
@@ -41,14 +41,14 @@ class Mwaa(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
     role_arn: str | None = None
 
 
-class SecretsFile(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
+class SecretsFile(Record, frozen=True):
     """The file that Airflow's LocalFilesystemBackend reads."""
 
     path: str
     mode: int | None = None  # None: an existing file keeps its own, a new one gets 0600
 
 
-class SecretsManager(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
+class SecretsManager(Record, frozen=True):
     """AWS Secrets Manager, as the amazon provider's backend reads connections.
 
     A connection is the secret `PREFIX SEP id`; a team's is `PREFIX SEP team--id`.
@@ -64,7 +64,7 @@ class SecretsManager(Struct, frozen=True, forbid_unknown_fields=True, omit_defau
         return f"{self.prefix}{self.sep}{name}" if self.prefix else name
 
 
-class ParameterStore(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
+class ParameterStore(Record, frozen=True):
     """SSM's Parameter Store, as the amazon provider's backend reads connections: `PREFIX/id`, `PREFIX/team--id`."""
 
     prefix: str
@@ -79,7 +79,7 @@ def _with_team(connection: Connection) -> str:
     return connection.id if connection.team_name is None else f"{connection.team_name}{TEAM_SEP}{connection.id}"
 
 
-class Client(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
+class Client(Record, frozen=True):
     """A machine's login by OAuth 2.0 client credentials.
 
     Without `token_url` they go to Airflow's own `/auth/token` (Keycloak auth manager).
@@ -92,7 +92,7 @@ class Client(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True
     audience: str | None = None
 
 
-class Airflow(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
+class Airflow(Record, frozen=True):
     """One Airflow and its connections, through its API at `url` or through one of the other ways."""
 
     name: str

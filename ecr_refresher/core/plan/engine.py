@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from msgspec import Struct, field
+from msgspec import field
 
 from ..cleanup_rules import ContainerRules, ImageRules
+from ..model import Record
 
 
-class Engine(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
+class Engine(Record, frozen=True):
     """An engine, Docker's or Podman's."""
 
     url: str
@@ -16,7 +17,7 @@ class Engine(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True
     tls_key: str | None = None
 
 
-class DockerConfig(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
+class DockerConfig(Record, frozen=True):
     """One `config.json`, the registries whose logins go into it, and its owner and mode."""
 
     config_file: str
@@ -33,7 +34,7 @@ class DockerConfig(Struct, frozen=True, forbid_unknown_fields=True, omit_default
         return f"docker/{self.config_file}"
 
 
-class Cleanup(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
+class Cleanup(Record, frozen=True):
     """Which engine to keep clean, by which rules, and how often."""
 
     enabled: bool = False  # in the daemon; `ecr-refresher cleanup` always works

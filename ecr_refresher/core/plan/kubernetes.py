@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from msgspec import Struct
+from ..model import Record
 
 IN_CLUSTER = "in-cluster"
 
 
-class KubernetesSecret(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
+class KubernetesSecret(Record, frozen=True):
     """One pull secret, the same in several namespaces: `kubernetes.io/dockerconfigjson` with a login per registry.
 
     With a `namespace_selector`, `namespaces` is None until a worker has asked the API server which ones match. The

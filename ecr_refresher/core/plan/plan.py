@@ -8,6 +8,7 @@ from typing import Literal
 
 from msgspec import Struct, field
 
+from ..model import Record
 from .airflow import Airflow
 from .engine import Cleanup, DockerConfig
 from .kubernetes import IN_CLUSTER, KubernetesSecret
@@ -18,7 +19,7 @@ LogLevel = Literal["debug", "info", "warning", "error"]
 LogFormat = Literal["json", "console"]
 
 
-class Refresh(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
+class Refresh(Record, frozen=True):
     """When to renew and retry. Durations are in seconds, fractions are of a token's life."""
 
     at_fraction: float = 0.667
@@ -31,7 +32,7 @@ class Refresh(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=Tru
     prove: bool = True
 
 
-class Server(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
+class Server(Record, frozen=True):
     """Where the daemon answers probes and scrapes. An empty host means every interface, IPv6 and IPv4."""
 
     host: str = "127.0.0.1"
@@ -40,7 +41,7 @@ class Server(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True
     tls_key: str | None = None
 
 
-class Log(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
+class Log(Record, frozen=True):
     """The lowest level that is logged, and the format: `json`, or `console` for people."""
 
     level: LogLevel = "info"
@@ -63,7 +64,7 @@ class Slot(Struct, frozen=True):
         return self.sink, self.registry
 
 
-class Plan(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True, dict=True):
+class Plan(Record, frozen=True, dict=True):
     """Everything that the daemon does."""
 
     registries: tuple[Registry, ...]

@@ -6,16 +6,15 @@ import zlib
 from collections.abc import Iterator
 from typing import Literal
 
-from msgspec import Struct
-
 from ..ecr import host as ecr_host
 from ..ecr.host import EcrHost
+from ..model import Record
 
 PRIVATE, PUBLIC = "ecr", "ecr-public"
 OWN = "default"  # the name of the caller's own registry while its host is not known
 
 
-class Role(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
+class Role(Record, frozen=True):
     """One role to assume, with its external id and session name."""
 
     arn: str
@@ -23,7 +22,7 @@ class Role(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
     session_name: str | None = None
 
 
-class Principal(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
+class Principal(Record, frozen=True):
     """Whose rights a token carries, and where it is fetched. One fetch serves all its registries.
 
     Equal principals share their tokens, so everything that makes a difference to AWS, or on the way there, is a field.
@@ -56,7 +55,7 @@ class Principal(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=T
                 yield f"{name}={value}"
 
 
-class Registry(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
+class Registry(Record, frozen=True):
     """One ECR registry. `host` is empty while the caller's own registry is not known.
 
     `account` is set for a custom domain in front of ECR, whose host does not say the account and the region.
