@@ -6,6 +6,7 @@ import os
 from collections.abc import Iterator
 from typing import NamedTuple
 
+MORE = "Raise the memory limit of the container or service"  # the fix
 CGROUPS, OWN = "/sys/fs/cgroup", "/proc/self/cgroup"
 _TEXT_MAX = 65536  # bytes that are read of any of these files
 
@@ -25,6 +26,15 @@ def read(cgroups: str = CGROUPS, own: str = OWN) -> Memory:
             bounded = limit.isdigit() and int(limit) < 1 << 62
             return Memory(int(limit) if bounded else None, int(kills) if kills.isdigit() else None)
     return Memory(None, None)
+
+
+def killed_since(kills: int | None) -> tuple[str, str] | None:
+    """How the kernel killed a process of the group since it had killed so many, and the fix; None if it has not."""
+    now = read()
+    if now.kills is None or kills is None or now.kills <= kills:
+        return None
+    figure = "" if now.limit is None else f" of {now.limit >> 20} MiB"
+    return f"killed by the kernel at the memory limit{figure}", MORE
 
 
 def _places(cgroups: str, own: str) -> Iterator[tuple[str, str, str]]:

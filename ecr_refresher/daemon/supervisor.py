@@ -15,9 +15,10 @@ from .. import __version__, logs
 from ..boot_clock import boot_time
 from ..core import wire
 from ..core.exits import EXIT_FAILED
-from ..core.model import witness_of
+from ..core.model import Failure, Reason, witness_of
 from ..core.plan import Plan
 from .machine import events
+from .machine.bookings import OUR_FAULT
 from .machine.due import next_boot
 from .machine.health import started
 from .machine.step import initial, step
@@ -129,8 +130,8 @@ class Supervisor:
         for job, batch in groupby(lines, key=itemgetter(0)):
             self._apply(events.Reported(job, tuple(line for _, line in batch)))
         if worker.fault is not None:
-            fix = "Report it: this is a fault of ecr-refresher"
-            logs.get().error("worker_garbled", reason="internal", error=f"a worker reported {worker.fault}", fix=fix)
+            failure = Failure(Reason.INTERNAL, f"a worker reported {worker.fault}", OUR_FAULT)
+            logs.get().error("worker_garbled", **failure.fields)
             worker.fault = None
             worker.kill()
 

@@ -20,7 +20,6 @@ READS_ALL = TOTAL_MAX // READ_SIZE + 2  # everything that a dead worker has left
 # glibc gives threads heaps of their own, 8 for each core. Two halve the memory of a pass with many threads.
 _FEW_ARENAS = {"MALLOC_ARENA_MAX": "2"}
 _NOTIFICATIONS = ("NOTIFY_SOCKET", "WATCHDOG_USEC", "WATCHDOG_PID")  # only the daemon itself speaks to systemd
-_MORE = "Raise the memory limit of the container or service"
 
 
 class Worker:
@@ -81,15 +80,12 @@ class Worker:
     def ending(self, code: int) -> tuple[str, str]:
         """How the process ended, fit for a message, and the fix where there is one. `code` is negative for a signal."""
         if code == EXIT_MEMORY:
-            return "the worker reached its own memory limit", _MORE
+            return "the worker reached its own memory limit", memory.MORE
         if code != -signal.SIGKILL or self._killed:
             return f"killed by signal {-code}" if code < 0 else f"exit status {code}", ""
-        now = memory.read()
-        if now.kills is not None and self._kills_before is not None and now.kills > self._kills_before:
-            figure = "" if now.limit is None else f" of {now.limit >> 20} MiB"
-            return f"killed by the kernel at the memory limit{figure}", _MORE
         how = "killed by signal 9, which ecr-refresher did not send"
-        return how, "Look for 'Out of memory' in the kernel's log, and give the host more memory"
+        fix = "Look for 'Out of memory' in the kernel's log, and give the host more memory"
+        return memory.killed_since(self._kills_before) or (how, fix)
 
 
 def surroundings(environ: Mapping[str, str]) -> dict[str, str]:

@@ -40,8 +40,7 @@ def bare_of_values(name: str, work: Callable[[], int]) -> int:
     except MemoryError:
         most = resource.getrlimit(resource.RLIMIT_DATA)[0]
         error = f"the {name} reached its memory limit" + (f" of {most >> 20} MiB" if most > 0 else "")
-        fix = "Raise the memory limit of the container or service"
-        logs.get().error(f"{name}_failed", reason="internal", error=error, fix=fix)
+        logs.get().error(f"{name}_failed", reason="internal", error=error, fix=memory.MORE)
         return EXIT_MEMORY
     except Exception as error:  # noqa: BLE001 - see above
         logs.get().error(f"{name}_failed", **logs.fault_of(error).fields)

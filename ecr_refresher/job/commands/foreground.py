@@ -98,10 +98,8 @@ def _wait(name: str, child: int) -> int:
 
 def _killed(number: int, kills_before: int | None) -> tuple[str, str]:
     """How the child was ended, and the fix."""
-    now = memory.read()
-    if now.kills is not None and kills_before is not None and now.kills > kills_before:
-        figure = "" if now.limit is None else f" of {now.limit >> 20} MiB"
-        return f"killed by the kernel at the memory limit{figure}", "Raise the memory limit of the container or service"
+    if by_kernel := memory.killed_since(kills_before):
+        return by_kernel
     if number == signal.SIGKILL:
         return "it took longer than it may, or somebody killed it", "Find out what hangs"
     return f"killed by signal {number}", "Please report it"
