@@ -170,8 +170,8 @@ class Supervisor:
                     self._exit_code = code if self._exit_code is None else self._exit_code
                 case events.Say(level, name, fields):
                     getattr(logs.get(), level)(name, **fields)
-                case events.Adopt(plan, first):
-                    self._adopt(plan, first=first)
+                case events.Adopt(plan):
+                    self._adopt(plan)
 
     def _start(self, job: wire.Job) -> None:
         key = None if job.kind == "pass" else job.id
@@ -183,10 +183,10 @@ class Supervisor:
             return
         self._listen(key)
 
-    def _adopt(self, plan: Plan, *, first: bool) -> None:
+    def _adopt(self, plan: Plan) -> None:
         logs.configure(plan.log.level, plan.log.format)
-        if not first:
-            if self._server is not None and self._server.settings != plan.server:
+        if self._server is not None:
+            if self._server.settings != plan.server:
                 error = "'server' has changed, but the address in use stays"
                 logs.get().warning("restart_needed", error=error, fix="Restart the daemon to apply it")
             return

@@ -61,7 +61,7 @@ def _slot_of(state: State, line: wire.Looked | wire.Delivered) -> Slot | None:
 # --- settings and clock ----------------------------------------------------------------------------------------------
 def _planned(state: State, line: wire.Planned, now: float) -> Stepped:
     plan, first, running = line.plan, state.plan is None, state.running
-    said: list[Action] = [Adopt(plan, first)] if plan != state.plan else []
+    said: list[Action] = [Adopt(plan)] if plan != state.plan else []
     slots = {slot.id: state.slots.get(slot.id) or SlotState(look_boot=now) for slot in plan.slots}
     if running is not None:
         if running.loads and not first:

@@ -90,7 +90,6 @@ class Adopt:
     """Serve and log as this plan says."""
 
     plan: Plan
-    first: bool
 
 
 Action = Start | Kill | Exit | Say | Adopt

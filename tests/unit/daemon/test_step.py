@@ -54,7 +54,7 @@ def test_a_second_turn_starts_no_second_worker() -> None:
 
 def test_the_first_plan_is_adopted_at_once_though_the_pass_goes_on() -> None:
     world = World().loaded()
-    assert world.said(Adopt) == [Adopt(plan(), first=True)]
+    assert world.said(Adopt) == [Adopt(plan())]
     assert world.state.running is not None
     assert world.state.running.open == {DOCKER, AIRFLOW}
 
@@ -271,7 +271,7 @@ def test_sighup_reads_the_settings_anew_and_counts_it() -> None:
     assert world.job().load is not None
     changed = plan(docker=False)
     world.say(wire.Planned(changed, witness="settings 1"))
-    assert world.said(Adopt) == [Adopt(changed, first=False)]
+    assert world.said(Adopt) == [Adopt(changed)]
     world.finish(world.fresh(AIRFLOW))
     assert (world.state.reloads_ok, world.state.reloads_failed, world.state.last_reload_ok) == (1, 0, True)
     assert set(world.state.slots) == {AIRFLOW}
@@ -679,7 +679,7 @@ def test_the_own_registry_takes_its_place_once_it_is_found_out() -> None:
     assert set(world.state.slots) == {DOCKER}
     assert world.state.running is not None
     assert world.state.running.open == {DOCKER}
-    assert [adopted.first for adopted in world.said(Adopt)] == [True, False]
+    assert world.said(Adopt) == [Adopt(unknown), Adopt(resolved)]
     world.finish(world.fetched(), world.delivered(DOCKER))
     assert ready(world.state, world.boot)
     assert world.state.reloads_ok == 0
