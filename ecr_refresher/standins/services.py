@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import json
 import secrets
+import sys
 import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
@@ -31,6 +32,11 @@ class Services(ThreadingHTTPServer):
         if expires_at is None:
             return "unknown"
         return "ok" if time.time() < expires_at else "expired"
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """Report mistakes of its own, not clients that hang up."""
+        if not isinstance(sys.exception(), OSError):
+            super().handle_error(request, client_address)
 
 
 class _Request(BaseHTTPRequestHandler):

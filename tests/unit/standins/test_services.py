@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import base64
+import socket
+import struct
 import threading
 import time
 from collections.abc import Iterator
@@ -54,3 +56,11 @@ def test_airflow_wants_a_login_and_shows_no_password(services: Services) -> None
     assert (changed.status, changed.json()["password"]) == (200, "***")
     assert services.connections["one"]["password"] == "newer"
     assert ask(services, "GET", "/another").status == 404
+
+
+def test_a_client_that_hangs_up_is_no_mistake(services: Services, capsys: pytest.CaptureFixture[str]) -> None:
+    with socket.create_connection(("127.0.0.1", services.server_port)) as client:
+        client.sendall(b"GET /v2/ HTTP/1.1\r\n")
+        client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))  # closed by a reset
+    assert ask(services, "GET", "/v2/").status == 401
+    assert capsys.readouterr().err == ""
