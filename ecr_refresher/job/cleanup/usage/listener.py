@@ -35,7 +35,7 @@ def listen(rules: Cleanup, clock: AwsClock, report: Report, pause: Callable[[flo
         failure = listener.hear()
         tries = 0 if listener.heard else tries + 1
         report(wire.Hindered("events", failure))
-        logs.get().warning("events_ended", reason=failure.reason, error=failure.message)
+        logs.get().warning("events_ended", **failure.fields)
         pause(min(PAUSE_MAX_S, PAUSE_FIRST_S * 2.0 ** min(tries, 10)))
 
 
