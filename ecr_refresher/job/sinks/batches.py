@@ -33,13 +33,9 @@ class Batches(Generic[T, R]):
             self._pending.append((request, mine))
             if not self._changed.wait_for(lambda: mine.done() or not self._acting, self._wait_s):
                 raise TimeoutError
-            if not mine.done():
-                self._acting, batch, self._pending = True, self._pending, []
-        if not mine.done():
-            self._do(batch)
-        return mine.result()
-
-    def _do(self, batch: Sequence[tuple[T, Future[R]]]) -> None:
+            if mine.done():
+                return mine.result()
+            self._acting, batch, self._pending = True, self._pending, []
         try:
             results = self._act([request for request, _ in batch])
             for (_, future), result in zip(batch, results, strict=True):
@@ -51,3 +47,4 @@ class Batches(Generic[T, R]):
             with self._changed:
                 self._acting = False
                 self._changed.notify_all()
+        return mine.result()

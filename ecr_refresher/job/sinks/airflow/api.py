@@ -118,15 +118,14 @@ class AirflowSink:
         if connection.team_name is not None:
             nameless["team_name"] = connection.team_name
         tries = {"can_edit": ("PATCH", _path(connection), another), "can_create": ("POST", "/connections", nameless)}
-        return tuple(right for right, request in tries.items() if not self._would_pass(*request))
-
-    def _would_pass(self, method: str, path: str, body: Mapping[str, Any]) -> bool:
-        answer, _ = self._session.call(method, path, body)
-        if answer.refused(403):
-            return False
-        if answer.refused(400, 404, 422):
-            return True
-        raise failure(self._transport.who, f"a {method} without effect", answer, sent=body)
+        lacking = []
+        for right, (method, path, body) in tries.items():
+            answer, _ = self._session.call(method, path, body)
+            if answer.refused(403):
+                lacking.append(right)
+            elif not answer.refused(400, 404, 422):
+                raise failure(self._transport.who, f"a {method} without effect", answer, sent=body)
+        return tuple(lacking)
 
     # --- looking and writing ------------------------------------------------------------------------------------------
     def _content(self, connection: Connection) -> dict[str, Any] | None:
