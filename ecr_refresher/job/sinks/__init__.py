@@ -1,4 +1,4 @@
 """Where credentials are delivered, a folder for each kind: Airflow connections, Docker's files, Kubernetes secrets.
 
-Sinks don't know each other, nor where a credential comes from. What they share of files lives in `job/files`.
+Sinks don't know each other, nor where a credential comes from. They share `batches.py`, and files by `job/files`.
 """
