@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.aws.world import HOST, World, secrets_of
+from tests.aws.world import HOST, PARTNER, World, secrets_of
 from tests.testbed.daemon import Daemon, Finished
 from tests.testbed.processes import wait_until
 from tests.testbed.secret_hunt import Secrets
@@ -52,3 +52,24 @@ def test_renewal_comes_in_time_and_the_skew_is_exported(
     assert all(later - earlier < LIFE_S for earlier, later in itertools.pairwise(issued))  # no gap
     assert daemon.status()["clock_skew_seconds"] == pytest.approx(-aws_ahead_s, abs=3)
     assert daemon.metrics().value("ecr_refresher_clock_skew_seconds") == pytest.approx(-aws_ahead_s, abs=3)
+
+
+def test_one_registry_s_endpoint_that_lies_about_the_time_moves_nobody_s_clock(
+    tmp_path: Path, secrets_seen: Secrets, start_daemon: Callable[..., Daemon]
+) -> None:
+    book = TokenBook(3600)
+    with EcrStandIn(book) as ecr, EcrStandIn(book, date_offset_s=30 * OFF_S) as liar, RegistryFront(book) as front:
+        secrets_seen.follow(lambda: [*secrets_of(book, ecr), *secrets_of(book, liar)])
+        liar.slow(0.5)  # its answer is the last
+        settings = {
+            "registries": [
+                {"host": HOST, "registry_url": front.url},
+                {"host": PARTNER, "registry_url": front.url, "endpoint_url": liar.url},
+            ],
+            "docker": {"config_file": str(tmp_path / "docker" / "config.json")},
+        }
+        daemon = start_daemon(settings, ecr_url=ecr.url)
+        status = daemon.wait_for(lambda status: status["ready"], within=30)
+        assert {slot["outcome"] for slot in status["slots"]} == {"written"}
+        assert status["clock_skew_seconds"] == pytest.approx(0, abs=3)
+        assert daemon.stop() == 0

@@ -10,7 +10,7 @@ import functools
 import io
 import os
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import Any
 
 import botocore.exceptions as boto
@@ -53,9 +53,13 @@ NOBODY: Keys = dict.fromkeys(KEY_NAMES, Secret("nobody"))  # for a client that s
 
 
 class Aws:
-    """Calls of one pass, thread-safe. `ends_at` is the end of the pass on the boot clock."""
+    """Calls of one pass, thread-safe. `ends_at` is the end of the pass on the boot clock.
 
-    def __init__(self, clock: AwsClock, ends_at: float | None = None) -> None:
+    `few` are URLs of endpoints that serve some registries only: their `Date` says nothing of the time of all.
+    """
+
+    def __init__(self, clock: AwsClock, ends_at: float | None = None, few: Collection[str] = ()) -> None:
+        self._few = few
         self._clock = clock
         self._ends_at = ends_at
         self._made_once = MadeOnce()  # sessions, where their credentials come from, and keys of roles
@@ -129,19 +133,22 @@ class Aws:
         except Exception as error:  # noqa: BLE001 - as above
             doing = Doing(f"making a client for {service} in {principal.region}", principal.region)
             raise errors.explain(doing, error, skew_s=self._clock.skew) from None
-        if (ca_file := _ca_file(principal, service)) is not None:
+        ca_file, is_of_few = _ca_file(principal, service), url in self._few
+        if ca_file is not None or is_of_few:
+            send = self._sender(lambda: self.trust_of(principal.profile, ca_file), tells_time=not is_of_few)
             client.meta.events.unregister(BEFORE_SEND, base.sender)
-            client.meta.events.register(BEFORE_SEND, self._sender(lambda: self.trust_of(principal.profile, ca_file)))
+            client.meta.events.register(BEFORE_SEND, send)
         return client
 
-    def _sender(self, trust: Callable[[], Trust]) -> Sender:
+    def _sender(self, trust: Callable[[], Trust], *, tells_time: bool = True) -> Sender:
         """A handler of `before-send`: sends the prepared request, and returns the answer for botocore to parse."""
 
         def send(request: Any, **_: Any) -> AWSResponse:
             sent = self._clock.boot()
             headers = {k: v.decode() if isinstance(v, bytes) else v for k, v in request.headers.items()}
             answer = http.send(request.method, request.url, trust(), LIMITS, headers=headers, body=request.body)
-            self._clock.observe(sent, answer.headers.get("date"))
+            if tells_time:
+                self._clock.observe(sent, answer.headers.get("date"))
             said: Any = answer.headers
             raw = HTTPResponse(io.BytesIO(answer.body), preload_content=False)
             return AWSResponse(request.url, answer.status, said, raw)

@@ -71,7 +71,7 @@ class RealTools:
         """All calls of AWS."""
         from ..aws.clients import Aws
 
-        return self._made.get("AWS", lambda: Aws(self.clock, self.ends_at))
+        return self._made.get("AWS", lambda: Aws(self.clock, self.ends_at, _endpoints_of_few(self.plan)))
 
     def prove(self, tried: Registry, credential: Credential) -> None:
         registry.prove(tried, credential, self._trust(tried))
@@ -218,3 +218,9 @@ class _KubernetesSlot:
 
     def attach(self) -> None:
         self.secret().attach()
+
+
+def _endpoints_of_few(plan: Plan) -> set[str]:
+    """The endpoints that registries name, unless all registries have the same one."""
+    urls = {registry.principal.endpoint_url for registry in plan.registries}
+    return {url for url in urls if url is not None and len(urls) > 1}
