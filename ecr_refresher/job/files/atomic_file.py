@@ -127,6 +127,7 @@ class Folder:
             old = self.stat(name)
             if not still(old):
                 return None
+            self._refuse_others(old)
             descriptor = os.open(temporary, _CREATE, NEW_MODE, dir_fd=self.fd)
             try:
                 _fill(descriptor, content, owner, old)
@@ -144,6 +145,15 @@ class Folder:
                 os.close(descriptor)
             self._sync()
         return written
+
+    def _refuse_others(self, old: os.stat_result | None) -> None:
+        """Refuse what the rename in a sticky directory would: until then, whoever may read that file could read ours.
+
+        Raises PermissionError.
+        """
+        above = os.fstat(self.fd)
+        if old and above.st_mode & stat.S_ISVTX and os.geteuid() not in (0, old.st_uid, above.st_uid):
+            raise PermissionError(errno.EPERM, os.strerror(errno.EPERM))
 
     def _remove(self, name: str) -> None:
         with contextlib.suppress(FileNotFoundError):

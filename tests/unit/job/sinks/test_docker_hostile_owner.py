@@ -537,6 +537,25 @@ def test_root_without_owner_gives_nothing_to_who_comes_between_a_look_and_a_writ
     assert names_in(path.parent) == {"config.json"}
 
 
+def test_in_a_sticky_directory_no_token_takes_the_mode_of_another_users_file(open_path: Path) -> None:
+    shared = open_path / "shared"
+    shared.mkdir()
+    shared.chmod(0o1777)
+    own(shared / "config.json", "{}")
+    (shared / "config.json").chmod(0o644)
+    code = (
+        "import os, sys; from tests.unit.job.sinks.docker_world import *\n"
+        "ours, modes, chmod = sink(sys.argv[1]), [], os.fchmod\n"
+        "os.fchmod = lambda file, mode: (modes.append(mode), chmod(file, mode))\n"
+        "os.setgroups([]); os.setgid(12345); os.setuid(12345)\n"
+        "print(refusal(lambda: ours.deliver(HOST, credential())).reason, {*modes} - {0o600})\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code, str(shared / "config.json")], capture_output=True, text=True, check=True
+    )
+    assert done.stdout == "denied set()\n"
+
+
 def test_root_without_owner_writes_where_only_root_can(open_path: Path) -> None:
     above = open_path / "shared"
     above.mkdir()
