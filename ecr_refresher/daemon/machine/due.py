@@ -8,7 +8,7 @@ from typing import Literal
 
 from ...core import schedule, wire
 from ...core.plan import Slot
-from .state import REPAIR_EVERY_S, TOGETHER_S, TURN_MAX_S, State
+from .state import REPAIR_EVERY_S, TOGETHER_S, TURN_MAX_S, Pass, State
 
 Next = Literal["retry", "renewal", "look"]
 
@@ -83,11 +83,26 @@ def due_orders(state: State, now: float) -> tuple[wire.Order, ...]:
     return tuple(orders)
 
 
+def pass_ends_boot(state: State, running: Pass) -> float:
+    """When the pass has to end: at its limit; earlier where slots that it still serves hold up the others' renewal.
+
+    Those may wait for a quarter of the life that their token has left when it is due. Only tokens that live for
+    minutes are ever so short.
+    """
+    ends_boot = running.job.ends_at
+    for slot in state.plan.slots if state.plan else ():
+        due, until = renew_at(state, slot), state.slots[slot.id].expected_until
+        if slot.id in running.open or due is None or until is None or due - state.offset <= running.began_boot:
+            continue
+        ends_boot = min(ends_boot, due + (until - due) / 4 - state.offset)
+    return ends_boot
+
+
 def deadline_boot(state: State) -> float:
     """The next moment at which something is due or an expiry passes, on the boot clock; inf if there is none."""
     if state.running is not None:
         # A worker that can't be killed (it hangs in a dead disk) must not keep the loop awake.
-        moments = [] if state.running.killed else [state.running.job.ends_at]
+        moments = [] if state.running.killed else [pass_ends_boot(state, state.running)]
     else:
         slots = state.plan.slots if state.plan else ()
         moments = [state.load_boot, *(slot_next_boot(state, slot) for slot in slots)]

@@ -82,6 +82,7 @@ class Pass:
 
     job: wire.Job
     open: set[SlotId]  # slots without an outcome yet
+    began_boot: float
     loads: bool = False  # it reads the settings because that was due, and they have not come yet
     refused: bool = False  # the settings are wrong, so no slot is touched
     killed: bool = False

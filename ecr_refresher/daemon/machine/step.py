@@ -8,7 +8,7 @@ from math import inf
 from ...core import schedule, wire
 from ...core.model import Failure, Reason
 from . import bookings, cleanup
-from .due import draw, due_orders
+from .due import draw, due_orders, pass_ends_boot
 from .events import Action, Asked, Event, Exit, Exited, Kill, Reported, Say, Start, Turn
 from .health import ready
 from .state import STOP_S, Pass, State, Stepped
@@ -73,7 +73,7 @@ def _watch_pass(state: State, running: Pass, now: float) -> Stepped:
         error = "the worker can't be killed: it hangs in the kernel"
         fix = "Look for a dead disk or network file system under the files in the settings"
         return state, [Say("error", "worker_left_behind", {"error": error, "fix": fix}), Exit(0)]
-    if now < running.job.ends_at:
+    if now < pass_ends_boot(state, running):
         return state, []
     if running.killed:
         return state, [Kill()]
@@ -134,7 +134,7 @@ def _next_job(state: State, now: float) -> tuple[State, wire.Job | None]:
         clock_offset=state.offset if state.offset_measured else None,
         force=state.force,
     )
-    running = Pass(job, {(order.sink, order.registry) for order in orders}, loads=wanted)
+    running = Pass(job, {(order.sink, order.registry) for order in orders}, now, loads=wanted)
     load_boot = inf if wanted else state.load_boot
     return replace(state, jobs=job.id, running=running, force=False, load_boot=load_boot), job
 

@@ -757,6 +757,54 @@ def test_a_suspend_is_made_up_for_at_the_next_turn() -> None:
 
 
 # --- health ----------------------------------------------------------------------------------------------------------
+def test_a_pass_that_one_slot_holds_up_ends_in_time_for_the_renewal_of_the_others() -> None:
+    world = World().served(life=12.0)
+    job = world.until_start()
+    assert ordered(job).keys() == {DOCKER, AIRFLOW}
+    world.wait(1).say(world.fetched(12.0), world.delivered(AIRFLOW, 12.0))  # and the file's user lets it wait
+    renewed = world.aws
+    assert job.ends_at - world.boot > 12
+    while not world.wait_until_next().said(Kill):
+        assert world.aws - renewed < 12
+    assert 12 * 0.5 < world.aws - renewed < 12 * 0.85
+    world.exit("killed by signal 9")
+    assert world.slot(DOCKER).failure is not None
+    assert AIRFLOW in ordered(world.until_start())
+    assert world.aws < renewed + 12
+
+
+def test_a_pass_with_late_retries_ends_in_time_for_those_that_are_not_in_it() -> None:
+    world = World().served(life=60.0)
+    world.until_start()
+    world.wait(1).finish(world.fetched(60.0), world.delivered(AIRFLOW, 60.0), world.failed(DOCKER))
+    until = world.aws + 60.0
+    while AIRFLOW not in ordered(world.until_start()):
+        assert world.aws < until
+        if until - world.aws > 30:
+            world.wait(1).finish(world.failed(DOCKER))
+        else:  # this one hangs
+            assert world.wait_until_next().said(Kill) == [Kill()]
+            world.exit("killed by signal 9")
+    assert world.aws < until
+
+
+@pytest.mark.parametrize("life", [900.0, LIFE])
+def test_tokens_that_live_for_long_end_no_pass_early(life: float) -> None:
+    world = World().served(plan(refresh=Refresh(deadline=60.0)), life=life)
+    job = world.until_start()
+    world.say(world.fetched(life), world.delivered(AIRFLOW, life))
+    while not world.wait_until_next().said(Kill):
+        assert world.boot < job.ends_at
+    assert world.boot == pytest.approx(job.ends_at)
+
+
+def test_a_token_that_can_t_be_fetched_ends_no_pass_of_others_early() -> None:
+    world = World().served(life=12.0)
+    world.until_start()
+    world.wait(8).say(world.failed(AIRFLOW))
+    assert world.turn().said(Kill) == []
+
+
 def test_readiness_ends_at_the_expiry_and_not_before_and_is_said() -> None:
     world = World().served()
     world.turn()
