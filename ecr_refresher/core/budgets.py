@@ -55,6 +55,11 @@ CHILD_MEMORY = 64 << 20
 MEMORY_OF_CONFIG = 8  # bytes for each byte of the file
 
 
+def login_max(logins: int) -> int:
+    """The largest login that is written into a file with this many of ours, so that it takes no room of the others."""
+    return LOGIN_MAX if logins > 1 else CONFIG_MAX // 2
+
+
 def config_max(logins: int) -> int:
     """The largest `config.json` that is read where we keep this many logins in it."""
     return CONFIG_MAX + logins * LOGIN_MAX

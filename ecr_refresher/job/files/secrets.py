@@ -10,6 +10,7 @@ from ... import logs
 from ...core.budgets import SECRET_MAX
 from ...core.model import Failed, Reason, Secret
 from ...core.plan import SecretRef
+from .paths import resolve
 
 ReadSecret = Callable[[SecretRef], Secret]
 _READ = os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC  # non-blocking: a FIFO must not hang the pass
@@ -43,6 +44,8 @@ def _from_file(path: str) -> str:
             seen = os.fstat(descriptor)
             if not stat.S_ISREG(seen.st_mode):
                 raise Failed(Reason.INVALID, f"{path} is not a regular file", "Name a file that holds the secret")
+            if os.geteuid() == 0:
+                _refuse_led(path, descriptor)
             with open(descriptor, "rb", closefd=False) as file:
                 raw = file.read(SECRET_MAX + 1)
         finally:
@@ -65,3 +68,17 @@ def _from_file(path: str) -> str:
         return raw.decode().removesuffix("\n").removesuffix("\r")
     except UnicodeDecodeError:
         raise Failed(Reason.INVALID, f"the file {path} is not UTF-8 text", "Write the secret as plain text") from None
+
+
+def _refuse_led(path: str, descriptor: int) -> None:
+    """Refuse what a link on a path that another user controls has led root to. Raises Failed.
+
+    It may be root's own file, and would be sent as a password to a server that may be that user's.
+    """
+    path = os.path.abspath(path)
+    try:
+        resolve(path, roots_only=True)
+    except Failed:
+        if os.readlink(f"/proc/self/fd/{descriptor}") != path:
+            what = f"{path} is reached by a link, and another user controls a part of that path"
+            raise Failed(Reason.DENIED, what, "Name the file itself, without links") from None

@@ -144,3 +144,27 @@ def test_the_file_is_closed(path: Path) -> None:
     before = count()
     read_secret(file(path))
     assert count() == before
+
+
+@pytest.mark.parametrize("trick", ["the file", "a directory"])
+def test_root_is_led_nowhere_by_another_user_s_link(open_path: Path, as_root: None, trick: str) -> None:
+    """What it reads goes to a server that may be that user's."""
+    alice, roots, hers = 23_456, open_path / "roots", open_path / "hers"
+    roots.mkdir(mode=0o700)
+    (roots / "password").write_text(TEXT)
+    hers.mkdir()
+    (hers / "own").write_text("her own")
+    if trick == "the file":
+        path = hers / "password"
+        path.symlink_to(roots / "password")
+    else:
+        path = hers / "directory" / "password"
+        path.parent.symlink_to(roots)
+    for each in (hers, *hers.iterdir()):
+        os.chown(each, alice, alice, follow_symlinks=False)
+    failure = refusal(file(path)).failure
+    assert (failure.reason, failure.fix) == (Reason.DENIED, "Name the file itself, without links")
+    assert TEXT not in failure.message
+    assert read_secret(file(hers / "own")) == Secret("her own")
+    (open_path / "link").symlink_to(roots / "password")  # a link of root's, as Kubernetes mounts secrets
+    assert read_secret(file(open_path / "link")) == Secret(TEXT)

@@ -10,8 +10,8 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 
-from ....core.budgets import config_max
-from ....core.model import Credential, Failed, Outcome, Reason, Secret, witness_of
+from ....core.budgets import config_max, login_max
+from ....core.model import Credential, Failed, Failure, Outcome, Reason, Secret, witness_of
 from ...files import paths
 from ...files.atomic_file import Folder, Ownership, Snapshot, make_directories
 from ...files.errors import mounted
@@ -105,10 +105,13 @@ class _Change:
     by_helper: bool
 
     @classmethod
-    def of(cls, login: Login, helper: str | None, document: Document) -> _Change | Claimed | Refused:
-        """Claimed if the file gives the host to another helper than this one."""
+    def of(cls, login: Login, most: int, helper: str | None, document: Document) -> _Change | Claimed | Refused:
+        """Claimed if the file gives the host to another helper than this one; Refused if it is larger than `most`."""
         host, credential = login
         auth = auth_of(credential.username, credential.secret)
+        if len(auth) > most:
+            what = f"the login for {host} has {len(auth) >> 10} KiB, and {most >> 10} KiB is the most in this file"
+            return Refused(Failure(Reason.INVALID, what, "See who gives such tokens (endpoint_url, a proxy)"))
         try:
             claim = document.helper_for(host)
             if claim != helper:
@@ -139,7 +142,8 @@ def write(file: ConfigFile, logins: Sequence[Login], helpers: Mapping[str, str] 
         for _ in range(WRITES_MAX):
             state = _read(folder, place, file)
             after = folder.stat(place.name)  # mode and owner may change without the content
-            found = [_Change.of(login, (helpers or {}).get(login[0]), state.document) for login in logins]
+            most, claims = login_max(file.logins), helpers or {}
+            found = [_Change.of(login, most, claims.get(login[0]), state.document) for login in logins]
             changes = [change for change in found if isinstance(change, _Change)]
             owned = after is not None and owner.holds(after)
             done = witness_of(after) == state.witness

@@ -20,6 +20,7 @@ from kubernetes.config.config_exception import ConfigException
 
 from ....core import budgets
 from ....core.model import Failed, Reason
+from ...files.paths import locate
 from ...net import http, wire_errors
 from ...net.proxies import proxy_for
 from ...net.trust import Trust
@@ -208,6 +209,8 @@ def _find(kubeconfig: str | None, settings: client.Configuration) -> None:
     """The pod's own ServiceAccount, else the usual kubeconfig; or the one that is named. Raises Failed."""
     where = kubeconfig or "the pod's ServiceAccount"
     config: Any = kubernetes.config  # its functions have no types
+    if kubeconfig is not None:
+        locate(os.path.abspath(kubeconfig))  # it may name a program, which would run as root
     if kubeconfig is not None and os.path.exists(kubeconfig) and not os.path.isfile(kubeconfig):
         what = f"{kubeconfig} is not a regular file"  # reading a fifo would wait for its writer
         raise Failed(Reason.INVALID, what, "Name a kubeconfig file")

@@ -6,6 +6,7 @@ import contextlib
 import json
 import os
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -13,7 +14,7 @@ import pytest
 from ecr_refresher.core import budgets
 from ecr_refresher.core.model import Failure, Outcome, Reason
 
-from .docker_world import BOB, HOST, NOW, auth_of, content, credential, names_in, refusal, sink
+from .docker_world import BOB, HOST, NOW, OTHER_HOST, auth_of, content, credential, names_in, refusal, sink
 
 Mount = Callable[..., None]
 OLD = json.dumps({"auths": {"registry.example.com": {"auth": "Ym9iOmhpcw=="}}})
@@ -228,3 +229,16 @@ def test_a_link_where_our_own_files_go_leads_us_nowhere(tmp_path: Path) -> None:
     (work / ".config.json.ecr-refresher.lock").unlink()
     (work / ".config.json.ecr-refresher.lock").symlink_to(precious)
     assert refused(work / "config.json").reason is Reason.INVALID
+
+
+def test_a_login_of_no_sane_size_takes_no_room_of_the_others_in_the_file(tmp_path: Path) -> None:
+    """A file that is too large is not read again, so one registry's endpoint could end the renewals of all in it."""
+    path = tmp_path / "config.json"
+    ours = sink(path, registries=(HOST, OTHER_HOST))
+    for size in (500_000, 10_000):
+        huge = credential("x" * size)
+        failure = refusal(partial(ours.deliver, OTHER_HOST, huge), huge)
+        assert (failure.reason, OTHER_HOST in failure.message) == (Reason.INVALID, True)
+        assert ours.deliver(HOST, credential()).outcome is Outcome.WRITTEN
+    assert refusal(lambda: sink(path).deliver(HOST, credential("x" * 500_000))).reason is Reason.INVALID
+    assert sink(path).deliver(HOST, credential("x" * 90_000)).outcome is Outcome.WRITTEN  # the only one in its file

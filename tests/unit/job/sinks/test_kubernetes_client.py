@@ -129,3 +129,22 @@ def test_a_secret_as_large_as_kubernetes_allows_is_read(tmp_path: Path) -> None:
         found = api_server_at(server.url, tmp_path).secret("jobs", "s")
     assert found is not None
     assert found.version == "1"
+
+
+def test_root_runs_no_program_that_another_user_can_put_into_a_kubeconfig(open_path: Path, as_root: None) -> None:
+    home = open_path / "alice"
+    home.mkdir()
+    ran = open_path / "ran"
+    plugin = {"apiVersion": "client.authentication.k8s.io/v1", "command": "touch", "args": [str(ran)]}
+    content = {
+        "current-context": "it",
+        "clusters": [{"name": "it", "cluster": {"server": "https://127.0.0.1:9"}}],
+        "users": [{"name": "it", "user": {"exec": {**plugin, "interactiveMode": "Never"}}}],
+        "contexts": [{"name": "it", "context": {"cluster": "it", "user": "it"}}],
+    }
+    (home / "kubeconfig").write_text(json.dumps(content))
+    os.chown(home, 23_456, 23_456)
+    with pytest.raises(Failed, match="could lead root") as caught:
+        ApiServer(str(home / "kubeconfig"))
+    assert caught.value.failure.reason is Reason.DENIED
+    assert not ran.exists()
