@@ -72,6 +72,12 @@ WRONG: list[tuple[dict[str, Any], str, str]] = [
     (registry(role_arn=[ROLE] * 3, external_id=["a1", "b2"]), "registries[0].external_id", "2 external ids for 3"),
     (registry(role_session_name="data"), "registries[0].role_session_name", "goes with a role"),
     (registry(role_arn=ROLE, role_session_name="a b"), "registries[0].role_session_name", "is not a session name"),
+    (
+        registry(profile="wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY"),
+        "registries[0].profile",
+        "looks like a key of AWS itself",
+    ),
+    (registry(profile="AKIAIOSFODNN7EXAMPLE"), "registries[0].profile", "looks like a key of AWS itself"),
     (registry(use_fips="perhaps"), "registries[0].use_fips", "neither true nor false"),
     (registry(use_fips="yes", endpoint_url="https://e"), "registries[0].use_fips", "does not go with endpoint_url"),
     (registry(use_dualstack="yes", endpoint_url="https://e"), "registries[0].use_dualstack", "does not go with"),

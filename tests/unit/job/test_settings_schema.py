@@ -32,6 +32,7 @@ BEYOND_A_SCHEMA = {
     "has a query, a fragment or port 0": "parts of URLs",
     "plain http to another host": "whether a host is this one",
     "has a registry in front": "an image's first part may be a path or a host",
+    "looks like a key of AWS": "a mix of letters and digits",
 }
 
 

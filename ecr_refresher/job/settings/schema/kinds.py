@@ -72,8 +72,16 @@ def _variable(text: str) -> str:
     return text
 
 
+def _profile(text: str) -> str:
+    if logs.is_key(text):
+        raise Wrong("looks like a key of AWS itself", "Write the name of the profile that holds it")
+    return _plain(text)
+
+
 TEXT_KIND = Kind("a text", r".*\S.*", "Write a plain text", _plain, types=SINGLE)
 Text = Annotated[str, TEXT_KIND]
+_PROFILE_FIX = "Write the name of a profile in AWS's files"
+Profile = Annotated[str, Kind("an AWS profile", r".*\S.*", _PROFILE_FIX, _profile, types=SINGLE)]
 _NAME_FIX = "Write letters, digits, '_', '.' and '-', at most 200"
 Name = Annotated[str, Kind("a name", r"[\w.-]{1,200}", _NAME_FIX, types=SINGLE)]
 _VARIABLE_FIX = "Write the name of the variable that holds the secret"

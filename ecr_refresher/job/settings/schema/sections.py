@@ -38,7 +38,7 @@ class RegistryEntry(Section):
     """The external id that the last role asks for; or a list with one (or null) for each role."""
     role_session_name: kinds.SessionName | None = None
     """What CloudTrail calls the roles' sessions. Default: `ecr-refresher`."""
-    profile: kinds.Text | None = None
+    profile: kinds.Profile | None = None
     """The AWS profile that the base credentials come from. Default: botocore's own choice."""
 
     endpoint_url: SecureUrl | None = None
