@@ -26,13 +26,13 @@ def clean(work: Work) -> frozenset[str]:
         # The list doesn't say when it ended, and shows an id once a name has moved on: ask where that decides.
         why = judged(replace(listed, ended_at=0.0))
         if why is not None and not (why is Kept.FOREIGN and policy.shows_id(listed)):
-            record.stays(listed, why)
+            record.stays(why, listed)
         elif work.time_is_up():
-            record.stays(listed, LATER)
+            record.stays(LATER, listed)
         elif (container := _inspected(work, listed)) is not None:
             why = judged(container)
             if why is not None:
-                record.stays(container, why)
+                record.stays(why, container)
             elif _removed(work, container):
                 gone.add(container.id)
     return frozenset(gone)

@@ -33,13 +33,13 @@ def clean(work: Work, returns: Returns, disk: Disk | None, gone: Collection[str]
     used = {image for container, image in hearing.index.containers.items() if container not in gone}
     judged = policy.judge_images(images, used, rules, work.registries, work.clock.now())
     for image, why in judged.kept:
-        record.stays(image, why)
+        record.stays(why, image)
     images, usage = _measured(work, images)
     record.before = record.after = usage
     if known and policy.goal(usage, rules).open(usage, rules):
         _remove(work, returns, disk, judged, images, used)
     else:
-        record.stay(judged.candidates, Kept.NOT_NEEDED)
+        record.stays(Kept.NOT_NEEDED, *judged.candidates)
 
 
 def _measured(work: Work, images: list[Image]) -> tuple[list[Image], Usage]:
@@ -64,17 +64,17 @@ def _remove(
         image = by_id[candidate.id]
         record.after = usage
         if not wanted.open(usage, rules):
-            record.stay(judged.candidates[place:], Kept.NOT_NEEDED)
+            record.stays(Kept.NOT_NEEDED, *judged.candidates[place:])
             break
         if seen is not None:
             patience.await_quiet(seen)
         if work.time_is_up():
-            record.stay(judged.candidates[place:], LATER)
+            record.stays(LATER, *judged.candidates[place:])
             return
         if image.id in stuck:
-            record.stays(image, Kept.PARENT)
+            record.stays(Kept.PARENT, image)
         elif (word := returns.refusal(image)) is not None:
-            record.stays(image, Kept.NOT_PULLABLE, word)
+            record.stays(Kept.NOT_PULLABLE, image, word=word)
         elif _removed(work, image, usage, layers.freed_by(image)):
             usage = usage.less(layers.remove(image))
             if seen is not None:

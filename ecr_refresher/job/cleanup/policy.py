@@ -23,8 +23,6 @@ NEVER_STARTED_S = 60.0  # at least so old: a busy engine takes its time between 
 
 
 class Kept(StrEnum):
-    """Why a container or an image stays."""
-
     RUNNING = "running"  # or paused, restarting, being removed
     IN_USE = "in_use"  # by a container, in whatever state
     FOREIGN = "foreign"  # not, or not only, of our registries
@@ -62,10 +60,6 @@ class Image:
         return self.tags + self.digests
 
     @property
-    def repositories(self) -> frozenset[str]:
-        return frozenset(names.repository(name) for name in self.names)
-
-    @property
     def pulled(self) -> frozenset[str]:
         """The repositories that are known to have it.
 
@@ -91,15 +85,13 @@ class Container:
 
 @dataclass(frozen=True, slots=True)
 class Registries:
-    """The hosts that are ours, and those of them whose credential is valid now."""
-
     ours: frozenset[str]
-    valid: frozenset[str]
+    valid: frozenset[str]  # those of them whose credential is valid now
 
 
 @dataclass(frozen=True, slots=True)
 class Usage:
-    """How full it is, in bytes; None where that could not be measured or is not asked for."""
+    """Bytes; None where that could not be measured or is not asked for."""
 
     disk_used: int | None = None
     disk_total: int | None = None
@@ -211,13 +203,11 @@ def _hosts(image: Image) -> frozenset[str]:
 
 def _matches(image: Image, pattern: str) -> bool:
     """A pattern may be of the whole name or leave out host or tag; where it has none, the tag is `<none>`."""
-    untagged = (image.repositories or image.pulled) - {names.repository(tag) for tag in image.tags}
-    for name in (*image.tags, *(f"{repository}:<none>" for repository in untagged)):
-        for whole in (name, names.repository(name)):
-            short = whole.removeprefix(f"{names.host(whole)}/")
-            if fnmatchcase(whole, pattern) or fnmatchcase(short, pattern):
-                return True
-    return False
+    untagged = set(map(names.repository, image.names or image.pulled)) - set(map(names.repository, image.tags))
+    spelled = [*image.tags, *(f"{repository}:<none>" for repository in untagged)]
+    spelled += [names.repository(name) for name in spelled]
+    spelled += [name.removeprefix(f"{names.host(name)}/") for name in spelled]
+    return any(fnmatchcase(name, pattern) for name in spelled)
 
 
 def _ancestors(image: Image, by_id: Mapping[str, Image]) -> Iterable[str]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -24,29 +24,27 @@ class UsedAgain(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class Gone:
-    """One thing that was removed, or would be."""
-
+class _Judged:
     what: What
     id: str
     name: str
     why: str
     last_used_at: float | None = None  # of a container: when it ended
     size: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Gone(_Judged):
+    """One thing that was removed, or would be."""
+
     freed: int = 0  # no more than `size`: layers may be shared
 
 
 @dataclass(frozen=True, slots=True)
-class Stayed:
-    """One thing that stays, and why; `word` is what its registry said, where that is the reason."""
+class Stayed(_Judged):
+    """One thing that stays, and why."""
 
-    what: What
-    id: str
-    name: str
-    why: str
-    last_used_at: float | None = None
-    size: int = 0
-    word: str | None = None
+    word: str | None = None  # what its registry said, where that is the reason
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,17 +102,13 @@ class CleanupReport:
         event = f"{gone.what}_would_be_removed" if self.dry_run else f"{gone.what}_removed"
         logs.get().info(event, name=gone.name, id=gone.id[:19], why=gone.why, freed_bytes=gone.freed or None)
 
-    def stays(self, one: Container | Image, why: str, word: str | None = None) -> None:
-        """Enter one thing that stays."""
-        if isinstance(one, Container):
-            self.stayed.append(Stayed("container", one.id, one.name, str(why), one.ended_at))
-        else:
-            self.stayed.append(Stayed("image", one.id, one.name, str(why), one.last_used_at, one.size, word))
-
-    def stay(self, images: Iterable[Image], why: str) -> None:
-        """Enter images that stay for the same reason."""
-        for image in images:
-            self.stays(image, why)
+    def stays(self, why: str, *things: Container | Image, word: str | None = None) -> None:
+        """Enter things that stay for one reason."""
+        for one in things:
+            if isinstance(one, Container):
+                self.stayed.append(Stayed("container", one.id, one.name, str(why), one.ended_at))
+            else:
+                self.stayed.append(Stayed("image", one.id, one.name, str(why), one.last_used_at, one.size, word))
 
     def trouble(self, what: What, failure: Failure, name: str | None = None) -> None:
         """Enter something that failed."""
@@ -150,7 +144,5 @@ class CleanupReport:
 
 def refusal(error: Any, what: str = "remove it") -> Failure:
     """The failure for an error of the engine. A conflict is normal: something came into use, or is being removed."""
-    said = str(error.explanation or "")[:300]
-    if error.status_code == CONFLICT:
-        return Failure(Reason.TRANSIENT, f"the engine refuses to remove it now: {said}", RETRIED)
-    return Failure(Reason.TRANSIENT, f"the engine failed to {what} ({error.status_code}): {said}", RETRIED)
+    did = "refuses to remove it now" if error.status_code == CONFLICT else f"failed to {what} ({error.status_code})"
+    return Failure(Reason.TRANSIENT, f"the engine {did}: {str(error.explanation or '')[:300]}", RETRIED)

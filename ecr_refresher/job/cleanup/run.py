@@ -9,7 +9,7 @@ from __future__ import annotations
 import contextlib
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from ... import logs
@@ -23,7 +23,7 @@ from . import containers, images, listing, wording
 from .policy import Registries, Usage
 from .remembered import Remembered
 from .report import RETRIED, TIMEOUT_S, CleanupReport, Gone
-from .returns import Login, Returns
+from .returns import Ask, Login, Returns
 from .space import disk, unreclaimed
 from .space.disk import Disk
 from .usage.hearing import Hearing
@@ -48,117 +48,94 @@ def clean(
     heard: bool = False,
     explains: bool = False,
     login: Login | None = None,
+    ask: Ask = proof.manifest_status,
 ) -> CleanupReport:
-    """One cleanup by the plan's rules.
+    """One cleanup by the plan's rules; what failed is in the report that it returns, and has been reported.
 
-    `valid` are the registries of which a credential is valid now; `login` gives the one by which a registry is asked
-    whether it can give an image back. By default that is a token of the registry's principal, fetched only if an image
-    is about to go: reading the login back out of a user's file would put it into one more process.
+    `valid` are the registries of which a credential is valid now. Nothing new is begun after `ends_at`, on the boot
+    clock. `heard` tells that a listener has heard the engine all along; `explains` asks where the space is that no rule
+    covers, even if nothing is short. `login` gives the credential by which a registry is asked whether it can give an
+    image back. By default that is a token of the registry's principal, fetched only if an image is about to go: reading
+    the login back out of a user's file would put it into one more process.
     """
+    rules, began = plan.cleanup, time.monotonic()
     by_host = {registry.host: registry for registry in plan.registries if registry.host}
-    return Run(
-        rules=plan.cleanup,
-        registries=Registries(frozenset(by_host), frozenset(valid)),
-        returns=Returns(by_host, login or RealTools(plan, clock, report).fetch, proof.manifest_status, clock.now),
-        clock=clock,
-        record=CleanupReport(report, dry_run or plan.cleanup.dry_run),
-        ends_at=ends_at,
-        heard=heard,
-        explains=explains,
-    ).run()
+    registries = Registries(frozenset(by_host), frozenset(valid))
+    record = CleanupReport(report, dry_run or rules.dry_run)
+    returns = Returns(by_host, login or RealTools(plan, clock, report).fetch, ask, clock.now)
+    try:
+        with (
+            engine.failures(rules.engine, TIMEOUT_S),
+            contextlib.closing(engine.client(rules.engine, TIMEOUT_S)) as api,
+        ):
+            state, history = _open_state(rules, record)
+            with Hearing(api, clock, history, held=heard) as hearing:
+                work = Work(api, hearing, rules, registries, record, clock, ends_at)
+                _clean(work, returns, state, heard=heard, explains=explains)
+    except Failed as failed:
+        record.trouble("engine", failed.failure)
+    record.sum_up(time.monotonic() - began)
+    return record
 
 
-@dataclass(frozen=True, slots=True)
-class Run:
-    """One cleanup of one engine. `heard` tells that a listener has heard the engine all along."""
-
-    rules: Cleanup
-    registries: Registries
-    returns: Returns
-    clock: AwsClock
-    record: CleanupReport
-    ends_at: float  # on the boot clock; nothing new is begun after it
-    heard: bool = False
-    explains: bool = False  # say where the space is that no rule covers, even if nothing is short
-
-    def run(self) -> CleanupReport:
-        """Clean; what failed is in the record, and has been reported."""
-        began = time.monotonic()
-        try:
-            with engine.failures(self.rules.engine, TIMEOUT_S):
-                api = engine.client(self.rules.engine, TIMEOUT_S)
-                with contextlib.closing(api):
-                    self._clean(api)
-        except Failed as failed:
-            self.record.trouble("engine", failed.failure)
-        self.record.sum_up(time.monotonic() - began)
-        return self.record
-
-    def _clean(self, api: APIClient) -> None:
-        rules, record = self.rules, self.record
-        state, history = self._open_state()
-        remembered = Remembered.load(rules.state_file, self.clock.now())
-        self.returns.remembered = remembered.answers
-        with Hearing(api, self.clock, history, held=self.heard) as hearing:
-            podman = hearing.engine.podman
-            work = Work(api, hearing, rules, self.registries, record, self.clock, self.ends_at)
-            gone = containers.clean(work)
-            seen = self._look_at_disk(work)
+def _clean(work: Work, returns: Returns, state: StateFile | None, *, heard: bool, explains: bool) -> None:
+    rules, record, hearing, podman = work.rules, work.record, work.hearing, work.hearing.engine.podman
+    remembered = Remembered.load(rules.state_file, work.clock.now())
+    returns.remembered = remembered.answers
+    gone = containers.clean(work)
+    seen = _look_at_disk(work)
+    try:
+        if rules.images.enabled:
+            if state is not None and heard and podman:
+                _learn_the_last_second(state, hearing)
+            images.clean(work, returns, seen, gone, known=state is not None)
+    finally:
+        # By hand nobody knows what was used on Podman before, and the listener's knowledge is better.
+        if state is not None and not record.dry_run and (heard or not podman):
             try:
-                if rules.images.enabled:
-                    if state is not None and self.heard and podman:
-                        _learn_the_last_second(state, hearing)
-                    images.clean(work, self.returns, seen, gone, known=state is not None)
-            finally:
-                # By hand nobody knows what was used on Podman before, and the listener's knowledge is better.
-                if state is not None and not record.dry_run and (self.heard or not podman):
-                    self._save(state, hearing)
-            if rules.build_cache_max is not None and not podman:
-                _clean_build_cache(api, record, rules.build_cache_max)
-            if seen is not None and not record.dry_run:
-                record.after = replace(record.after, **seen.usage())
-            # Once an hour while a mark is exceeded, and whenever somebody asks.
-            if self.explains or (record.short and remembered.unreclaimed_at is None):
-                remembered.unreclaimed = unreclaimed.measured(api, rules, seen.data_root if seen else None)
-                remembered.unreclaimed_at = self.clock.now()
-            record.unreclaimed = remembered.unreclaimed
-        record.ended = True
-        with contextlib.suppress(Failed):  # losing it costs requests; the trouble is told for the state file
-            remembered.save(rules.state_file)
+                state.save(hearing.remembered(), hearing.index.ids.keys())
+            except Failed as failed:
+                record.trouble("state_file", failed.failure)
+    if rules.build_cache_max is not None and not podman:
+        _clean_build_cache(work.api, record, rules.build_cache_max)
+    if seen is not None and not record.dry_run:
+        record.after = replace(record.after, **seen.usage())
+    # Once an hour while a mark is exceeded, and whenever somebody asks.
+    if explains or (record.short and remembered.unreclaimed_at is None):
+        remembered.unreclaimed = unreclaimed.measured(work.api, rules, seen.data_root if seen else None)
+        remembered.unreclaimed_at = work.clock.now()
+    record.unreclaimed, record.ended = remembered.unreclaimed, True
+    with contextlib.suppress(Failed):  # losing it costs requests; the trouble is told for the state file
+        remembered.save(rules.state_file)
 
-    def _open_state(self) -> tuple[StateFile | None, History | None]:
-        try:
-            state = StateFile(self.rules.state_file)
-            history, there = state.load()
-        except Failed as failed:
-            self.record.trouble("state_file", failed.failure)
-            return None, None
-        if there and history is None:
-            logs.get().warning(
-                "state_file_broken",
-                error=f"{self.rules.state_file} makes no sense, so every image counts as used just now",
-                fix="Nothing to do: the file is written anew",
-            )
-        return state, history
 
-    def _save(self, state: StateFile, hearing: Hearing) -> None:
-        try:
-            state.save(hearing.remembered(), hearing.index.ids.keys())
-        except Failed as failed:
-            self.record.trouble("state_file", failed.failure)
+def _open_state(rules: Cleanup, record: CleanupReport) -> tuple[StateFile | None, History | None]:
+    try:
+        state = StateFile(rules.state_file)
+        history, there = state.load()
+    except Failed as failed:
+        record.trouble("state_file", failed.failure)
+        return None, None
+    if there and history is None:
+        logs.get().warning(
+            "state_file_broken",
+            error=f"{rules.state_file} makes no sense, so every image counts as used just now",
+            fix="Nothing to do: the file is written anew",
+        )
+    return state, history
 
-    def _look_at_disk(self, work: Work) -> Disk | None:
-        rules, record = self.rules, self.record
-        try:
-            told = work.hearing.engine.data_root
-            seen = disk.find(told, rules.data_root, lambda one: bool(listing.made_of(work.api, one)))
-            record.before = record.after = Usage(**seen.usage())
-        except (Failed, OSError) as error:
-            if rules.images.enabled and rules.images.when_disk_above is not None:
-                unseen = Failure(Reason.TRANSIENT, f"the engine's disk can't be measured: {error}", RETRIED)
-                record.trouble("disk", error.failure if isinstance(error, Failed) else unseen)
-            return None
-        return seen
+
+def _look_at_disk(work: Work) -> Disk | None:
+    rules, record, told = work.rules, work.record, work.hearing.engine.data_root
+    try:
+        seen = disk.find(told, rules.data_root, lambda one: bool(listing.made_of(work.api, one)))
+        record.before = record.after = Usage(**seen.usage())
+    except (Failed, OSError) as error:
+        if rules.images.enabled and rules.images.when_disk_above is not None:
+            unseen = Failure(Reason.TRANSIENT, f"the engine's disk can't be measured: {error}", RETRIED)
+            record.trouble("disk", error.failure if isinstance(error, Failed) else unseen)
+        return None
+    return seen
 
 
 def _learn_the_last_second(state: StateFile, hearing: Hearing) -> None:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
+import glob
 import os
 import re
+import stat
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
@@ -14,6 +17,7 @@ from .. import listing
 if TYPE_CHECKING:
     from docker import APIClient
 
+LOGS = ("*-json.log*", "local-logs*")
 WALK_S = 10.0  # for each kind that has to be summed up file by file
 _LAYER = re.compile(r"[0-9a-f]{64}(-init)?")  # of images and containers; BuildKit names its own otherwise
 
@@ -33,14 +37,10 @@ def measured(api: APIClient, rules: Cleanup, data_root: str | None) -> dict[str,
         cached = (one for one in seen.get("BuildCache") or () if not one.get("Shared"))
         found["build_cache"] = sum(one.get("Size") or 0 for one in cached)
     if data_root is not None:
-        found["logs"] = _bytes_of(_logs(os.path.join(data_root, "containers")))
+        logs = (glob.glob(os.path.join(glob.escape(data_root), f"containers/*/{name}")) for name in LOGS)
+        found["logs"] = _bytes_of(path for paths in logs for path in paths)
         found["leftovers"] = _bytes_of(_leftovers(api, os.path.join(data_root, "overlay2"), seen))
     return {kind: count for kind, count in found.items() if count}
-
-
-def _logs(containers: str) -> Iterator[str]:
-    for path in _children(containers):
-        yield from (log for log in _children(path) if "-json.log" in log or "/local-logs" in log)
 
 
 def _leftovers(api: APIClient, overlay: str, seen: Mapping[str, Any]) -> Iterator[str]:
@@ -65,15 +65,12 @@ def _children(path: str) -> Sequence[str]:
 
 def _bytes_of(paths: Iterator[str]) -> int:
     """What these files and directories take on the disk; cut off when it takes too long."""
-    ends_at, total = time.monotonic() + WALK_S, 0
-    todo = list(paths)
+    ends_at, total, todo = time.monotonic() + WALK_S, 0, list(paths)
     while todo and time.monotonic() < ends_at:
         path = todo.pop()
-        try:
+        with contextlib.suppress(OSError):
             seen = os.lstat(path)
-        except OSError:
-            continue
-        total += seen.st_blocks * 512
-        if os.path.isdir(path) and not os.path.islink(path):
-            todo += _children(path)
+            total += seen.st_blocks * 512
+            if stat.S_ISDIR(seen.st_mode):
+                todo += _children(path)
     return total

@@ -11,13 +11,11 @@ import requests
 from ecr_refresher.core import wire
 from ecr_refresher.core.cleanup_rules import ContainerRules, ImageRules
 from ecr_refresher.core.model import Credential, Failed, Reason, Secret
-from ecr_refresher.core.plan import Cleanup, Principal, Registry
+from ecr_refresher.core.plan import Cleanup, Plan, Principal, Registry
 from ecr_refresher.job.aws.clock import AwsClock
-from ecr_refresher.job.cleanup.policy import Registries
 from ecr_refresher.job.cleanup.remembered import REMEMBERED_S, Remembered
 from ecr_refresher.job.cleanup.report import CleanupReport, Gone
-from ecr_refresher.job.cleanup.returns import Returns
-from ecr_refresher.job.cleanup.run import Run
+from ecr_refresher.job.cleanup.run import clean
 from ecr_refresher.job.cleanup.usage.last_use import History, Seen
 from ecr_refresher.job.cleanup.usage.state_file import StateFile
 
@@ -90,7 +88,6 @@ class Cleaner:
             images=ImageRules(max_size=1, unused_for=DAY_S),
         )
         self.heard: dict[str, frozenset[str]] = {}
-        self.registries = {HOST: Registry(HOST, HOST, Principal("ecr", "us-east-1"))}
         self.credential: Credential | Failed = Credential("AWS", Secret("token"), 0.0, 1e12)
         self.answers: dict[str, int | Failed] = {}  # by repository
         self.asked: list[str] = []
@@ -105,16 +102,18 @@ class Cleaner:
         }
         StateFile(self.rules.state_file).save(History("engine", then, seen), seen.keys())
         self.engine.happen("container", "top", "before all that follows")["timeNano"] = int((then - 1) * 1e9)
-        clock, ours = self.engine.clock, frozenset({HOST})
+        clock = self.engine.clock
         self.engine.stream = type(self.engine.stream)()
-        return Run(
-            rules=self.rules,
-            registries=Registries(ours, ours),
-            returns=Returns(self.registries, self.login, self.ask, clock.now),
-            clock=clock,
-            record=CleanupReport(self.lines.append, dry_run),
+        return clean(
+            Plan((Registry(HOST, HOST, Principal("ecr", "us-east-1")),), cleanup=self.rules),
+            (HOST,),
+            clock,
+            self.lines.append,
+            dry_run=dry_run,
             ends_at=clock.boot() + ends_in_s,
-        ).run()
+            login=self.login,
+            ask=self.ask,
+        )
 
     def login(self, _principal: Principal) -> Credential:
         if isinstance(self.credential, Failed):
