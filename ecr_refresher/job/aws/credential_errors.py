@@ -56,10 +56,14 @@ def _misconfigured(error: Exception, name: str | None) -> Failed | None:
             message = f"{whose(name)} holds only a part of an access key"
             return Failed(Reason.MISSING, message, "Give both the key id and the secret")
         case boto.ProfileNotFound():
-            return _no_profile(str(error.kwargs.get("profile", "")))
+            variable = "AWS_DEFAULT_PROFILE" if "AWS_DEFAULT_PROFILE" in os.environ else "AWS_PROFILE"
+            if not (profile := str(error.kwargs.get("profile", ""))):
+                return Failed(Reason.INVALID, f"{variable} is empty", f"Unset {variable}, or name a profile")
+            message = f"there is no AWS profile {_quoted(profile)}"
+            return Failed(Reason.MISSING, message, "Correct the profile's name, or AWS_CONFIG_FILE")
         case boto.InvalidRegionError():
             return Failed(Reason.INVALID, "AWS_REGION or AWS_DEFAULT_REGION is not a region", "Write e.g. us-east-1")
-        case boto.InvalidConfigError() if _is_empty("AWS_ROLE_ARN", beside="AWS_WEB_IDENTITY_TOKEN_FILE"):
+        case boto.InvalidConfigError() if os.getenv("AWS_WEB_IDENTITY_TOKEN_FILE") and not os.getenv("AWS_ROLE_ARN"):
             state = "empty" if "AWS_ROLE_ARN" in os.environ else "not set"
             message = f"AWS_ROLE_ARN is {state}, and AWS_WEB_IDENTITY_TOKEN_FILE is set"
             return Failed(Reason.INVALID, message, "Set AWS_ROLE_ARN to the role of the web identity")
@@ -90,14 +94,6 @@ def _inner_call(error: boto.ClientError, name: str | None) -> Doing:
         what = f"assuming the role of {whose(name or 'default')}"
         return Doing(what, "", "sts:AssumeRole", "to the caller in the trust policy of that role")
     return Doing(f"getting the AWS credentials of {whose(name)}", "", f"{error.operation_name}")
-
-
-def _no_profile(name: str) -> Failed:
-    variable = "AWS_DEFAULT_PROFILE" if "AWS_DEFAULT_PROFILE" in os.environ else "AWS_PROFILE"
-    if not name:
-        return Failed(Reason.INVALID, f"{variable} is empty", f"Unset {variable}, or name a profile")
-    message = f"there is no AWS profile {_quoted(name)}"
-    return Failed(Reason.MISSING, message, "Correct the profile's name, or AWS_CONFIG_FILE")
 
 
 def _container_failed(said: str) -> Failed:
@@ -140,10 +136,6 @@ def none_found(name: str | None, environ: Mapping[str, str] = os.environ) -> Fai
     disabled = environ.get("AWS_EC2_METADATA_DISABLED", "").lower() == "true"
     message = f"no AWS credentials were found in {', '.join(where)}{' (AWS_EC2_METADATA_DISABLED is set)' * disabled}"
     return Failed(Reason.MISSING, message, fix)
-
-
-def _is_empty(variable: str, *, beside: str) -> bool:
-    return bool(os.environ.get(beside)) and not os.environ.get(variable)
 
 
 def whose(name: str | None) -> str:

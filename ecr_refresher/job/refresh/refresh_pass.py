@@ -109,29 +109,19 @@ class RefreshPass:
         if holding.life is not None and slot.sink in self._own_files:
             self._lives.setdefault(slot.principal, holding.life)
         need = self._need(holding, order, slot)
-        self.tools.report(
-            wire.Looked(
-                *slot.id,
-                until=holding.until if need is not Need.UNBELIEVABLE else None,
-                needed=need is not Need.NONE,
-                why=need.value,
-                life=self._life(holding, slot),
-                witness=holding.witness,
-            )
-        )
+        until, life = None if need is Need.UNBELIEVABLE else holding.until, self._life(holding, slot)
+        self.tools.report(wire.Looked(*slot.id, until, need is not Need.NONE, need.value, life, holding.witness))
         if need is Need.NONE:
             self._left_alone(slot, order, holding)
             return
         if self.job.dry_run:
             return
         credential = await self._proved(registry, await self._fetched(registry.principal), holding)
-        life = max(credential.life, self.job.lives.get(slot.principal, 0.0))
-        if decide.is_worse(credential, holding, self.tools.clock.now(), life):
-            raise Failed(
-                Reason.INVALID,
-                "ECR gave a token that ends earlier than the one in place, which stays",
-                "Wait for the next try; if it lasts, see who gives such tokens (endpoint_url, a proxy)",
-            )
+        longest = max(credential.life, self.job.lives.get(slot.principal, 0.0))
+        if decide.is_worse(credential, holding, self.tools.clock.now(), longest):
+            message = "ECR gave a token that ends earlier than the one in place, which stays"
+            fix = "Wait for the next try; if it lasts, see who gives such tokens (endpoint_url, a proxy)"
+            raise Failed(Reason.INVALID, message, fix)
         need = self._need(holding, order, slot)
         if need is Need.NONE:
             self._left_alone(slot, order, holding, skipped=True)
@@ -139,7 +129,7 @@ class RefreshPass:
 
         def still_wanted(seen: Holding) -> bool:
             wanted = self._need(seen, order, slot) is not Need.NONE
-            return wanted and not decide.is_worse(credential, seen, self.tools.clock.now(), life)
+            return wanted and not decide.is_worse(credential, seen, self.tools.clock.now(), longest)
 
         outcome, witness = await self._at_sink(slot, sink.deliver, credential, still_wanted)
         if outcome is Outcome.SKIPPED:  # another daemon wrote between our look and our write
@@ -206,11 +196,9 @@ class RefreshPass:
             return credential
         life = self._lives.get(registry.principal.key, credential.life)
         if decide.may_be_refused(holding, self.tools.clock.now(), life) and not self.job.force:
-            raise Failed(
-                Reason.INVALID,
-                f"{registry.host} refuses the new token and another one; the old one stays",
-                "See that the token is asked for in the registry's own region and partition (endpoint_url)",
-            )
+            message = f"{registry.host} refuses the new token and another one; the old one stays"
+            fix = "See that the token is asked for in the registry's own region and partition (endpoint_url)"
+            raise Failed(Reason.INVALID, message, fix)
         return credential
 
     async def _refused(self, registry: Registry, credential: Credential) -> bool:
@@ -243,9 +231,7 @@ class RefreshPass:
 
 
 def _own_unknown(why: Failure | None) -> Failed:
-    because = f" ({why.message})" if why else ""
-    return Failed(
-        why.reason if why else Reason.MISSING,
-        f"the host of the caller's own registry is not known{because}",
-        f"Name the registry under 'registries'{f', or: {why.fix}' if why and why.fix else ''}",
-    )
+    message, fix = "the host of the caller's own registry is not known", "Name the registry under 'registries'"
+    if why is None:
+        return Failed(Reason.MISSING, message, fix)
+    return Failed(why.reason, f"{message} ({why.message})", f"{fix}, or: {why.fix}" if why.fix else fix)
