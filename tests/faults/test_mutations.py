@@ -165,7 +165,7 @@ MUTATIONS = {
         slow=True,
     ),
     "tokens are logged, and nothing is masked": Mutation(
-        edit("job.refresh.last_words", "repaired=repaired or None", "repaired=credential.secret.reveal()")
+        edit("job.refresh.last_words", '"repaired": line.repaired or None', '"repaired": credential.secret.reveal()')
         + edit("logs", "else redact(str(value))", "else str(value)"),
         FAULTS + "test_secrets.py::test_a_workers_arguments_and_environment_hold_no_more_than_the_user_has_set",
         reported=WHOLE_RUN,
@@ -183,8 +183,8 @@ MUTATIONS = {
     "tokens are reported to the supervisor": Mutation(
         edit(
             "job.refresh.refresh_pass",
-            "token=self._names[credential]",
-            "token=credential.secret.reveal()",
+            "token = self._names[credential]",
+            "token = credential.secret.reveal()",
         ),
         FAULTS + "test_secrets.py::test_the_supervisors_memory_holds_no_token_and_no_password_after_ten_passes",
         slow=True,
