@@ -6,7 +6,7 @@ import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 from ...core import wire
 from ...core.model import Credential, Failed, Failure, Holding, Outcome, Reason
@@ -21,24 +21,16 @@ from .refresh_pass import Sink
 if TYPE_CHECKING:
     from ..aws.clients import Aws
     from ..net.trust import Trust
-    from ..sinks.airflow.backends.aws_stores import Call
-    from ..sinks.airflow.entry import Shape
+    from ..sinks.airflow.api import AirflowSink
+    from ..sinks.airflow.backends.aws_stores import AwsStore, Call
+    from ..sinks.airflow.backends.secrets_file import SecretsFileSink
     from ..sinks.docker.sink import DockerConfigSink
     from ..sinks.kubernetes.api_server import ApiServer
     from ..sinks.kubernetes.pull_secret import PullSecret
 
+    Connections = AirflowSink | AwsStore | SecretsFileSink  # of one Airflow, by whatever way
 
 IDENTITY_S = 20.0  # for a kubeconfig's exec plugin
-
-
-class Connections(Protocol):
-    """All connections of one Airflow, by whatever way."""
-
-    def look(self, connection: Connection, host: str) -> Holding: ...
-    def inspect(self, connection: Connection, host: str) -> Shape | None: ...
-    def deliver(
-        self, connection: Connection, host: str, credential: Credential, *, still_wanted: Callable[[Holding], bool]
-    ) -> Outcome: ...
 
 
 class RealTools:
