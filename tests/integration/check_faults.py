@@ -267,7 +267,7 @@ AIRFLOW = [
         "no Airflow there",
         "route",
         "no connection to 127.0.0.1: connection refused",
-        "Check that it is up",
+        "Check its address, that it is up",
         lambda w: _airflow(w, url="http://127.0.0.1:9"),
         lambda w: _airflow(w, url=w.airflow.url),
         needs="airflow",
