@@ -118,15 +118,6 @@ def held_until_not_updated(patch: Patch) -> None:
     patch.setattr(bookings, "_delivered", delivering)
 
 
-def our_own_writes_taken_for_drift(patch: Patch) -> None:
-    def delivering(known: State, slot: Slot, *rest: Any) -> None:
-        files = known.files.copy()
-        delivered(known, slot, *rest)
-        known.files.update(files)
-
-    patch.setattr(bookings, "_delivered", delivering)
-
-
 def readiness_latched(patch: Patch) -> None:
     def latched(known: State, now: float) -> bool:
         return bool(known.was_ready) or is_ready(known, now)
@@ -191,7 +182,6 @@ MUTATIONS: list[Callable[[Patch], None]] = [
     files_not_watched,
     repair_limit_off,
     held_until_not_updated,
-    our_own_writes_taken_for_drift,
     readiness_latched,
     wall_clock_believed,
     lines_of_any_worker_believed,

@@ -55,7 +55,7 @@ def _without_package() -> Parts | None:
             return _imported()
         return None
     finally:  # a later import of the package gets the whole of it
-        for name in [name for name in sys.modules if f"{name}.".startswith(f"{PACKAGE}.")]:
+        for name in [name for name in list(sys.modules) if f"{name}.".startswith(f"{PACKAGE}.")]:
             del sys.modules[name]
 
 
