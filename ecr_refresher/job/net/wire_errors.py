@@ -49,7 +49,7 @@ def failure(error: Exception, url: str, who: str, trust: Trust, connect_s: float
             message = f"the connection to {who} broke before its answer was complete ({type(error).__name__})"
             fix = "See the log of that server or of the proxy in between, and the network; it is tried again"
             return Failed(Reason.TRANSIENT, message, fix)
-    fix = "Check that it is up, its address, DNS, security groups, NetworkPolicies, VPC endpoints and HTTPS_PROXY"
+    fix = "Check its address, that it is up, DNS, security groups, NetworkPolicies, VPC endpoints and HTTPS_PROXY"
     return Failed(Reason.TRANSIENT, f"no connection to {who}: {why}", fix)
 
 
