@@ -130,9 +130,9 @@ examples:
   ecr-refresher once --json --strict         for scripts that want all or nothing
 """,
         (
-            _flag("--force", "fetch and write, even where the login is fresh"),
-            _flag("--dry-run", "look and say what would be written; change nothing"),
-            _flag("--strict", "exit 1 for any failure, also for one that does no harm yet"),
+            _flag("--force", "fetch new tokens and write every slot, even if its login is fresh"),
+            _flag("--dry-run", "print what would be written, and why; change nothing"),
+            _flag("--strict", "exit 1 for any failure, even if it does no harm yet"),
             _JSON,
         ),
     ),
@@ -145,9 +145,9 @@ wrong and how to fix it. Changes nothing. Exits 1 if a step failed.
 examples:
   ecr-refresher check
   ecr-refresher check --config settings.yaml --json
-  ecr-refresher check --reader               on an Airflow worker: does it find the logins?
+  ecr-refresher check --reader               on an Airflow worker: does a task find the logins?
 """,
-        (_JSON, _flag("--reader", "run this where Airflow runs: does it find what was delivered?")),
+        (_JSON, _flag("--reader", "test only what a task reads; run it on an Airflow worker")),
     ),
     "status": _Command(
         "asks a running daemon how it is",
@@ -167,7 +167,7 @@ examples:
             _value(
                 "--pause",
                 "TIME",
-                "a container's check: wait this long after a good answer, once the container is that old",
+                "for a container's health check: wait this long after a good answer, once the container is that old",
                 type=_seconds,
                 default=0.0,
             ),
@@ -184,11 +184,11 @@ rules of `cleanup` in the settings. The least recently used images go first.
 Needs the engine's socket. Exits 1 if it can't see the engine or its disk.
 
 examples:
-  ecr-refresher cleanup --dry-run            what would go, what stays, and why
+  ecr-refresher cleanup --dry-run            what would be removed, what stays, and why
   ecr-refresher cleanup --config settings.yaml
   ecr-refresher cleanup --json | jq .removed
 """,
-        (_flag("--dry-run", "say what would go, in order, and what stays and why"), _JSON),
+        (_flag("--dry-run", "print what would be removed, in order, and why the rest stays; remove nothing"), _JSON),
     ),
     "config": _Command(
         "the settings in effect, or their JSON Schema",
@@ -225,7 +225,7 @@ examples:
         ),
     ),
     "demo": _Command(
-        "the whole product on embedded stand-ins",
+        "the daemon on built-in stand-ins",
         """\
 Runs the real daemon against stand-ins of ECR, a registry and Airflow. Needs no
 AWS, Airflow or Docker.

@@ -120,7 +120,7 @@ def _open_state(rules: Cleanup, record: CleanupReport) -> tuple[StateFile | None
         logs.get().warning(
             "state_file_broken",
             error=f"{rules.state_file} makes no sense, so every image counts as used just now",
-            fix="Nothing to do: the file is written anew",
+            fix="Nothing to do: a new file is written",
         )
     return state, history
 

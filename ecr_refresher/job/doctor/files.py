@@ -75,7 +75,7 @@ def readers(reading: Reading, config_file: str, who: str) -> list[Finding]:
     found = [_differing(found, ours.get(DOCKER)) or _judged(found, config_file, who) for found in reading.found]
     if reading.auth_in_environ:
         what = "DOCKER_AUTH_CONFIG is set: docker 28.3 and newer read it before any file"
-        found.append(warning(what, "Unset it for whoever pulls"))
+        found.append(warning(what, "Unset it for every user that pulls"))
     return found
 
 
@@ -104,7 +104,7 @@ def _judged(found: Found, config_file: str, who: str) -> Finding:
         return warning(f"{what} in {found.file}, and uses it for images below that", fix)
     if found.file != config_file:
         variable = f"REGISTRY_AUTH_FILE={config_file}" if is_podman else f"DOCKER_CONFIG={os.path.dirname(config_file)}"
-        fix = f"Set {variable} for whoever pulls, or set config_file to {found.file}"
+        fix = f"Set {variable} for every user that pulls, or set config_file to {found.file}"
         return warning(f"{what} in {found.file}, which {who}'s {found.tool} reads instead of {config_file}", fix)
     if found.login == UNREADABLE:
         fix = f'Set owner: "uid:gid" as root, run ecr-refresher as {who}, or set mode: "0640" and share the group'

@@ -112,7 +112,7 @@ def test_with_several_entries_in_the_file_the_environment_is_meant_for_none(
     ("environ", "source", "gist"),
     [
         ({"REGISTRIES": f"{HOST},docker.io"}, "REGISTRIES", "'docker.io' is not a host of ECR"),
-        ({"REGISTRIES": f"{HOST},{HOST}"}, "REGISTRIES", "stands there twice"),
+        ({"REGISTRIES": f"{HOST},{HOST}"}, "REGISTRIES", "is given twice"),
         ({**LOGIN, "AIRFLOW_URL": "airflow"}, "AIRFLOW_URL", "is not an http or https URL"),
         ({**LOGIN, "AIRFLOW_URL": "http://airflow"}, "AIRFLOW_URL", "allow_http: true in the settings file"),
         ({"AIRFLOW_TOKEN": "x"}, "AIRFLOW_URL", "is missing"),

@@ -94,8 +94,8 @@ WRONG: list[tuple[dict[str, Any], str, str]] = [
     (registry(probe_image="Web:latest"), "registries[0].probe_image", "repository:tag"),
     (registry(registry_url="http://10.0.0.1"), "registries[0].registry_url", "plain http to another host"),
     (registry(required="maybe"), "registries[0].required", "neither true nor false"),
-    ({"registries": [HOST, HOST]}, "registries[1]", "the same registry stands there twice"),
-    ({"registries": [HOST, {"host": PARTNER, "name": HOST}]}, "registries[1].name", "two have this name"),
+    ({"registries": [HOST, HOST]}, "registries[1]", "this registry is given twice"),
+    ({"registries": [HOST, {"host": PARTNER, "name": HOST}]}, "registries[1].name", "two registries have this name"),
     # airflow
     ({"airflow": airflow(url=None)}, "airflow.url", "is missing"),
     ({"airflow": airflow(url="airflow.example.com")}, "airflow.url", "is not an http or https URL"),

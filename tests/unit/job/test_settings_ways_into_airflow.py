@@ -153,7 +153,7 @@ WRONG: list[tuple[dict[str, Any], str, str]] = [
     (airflow(headers={"X A": {"file": "/a"}}), "airflow.headers", "is not the name of a header"),
     (airflow(headers={"authorization": {"file": "/a"}}), "airflow.headers.authorization", "the login's header"),
     (airflow(headers={"Host": {"file": "/a"}}), "airflow.headers.Host", "set by the request itself"),
-    (airflow(headers={"X-A": {"file": "/a"}, "x-a": {"file": "/b"}}), "airflow.headers.x-a", "stands there twice"),
+    (airflow(headers={"X-A": {"file": "/a"}, "x-a": {"file": "/b"}}), "airflow.headers.x-a", "is given twice"),
     ({**MWAA, "mwaa_environment": "1st"}, "airflow.mwaa_environment", "is not an MWAA environment"),
     ({**MWAA, "url": "https://a"}, "airflow.url", "goes with url, not with mwaa_environment"),
     ({**MWAA, "username": "u", "password_env": "P"}, "airflow.username", "goes with url"),

@@ -56,8 +56,8 @@ def test_aliases_are_copies(tmp_path: Path) -> None:
 def test_a_key_that_stands_there_twice_is_an_error_with_both_lines() -> None:
     found = errors("log:\n  level: info\n  level: debug\nlog: {}\n")
     assert found == (
-        "log.level: stands there twice, at lines 2 and 3. Remove one",
-        "log: stands there twice, at lines 1 and 4. Remove one",
+        "log.level: is given twice, at lines 2 and 3. Remove one",
+        "log: is given twice, at lines 1 and 4. Remove one",
     )
 
 

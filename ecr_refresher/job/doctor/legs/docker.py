@@ -59,7 +59,7 @@ def _helper(checkup: Checkup, docker: DockerConfig, registry: Registry) -> list[
         fix = f"Install it, or remove {registry.host} from credHelpers, or credsStore, in {docker.config_file}"
         return [failed(f"{seen.helper} claims it and is not on PATH, so every docker command fails there", fix)]
     if seen.helper == PREFIX + ECR_LOGIN:
-        return [ok(f"{seen.helper} does: it fetches logins itself for whoever pulls, so nothing is written")]
+        return [ok(f"{seen.helper} does: it fetches a login at each pull, so nothing is written")]
     return [ok(f"{seen.helper} does, and keeps the login")]
 
 

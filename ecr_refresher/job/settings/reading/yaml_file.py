@@ -34,7 +34,7 @@ def read(path: str, problems: Problems) -> None:
         wrong = error if isinstance(error, Wrong) else _wrong(error)
         raise SettingsError([Problem(path, wrong.what, wrong.fix)]) from None
     for place, first, second in builder.duplicates:
-        Spot(problems, place).error(f"stands there twice, at lines {first} and {second}", "Remove one")
+        Spot(problems, place).error(f"is given twice, at lines {first} and {second}", "Remove one")
 
 
 def _text(path: str) -> str:

@@ -159,7 +159,7 @@ def _headers(headers: Mapping[str, HeaderEntry], at: Spot) -> tuple[plan.Header,
         elif name.lower() in _OURS:
             here.error("is set by the request itself", "Remove it")
         elif name.lower() in found:
-            here.error("stands there twice, upper and lower case being the same", "Remove one")
+            here.error("is given twice: upper and lower case are the same", "Remove one")
         if value := _reference(entry, "", here):
             found[name.lower()] = plan.Header(name, value)
         else:

@@ -79,7 +79,7 @@ def resolve(entries: Sequence[RegistryEntry], at: Spot, surroundings: Surroundin
         )
         other = found.setdefault(registry.name, registry)
         if other is not registry:
-            what = "the same registry stands there twice" if other.host == registry.host else "two have this name"
+            what = "this registry is given twice" if other.host == registry.host else "two registries have this name"
             (here / "name").error(f"{what}: {quoted(registry.name)}", "Remove one, or give each its own name")
     return Registries([*found.values()], are_whole=not at.is_any_spoiled("host", "name"))
 

@@ -1,8 +1,8 @@
 """The official client's transport, without the client's two hundred models.
 
-Importing any module of `airflow_client.client` imports all of it, and pydantic for it: docs/how-it-works.md has what that
-costs a pass. Requests and answers are JSON of our own here, so the modules that send are enough. This is the one place
-that imports a library's parts without the library; where a version of it does not allow that, it is imported whole.
+Importing any module of `airflow_client.client` imports all of it, and pydantic for it; docs/how-it-works.md says what
+that costs a pass. Requests and answers are JSON of our own here, so the modules that send are enough. This is the one
+place that imports a library's parts without the library; where a version does not allow that, it is imported whole.
 """
 
 from __future__ import annotations

@@ -73,8 +73,8 @@ def _store(
             raise Failed.of(result.failure)
         if isinstance(result, messages.Written):
             return structs.replace(result, outcome=Outcome.WRITTEN) if stored else result
-    what = f"{file.path}: the credential helper for {host} changes all the time"
-    raise Failed(Reason.TRANSIENT, what, "Find the program that changes it")
+    what = f"{file.path}: another program keeps changing the credential helper for {host}"
+    raise Failed(Reason.TRANSIENT, what, "Find that program, and stop it")
 
 
 def _stored(helper: Helper, host: str, credential: Credential) -> bool:

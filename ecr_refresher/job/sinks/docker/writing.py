@@ -155,8 +155,8 @@ def write(file: ConfigFile, logins: Sequence[Login], helpers: Mapping[str, str] 
                     each.written(state.witness, after, owned=owned) if isinstance(each, _Change) else each
                     for each in found
                 ]
-    what = f"{place.path}: somebody else writes to it all the time"
-    raise Failed(Reason.TRANSIENT, what, "Find the program that writes to it")
+    what = f"{place.path}: another program keeps writing to it"
+    raise Failed(Reason.TRANSIENT, what, "Find that program, and stop it")
 
 
 def _merge(

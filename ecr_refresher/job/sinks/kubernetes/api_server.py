@@ -183,7 +183,7 @@ class ApiServer:
         match status:
             case 401:
                 reason, said = Reason.DENIED, "does not accept the identity (401)"
-                fix = "Renew the token of the kubeconfig, or mount the ServiceAccount's token afresh"
+                fix = "Renew the kubeconfig's token, or mount a current token of the ServiceAccount"
             case 403:
                 reason, said, fix = Reason.DENIED, f"forbids: {what} (403)", f"Grant it by a Role: {what}"
             case 404 if namespace:
@@ -191,7 +191,7 @@ class ApiServer:
                 fix = "Create it, or take it out of the settings"
             case 422:
                 reason, said = Reason.INVALID, f"does not accept the change (422): {what}"
-                fix = "See whether the secret is immutable; delete it then, and it is made anew"
+                fix = "If the secret is immutable, delete it: the next pass creates it again"
             case 429:
                 reason, said = Reason.THROTTLED, "asks for fewer requests (429)"
                 fix = "Nothing to do: it is tried again after the pause that the server asks for"

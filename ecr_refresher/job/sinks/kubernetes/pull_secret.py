@@ -78,8 +78,8 @@ class PullSecret:
             self._seen = None
             if not wanted or self._write(content, {one.host: one.credential for one in wanted}):
                 return [Outcome.WRITTEN if one in wanted else Outcome.SKIPPED for one in batch]
-        what = f"{self._path} is changed by somebody else all the time"
-        fix = "Find out by whom (the audit log, or its managedFields), and stop the other writer"
+        what = f"{self._path}: another client keeps changing it"
+        fix = "Find that client in the audit log or the secret's managedFields, and stop it"
         raise Failed(Reason.TRANSIENT, what, fix)
 
     def examine(self, host: str) -> Examination:
@@ -108,8 +108,8 @@ class PullSecret:
             version, named = found
             if self._name in named or api.set_pull_secrets(self._namespace, account, version, [*named, self._name]):
                 return True
-        what = f"the ServiceAccount {account} in namespace {self._namespace} is changed all the time"
-        raise Failed(Reason.TRANSIENT, what, "Find out by whom, and stop the other writer")
+        what = f"another client keeps changing the ServiceAccount {account} in namespace {self._namespace}"
+        raise Failed(Reason.TRANSIENT, what, "Find that client in the audit log, and stop it")
 
     def _look(self) -> Content | None:
         began = time.monotonic()

@@ -267,5 +267,5 @@ def test_a_writer_without_end_is_told(path: Path, monkeypatch: pytest.MonkeyPatc
     with pytest.raises(Failed) as caught:
         sink(path).deliver(HOST, credential())
     assert caught.value.failure.reason is Reason.TRANSIENT
-    assert "somebody else writes to it all the time" in caught.value.failure.message
+    assert "another program keeps writing to it" in caught.value.failure.message
     assert names_in(path.parent) == {"config.json"}

@@ -49,8 +49,8 @@ class SecretsFileSink:
                 text = file_format.replaced(text, self._path, connection.id, entry.renewed(kept, host, credential))
                 if folder.replace(place.name, text.encode(), self._ownership(snapshot.stat), snapshot.is_still):
                     return Outcome.WRITTEN
-        message = f"{self._path} is written by somebody else all the time"
-        raise Failed(Reason.TRANSIENT, message, "Find out which program writes it, and stop that")
+        message = f"{self._path}: another program keeps writing to it"
+        raise Failed(Reason.TRANSIENT, message, "Find that program, and stop it")
 
     def inspect(self, connection: Connection, host: str) -> Shape | None:
         """Say what the connection is like; None if it is not there. Raises Failed."""
