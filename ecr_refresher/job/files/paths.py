@@ -128,9 +128,10 @@ def refuse_others(path: str, there: str, above: os.stat_result, seen: os.stat_re
     replaceable = leads_on and shared and not above.st_mode & stat.S_ISVTX
     if foreign or replaceable:
         who = f"uid {seen.st_uid}" if foreign else "another user"
-        what = f"{path}: {who} controls {there}, and could lead root's write to another file"
+        what = f"{path}: {who} controls {there}, and could lead root to another file"
+        directory = there if stat.S_ISDIR(seen.st_mode) else os.path.dirname(there)
         fix = f'Set owner: "{seen.st_uid or "uid:gid"}" where there is that key, or run as that user'
-        fix += ", or let only root write to the directories above the file"
+        fix += f", or let only root write to {directory}: chown root {directory}; chmod go-w {directory}"
         raise Failed(Reason.DENIED, what, fix)
 
 

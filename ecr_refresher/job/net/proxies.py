@@ -104,4 +104,6 @@ def _pool(proxy: str | None, context: ssl.SSLContext | None) -> urllib3.PoolMana
 def login_headers(proxy: str) -> dict[str, str]:
     """The headers for the login in a proxy's URL; none without one."""
     login = urlsplit(proxy).netloc.rpartition("@")[0]
-    return urllib3.make_headers(proxy_basic_auth=unquote(login)) if login else {}
+    if not login:
+        return {}
+    return urllib3.make_headers(proxy_basic_auth=unquote(login if ":" in login else f"{login}:"))

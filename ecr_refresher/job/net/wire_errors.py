@@ -42,9 +42,6 @@ def failure(error: Exception, url: str, who: str, trust: Trust, connect_s: float
         case exceptions.TimeoutError():
             message = f"{who} took the request, and did not answer within {read_s:g} s"
             return Silent(Reason.TRANSIENT, message, "See the load of that server, and the network in between")
-        case exceptions.DecodeError():
-            message = f"{who} sent an answer that can't be unpacked"
-            return Failed(Reason.TRANSIENT, message, "Look into the proxy in front of it")
         case _:
             message = f"the connection to {who} broke before its answer was complete ({type(error).__name__})"
             fix = "See the log of that server or of the proxy in between, and the network; it is tried again"

@@ -37,8 +37,8 @@ class Batches(Generic[T, R]):
                 return mine.result()
             self._acting, batch, self._pending = True, self._pending, []
         try:
-            results = self._act([request for request, _ in batch])
-            for (_, future), result in zip(batch, results, strict=True):
+            results = zip(batch, self._act([request for request, _ in batch]), strict=True)
+            for (_, future), result in list(results):  # all of them first: too few raise
                 future.set_result(result)
         except BaseException as error:  # noqa: BLE001 - raised in each thread that shares the batch, as its own object
             for _, future in batch:

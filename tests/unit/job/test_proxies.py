@@ -86,6 +86,13 @@ def test_a_login_of_the_proxy_goes_to_the_proxy_alone(monkeypatch: pytest.Monkey
     assert pool.proxy_headers == {"proxy-authorization": f"Basic {login}"}
 
 
+def test_a_login_of_the_proxy_without_a_password_has_an_empty_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HTTPS_PROXY", "http://a-token@proxy.example:3128")
+    pool = pool_for("https://a.example", None)
+    assert isinstance(pool, urllib3.ProxyManager)
+    assert pool.proxy_headers == {"proxy-authorization": f"Basic {base64.b64encode(b'a-token:').decode()}"}
+
+
 def test_a_host_named_in_no_proxy_is_asked_directly(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HTTPS_PROXY", "http://proxy.example:3128")
     monkeypatch.setenv("NO_PROXY", "a.example")

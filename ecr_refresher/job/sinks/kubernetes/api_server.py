@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import re
+import stat
 import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
@@ -20,9 +21,9 @@ from kubernetes.config.config_exception import ConfigException
 
 from ....core import budgets
 from ....core.model import Failed, Reason
-from ...files.paths import locate
+from ...files.paths import locate, others_may_write
 from ...net import http, wire_errors
-from ...net.proxies import proxy_for
+from ...net.proxies import login_headers, proxy_for
 from ...net.trust import Trust
 from . import document
 from .document import Content
@@ -30,8 +31,8 @@ from .document import Content
 TIMEOUTS_S = (3.05, 10.0)  # to connect, and to wait for an answer
 CONNECTIONS = 16
 LIMITS = http.Limits(*TIMEOUTS_S, total_s=20.0, answer_max=budgets.KUBERNETES_ANSWER_MAX)
-PAGE = 250  # namespaces in one answer
-PAGES_MAX = 40
+PAGE = 50  # namespaces in one answer: each may have long annotations
+PAGES_MAX = 200
 MERGE = "application/merge-patch+json"
 LOOPBACK = ("127.0.0.1", "::1", "localhost")
 Send = Callable[..., Any]  # a method of the client
@@ -41,12 +42,16 @@ CONFLICT, NOT_FOUND, FORBIDDEN = 409, 404, 403
 class _Bounded:
     """The client's connections, but an answer has a largest size. The client itself reads, and unpacks, any."""
 
-    def __init__(self, pool: Any, who: str) -> None:
-        self._pool, self._who = pool, who
+    def __init__(self, pool: Any, who: str, trust: Trust) -> None:
+        self._pool, self._who, self._trust = pool, who, trust
 
     def request(self, method: str, url: str, **how: Any) -> urllib3.HTTPResponse:
         ends_at = time.monotonic() + LIMITS.total_s
-        response = self._pool.request(method, url, **how)
+        try:
+            response = self._pool.request(method, url, **how)
+        except urllib3.exceptions.SSLError as error:  # the client would make a status of 0 of it
+            said = wire_errors.failure(error, url, self._who, self._trust, *TIMEOUTS_S).failure
+            raise Failed(said.reason, said.message, f"{said.fix}; the CA is that of {self._trust.named_by}") from None
         body = http.read(response, LIMITS, ends_at, self._who)
         return urllib3.HTTPResponse(body, response.headers, response.status, reason=response.reason)
 
@@ -67,12 +72,14 @@ class ApiServer:
         if settings.host.startswith("http://") and urlsplit(settings.host).hostname not in LOOPBACK:
             what = f"the kubeconfig sends its token to {settings.host} without TLS"
             raise Failed(Reason.INVALID, what, "Name the API server by https:// there")
-        settings.proxy = proxy_for(settings.host)
+        settings.proxy = proxy = proxy_for(settings.host)
+        settings.proxy_headers = login_headers(proxy) if proxy else None
         settings.no_proxy = None
         self.url = settings.host
         self.who = f"the Kubernetes API server {self.url}"
         rest: Any = client.ApiClient(settings)
-        rest.rest_client.pool_manager = _Bounded(rest.rest_client.pool_manager, self.who)
+        trust = Trust(settings.ssl_ca_cert, "the kubeconfig, or the ServiceAccount's ca.crt")
+        rest.rest_client.pool_manager = _Bounded(rest.rest_client.pool_manager, self.who, trust)
         self._api: client.ApiClient = rest
         self._core: Any = client.CoreV1Api(self._api)  # bodies are plain dictionaries, which its types do not know
         self._access: Any = client.AuthorizationV1Api(self._api)
@@ -170,9 +177,6 @@ class ApiServer:
             if error.status in ignored:
                 return None
             raise self._refused(what, error.status or 0, error.headers or {}, namespace) from None
-        except urllib3.exceptions.SSLError:
-            fix = "Correct the CA in the kubeconfig"
-            raise Failed(Reason.INVALID, f"{self.who}: its certificate is not trusted", fix) from None
         except (urllib3.exceptions.HTTPError, OSError) as error:
             raise wire_errors.failure(error, self.url, self.who, Trust(), *TIMEOUTS_S) from None
         except Exception as error:  # noqa: BLE001 - an answer that the client can't read; its text may quote the secret
@@ -207,18 +211,15 @@ class ApiServer:
 
 def _find(kubeconfig: str | None, settings: client.Configuration) -> None:
     """The pod's own ServiceAccount, else the usual kubeconfig; or the one that is named. Raises Failed."""
-    where = kubeconfig or "the pod's ServiceAccount"
     config: Any = kubernetes.config  # its functions have no types
-    if kubeconfig is not None:
-        locate(os.path.abspath(kubeconfig))  # it may name a program, which would run as root
-    if kubeconfig is not None and os.path.exists(kubeconfig) and not os.path.isfile(kubeconfig):
-        what = f"{kubeconfig} is not a regular file"  # reading a fifo would wait for its writer
-        raise Failed(Reason.INVALID, what, "Name a kubeconfig file")
+    in_cluster = kubeconfig is None and bool(os.environ.get("KUBERNETES_SERVICE_HOST"))
+    where = "the pod's ServiceAccount" if in_cluster else kubeconfig or os.environ.get("KUBECONFIG") or "~/.kube/config"
+    for path in () if in_cluster else where.split(os.pathsep) if kubeconfig is None else (where,):
+        _check(path)
     try:
-        if kubeconfig is None and os.environ.get("KUBERNETES_SERVICE_HOST"):
+        if in_cluster:
             config.load_incluster_config(client_configuration=settings)
         else:
-            where = kubeconfig or os.environ.get("KUBECONFIG") or "~/.kube/config"
             config.load_kube_config(kubeconfig, client_configuration=settings, persist_config=False)
     except ConfigException:
         what = f"{where} names no Kubernetes API server, or no identity"
@@ -230,3 +231,18 @@ def _find(kubeconfig: str | None, settings: client.Configuration) -> None:
     except Exception as error:  # noqa: BLE001 - parsers and exec plugins raise what they like, and may quote
         what = f"{where} is not a kubeconfig that can be used ({type(error).__name__})"
         raise Failed(Reason.INVALID, what, "Try it with `kubectl --kubeconfig … auth can-i list secrets`") from None
+
+
+def _check(kubeconfig: str) -> None:
+    """Refuse what is no regular file, and, as root, what another user may change. Raises Failed."""
+    path = locate(os.path.abspath(os.path.expanduser(kubeconfig))).path
+    try:
+        seen = os.stat(path)
+    except OSError:
+        return  # the client says why
+    if not stat.S_ISREG(seen.st_mode):
+        what = f"{kubeconfig} is not a regular file"  # reading a fifo would wait for its writer
+        raise Failed(Reason.INVALID, what, "Name a kubeconfig file")
+    if os.geteuid() == 0 and others_may_write(path, seen):
+        what = f"{kubeconfig}: another user than root may change it, and it may name a program, which root would run"
+        raise Failed(Reason.DENIED, what, f"Let only root write it: chown root {path}; chmod go-w {path}")

@@ -485,7 +485,7 @@ def test_root_without_owner_writes_nowhere_that_another_user_controls_and_check_
     ):
         failure = refusal(call)
         assert failure.reason is Reason.DENIED
-        assert "could lead root's write to another file" in failure.message
+        assert "could lead root to another file" in failure.message
         assert failure.fix.startswith("Set owner: ")
     assert traces(open_path) == before
 

@@ -2,22 +2,26 @@
 
 from __future__ import annotations
 
+import base64
 import gzip
 import json
 import os
 import resource
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from ecr_refresher.core.model import Failed, Reason
 from ecr_refresher.job.sinks.kubernetes.api_server import ApiServer
-from tests.testbed.standins.serving import Reply
+from tests.testbed.certificates import CertificateAuthority
+from tests.testbed.standins.serving import Exchange, Reply
 
 from .test_airflow.conftest import Scripted
 
+ALICE = 23_456
 PROGRAM = """
 import contextlib, sys
 from ecr_refresher.core.model import Failed
@@ -100,6 +104,34 @@ def api_server_at(url: str, directory: Path) -> ApiServer:
     return ApiServer(str(directory / "kubeconfig"))
 
 
+def test_a_server_whose_certificate_is_not_trusted_is_named_with_the_ca(tmp_path: Path) -> None:
+    own = CertificateAuthority(tmp_path)
+    tls = own.issue("127.0.0.1")
+    with (
+        Scripted(lambda _method, _path: Reply.json(200, {}), tls=tls) as server,
+        pytest.raises(Failed, match="certificate is not trusted") as caught,
+    ):
+        api_server_at(server.url, tmp_path).secret("jobs", "s")
+    assert caught.value.failure.reason is Reason.INVALID
+    assert "the kubeconfig" in caught.value.failure.fix
+
+
+def test_a_proxy_gets_its_login(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = []
+    with Scripted(lambda _method, _path: Reply(404)) as proxy:
+
+        def respond(exchange: Exchange) -> None:
+            asked.append((exchange.path, exchange.headers.get("Proxy-Authorization")))
+            exchange.send(Reply(404))
+
+        monkeypatch.setattr(proxy, "respond", respond)
+        monkeypatch.setenv("HTTP_PROXY", proxy.url.replace("://", "://bob:secret@"))
+        monkeypatch.delenv("NO_PROXY", raising=False)
+        with pytest.raises(Failed):
+            api_server_at("http://localhost:9", tmp_path).version()
+    assert asked == [("http://localhost:9/version/", f"Basic {base64.b64encode(b'bob:secret').decode()}")]
+
+
 @pytest.mark.parametrize("status", [200, 500])
 @pytest.mark.parametrize("packed", [False, True])
 def test_an_answer_has_a_largest_size(tmp_path: Path, status: int, packed: bool) -> None:
@@ -131,7 +163,53 @@ def test_a_secret_as_large_as_kubernetes_allows_is_read(tmp_path: Path) -> None:
     assert found.version == "1"
 
 
-def test_root_runs_no_program_that_another_user_can_put_into_a_kubeconfig(open_path: Path, as_root: None) -> None:
+def her_directory(home: Path, monkeypatch: pytest.MonkeyPatch) -> str | None:
+    os.chown(home, ALICE, ALICE)
+    return str(home / "kubeconfig")
+
+
+def her_file_in_roots_directory(home: Path, monkeypatch: pytest.MonkeyPatch) -> str | None:
+    os.chown(home / "kubeconfig", ALICE, ALICE)
+    return str(home / "kubeconfig")
+
+
+def a_file_that_everybody_may_write(home: Path, monkeypatch: pytest.MonkeyPatch) -> str | None:
+    (home / "kubeconfig").chmod(0o666)
+    return str(home / "kubeconfig")
+
+
+def her_file_in_the_variable(home: Path, monkeypatch: pytest.MonkeyPatch) -> str | None:
+    os.chown(home / "kubeconfig", ALICE, ALICE)
+    monkeypatch.setenv("KUBECONFIG", f"/nonexistent/kubeconfig:{home / 'kubeconfig'}")
+    return None
+
+
+def her_file_in_the_usual_place(home: Path, monkeypatch: pytest.MonkeyPatch) -> str | None:
+    (home / ".kube").mkdir()
+    (home / "kubeconfig").rename(home / ".kube/config")
+    os.chown(home / ".kube/config", ALICE, ALICE)
+    monkeypatch.setenv("HOME", str(home))
+    monkeypatch.delenv("KUBECONFIG", raising=False)
+    return None
+
+
+@pytest.mark.parametrize(
+    "trick",
+    [
+        her_directory,
+        her_file_in_roots_directory,
+        a_file_that_everybody_may_write,
+        her_file_in_the_variable,
+        her_file_in_the_usual_place,
+    ],
+    ids=lambda trick: trick.__name__,
+)
+def test_root_runs_no_program_that_another_user_can_put_into_a_kubeconfig(
+    open_path: Path,
+    as_root: None,
+    monkeypatch: pytest.MonkeyPatch,
+    trick: Callable[[Path, pytest.MonkeyPatch], str | None],
+) -> None:
     home = open_path / "alice"
     home.mkdir()
     ran = open_path / "ran"
@@ -143,8 +221,8 @@ def test_root_runs_no_program_that_another_user_can_put_into_a_kubeconfig(open_p
         "contexts": [{"name": "it", "context": {"cluster": "it", "user": "it"}}],
     }
     (home / "kubeconfig").write_text(json.dumps(content))
-    os.chown(home, 23_456, 23_456)
-    with pytest.raises(Failed, match="could lead root") as caught:
-        ApiServer(str(home / "kubeconfig"))
+    with pytest.raises(Failed) as caught:
+        ApiServer(trick(home, monkeypatch))
     assert caught.value.failure.reason is Reason.DENIED
+    assert "chown root" in caught.value.failure.fix
     assert not ran.exists()

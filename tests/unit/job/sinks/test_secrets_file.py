@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import os
 import stat
+import subprocess
+import sys
 import threading
 from collections.abc import Callable
 from pathlib import Path
@@ -215,6 +217,29 @@ def test_a_root_daemon_keeps_owner_and_group(tmp_path: Path, as_root: None) -> N
     sink(path).deliver(DOCKER, HOST, credential(), still_wanted=wanted)
     seen = path.stat()
     assert (seen.st_uid, seen.st_gid, stat.S_IMODE(seen.st_mode)) == (50_001, 50_000, 0o640)
+
+
+WITHOUT_CAPABILITIES = """
+import sys
+from tests.unit.job.sinks.test_secrets_file import *
+try:
+    sink(Path(sys.argv[1])).deliver(DOCKER, HOST, credential(), still_wanted=wanted)
+except Failed as error:
+    print(error.failure.reason.value)
+"""
+
+
+def test_root_that_may_not_give_files_away_does_not_lock_the_group_out(open_path: Path, as_root: None) -> None:
+    """A container with `cap_drop: [ALL]`."""
+    path = open_path / "c.yaml"
+    path.write_text(YAML)
+    os.chown(path, 0, 50_000)
+    path.chmod(0o640)
+    bare = ["setpriv", "--bounding-set", "-chown,-setgid", "--inh-caps", "-chown,-setgid", sys.executable, "-c"]
+    done = subprocess.run([*bare, WITHOUT_CAPABILITIES, str(path)], capture_output=True, text=True, check=True)
+    assert done.stdout.split() == [Reason.DENIED]
+    seen = path.stat()
+    assert (path.read_text(), seen.st_gid, stat.S_IMODE(seen.st_mode)) == (YAML, 50_000, 0o640)
 
 
 ALICE = 20_000 + os.getpid() % 30_000  # nobody on any machine

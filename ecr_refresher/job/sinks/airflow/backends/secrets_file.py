@@ -66,12 +66,14 @@ class SecretsFileSink:
         mode = self._mode if self._mode is not None or seen is None else stat.S_IMODE(seen.st_mode)
         if seen is None or mode is None:
             return Ownership(mode)
+        may_keep_group = os.geteuid() == 0 or seen.st_gid in (os.getegid(), *os.getgroups())
         if mode & stat.S_IROTH:
             logs.get().warning("secret_world_readable", error=f"everybody may read {self._path}", fix="Remove o+r")
-        elif mode & stat.S_IRGRP and os.geteuid() != 0 and seen.st_gid not in (os.getegid(), *os.getgroups()):
+        elif mode & stat.S_IRGRP and not may_keep_group:
             message = f"{self._path} belongs to the group {seen.st_gid}, which uid {os.geteuid()} is not in"
             raise Failed(Reason.DENIED, f"{message}: its readers would lose it", f"Join the group {seen.st_gid}")
-        return Ownership(mode)
+        # By its number, so that root without CAP_CHOWN fails: left to itself, a write would lock the group out.
+        return Ownership(mode, gid=seen.st_gid if may_keep_group and mode & stat.S_IRWXG else None)
 
     def _fields(self, connection: Connection) -> dict[str, Any] | None:
         place = paths.locate(self._path)
