@@ -44,6 +44,6 @@ def _status(there: address.Address, *, live: bool, as_json: bool) -> tuple[bool,
         status = json.loads(body)
         good = bool(status["live"] if live else status["ready"])
         text = json.dumps(status, indent=2) if as_json else rendered(page(status), sys.stdout)
-    except (ValueError, TypeError, KeyError, RecursionError):
+    except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
         raise client.Unanswered(f"{there.url} does not answer as an ecr-refresher does", "Check the address") from None
     return good, text

@@ -36,7 +36,7 @@ MADNESS = {
             def look(self):
                 return [bytes(64 << 20) for _ in range(64)]
         tools.__class__ = type("Tools", (type(tools),), {"__slots__": (), "sink": lambda *_: Leaky()})
-        _refresh(job, plan, tools, unresolved)
+        asyncio.run(RefreshPass(job, plan, tools, unresolved).run())
         report(wire.Done())
         """,
         "delivery_failed",
@@ -54,7 +54,7 @@ MADNESS = {
     "it says another job's lines": Madness(
         """
         tools.report = lambda line: os.write(pipe, wire.dump_line(job.id + 1, line))
-        _refresh(job, plan, tools, unresolved)
+        asyncio.run(RefreshPass(job, plan, tools, unresolved).run())
         """,
         "pass_died",
         "exit status 0",
@@ -63,7 +63,7 @@ MADNESS = {
     "it ends with 0 and without a word": Madness("", "pass_died", "exit status 0"),
     "it goes mad after its work": Madness(
         """
-        _refresh(job, plan, tools, unresolved)
+        asyncio.run(RefreshPass(job, plan, tools, unresolved).run())
         os.write(pipe, b"\\0" * 100 + b"\\n")
         time.sleep(600)
         """,
@@ -77,7 +77,7 @@ PRELUDE = 'import time; pipe = dict(zip(report.__code__.co_freevars, report.__cl
 
 def test_a_mad_worker_fails_its_pass_and_nothing_else(world: World) -> None:
     script = world.directory / "madness.py"
-    place = "    _refresh(job, plan, tools, unresolved)\n"
+    place = "    asyncio.run(RefreshPass(job, plan, tools, unresolved).run())\n"
     mad = f"    if os.path.exists({str(script)!r}): exec(open({str(script)!r}).read(), {{**globals(), **locals()}})\n"
     world.settings["refresh"]["deadline"] = "5s"
     daemon = world.start(

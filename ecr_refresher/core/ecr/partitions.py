@@ -54,6 +54,12 @@ def of_suffix(suffix: str) -> tuple[Partition, ...]:
     return tuple(partition for partition in PARTITIONS if suffix in (partition.suffix, partition.dualstack))
 
 
+def is_of_aws(host: str) -> bool:
+    """Whether a host's name is AWS's own: that of a service, or of a VPC's endpoint for one."""
+    domains = {domain for partition in PARTITIONS for domain in (partition.suffix, partition.dualstack) if domain}
+    return any(host.endswith(f".{domain}") for domain in domains)
+
+
 def is_opt_in(region: str) -> bool:
     """Whether an account must enable the region before it can use it."""
     partition = of_region(region)

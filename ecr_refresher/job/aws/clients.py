@@ -10,7 +10,7 @@ import functools
 import io
 import os
 import threading
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping
 from typing import Any
 
 import botocore.exceptions as boto
@@ -75,11 +75,14 @@ class Aws:
         """
         client = self._client(principal, service)
         try:
-            return getattr(client, name)(**request)
+            answer = getattr(client, name)(**request)
         except Exception as error:  # noqa: BLE001 - botocore lets out whatever its parsers stumble over
             if refusals and isinstance(error, boto.ClientError):
                 return error.response
             raise errors.explain(doing, error, skew_s=self._clock.skew) from None
+        if not isinstance(answer, Mapping):
+            raise errors.explain(doing, TypeError(type(answer).__name__), skew_s=self._clock.skew)
+        return answer
 
     def endpoint(self, principal: Principal) -> str:
         """The URL that the principal's tokens are asked for at; needs no credentials. Raises Failed."""

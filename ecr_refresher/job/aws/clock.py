@@ -5,9 +5,12 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from email.utils import parsedate_to_datetime
+from urllib.parse import urlsplit
 
 from ...boot_clock import boot_time
 from ...core import schedule
+from ...core.ecr import partitions
+from ...core.plan import Plan
 
 
 class AwsClock:
@@ -56,6 +59,17 @@ class AwsClock:
             self._offset = offset
             if self._on_change is not None:
                 self._on_change(offset, self.skew)
+
+
+def not_to_set_the_clock(plan: Plan) -> set[str]:
+    """The endpoints whose `Date` speaks for nobody else: neither AWS's own, nor shared by all registries."""
+    urls = {registry.principal.endpoint_url for registry in plan.registries}
+    return {url for url in urls if url is not None and len(urls) > 1 and not _is_of_aws(url)}
+
+
+def _is_of_aws(url: str) -> bool:
+    parts = urlsplit(url)
+    return parts.scheme == "https" and partitions.is_of_aws(parts.hostname or "")
 
 
 def _seconds(date: str) -> float | None:

@@ -15,6 +15,7 @@ import botocore.exceptions as boto
 
 from ... import logs
 from ...core.model import Failed, Reason
+from ...core.printable import printable
 from . import errors
 from .errors import Doing
 
@@ -144,7 +145,9 @@ def whose(name: str | None) -> str:
 
 def _quoted(name: str) -> str:
     """The name of a profile; not where it may be a key in the wrong place."""
-    return f"'{name}'" if all(map(logs.is_fit_to_show, re.split("[ @]+", name))) else "whose name looks like a secret"
+    parts = filter(None, re.split(r"\W+", name))
+    fit = not logs.is_key(name) and all(map(logs.is_fit_to_show, parts))
+    return f"'{printable(name)}'" if fit else "whose name looks like a secret"
 
 
 def chain(core: Any, name: str | None) -> Iterator[tuple[str, Mapping[str, Any]]]:

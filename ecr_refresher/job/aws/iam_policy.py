@@ -169,7 +169,7 @@ def document(wanted: Wanted) -> dict[str, Any]:
         raise ValueError(f"there is no repository to allow that for; give --repository, e.g. {_EXAMPLE}")
     grants = [grant for grant in _grants(wanted) if grant.resources]
     arns = [arn for grant in grants for arn in grant.resources if arn != "*"]
-    apart = sorted({arn.split(":")[1] for arn in arns} | ({"aws"} if wanted.public else set()))
+    apart = sorted({arn.split(":")[1] for arn in (*arns, *wanted.repositories)} | ({"aws"} if wanted.public else set()))
     if len(apart) > 1:
         raise ValueError(f"{' and '.join(apart)} are partitions apart; make one policy for each, by --repository")
     if not apart:

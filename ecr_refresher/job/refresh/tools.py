@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from ...core import wire
 from ...core.model import Credential, Failed, Failure, Holding, Outcome, Reason
 from ...core.plan import Airflow, Connection, DockerConfig, KubernetesSecret, Plan, Principal, Registry, Role, Slot
-from ..aws.clock import AwsClock
+from ..aws.clock import AwsClock, not_to_set_the_clock
 from ..blocking import MadeOnce
 from ..files.secrets import read_secret
 from ..net import engine
@@ -63,7 +63,7 @@ class RealTools:
         """All calls of AWS."""
         from ..aws.clients import Aws
 
-        return self._made.get("AWS", lambda: Aws(self.clock, self.ends_at, _endpoints_of_few(self.plan)))
+        return self._made.get("AWS", lambda: Aws(self.clock, self.ends_at, not_to_set_the_clock(self.plan)))
 
     def prove(self, tried: Registry, credential: Credential) -> None:
         registry.prove(tried, credential, self._trust(tried))
@@ -210,9 +210,3 @@ class _KubernetesSlot:
 
     def attach(self) -> None:
         self.secret().attach()
-
-
-def _endpoints_of_few(plan: Plan) -> set[str]:
-    """The endpoints that registries name, unless all registries have the same one."""
-    urls = {registry.principal.endpoint_url for registry in plan.registries}
-    return {url for url in urls if url is not None and len(urls) > 1}

@@ -19,11 +19,12 @@ from hypothesis import strategies as st
 from ecr_refresher import logs
 from ecr_refresher.boot_clock import boot_time
 from ecr_refresher.core import wire
-from ecr_refresher.core.model import Outcome, Reason
+from ecr_refresher.core.model import Failed, Outcome, Reason
 from ecr_refresher.core.plan import PRIVATE, PUBLIC, DockerConfig, Plan, Principal, Refresh, Registry
 from ecr_refresher.job.aws import ecr as source
 from ecr_refresher.job.aws.clients import Aws
 from ecr_refresher.job.aws.clock import AwsClock
+from ecr_refresher.job.aws.errors import Doing
 from ecr_refresher.job.refresh.refresh_pass import RefreshPass
 from ecr_refresher.job.refresh.tools import RealTools
 from tests.testbed.standins.ecr import JSON_11, EcrStandIn
@@ -153,6 +154,14 @@ def test_a_bad_answer_is_invalid_keeps_the_old_credential_and_is_not_told(
     bench.force(service)  # and a good answer is taken again
     (delivered,) = (line for line in bench.lines if isinstance(line, wire.Delivered))
     assert delivered.outcome is Outcome.WRITTEN
+
+
+def test_an_answer_of_null_is_invalid(bench: Bench) -> None:
+    bench.ecr.next(Malformed(b"null", 200, JSON_11))
+    principal = Principal("ecr", "us-east-1", endpoint_url=bench.ecr.url)
+    with pytest.raises(Failed, match="the answer makes no sense") as caught:
+        bench.aws.call(Doing("asking", "us-east-1"), principal, PRIVATE, "get_authorization_token")
+    assert caught.value.failure.reason is Reason.INVALID
 
 
 def test_half_an_answer_is_a_broken_connection(bench: Bench) -> None:

@@ -8,7 +8,8 @@ from email.utils import formatdate
 import pytest
 
 from ecr_refresher.boot_clock import boot_time
-from ecr_refresher.job.aws.clock import AwsClock
+from ecr_refresher.core.plan import Plan, Principal, Registry
+from ecr_refresher.job.aws.clock import AwsClock, not_to_set_the_clock
 
 NOW = 1_800_000_000.0
 
@@ -96,3 +97,31 @@ def test_a_date_that_makes_no_sense_changes_nothing(date: str | None) -> None:
 def test_the_boot_clock_is_that_of_the_machine() -> None:
     before = time.clock_gettime(time.CLOCK_BOOTTIME)
     assert before <= boot_time() <= time.clock_gettime(time.CLOCK_BOOTTIME)
+
+
+@pytest.mark.parametrize(
+    ("urls", "silenced"),
+    [
+        ((None, None), ()),
+        ((None, "https://ecr.lab.example"), ("https://ecr.lab.example",)),
+        (("https://ecr.lab.example", "https://ecr.lab.example"), ()),
+        (("https://a.lab.example", "https://b.lab.example"), ("https://a.lab.example", "https://b.lab.example")),
+        (
+            (
+                "https://vpce-1.api.ecr.us-east-1.vpce.amazonaws.com",
+                "https://vpce-2.api.ecr.eu-west-1.vpce.amazonaws.com",
+            ),
+            (),
+        ),
+        ((None, "http://api.ecr.us-east-1.amazonaws.com"), ("http://api.ecr.us-east-1.amazonaws.com",)),
+        ((None, "https://amazonaws.com.evil.example"), ("https://amazonaws.com.evil.example",)),
+    ],
+)
+def test_an_endpoint_of_some_registries_sets_no_clock_unless_it_is_aws_s(
+    urls: tuple[str | None, ...], silenced: tuple[str, ...]
+) -> None:
+    registries = (
+        Registry(f"r{number}", f"r{number}", Principal("ecr", "us-east-1", endpoint_url=url))
+        for number, url in enumerate(urls)
+    )
+    assert not_to_set_the_clock(Plan(tuple(registries))) == set(silenced)

@@ -18,6 +18,7 @@ from tests.unit.job.settings_reader import HOST, PARTNER, plan
 WEB = repository(f"{HOST}/web_scraper")
 ARN = "arn:aws:ecr:us-east-1:123456789012:repository/web_scraper"
 PUBLIC_ARN = "arn:aws:ecr-public::123456789012:repository/web_scraper"
+CHINAS = repository("arn:aws-cn:ecr:cn-north-1:123456789012:repository/x")
 ROLE = "arn:aws:iam::210987654321:role/ecr-pull"
 
 # Rights that are no call of an API, so that no service model has them. ECR user guide, page pull-through-cache-iam;
@@ -75,6 +76,11 @@ def test_options_add_their_rights_and_no_other() -> None:
     assert allowed(document(Wanted("pull", (WEB,), (ROLE,)))) == plain | {action: [ROLE] for action in ASSUMING}
     pushed = allowed(document(Wanted("push", (WEB,))))
     assert allowed(document(Wanted("push", (WEB,), create_repository=True))) == pushed | {"ecr:CreateRepository": [ARN]}
+
+
+def test_a_pull_of_a_public_repository_takes_the_public_login_alone() -> None:
+    found = allowed(document(Wanted("pull", (repository(PUBLIC_ARN),))))
+    assert found == {"ecr-public:GetAuthorizationToken": "*", "sts:GetServiceBearerToken": "*"}
 
 
 def test_a_policy_may_be_for_roles_or_the_public_login_alone() -> None:
@@ -199,7 +205,8 @@ def test_roles_by_their_arns() -> None:
         (Wanted("pull", (WEB,), create_repository=True), "goes with push"),
         (Wanted("push", (WEB,), pull_through_cache=True), "goes with pull"),
         (Wanted("push", public=True, create_repository=True), "no repository to allow that for"),
-        (Wanted("pull", (WEB, repository("arn:aws-cn:ecr:cn-north-1:123456789012:repository/x"))), "partitions apart"),
+        (Wanted("pull", (WEB, CHINAS)), "partitions apart"),
+        (Wanted("pull", (CHINAS, repository(PUBLIC_ARN))), "partitions apart"),
         (Wanted("pull", (WEB,), ("arn:aws-us-gov:iam::123456789012:role/x",)), "aws and aws-us-gov"),
         (Wanted("pull", (repository("123456789012.dkr.ecr.us-gov-west-1.amazonaws.com/x"),), public=True), "apart"),
     ],

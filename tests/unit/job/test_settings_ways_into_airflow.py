@@ -55,6 +55,13 @@ def test_mwaa_needs_its_name_alone() -> None:
     assert [connection.id for connection in found.connections] == ["docker_default"]
 
 
+@pytest.mark.timeout(20)
+@pytest.mark.parametrize("kind", ["secrets_file", "secrets_manager", "parameter_store"])
+def test_an_mwaa_beside_another_kind_is_refused(kind: str) -> None:
+    found = errors(one({**MWAA, "kind": kind}))
+    assert any("mwaa_environment" in error for error in found), found
+
+
 def test_an_id_of_51_characters_is_the_longest_for_mwaa() -> None:
     assert plan(one({**MWAA, "connections": {"c" * 51: HOST}})).airflows[0].connections[0].id == "c" * 51
     (error,) = errors(one({**MWAA, "connections": {"c" * 52: HOST}}))

@@ -172,6 +172,19 @@ def test_the_environment_says_where(house: House, monkeypatch: pytest.MonkeyPatc
     assert cli.main(["status", "--live"]) == 0
 
 
+# Every key of a status, and a number for a name.
+STRANGE = {
+    "live": True,
+    "ready": True,
+    "now": "2026-11-18T11:06:40Z",
+    "started_at": "2026-11-18T11:06:40Z",
+    "version": "1",
+    "clock_skew_seconds": 0,
+    "slots": [],
+    "registries": [{"name": 5, "host": 5, "expires_at": None, "last_error": None}],
+}
+
+
 # --- others than ours answer -----------------------------------------------------------------------------------------
 @pytest.mark.parametrize(
     ("answer", "words"),
@@ -179,6 +192,10 @@ def test_the_environment_says_where(house: House, monkeypatch: pytest.MonkeyPatc
         (b"HTTP/1.1 404 Not Found\r\n\r\n", "answered 404, as no ecr-refresher does. Check the address"),
         (b"HTTP/1.1 200 OK\r\n\r\n<html>", "does not answer as an ecr-refresher does. Check the address"),
         (b'HTTP/1.1 200 OK\r\n\r\n{"ready": true, "live": true}', "does not answer as an ecr-refresher does"),
+        (
+            b"HTTP/1.1 200 OK\r\n\r\n" + json.dumps(STRANGE).encode(),
+            "does not answer as an ecr-refresher does",
+        ),
         (b"HTTP/1.1 200 OK\r\n\r\n[]", "does not answer as an ecr-refresher does. Check the address"),
         (b"SSH-2.0-OpenSSH_9.2\r\n", "does not speak HTTP. Check the address, or ask with https"),
         (b"", "does not speak HTTP"),

@@ -69,10 +69,11 @@ class Listener:
                 engine.failures(self._rules.engine, TIMEOUT_S),
                 contextlib.closing(engine.client(self._rules.engine, TIMEOUT_S)) as api,
             ):
-                if self._history is None:
+                known = self._history
+                if known is None:
                     with contextlib.suppress(Failed):  # told when it is written
-                        self._history, _ = StateFile(self._rules.state_file).load()
-                with Hearing(api, self._clock, self._history, held=self._held) as hearing:
+                        known, _ = StateFile(self._rules.state_file).load()
+                with Hearing(api, self._clock, known, held=self._held) as hearing:
                     self._held = False
                     self._hear(hearing)
                     # Podman may be used while its API is down, and then tells nobody.

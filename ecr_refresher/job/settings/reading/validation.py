@@ -75,7 +75,7 @@ def _leave_out(tree: dict[str, Tree], place: Place) -> None:
     *_, (last, node) = way(tree, place)
     if isinstance(node, list):
         node[int(last)] = {}
-    elif last == "mwaa_environment":  # which makes the entry one of MWAA
+    elif last == "mwaa_environment" and node[last] != "faulty":  # which makes the entry one of MWAA
         node[last] = "faulty"
     else:
         node.pop(last, None)
