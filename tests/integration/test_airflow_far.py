@@ -55,17 +55,20 @@ def outcomes(done: Finished) -> list[str]:
     return [slot["outcome"] for slot in done.json()["slots"]]
 
 
-@pytest.mark.parametrize(("count", "within_s"), [(1, 2.5), (30, 6.0)])
+# What the distance may add, whatever the machine's speed: 7 and 100 answers of 80 ms, four at a time. `make bench` has
+# the seconds of the whole.
+@pytest.mark.parametrize(("count", "added_s"), [(1, 1.0), (30, 3.5)])
 def test_connections_80_ms_away_are_written_in_time(
-    stand_in: AirflowStandIn, product: Product, ecr: EcrStandIn, count: int, within_s: float, record_property: Any
+    stand_in: AirflowStandIn, product: Product, ecr: EcrStandIn, count: int, added_s: float, record_property: Any
 ) -> None:
     with Relay(stand_in.url, FAR_S) as far:
         done, took_s = once(product, ecr, far.url, USER, "the password of Airflow's user", count)
-    assert done.exit_code == 0, done.stderr
-    assert outcomes(done) == ["written"] * count
-    record_property("took_s", took_s)
-    print(f"{count} connections {FAR_S * 1000:g} ms away: {took_s:.2f} s, {far.requests} requests")
-    assert took_s < within_s
+    near, near_s = once(product, ecr, stand_in.url, USER, "the password of Airflow's user", count, "--force")
+    assert (done.exit_code, near.exit_code) == (0, 0), done.stderr + near.stderr
+    assert outcomes(done) == outcomes(near) == ["written"] * count
+    record_property("took_s", [took_s, near_s])
+    print(f"{count} connections {FAR_S * 1000:g} ms away: {took_s:.2f} s, near {near_s:.2f} s, {far.requests} requests")
+    assert took_s - near_s < added_s
     assert far.requests <= 2 + 3 * count, "the version, the login, and for each a look or two and a write"
 
 
