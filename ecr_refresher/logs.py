@@ -43,15 +43,16 @@ _AWS_KEY = "[A-Za-z0-9/+]{40}"  # a secret access key
 _NAME_MAX = 120  # characters
 _NAME_PART_MIN = 12  # a shorter part of a name may mix cases and digits
 _SHORTEST = 4  # characters; masking a shorter secret would tear holes into ordinary words
+SHORTEST_TOKEN = 16  # of those that servers give: a hostile one would have ordinary words masked
 
 _hidden: set[str] = set()
 _hiding = threading.Lock()
 
 
-def hide(secret: Secret) -> Secret:
-    """Mask this text in every message of this process from now on. Returns the secret."""
+def hide(secret: Secret, shortest: int = _SHORTEST) -> Secret:
+    """Mask this text in every message of this process from now on, unless it is too short. Returns the secret."""
     text = secret.reveal()
-    if len(text) >= _SHORTEST:
+    if len(text) >= shortest:
         with _hiding:
             _hidden.add(text)
     return secret

@@ -6,6 +6,7 @@ from __future__ import annotations
 DEADLINE_MAX_S = 600.0  # the longest refresh.deadline
 START_S = 60.0  # a foreground command, until its settings are read
 CALL_S = 25.0  # one call of a pass, from its start; the libraries' own timeouts are shorter
+NAMESPACES_S = 15.0  # all lists of namespaces of a pass, which waits for them
 PROOF_S = 10.0  # one proof of a token: it only warns, so it may not hold up a delivery for long
 MARGIN_S = 0.5  # the last calls of a pass end this much before the pass, so that their failures are still reported
 CREDENTIALS_S = 20.0  # the credentials of one AWS profile: a credential_process may ask a server far away
@@ -31,6 +32,7 @@ DATA_MAX = 1 << 30  # of a process without a cgroup's limit: a pass over 1,000 r
 DATA_MIN = 128 << 20  # no process gets by with less
 BESIDE = 48 << 20  # of a cgroup's limit, for the supervisor and the kernel's buffers
 ANSWER_MAX = 1 << 20  # an answer of AWS; a token has some thousands
+PULL_LOGIN_MAX = 32 << 10  # of one registry in a pull secret, which may have 1 MiB
 KUBERNETES_ANSWER_MAX = 2 << 20  # a secret has 1 MiB at most, and a third more as base64
 PROOF_ANSWER_MAX = 8192  # what is read of a registry's answer
 STRAY_LINE, STRAY_ALL = 1000, 65536  # what libraries and children print, into the log

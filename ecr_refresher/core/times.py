@@ -6,6 +6,7 @@ import calendar
 import time
 
 _RFC3339 = "%Y-%m-%dT%H:%M:%SZ"
+_IN_A_YEAR = _RFC3339.removeprefix("%Y")
 UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}  # in seconds
 
 
@@ -19,7 +20,8 @@ def written(duration_s: float) -> str:
 
 def rfc3339(moment: float) -> str:
     """A moment, in seconds since the epoch, as UTC in whole seconds: `2026-11-22T10:00:00Z`."""
-    return time.strftime(_RFC3339, time.gmtime(moment))
+    at = time.gmtime(moment)
+    return f"{at.tm_year:04}{time.strftime(_IN_A_YEAR, at)}"  # strftime leaves out a year's leading zeros
 
 
 def moment(text: str) -> float | None:

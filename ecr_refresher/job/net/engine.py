@@ -93,7 +93,9 @@ def client(engine: Engine, timeout_s: int = TIMEOUT_S) -> APIClient:
         tls = TLSConfig(client_cert=(engine.tls_cert, engine.tls_key), ca_cert=engine.tls_ca, verify=True)
     elif engine.tls_ca:
         tls = TLSConfig(ca_cert=engine.tls_ca, verify=True)
-    return APIClient(base_url=engine.url, version="auto", timeout=timeout_s, tls=tls or False)
+    api = APIClient(base_url=engine.url, version="auto", timeout=timeout_s, tls=tls or False)
+    api.max_redirects = 0  # a login goes where the settings say, and nowhere else
+    return api
 
 
 @contextlib.contextmanager

@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 from msgspec.structs import replace
 
+from ... import logs
 from ...core import wire
 from ...core.model import Failed, Failure
 from ...core.plan import KubernetesSecret, Plan
@@ -23,19 +24,36 @@ def wanted(job: wire.Job, plan: Plan) -> bool:
 def resolved(
     plan: Plan, list_namespaces: Callable[[KubernetesSecret], tuple[str, ...]]
 ) -> tuple[Plan, dict[KubernetesSecret, Failure]]:
-    """The plan with the namespaces that match now; and why others could not be listed, whose last ones stay."""
-    failures: dict[KubernetesSecret, Failure] = {}
+    """The plan with the namespaces that match now; and why others could not be listed, whose last ones stay.
 
-    def asked(entry: KubernetesSecret) -> KubernetesSecret:
+    A secret of one namespace belongs to the entry that had it first: an API server that names another cluster's
+    namespaces must not get the logins that are meant for that one.
+    """
+    failures: dict[KubernetesSecret, Failure] = {}
+    owners = {
+        entry.sink(namespace): number
+        for number, entry in reversed(list(enumerate(plan.kubernetes)))
+        for namespace in entry.namespaces or ()
+    }
+
+    def asked(number: int, entry: KubernetesSecret) -> KubernetesSecret:
         if entry.namespace_selector is None:
             return entry
         try:
-            return replace(entry, namespaces=list_namespaces(entry))
+            found = list_namespaces(entry)
         except Failed as failed:
             failures[entry] = failed.failure
             return entry
+        own = tuple(name for name in found if owners.setdefault(entry.sink(name), number) == number)
+        if len(own) < len(found):
+            error = (
+                f"another entry has {entry.secret} in some of the namespaces that {entry.namespace_selector} matches"
+            )
+            logs.get().warning("namespaces_taken", error=error, fix="Give the secrets of two clusters two names")
+        return replace(entry, namespaces=own)
 
-    return replace(plan, kubernetes=tuple(map(asked, plan.kubernetes))), failures
+    found_now = tuple(asked(number, entry) for number, entry in enumerate(plan.kubernetes))
+    return replace(plan, kubernetes=found_now), failures
 
 
 def with_orders(job: wire.Job, before: Plan, after: Plan) -> wire.Job:

@@ -13,7 +13,7 @@ from ...boot_clock import boot_time
 from ...core import budgets, wire
 from ...core.exits import EXIT_DONE, EXIT_USAGE
 from ...core.model import witness_of
-from ...core.plan import Plan
+from ...core.plan import KubernetesSecret, Plan
 from ..aws import own_registry
 from ..aws.clock import AwsClock
 from ..blocking import in_time
@@ -55,7 +55,11 @@ def execute(job: wire.Job, report: Report) -> int:
             report(wire.Planned(plan, witness, hosts))
     if namespaces.wanted(job, plan):
         before = plan
-        list_in_time = lambda entry: in_time(_call_s(job), tools.list_namespaces, entry)  # noqa: E731
+        ends_at = boot_time() + min(_call_s(job), budgets.NAMESPACES_S)
+
+        def list_in_time(entry: KubernetesSecret) -> tuple[str, ...]:
+            return in_time(max(0.1, ends_at - boot_time()), tools.list_namespaces, entry)
+
         plan, tools.unlisted = namespaces.resolved(before, list_in_time)
         if plan != before:
             tools.plan = plan

@@ -13,6 +13,7 @@ from .transport import Transport
 
 SPARE_S = 60.0  # a token is not used in its last minute
 LIFE_S = 3600.0  # of a token whose answer does not say it
+LIFE_MAX_S = 1e9
 
 # The errors of RFC 6749, section 5.2: only these are ever quoted from an answer.
 _ERRORS = ("invalid_request", "invalid_client", "invalid_grant", "unauthorized_client", "unsupported_grant_type")
@@ -35,8 +36,9 @@ def fetch(transport: Transport, client: Client, secret: Secret, place: str) -> t
     text = answer.content.get("access_token") if answer.done else None
     if isinstance(text, str) and text:
         expires_in = answer.content.get("expires_in")
-        life_s = float(expires_in) if isinstance(expires_in, int | float) and expires_in > 0 else LIFE_S
-        return logs.hide(Secret(text)), max(life_s - SPARE_S, life_s / 2)
+        known = isinstance(expires_in, int | float) and 0 < expires_in < LIFE_MAX_S
+        life_s = float(expires_in) if known else LIFE_S
+        return logs.hide(Secret(text), logs.SHORTEST_TOKEN), max(life_s - SPARE_S, life_s / 2)
     raise _refusal(transport.who, client, answer, place)
 
 

@@ -175,7 +175,7 @@ class Session:
         token = answer.content.get("access_token") if answer.done else None
         if not isinstance(token, str) or not token:
             raise failure(self._transport.who, "the login", answer)
-        return _Login(dialect, _header("Bearer", logs.hide(Secret(token)), "the login's answer"))
+        return _Login(dialect, _header("Bearer", logs.hide(Secret(token), logs.SHORTEST_TOKEN), "the login's answer"))
 
     def _by_basic(self, dialect: Dialect, password: Secret) -> _Login:
         """Airflow 2: the password goes with each call. One try shows whether it is good, before others are made.

@@ -33,6 +33,7 @@ CONNECTIONS = 16
 LIMITS = http.Limits(*TIMEOUTS_S, total_s=20.0, answer_max=budgets.KUBERNETES_ANSWER_MAX)
 PAGE = 50  # namespaces in one answer: each may have long annotations
 PAGES_MAX = 200
+DNS_LABEL = re.compile("[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")
 MERGE = "application/merge-patch+json"
 LOOPBACK = ("127.0.0.1", "::1", "localhost")
 Send = Callable[..., Any]  # a method of the client
@@ -130,11 +131,22 @@ class ApiServer:
         more: dict[str, Any] = {}
         for _ in range(PAGES_MAX):
             page = self._call("list namespaces", self._core.list_namespace, label_selector=selector, limit=PAGE, **more)
-            found += [one.metadata.name for one in page.items if one.metadata.deletion_timestamp is None]
+            found += self._names(page)
             if not page.metadata or not page.metadata._continue:
                 break
             more = {"_continue": page.metadata._continue}
         return tuple(sorted(found))
+
+    def _names(self, page: Any) -> list[str]:
+        """Of the namespaces that are not being deleted. Raises Failed: the server may be anything."""
+        try:
+            names = [one.metadata.name for one in page.items if one.metadata.deletion_timestamp is None]
+            if all(map(DNS_LABEL.fullmatch, names)):
+                return names
+        except (AttributeError, TypeError):
+            pass
+        what = f"{self.who} lists namespaces without a name, or with one that Kubernetes does not allow"
+        raise Failed(Reason.INVALID, what, "See whether it is a Kubernetes API server")
 
     def may(self, verb: str, resource: str, namespace: str | None, name: str | None = None) -> bool:
         """Whether the identity may do this, by the API server's own judgement. Raises Failed."""

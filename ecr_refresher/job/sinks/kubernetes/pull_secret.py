@@ -11,7 +11,9 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from .... import logs
+from ....core import budgets
 from ....core.model import Credential, Failed, Holding, Outcome, Reason
+from ....core.printable import printable
 from ..batches import Batches
 from . import document
 from .api_server import ApiServer
@@ -61,6 +63,11 @@ class PullSecret:
 
         Registries of one secret that are delivered at the same time share one write, so they never conflict.
         """
+        size = len(credential.secret.reveal())
+        if size > budgets.PULL_LOGIN_MAX:
+            what = f"the login for {host} has {size >> 10} KiB, and {budgets.PULL_LOGIN_MAX >> 10} KiB is the most"
+            fix = "Look for a proxy or a test endpoint that answers in ECR's place"
+            raise Failed(Reason.INVALID, f"{self._path}: {what}, since registries share the secret", fix)
         try:
             return self._deliveries.do(_Delivery(host, credential, still_wanted))
         except TimeoutError:
@@ -116,7 +123,7 @@ class PullSecret:
         content = self._api().secret(self._namespace, self._name)
         ended = time.monotonic()
         if content is not None and content.type != document.TYPE:
-            what = f"{self._path} is of type {content.type}, which is not a pull secret"
+            what = f"{self._path} is of type {printable(content.type)[:100]}, which is not a pull secret"
             fix = f"Name another secret, or delete that one: its type must be {document.TYPE}"
             raise Failed(Reason.INVALID, what, fix)
         self._seen = content, ended + max(LOOK_HOLDS_S, ended - began)

@@ -14,8 +14,9 @@ from pathlib import Path
 
 import pytest
 
-from ecr_refresher.core.model import Failed, Reason
+from ecr_refresher.core.model import Credential, Failed, Reason, Secret
 from ecr_refresher.job.sinks.kubernetes.api_server import ApiServer
+from ecr_refresher.job.sinks.kubernetes.pull_secret import PullSecret
 from tests.testbed.certificates import CertificateAuthority
 from tests.testbed.standins.serving import Exchange, Reply
 
@@ -226,3 +227,27 @@ def test_root_runs_no_program_that_another_user_can_put_into_a_kubeconfig(
     assert caught.value.failure.reason is Reason.DENIED
     assert "chown root" in caught.value.failure.fix
     assert not ran.exists()
+
+
+@pytest.mark.parametrize("metadata", [None, {}, {"name": "x\n[+]forged ok"}, {"name": "X"}, {"name": "a" * 64}])
+def test_a_list_of_namespaces_that_no_kubernetes_gives_is_refused(tmp_path: Path, metadata: object) -> None:
+    listed = {"metadata": {}, "items": [{"metadata": {"name": "jobs"}}, {"metadata": metadata}]}
+    with Scripted(lambda _method, _path: Reply.json(200, listed)) as server, pytest.raises(Failed) as caught:
+        api_server_at(server.url, tmp_path).namespaces("team=data")
+    assert caught.value.failure.reason is Reason.INVALID
+
+
+def test_namespaces_that_are_being_deleted_are_left_out(tmp_path: Path) -> None:
+    going = {"metadata": {"name": "going", "deletionTimestamp": "2026-11-18T11:06:40Z"}}
+    listed = {"metadata": {}, "items": [{"metadata": {"name": "jobs"}}, going]}
+    with Scripted(lambda _method, _path: Reply.json(200, listed)) as server:
+        assert api_server_at(server.url, tmp_path).namespaces("team=data") == ("jobs",)
+
+
+def test_a_login_that_would_take_the_room_of_the_others_is_refused(tmp_path: Path) -> None:
+    huge = Credential("AWS", Secret("x" * 40_000), 0.0, 2e9)
+    with Scripted(lambda _method, _path: Reply(404)) as server:
+        pull_secret = PullSecret(lambda: api_server_at(server.url, tmp_path), "jobs", "s")
+        with pytest.raises(Failed, match="39 KiB, and 32 KiB is the most"):
+            pull_secret.deliver("host", huge, lambda _: True)
+        assert server.asked == []

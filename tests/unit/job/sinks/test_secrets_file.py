@@ -160,6 +160,10 @@ def test_any_document_is_replaced_in_one_place(
         ("c.json", '{"a": 1, "a": 2}', "has a key twice"),
         ("c.yaml", "a: 1\na: 2\n", "has a key twice"),
         ("c.yaml", "a: [", "is not YAML"),
+        ("c.yaml", "a: 2001-13-45\n", "is not YAML"),
+        ("c.yaml", "? [a, b]\n: c\n", "is not YAML"),
+        ("c.yaml", f"a: {'9' * 5000}\n", "is not YAML"),
+        ("c.yaml", "[" * 400, "is not YAML"),
         ("c.yaml", "- a\n", "does not hold an object"),
         ("c.yaml", "docker_default: docker://AWS:secret-in-uri@host\n", "as a URI or list. Write it as a mapping"),
         ("c.yaml", f"docker_default: {{uri: 'docker://AWS:secret-in-uri@{HOST}'}}\n", "as a URI or list"),
@@ -175,6 +179,16 @@ def test_a_file_that_makes_no_sense_stays_as_it_is(tmp_path: Path, name: str, te
         lambda: sink(path).deliver(DOCKER, HOST, credential(), still_wanted=wanted), Reason.INVALID, str(path), words
     )
     assert path.read_bytes() == raw
+
+
+@pytest.mark.timeout(20)
+def test_nested_aliases_take_no_time(tmp_path: Path) -> None:
+    path = tmp_path / "c.yaml"
+    lines = ["a0: &a0 {extra: x}", *(f"a{n}: &a{n} {{extra: [{', '.join([f'*a{n - 1}'] * 9)}]}}" for n in range(1, 12))]
+    path.write_text("\n".join(lines) + "\n")
+    sink(path).deliver(DOCKER, HOST, credential(), still_wanted=wanted)
+    assert path.read_text().startswith(lines[0])
+    assert sink(path).look(DOCKER, HOST) == Holding(UNTIL)
 
 
 @pytest.mark.parametrize(

@@ -30,10 +30,10 @@ def read(text: str, path: str) -> dict[str, Any]:
         else:
             found = yaml.load(text, Loader=_Strict)  # noqa: S506 - a SafeLoader
             found = {} if found is None else found  # comments alone
-    except (yaml.YAMLError, RecursionError):
-        raise Unreadable("is not YAML", "Correct it, or move it away") from None
     except json.JSONDecodeError as error:
         raise Unreadable(f"is not JSON (line {error.lineno})", "Correct it, or move it away") from None
+    except (yaml.YAMLError, RecursionError, ValueError, TypeError):  # of a month 13, say, or of a list for a key
+        raise Unreadable("is not YAML", "Correct it, or move it away") from None
     if not isinstance(found, dict):
         raise Unreadable("does not hold an object", "Write an object by connection id")
     return found
@@ -68,11 +68,16 @@ def replaced(text: str, path: str, connection: str, entry: Mapping[str, Any]) ->
         return json.dumps(wanted, indent=2, ensure_ascii=False) + "\n"
     # An anchor may have gone with the old entry, or the file is written in one line: then it is written anew; and with
     # escapes where PyYAML itself would not read what it wrote (6.0.4 folds a NEL, U+0085, into a blank).
-    for tried in (_spliced(text, connection, entry), yaml.safe_dump(wanted, sort_keys=False, allow_unicode=True)):
+    for tried in (_spliced(text, connection, entry), _dumped(wanted)):
         with suppress(Unreadable):
-            if read(tried, path) == wanted:
+            # As texts: comparing the objects takes for ever where aliases nest.
+            if _dumped(read(tried, path)) == _dumped(wanted):
                 return tried
     return yaml.safe_dump(wanted, sort_keys=False)
+
+
+def _dumped(found: Any) -> str:
+    return yaml.safe_dump(found, sort_keys=False, allow_unicode=True)
 
 
 def _check(connection: str, found: Any) -> None:

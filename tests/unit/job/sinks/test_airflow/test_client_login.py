@@ -124,7 +124,9 @@ def test_the_bearer_token_goes_with_the_version_too_for_a_proxy_in_front(
     assert (server.asked[0][2] or "").startswith("Bearer ")
 
 
-@pytest.mark.parametrize(("expires_in", "used_s"), [(300, 240.0), (60, 30.0), (None, 3540.0), ("soon", 3540.0)])
+@pytest.mark.parametrize(
+    ("expires_in", "used_s"), [(300, 240.0), (60, 30.0), (None, 3540.0), ("soon", 3540.0), (10**400, 3540.0)]
+)
 def test_a_token_is_used_until_a_minute_before_its_end(
     provider: Provider, world: World, expires_in: Any, used_s: float
 ) -> None:
