@@ -26,7 +26,8 @@ def test_the_demo_shows_a_renewal_everywhere_and_leaves_nothing(tmp_path: Path) 
     with begin(tmp_path, "--for", "18s") as begun:
         said, _ = begun.communicate(timeout=50)
     assert begun.returncode == 0, said
-    assert said.count("new token from ECR") == 2, said
+    # Tokens of 12 s are renewed about every 8 s: a second renewal may just come before the end.
+    assert said.count("new token from ECR") in (2, 3), said
     assert re.search(r"delivered to airflow/default/docker_default, valid until \d{4}-", said)
     assert "ready: every slot holds a valid token" in said
     assert said.endswith("renewals were delivered everywhere\n")
