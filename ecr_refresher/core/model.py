@@ -70,7 +70,8 @@ class Secret:
             return NotImplemented
         return self._text == other._text
 
-    __hash__ = None  # type: ignore[assignment]  # Python's way to say that it is not hashed
+    def __hash__(self) -> NoReturn:
+        raise TypeError("a secret is unhashable")  # a hash would be a fingerprint of it
 
     def __reduce__(self) -> NoReturn:
         raise TypeError("a secret is not pickled or copied")

@@ -109,7 +109,7 @@ class Index:
                 del self.names[name]
 
     def meant_by(self, event: Event, history: History) -> frozenset[str]:
-        """The images that an event of this moment tells of; where its name means nothing, all of its repository."""
+        """The images that this event is about; all images of its repository if the name itself is not known."""
         if event.kind == "container" and (known := self.containers.get(event.id)):
             return frozenset({known})
         exact = self.exact(event.image)

@@ -161,7 +161,7 @@ class Hearing:
         self.history = self.history.pulled(pulls_of((event,), self.index)).heard(event.at)
 
     def _look_at(self, event: Event) -> None:
-        """Names have come or gone: ask which this image has now. Podman tells of a 'delete' that it then refuses."""
+        """Ask which names the image has now. Podman also sends a `delete` event for a removal that it refuses."""
         from docker.errors import APIError
 
         try:
