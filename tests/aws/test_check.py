@@ -40,7 +40,7 @@ def test_the_callers_own_registry_is_found_out(world: World) -> None:
     done = check(world, settings_of(world))
     assert done.exit_code == 0, done.stdout
     assert legs(done, "own registry") == [("ok", f"it is {HOST}")]
-    assert legs(done, "registry") == [("ok", "it takes the token")]
+    assert legs(done, "registry") == [("ok", "it accepts the token")]
 
 
 def test_what_needs_the_own_registry_is_not_tried_without_credentials(world: World) -> None:
@@ -71,7 +71,7 @@ def test_an_sts_that_does_not_answer_is_no_failure_while_ecr_does(world: World) 
     assert done.exit_code == 0, done.stdout
     ((verdict, text),) = legs(done, "credentials")
     assert verdict == "warning"
-    assert "credentials are there (from the environment)" in text
+    assert "credentials were found (from the environment)" in text
     assert [verdict for verdict, _ in legs(done, "token")] == ["ok"]
 
 

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import os
-import pty
 import re
-import subprocess
-import termios
 from pathlib import Path
 
 from tests.testbed.daemon import PRODUCT, clean_environment, write_settings
+from tests.testbed.processes import on_a_terminal
 from tests.testbed.secret_hunt import Outputs
 
 from .conftest import HOST, World
@@ -32,22 +29,9 @@ def test_on_a_terminal_it_shows_how_far_it_is_and_leaves_no_trace_of_that(
     world: World, tmp_path: Path, outputs: Outputs
 ) -> None:
     settings = write_settings(world.settings, tmp_path / "settings.yaml")
-    ours, theirs = pty.openpty()
-    termios.tcsetwinsize(theirs, (24, 250))  # the path of the test's directory is long
     environ = clean_environment(tmp_path, ecr_url=world.ecr.url, env={"TERM": "xterm"})
-    with subprocess.Popen(
-        [*PRODUCT, "once", "--config", str(settings)], stdout=theirs, stderr=theirs, stdin=theirs, env=environ
-    ) as process:
-        os.close(theirs)
-        shown = b""
-        try:
-            while piece := os.read(ours, 65536):
-                shown += piece
-        except OSError:  # how a terminal ends
-            pass
-        assert process.wait(60) == 0, shown.decode()
-    os.close(ours)
-    text = shown.decode()
+    # Wide, because the path of the test's directory is long.
+    text = on_a_terminal([*PRODUCT, "once", "--config", str(settings)], environ, columns=250)
     outputs.keep("once.terminal", text)
     at = [text.find(step) for step in ("reading the settings", "looked at ", "served 2 of 2", "SINK")]
     assert -1 < at[0] < at[1] < at[2] < at[3]

@@ -216,7 +216,7 @@ def test_a_dry_run_says_exactly_what_goes_and_why_the_rest_stays(
     assert not {COLD[1], f"{HOST}/dags:second-name"} & set(left), "by all its names"
     assert {COLD[2], COLD[3], COLD[4], "elsewhere/mine:1"} <= set(left)
     shown = product.run_cli("cleanup", "--dry-run", **how).stdout  # type: ignore[arg-type]
-    assert "nothing would go" in shown
+    assert "nothing would be removed" in shown
     assert "in_use" in shown
 
 
@@ -319,7 +319,7 @@ def test_no_pull_build_or_run_fails_while_it_removes_as_fast_as_it_can(
 def cleaner(
     engine: Engine, registry: Registry, directory: Path, *, containers: dict[str, Any] | None = None, **more: Any
 ) -> Callable[..., CleanupReport]:
-    """Return one cleanup of everything that was unused for a second; `dry_run=True` only says what would go."""
+    """Return one cleanup of everything that was unused for a second; `dry_run=True` only lists what it would remove."""
     rules = Cleanup(
         engine=plan.Engine(engine.url),
         state_file=str(directory / "uses.json"),

@@ -9,10 +9,12 @@ import contextlib
 import fcntl
 import json
 import os
+import pty
 import shutil
 import signal
 import socket
 import subprocess
+import termios
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -42,6 +44,21 @@ def free_port() -> int:
         port = probe.getsockname()[1]
         assert isinstance(port, int)
         return port
+
+
+def on_a_terminal(command: Sequence[str], env: Mapping[str, str], columns: int = 80) -> str:
+    """Run a command on a terminal; returns everything that it wrote there."""
+    ours, theirs = pty.openpty()
+    termios.tcsetwinsize(theirs, (24, columns))
+    with subprocess.Popen(command, stdin=theirs, stdout=theirs, stderr=theirs, env=env) as process:
+        os.close(theirs)
+        shown = b""
+        with contextlib.suppress(OSError):  # a terminal's end
+            while piece := os.read(ours, 65536):
+                shown += piece
+        assert process.wait(60) == 0, shown.decode()
+    os.close(ours)
+    return shown.decode()
 
 
 def start_ticks(pid: int) -> int | None:

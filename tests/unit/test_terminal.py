@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import io
 import os
-import pty
 import re
 import subprocess
 import sys
-import termios
 import threading
 from collections.abc import Callable
 
@@ -16,6 +14,7 @@ import pytest
 
 from ecr_refresher.terminal import BAD, GOOD, Progress, Table, rendered
 from tests.testbed.daemon import MEASURING
+from tests.testbed.processes import on_a_terminal
 
 HOST = "123456789012.dkr.ecr.us-east-1.amazonaws.com"
 
@@ -99,28 +98,15 @@ def test_control_characters_are_escaped_everywhere() -> None:
         assert "".join(bare(shown)).isprintable()
 
 
-def on_a_terminal(program: str, columns: int = 80) -> str:
-    """What a program writes to a terminal of its own."""
-    ours, theirs = pty.openpty()
-    termios.tcsetwinsize(theirs, (24, columns))
+def run_on_a_terminal(program: str, columns: int = 80) -> str:
     environ = {name: value for name, value in os.environ.items() if name not in ("COLUMNS", *MEASURING)}
-    with subprocess.Popen([sys.executable, "-c", program], stdout=theirs, stderr=theirs, env=environ) as process:
-        os.close(theirs)
-        shown = b""
-        try:
-            while piece := os.read(ours, 65536):
-                shown += piece
-        except OSError:  # how a terminal ends
-            pass
-    os.close(ours)
-    assert process.returncode == 0, shown
-    return shown.decode()
+    return on_a_terminal([sys.executable, "-c", program], environ, columns)
 
 
 @pytest.mark.parametrize("columns", [40, 120])
 def test_the_width_is_that_of_the_terminal_at_hand(columns: int) -> None:
     program = "import sys; from ecr_refresher.terminal import *; print(rendered(['word ' * 40], sys.stdout))"
-    first = on_a_terminal(program, columns).splitlines()[0].rstrip()
+    first = run_on_a_terminal(program, columns).splitlines()[0].rstrip()
     assert columns - 5 <= len(first) <= columns
 
 
@@ -159,7 +145,7 @@ def test_a_log_line_of_any_thread_may_clear_the_line_at_any_moment() -> None:
 
 
 def test_a_command_that_is_killed_leaves_the_cursor_and_no_line_of_progress() -> None:
-    shown = on_a_terminal(
+    shown = run_on_a_terminal(
         "import os, signal\n"
         "from ecr_refresher.job.commands import foreground\n"
         "def work(streams):\n"
@@ -205,6 +191,6 @@ def test_rich_is_loaded_on_a_terminal_only_and_never_by_daemon_workers_and_healt
 def test_a_terminal_gets_rich_without_pygments_whose_lexers_the_image_does_not_have() -> None:
     table = "[Table([('x', 'y')], ('A', 'B')), '  x']"
     show = f"p = Progress(sys.stdout); p.show('x'); p.say('y'); rendered({table}, sys.stdout)"
-    loaded = on_a_terminal(f"import sys; from ecr_refresher.terminal import *; {show}; {RICH}")
+    loaded = run_on_a_terminal(f"import sys; from ecr_refresher.terminal import *; {show}; {RICH}")
     assert "rich.console" in loaded
     assert "pygments" not in loaded

@@ -11,7 +11,7 @@ from .work import Work
 
 
 def clean(work: Work) -> frozenset[str]:
-    """Remove ended containers; returns the ids of those that went, or would go. Raises the engine's errors."""
+    """Remove ended containers; returns the ids of those that were or would be removed. Raises the engine's errors."""
     hearing, record, rules = work.hearing, work.record, work.rules.containers
     by_id = {image.id: image for image in hearing.known()}
     gone = set()

@@ -21,7 +21,7 @@ from .work import Work
 
 
 def clean(work: Work, returns: Returns, disk: Disk | None, gone: Collection[str], *, known: bool) -> None:
-    """Remove what may go and has to. Raises the engine's errors.
+    """Remove images until the marks are met. Raises the engine's errors.
 
     `disk` is None where it can't be seen; `gone` are the containers that have been removed, or would be. `known` tells
     that last uses are remembered: without them nothing goes.

@@ -1,4 +1,4 @@
-"""What goes and what stays, and why. Pure: the engine's lists, last uses, marks and the time are arguments.
+"""What to remove, what to keep, and why. Pure: the engine's lists, last uses, marks and the time are arguments.
 
 Images go by least recent use. An image's parents (it was built on them here) count as used whenever it was.
 """
@@ -157,7 +157,7 @@ def _has(labels: Mapping[str, str], wanted: str) -> bool:
 def judge_images(
     images: Sequence[Image], used: Collection[str], rules: ImageRules, registries: Registries, now: float
 ) -> Judged:
-    """Say which images may go, least recently used first, children before parents.
+    """Return which images may be removed, least recently used first, children before parents.
 
     `used` are the ids of images that containers use. Nameless images that others are built on are no one's own: the
     engine removes them with the last of those.
@@ -219,13 +219,13 @@ def _ancestors(image: Image, by_id: Mapping[str, Image]) -> Iterable[str]:
 
 @dataclass(frozen=True, slots=True)
 class Goal:
-    """The marks that were exceeded when the pass began; each has to be got below."""
+    """The marks that were exceeded when the pass began; removal goes on until none is exceeded."""
 
     disk: bool = False
     size: bool = False
 
     def open(self, usage: Usage, rules: ImageRules) -> bool:
-        """Whether more has to go."""
+        """Whether more must be removed."""
         return (self.disk and (usage.disk_share or 0.0) >= rules.until_below) or (
             self.size and (usage.image_bytes or 0) > (rules.max_size or 0)
         )

@@ -26,7 +26,7 @@ class Remembered(msgspec.Struct):
 
     @classmethod
     def load(cls, state_file: str, now: float) -> Remembered:
-        """What still counts; nothing where the file can't be read or makes no sense."""
+        """What still counts; empty if the file can't be read or is malformed."""
         directory, name = os.path.split(f"{state_file}.asked")
         try:
             with Folder(directory) as folder:

@@ -1,4 +1,4 @@
-"""What one cleanup did, or would do: what went, what stays and why, what failed. It reports as things happen."""
+"""What one cleanup did, or would do: what it removed, what stays and why, what failed. It reports as things happen."""
 
 from __future__ import annotations
 
@@ -68,11 +68,11 @@ class CleanupReport:
     unreclaimed: dict[str, int] = field(default_factory=dict)  # kind -> bytes that no rule covers
     images: int = 0
     containers: int = 0
-    short: bool = False  # a mark is still exceeded, and nothing more may go
+    short: bool = False  # a mark is still exceeded, and nothing more may be removed
     ended: bool = False
 
     def remove(self, going: Gone, act: Callable[[], object]) -> bool:
-        """Remove one thing, or only say so; False where the engine refuses, which the next cleanup tries again."""
+        """Remove one thing, in a dry run only report it; False if the engine refuses: the next cleanup tries again."""
         import requests
         from docker.errors import APIError, NotFound
 
@@ -96,7 +96,7 @@ class CleanupReport:
         return True
 
     def went(self, gone: Gone) -> None:
-        """Enter one thing that went, or would."""
+        """Enter one thing that was or would be removed."""
         self.gone.append(gone)
         self.report(wire.Removed(gone.what, gone.name, gone.freed, dry_run=self.dry_run))
         event = f"{gone.what}_would_be_removed" if self.dry_run else f"{gone.what}_removed"

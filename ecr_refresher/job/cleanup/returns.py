@@ -1,4 +1,4 @@
-"""Can an image be had again? Its registry is asked for the manifest, right before the image goes.
+"""Can an image be pulled again? Its registry is asked for the manifest, right before the image is removed.
 
 ECR archives images that nobody pulled for a while, lifecycle policies delete them, and rights change; a daily use on
 this host renews none of that. So an image that its registry can't give back now stays. Asking is a HEAD of the
@@ -33,7 +33,7 @@ class Returns:
     _logins: dict[str, Credential] = field(default_factory=dict)  # principal -> its login, for this cleanup
 
     def refusal(self, image: Image) -> str | None:
-        """Why the image can't be had again, in its registries' words; None if one of them can give it back.
+        """Why the image can't be pulled again, in its registries' words; None if one of them can give it back.
 
         None as well for an image that has no name in a registry of ours: that is for the rules to judge.
         """
@@ -54,7 +54,7 @@ class Returns:
         return word
 
     def _manifests(self, image: Image) -> Iterator[tuple[Registry, str]]:
-        """Where it may be had, of the repositories that are known to have had it: by digest, else by tag."""
+        """Where it may be pulled from: the repositories that are known to have had it: by digest, else by tag."""
         by_digest = {names.repository(digest) for digest in image.digests}
         tags = [tag for tag in image.tags if names.repository(tag) not in by_digest]
         for name in (*image.digests, *tags):

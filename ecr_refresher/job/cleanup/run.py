@@ -1,4 +1,4 @@
-"""One cleanup: look, have the policy judge, remove one by one; or say what would go.
+"""One cleanup: look, have the policy judge, remove one by one; or list what would be removed.
 
 Images are never pruned: that takes the leases of pulls under way (moby/moby#53321). Nothing is forced: the engine
 itself refuses to remove what came into use a moment ago. Named volumes are never touched.
@@ -90,7 +90,7 @@ def _clean(work: Work, returns: Returns, state: StateFile | None, *, heard: bool
                 _learn_the_last_second(state, hearing)
             images.clean(work, returns, seen, gone, known=state is not None)
     finally:
-        # By hand nobody knows what was used on Podman before, and the listener's knowledge is better.
+        # On Podman a cleanup by hand does not know earlier uses; the listener does.
         if state is not None and not record.dry_run and (heard or not podman):
             try:
                 state.save(hearing.remembered(), hearing.index.ids.keys())
@@ -105,7 +105,7 @@ def _clean(work: Work, returns: Returns, state: StateFile | None, *, heard: bool
         remembered.unreclaimed = unreclaimed.measured(work.api, rules, seen.data_root if seen else None)
         remembered.unreclaimed_at = work.clock.now()
     record.unreclaimed, record.ended = remembered.unreclaimed, True
-    with contextlib.suppress(Failed):  # losing it costs requests; the trouble is told for the state file
+    with contextlib.suppress(Failed):  # losing it costs requests; the state file's own write reports the trouble
         remembered.save(rules.state_file)
 
 
@@ -119,7 +119,7 @@ def _open_state(rules: Cleanup, record: CleanupReport) -> tuple[StateFile | None
     if there and history is None:
         logs.get().warning(
             "state_file_broken",
-            error=f"{rules.state_file} makes no sense, so every image counts as used just now",
+            error=f"{rules.state_file} is malformed, so every image counts as used just now",
             fix="Nothing to do: a new file is written",
         )
     return state, history
@@ -139,9 +139,9 @@ def _look_at_disk(work: Work) -> Disk | None:
 
 
 def _learn_the_last_second(state: StateFile, hearing: Hearing) -> None:
-    """Read what the listener heard just before we listened ourselves; Podman keeps no events that would tell."""
+    """Read what the listener heard just before we listened ourselves; Podman keeps no events to catch up with."""
     time.sleep(SAVE_WITHIN_S + 0.5)
-    with contextlib.suppress(Failed):  # told when it is written
+    with contextlib.suppress(Failed):  # reported when it is written
         if (history := state.load()[0]) is not None:
             hearing.history = merged(history, hearing.history)
 

@@ -38,7 +38,7 @@ def run(load: wire.Load, progress: Progress, *, reader: bool = False) -> Result:
 def checked(
     load: wire.Load, say: Callable[[str], None] = lambda _: None, *, reader: bool = False
 ) -> tuple[int, list[Row]]:
-    """Return the exit status and a row for each leg; `say` is told what is being done."""
+    """Return the exit status and a row for each leg; `say` gets the current step."""
     say("reading the settings")
     proxies.keep_metadata_direct()
     logs.configure("error", "json")  # findings go into the table

@@ -1,4 +1,4 @@
-"""`cleanup`: looks which logins are valid now, cleans once, and says what went and what stays."""
+"""`cleanup`: finds out which logins are valid now, cleans once, and lists what was removed and what stays."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ FATAL = ("engine", "disk", "state_file")  # a single thing that could not be rem
 
 
 def run(load: wire.Load, progress: Progress, *, dry_run: bool) -> Result:
-    """Clean, or say what would go."""
+    """Clean, or list what would be removed."""
     with logs.lines_above(progress.clear):
         return _run(load, progress, dry_run=dry_run)
 
@@ -94,7 +94,7 @@ def document(record: CleanupReport, status: int) -> dict[str, Any]:
 
 
 def page(record: CleanupReport, rules: Cleanup, now: float) -> list[Block]:
-    """What went or would go, in order; what stays, and why; how full it was and is."""
+    """What was or would be removed, in order; what stays, and why; how full the disk was and is."""
 
     def used(at: float | None) -> str:
         return f"{rfc3339(at)} ({wording.duration(now - at)} ago)" if at else "-"
@@ -108,10 +108,10 @@ def page(record: CleanupReport, rules: Cleanup, now: float) -> list[Block]:
             (str(place), one.what, one.name, used(one.last_used_at), sized(one), _freed(one), one.why)
             for place, one in enumerate(record.gone, 1)
         ]
-        head = ("WOULD GO" if record.dry_run else "GONE", "WHAT", "NAME", "LAST USE", "SIZE", "FREES", "WHY")
+        head = ("WOULD REMOVE" if record.dry_run else "REMOVED", "WHAT", "NAME", "LAST USE", "SIZE", "FREES", "WHY")
         blocks += [Table(gone, head), ""]
     elif record.ended:
-        blocks += ["nothing would go" if record.dry_run else "nothing was removed", ""]
+        blocks += ["nothing would be removed" if record.dry_run else "nothing was removed", ""]
     if record.stayed:
         stayed = [(one.what, one.name, used(one.last_used_at), sized(one), _why(one)) for one in record.stayed]
         blocks += [Table(stayed, ("KEPT", "NAME", "LAST USE", "SIZE", "WHY")), ""]

@@ -10,7 +10,7 @@ from ..sinks.airflow.entry import CONN_TYPE, LOGIN, Shape
 from . import freshness
 from .findings import Finding, failed, warning
 
-BY_HAND = "in Airflow, Admin, Connections; ecr-refresher leaves that field as it is"
+BY_HAND = "in Airflow, Admin, Connections; ecr-refresher never changes that field"
 
 
 def judged(

@@ -22,7 +22,7 @@ _WORDS = {
 
 
 def place(seen: Examination, mode: int | None, uid: int | None = None, gid: int | None = None) -> list[Finding]:
-    """Judge where a file is to be written. `mode`, `uid` and `gid` are those that it must have; None: as it is."""
+    """Judge where a file is to be written. `mode`, `uid` and `gid` are the required ones; None: any."""
     if found := [*_obstacles(seen), *_ownership(seen, mode, uid, gid)]:
         return found
     if seen.mode is None:

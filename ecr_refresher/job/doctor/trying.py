@@ -41,7 +41,7 @@ class Leg:
 def try_all(legs: Sequence[Leg], done: Sequence[Row] = (), say: Callable[[str], None] = lambda _: None) -> list[Row]:
     """Try the legs; returns a row for each, in their order. `done` are rows of legs that were tried before.
 
-    `say` is told which legs are being tried, and how many have been.
+    `say` gets a text: which legs are being tried, and how many have been.
     """
     return asyncio.run(_try_all(legs, done, say))
 

@@ -1,4 +1,4 @@
-"""The engine's events: what each says of an image's use, and the stream of them, heard in a thread of its own."""
+"""The engine's events: what each says of an image's use, and the stream of them, read by a thread."""
 
 from __future__ import annotations
 

@@ -135,7 +135,7 @@ def dump(history: History) -> bytes:
 
 
 def load(text: bytes | None) -> History | None:
-    """Read a history; None for what is lost, broken, of another version, or makes no sense."""
+    """Read a history; None if it is lost, malformed, or of another version."""
     try:
         read = json.decode(text or b"", type=_File)
     except (MsgspecError, RecursionError):

@@ -29,7 +29,7 @@ Report = Callable[[wire.Line], None]
 
 
 def listen(rules: Cleanup, clock: AwsClock, report: Report, pause: Callable[[float], None] = time.sleep) -> None:
-    """Hear events until killed; an engine that is gone is tried again, for ever."""
+    """Hear events until killed; after a lost connection it connects again, without end."""
     listener, tries = Listener(rules, clock, report), 0
     while True:
         failure = listener.hear()
@@ -42,7 +42,7 @@ def listen(rules: Cleanup, clock: AwsClock, report: Report, pause: Callable[[flo
 def end_with_reader(descriptor: int, end: Callable[[], None]) -> None:
     """Have `end` called once nobody reads a pipe any more: the supervisor is gone."""
     poll = select.poll()
-    poll.register(descriptor, 0)  # an error of a pipe is told without asking
+    poll.register(descriptor, 0)  # poll reports a pipe's error unasked
 
     def wait() -> None:
         poll.poll()
@@ -71,12 +71,12 @@ class Listener:
             ):
                 known = self._history
                 if known is None:
-                    with contextlib.suppress(Failed):  # told when it is written
+                    with contextlib.suppress(Failed):  # reported when it is written
                         known, _ = StateFile(self._rules.state_file).load()
                 with Hearing(api, self._clock, known, held=self._held) as hearing:
                     self._held = False
                     self._hear(hearing)
-                    # Podman may be used while its API is down, and then tells nobody.
+                    # Podman may be used while its API is down, and then sends no event.
                     self._history, self._held = hearing.remembered(), not hearing.engine.podman
             what = f"the engine at {self._rules.engine.url} ended its events"
             return Failure(Reason.TRANSIENT, what, "See whether the engine restarted (journalctl -u docker)")

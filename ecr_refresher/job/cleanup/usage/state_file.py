@@ -22,7 +22,7 @@ class StateFile:
         make_directories(self._directory)
 
     def load(self) -> tuple[History | None, bool]:
-        """What it holds, and whether there is a file at all; None for what is lost or makes no sense."""
+        """What it holds, and whether there is a file at all; None if it is lost or malformed."""
         with Folder(self._directory) as folder:
             content = folder.read(self._name).content
         return last_use.load(content), content is not None

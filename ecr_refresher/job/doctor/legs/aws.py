@@ -66,7 +66,7 @@ def _who(checkup: Checkup, base: Principal) -> list[Finding]:
         failure = error.failure
         if failure.reason in (Reason.DENIED, Reason.MISSING):
             raise
-        return [warning(f"credentials are there ({source}); {failure.message}", failure.fix)]
+        return [warning(f"credentials were found ({source}); {failure.message}", failure.fix)]
 
 
 def _role(checkup: Checkup, principal: Principal) -> Leg:
@@ -79,7 +79,7 @@ def _identity(checkup: Checkup, principal: Principal) -> str:
     doing = Doing("asking STS whose credentials these are", principal.region, "sts:GetCallerIdentity", "on *")
     answer = checkup.tools.aws().call(doing, principal, "sts", "get_caller_identity")
     arn = str(answer.get("Arn", ""))
-    return arn if _ARN.fullmatch(arn) else "an identity whose ARN makes no sense"
+    return arn if _ARN.fullmatch(arn) else "an identity with a malformed ARN"
 
 
 def _token(checkup: Checkup, principal: Principal) -> list[Finding]:

@@ -103,7 +103,7 @@ def _version(engine: Engine) -> list[Finding]:
 
 def _engine_login(checkup: Checkup, engine: Engine, registry: Registry) -> list[Finding]:
     checkup.tools.engine_login(engine, registry.host, checkup.credential(registry))
-    return [ok("the registry takes the token")]
+    return [ok("the registry accepts the token")]
 
 
 def _mounts(engine: Engine, config_file: str) -> list[Finding]:

@@ -39,7 +39,7 @@ def _login(checkup: Checkup, registry: Registry) -> list[Finding]:
     except proof.Refused:
         message = f"{registry.host} refuses the token that ECR has just granted (401)"
         raise Failed(Reason.DENIED, message, "Correct endpoint_url, or the registry's host") from None
-    return [ok("it takes the token")]
+    return [ok("it accepts the token")]
 
 
 def _pull(checkup: Checkup, registry: Registry) -> list[Finding]:

@@ -122,7 +122,7 @@ def _login(entry: ApiEntry, at: Spot) -> dict[str, Any]:
         _lacking(at, "client_id", "client_secret", has_name=entry.client_id is not None)
     for key, other in (("token_url", "client_id"), ("scope", "token_url"), ("audience", "token_url")):
         if getattr(entry, key) is not None and getattr(entry, other) is None:
-            (at / key).error(f"goes with {other}", "Give that, or remove this")
+            (at / key).error(f"needs {other}", f"Set {other}, or remove {key}")
     client = None
     if secret is not None and entry.client_id is not None:
         client = plan.Client(entry.client_id, secret, entry.token_url, entry.scope, entry.audience)
@@ -130,11 +130,11 @@ def _login(entry: ApiEntry, at: Spot) -> dict[str, Any]:
 
 
 def _lacking(at: Spot, name: str, secret: str, more: str = "", *, has_name: bool) -> None:
-    """A name and its secret go together, and one of them is missing."""
+    """Note that one of a name and its secret is missing."""
     if has_name:
         (at / f"{secret}_file").error("is missing", f"Give {secret}_file or {secret}_env: {name} needs it{more}")
     else:
-        (at / name).error("is missing", f"Give it: a {secret} goes with it")
+        (at / name).error("is missing", f"Set it: a {secret} alone is no login")
 
 
 def _reference(entry: ApiEntry | HeaderEntry, prefix: str, at: Spot) -> plan.SecretRef | None:
@@ -148,7 +148,7 @@ def _reference(entry: ApiEntry | HeaderEntry, prefix: str, at: Spot) -> plan.Sec
 
 
 def _headers(headers: Mapping[str, HeaderEntry], at: Spot) -> tuple[plan.Header, ...]:
-    """What a proxy before Airflow wants with each request."""
+    """The headers that a proxy before Airflow requires."""
     found: dict[str, plan.Header] = {}
     for name, entry in headers.items():
         here = at / name
@@ -203,19 +203,19 @@ def _check_id(id_: str, team: str | None, entry: AirflowEntry, at: Spot) -> None
     if team is None:
         return
     if isinstance(entry, SecretsFileEntry):
-        what = "is of no use: Airflow's LocalFilesystemBackend knows no teams"
+        what = "has no effect: Airflow's LocalFilesystemBackend knows no teams"
         (at / "team_name").error(what, "Remove it")
     elif not by_rest and plan.TEAM_SEP in id_:
-        what = f"goes with no id that has '{plan.TEAM_SEP}' in it, which Airflow refuses"
+        what = f"can't be used with an id that has '{plan.TEAM_SEP}' in it: Airflow refuses it"
         (at / "team_name").error(what, "Rename the connection")
 
 
 def _check_claims(airflow: plan.Airflow, at: Spot, claims: dict[tuple[str, str | None, str], Spot]) -> None:
-    """One connection holds one login: two that write it would take turns for ever."""
+    """Note two entries that write one connection: they would overwrite each other without end."""
     by_rest = airflow.url or airflow.mwaa
     for connection in airflow.connections if airflow.target else ():
         here = at / connection.id
-        # A secrets backend keeps a team's connection under a name of its own.
+        # A secrets backend keeps a team's connection under another name.
         team = None if by_rest else connection.team_name
         first = claims.setdefault((airflow.target, team, connection.id), here)
         if first is not here:

@@ -36,7 +36,7 @@ def _marks(entry: CleanupImagesEntry, at: Spot) -> dict[str, float]:
         return {}
     if above is None and entry.max_size is not None:
         if below is not None:
-            until.error("goes with when_disk_above", "Give that too, or remove this")
+            until.error("needs when_disk_above", "Set when_disk_above, or remove until_below")
         return {}
     above = ABOVE if above is None else above
     if below is None:

@@ -28,11 +28,11 @@ def resolve(entry: DockerEntry | CleanupEntry, at: Spot, surroundings: Surroundi
             return plan.Engine(address, **(of_docker | files))
     if address is None or address.startswith("unix:"):
         for key in files:
-            (at / key).error("goes with an engine at tcp://", "Remove it, or give that engine")
+            (at / key).error("applies only to an engine at tcp://", "Remove it, or set engine to a tcp:// address")
         return None if address is None else plan.Engine(address)
     check_pair(entry, at, "tls_cert", "tls_key")
     if not files:
-        engine.warn("tcp:// without tls_ca sends everything in the clear, logins too", "Give tls_ca")
+        engine.warn("tcp:// without tls_ca sends everything in the clear, logins too", "Set tls_ca")
     return plan.Engine(address, **files)
 
 
@@ -40,4 +40,4 @@ def check_pair(entry: Section, at: Spot, *keys: str) -> None:
     """Note an error where a certificate is given without its key, or the other way round."""
     for missing, given in (keys, reversed(keys)):
         if getattr(entry, missing) is None and getattr(entry, given) is not None:
-            (at / missing).error("is missing", f"Give it too: {given} is of no use without it")
+            (at / missing).error("is missing", f"Set it too: {given} alone has no effect")

@@ -41,7 +41,7 @@ def _namespaces(entry: KubernetesEntry, at: Spot, surroundings: Surroundings) ->
     named = at / "namespaces"
     if entry.namespace_selector is not None:
         if entry.namespaces is not None:
-            named.error("does not go with namespace_selector", "Remove one of them")
+            named.error("can't be combined with namespace_selector", "Remove one of them")
         return None
     if entry.namespaces is not None:
         if not entry.namespaces:
@@ -49,5 +49,5 @@ def _namespaces(entry: KubernetesEntry, at: Spot, surroundings: Surroundings) ->
         return tuple(dict.fromkeys(entry.namespaces))
     own = surroundings.pod_namespace()
     if own is None and not at.is_spoiled("namespace_selector"):
-        named.error("is missing, and this is not a pod, which has a namespace of its own", "Name them")
+        named.error("is missing, and this is not a pod with a namespace of its own", "Name the namespaces")
     return (own or "",)

@@ -88,7 +88,7 @@ def _principal(entry: RegistryEntry, at: Spot, surroundings: Surroundings) -> pl
     """Whose rights open this registry, and where its token is asked for."""
     for key in ("use_fips", "use_dualstack"):
         if getattr(entry, key) and entry.endpoint_url is not None:
-            (at / key).error("does not go with endpoint_url, which names the endpoint", "Remove one")
+            (at / key).error("can't be combined with endpoint_url, which names the endpoint", "Remove one of them")
     service, region, host = _place_of(entry, at, surroundings)
     # The host's own kind of endpoint, unless the settings say otherwise. None leaves it to botocore.
     kind = None if entry.endpoint_url else host
@@ -127,7 +127,7 @@ def _place_of(
         (at / "host").error(what, fix)
         return "ecr", "", None
     if entry.region is not None:
-        (at / "region").error("is said by the host already", "Remove it")
+        (at / "region").error("is part of the host's name already", "Remove it")
     if host.misplaced:
         what = f"'{entry.host}' can't be: registries of {host.region} are under {host.partition.suffix}"
         (at / "host").error(what, "Correct the region or the domain")
@@ -135,24 +135,26 @@ def _place_of(
 
 
 def _behind_a_domain(entry: RegistryEntry, at: Spot) -> str:
-    """The region of the registry behind a domain of the user's own, whose name says nothing."""
+    """The region of the registry behind a domain of the user's own, whose name does not include it."""
     if entry.host is None:
-        (at / "host").error("is missing", "Give your own domain, which account goes with")
+        (at / "host").error("is missing", "Write your own domain: account applies only to one")
     elif entry.host in PUBLIC_HOSTS or re.fullmatch(PATTERN, entry.host):
-        (at / "account").error("is said by the host already", "Remove it")
+        (at / "account").error("is part of the host's name already", "Remove it")
     elif entry.region is None:
-        (at / "region").error("is missing, and a domain of your own does not say it", "Give it")
+        (at / "region").error(
+            "is missing, and a domain of your own does not include it", "Write the registry's AWS region"
+        )
     return entry.region or ""
 
 
 def _roles(entry: RegistryEntry, at: Spot) -> tuple[plan.Role, ...]:
-    """The chain of roles. One external id is for the last role, which is the one that strangers trust."""
+    """The chain of roles. A single external id is for the last role."""
     roles, ids = entry.role_arn, entry.external_id
     if at.is_spoiled("role_arn"):
         return ()
     for key in ("external_id", "role_session_name"):
         if getattr(entry, key) and not roles:
-            (at / key).error("goes with a role", "Give role_arn, or remove this")
+            (at / key).error("needs a role", f"Set role_arn, or remove {key}")
     if len(ids) <= 1:
         ids = [*[None] * (len(roles) - len(ids)), *ids]
     elif len(ids) != len(roles):

@@ -1,4 +1,4 @@
-"""The `airflow` section: one model for each way into Airflow, with the keys that go with it."""
+"""The `airflow` section: one model for each way into Airflow, and its keys."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ class HeaderEntry(Section):
     @classmethod
     def _no_bare_secret(cls, given: Any) -> Any:
         if isinstance(given, str):  # it may be the secret itself
-            raise Wrong("is a value, and no secret belongs into the settings", "Write {file: PATH}, or {env: NAME}")
+            raise Wrong("is a value, and the settings must not hold a secret", "Write {file: PATH}, or {env: NAME}")
         return given
 
 
@@ -64,7 +64,7 @@ class _Airflow(Section):
         if not others:
             return super().unknown(key)
         own = next(name for name, model in WAYS.items() if model is cls)
-        return Wrong(f"goes with {' or '.join(others)}, not with {own}", "Remove one of them")
+        return Wrong(f"applies to {' or '.join(others)}, not to {own}", "Remove one of them")
 
     name: kinds.Name | None = None
     """What metrics and `/status` call it; needed with several. Default: `default`."""
@@ -87,7 +87,7 @@ class ApiEntry(_Airflow, title="REST API"):
     """The base URL, as people open it in a browser, path prefix included."""
 
     username: kinds.Text | None = None
-    """The user who edits connections; a password goes with it."""
+    """The user who edits connections; needs a password too."""
     password_file: kinds.SecretPath | None = None
     """The file that holds the password; read at each pass."""
     password_env: kinds.Variable | None = None
@@ -99,8 +99,7 @@ class ApiEntry(_Airflow, title="REST API"):
     """The environment variable that holds a bearer token."""
 
     client_id: kinds.Text | None = None
-    """A machine's login by OAuth 2.0 client credentials, in place of user and password; a client secret goes with
-    it."""
+    """A machine's login by OAuth 2.0 client credentials, in place of user and password; needs a client secret too."""
     client_secret_file: kinds.SecretPath | None = None
     """The file that holds the client secret; read at each pass."""
     client_secret_env: kinds.Variable | None = None

@@ -86,7 +86,7 @@ class Section(BaseModel):
         """What to say of a key that is not known here."""
         if key in _SECRETS:
             fix = f"Put it into a file and name that as {key}_file, or into a variable and name that as {key}_env"
-            return Wrong("is a secret, and none belongs into the settings", fix)
+            return Wrong("is a secret, and the settings must not hold one", fix)
         return Wrong("is not a known key", did_you_mean(key, cls.model_fields))
 
 

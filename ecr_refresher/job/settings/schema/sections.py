@@ -28,7 +28,7 @@ class RegistryEntry(Section):
     """The region of the caller's own registry, or of the one behind a domain of your own; ECR's hosts name it
     themselves. Default: the AWS region of the environment variables or profile."""
     account: kinds.Account | None = None
-    """The account of the registry behind a domain of your own; `region` goes with it."""
+    """The account of the registry behind a domain of your own; needs `region` too."""
     name: kinds.Name | None = None
     """What other settings, metrics and `/status` call it; lets two roles use one registry. Default: the host."""
 
@@ -77,7 +77,7 @@ class DockerEntry(EngineTls):
     """The file's mode, in octal; restored at each write. Default: 0600 for a new file; an existing one keeps its
     own."""
     owner: kinds.Owner | None = None
-    """`uid:gid`, a uid or a user name; only as root. Default: it stays as it is."""
+    """`uid:gid`, a uid or a user name; only as root. Default: it does not change."""
 
     registries: Names[kinds.Text] | None = None
     """Names or hosts of the registries whose logins go into the file. Default: all."""

@@ -24,7 +24,7 @@ def _base(text: str) -> str:
     except ValidationError:
         raise Wrong("is not an http or https URL", _FIX) from None
     if url.username is not None or url.password is not None:
-        raise Wrong("has a login in it", f"{_FIX}, and give the login in settings of its own")
+        raise Wrong("has a login in it", f"{_FIX}, and put the login into its own settings")
     if url.query is not None or url.fragment is not None or not url.port:
         raise Wrong("has a query, a fragment or port 0", _FIX)
     return str(url).rstrip("/")
