@@ -16,12 +16,10 @@ from __future__ import annotations
 import contextlib
 import os
 import pwd
-import resource
 import signal
 import stat
 import sys
 import threading
-import time
 from collections.abc import Mapping
 from typing import Any
 
@@ -31,14 +29,13 @@ from msgspec import Struct
 from ....core import budgets
 from ....core.model import Failed, Failure, Reason, Secret
 from ...files.paths import others_may_write
-from . import acts
+from . import acts, bounds
 from .messages import Answer, ConfigFile, Question, Refused
-from .processes import END_S, OutOfBoundsError, run
+from .processes import OutOfBoundsError, run
 
 _FOR_ANOTHER_USER = {"PATH", "LANG", "LC_ALL", "TZ", "LD_LIBRARY_PATH"}
 _FOR_THE_INTERPRETER = {"PYTHONPATH", "PYTHONHOME"}
 _STACK = 512 << 10
-_SUBREAPER = 36  # PR_SET_CHILD_SUBREAPER of prctl(2)
 _TEXT_MAX = 2000  # characters of a message or fix
 
 
@@ -147,13 +144,18 @@ def main() -> None:
     for name in _FOR_THE_INTERPRETER:
         os.environ.pop(name, None)
     try:
-        _limit(order)
-        if order.question.may_run_helpers:
-            _adopt_orphans()
+        helpers = order.question.may_run_helpers
+        bounds.limit_memory(budgets.HELPER_MEMORY if helpers else budgets.child_memory(order.file.logins))
+        if helpers:
+            bounds.adopt_orphans()
+            if order.user is not None:
+                bounds.shrink_file_systems_in_memory(order.file.path)
         if order.question.act == "read":
             import docker.auth  # noqa: F401 - before the change of user
         if order.user is not None:
             _become(order.user)
+            if helpers:
+                bounds.limit_processes()
         answer: Any = acts.answer(order.file, order.question, os.environ)
     except Failed as error:
         answer = Refused(error.failure)
@@ -163,7 +165,7 @@ def main() -> None:
     except Exception as error:  # noqa: BLE001 - only its type is said: its text might quote the file
         what = f"{order.file.path}: {type(error).__name__} in the child that handles it"
         answer = Refused(Failure(Reason.INTERNAL, what, "Report this fault of ecr-refresher"))
-    _end_children()
+    bounds.end_children()
     sys.stdout.buffer.write(msgspec.json.encode(answer))
 
 
@@ -171,52 +173,8 @@ def _end_with_parent() -> None:
     """Standard input ends with the parent; then all that was started here ends as well."""
     while os.read(0, 4096):
         pass
-    _end_children()
+    bounds.end_children()
     os.killpg(0, signal.SIGKILL)
-
-
-def _adopt_orphans() -> None:
-    """Become the parent of whatever a helper leaves behind: a daemon with a session of its own is in no group of ours.
-
-    Only the child itself can do that before its user may kill it.
-    """
-    import ctypes
-
-    ctypes.CDLL(None).prctl(_SUBREAPER, 1, 0, 0, 0)
-
-
-def _end_children() -> None:
-    """Kill all children, and theirs, who become ours as their parents end."""
-    ends_at = time.monotonic() + END_S
-    while (left := _children()) and time.monotonic() < ends_at:
-        for pid in left:
-            with contextlib.suppress(ProcessLookupError, PermissionError):
-                os.kill(pid, signal.SIGKILL)
-        with contextlib.suppress(ChildProcessError):
-            while os.waitpid(-1, os.WNOHANG)[0]:
-                continue
-        time.sleep(0.001)
-
-
-def _children() -> list[int]:
-    found: list[int] = []
-    with contextlib.suppress(OSError):  # a kernel without CONFIG_PROC_CHILDREN
-        for thread in os.listdir("/proc/self/task"):
-            with open(f"/proc/self/task/{thread}/children", "rb") as pids:
-                found += map(int, pids.read().split())
-    return found
-
-
-def _limit(order: _Order) -> None:
-    """Bound memory, and be the first to go where the host's or container's memory runs out."""
-    helpers = order.question.may_run_helpers
-    most = budgets.HELPER_MEMORY if helpers else budgets.child_memory(order.file.logins)
-    _, hard = resource.getrlimit(resource.RLIMIT_DATA)  # the worker's: without root nobody may raise it
-    most = most if hard == resource.RLIM_INFINITY else min(hard, most)
-    resource.setrlimit(resource.RLIMIT_DATA, (most, most))
-    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    with contextlib.suppress(OSError), open("/proc/self/oom_score_adj", "w", encoding="ascii") as score:
-        score.write("1000")
 
 
 def _become(user: User) -> None:

@@ -20,7 +20,7 @@ from typing import Any
 
 import pytest
 
-from ecr_refresher.core import decide, wire
+from ecr_refresher.core import budgets, decide, wire
 from ecr_refresher.core.model import Failed, Outcome, Reason
 from ecr_refresher.job import settings
 from ecr_refresher.job.sinks.docker import child, writing
@@ -29,7 +29,7 @@ from ecr_refresher.job.sinks.docker.sink import DockerConfigSink
 from tests.testbed import parts
 from tests.testbed.processes import wait_until
 
-from .docker_world import BOB, HOST, LIFE_S, NOW, OTHER_HOST, content, credential, names_in, refusal, sink
+from .docker_world import BOB, HOST, LIFE_S, NOW, OTHER_HOST, content, credential, names_in, process, refusal, sink
 
 pytestmark = pytest.mark.usefixtures("as_root")
 ALICE = 20_000 + os.getpid() % 30_000  # nobody on any machine, and of this process alone
@@ -201,6 +201,64 @@ def test_a_hostile_file_takes_no_memory_of_the_worker_and_little_of_its_child(ho
     worker, child = map(int, done.stdout.split("\n")[-2].split())
     assert worker < 3 << 10  # KiB
     assert child < 90 << 10
+
+
+@pytest.mark.parametrize("mode", [0o1777, 0o700], ids=["everybody's", "hers"])
+def test_a_helper_leaves_nothing_in_memory(
+    home: Path, open_path: Path, helper: Any, mount: Callable[..., None], mode: int
+) -> None:
+    """Those pages would count for the daemon's memory until somebody removes them."""
+    memory = open_path / "memory"
+    memory.mkdir()
+    mount("-t", "tmpfs", "-o", f"uid={ALICE},mode={mode:o}", "none", memory)
+    seen, segments = open_path / "kept-by-test" / "seen", Path("/proc/sysvipc/shm")
+    big = f"head -c 4000000 /dev/zero > {{}}/left-by-{ALICE}; stat -c %s {{}}/left-by-{ALICE} >> {seen}"
+    fill = "; ".join(big.format(place, place) for place in (memory, "/dev/shm"))
+    helper("test", f"mktemp -p /dev/shm >> {seen}; {fill}; ipcmk -M 4000000 >> {seen}; true")
+    own(home / "config.json", '{"credsStore": "test"}')
+    hers(home / "config.json").look(HOST, NOW)
+    temporary, *sizes = [line for line in seen.read_text().split("\n") if not line.startswith("Shared memory id")]
+    assert temporary.startswith("/dev/shm/tmp.")  # what helpers need is there
+    assert all(int(size) <= 1 << 20 for size in sizes if size)
+    assert list(memory.iterdir()) == []
+    assert not Path(temporary).exists()
+    assert not Path(f"/dev/shm/left-by-{ALICE}").exists()
+    assert str(ALICE) not in segments.read_text().split()
+
+
+def test_a_file_on_a_file_system_in_memory_is_served_with_its_helper(
+    open_path: Path, helper: Any, mount: Callable[..., None]
+) -> None:
+    helper("test")
+    memory = open_path / "memory"
+    memory.mkdir()
+    mount("-t", "tmpfs", "-o", "mode=1777", "none", memory)
+    own(memory / "config.json", '{"credsStore": "test"}')
+    assert hers(memory / "config.json").deliver(HOST, credential()).outcome is Outcome.WRITTEN
+    assert content(memory / "config.json")["auths"] == {HOST: {}}
+
+
+def test_a_helper_that_forks_without_end_leaves_room_for_others_and_one_of_a_busy_user_starts(
+    home: Path, helper: Any
+) -> None:
+    """The kernel counts all that she runs, so what she runs elsewhere may not keep her helper from starting."""
+    busy = f"import os, subprocess\nos.setresuid({ALICE}, {ALICE}, {ALICE})\n"
+    busy += "all = [subprocess.Popen(['sleep', '60'], stdout=subprocess.DEVNULL) for _ in range(300)]\n"
+    busy += "print('ready')\ninput()\n"
+    busy += "for each in all:\n    each.kill()"
+    helper("test", "(while :; do setsid sleep 60 > /dev/null & done); exec sleep 1")
+    own(home / "config.json", '{"credsStore": "test"}')
+    with process(busy) as others, ThreadPoolExecutor() as threads:
+        before = len(running_as(ALICE).split())
+        looked = threads.submit(refusal, lambda: hers(home / "config.json").look(HOST, NOW))
+        wait_until(lambda: len(running_as(ALICE).split()) > before + budgets.PROCESSES / 2, 10, "a helper of hers")
+        most = before
+        while not looked.done():
+            most = max(most, len(running_as(ALICE).split()))
+        assert most <= before + 2 * budgets.PROCESSES
+        assert "its answer is not a JSON object" in looked.result().message  # so it ran
+        wait_until(lambda: len(running_as(ALICE).split()) <= before, 5, "the end of all that the helper started")
+        others.communicate("\n")
 
 
 def test_a_child_has_an_end_of_its_memory(home: Path, helper: Any, open_path: Path) -> None:
