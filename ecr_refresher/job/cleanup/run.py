@@ -13,7 +13,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from ... import logs
-from ...core import wire
+from ...core import budgets, wire
 from ...core.model import Failed, Failure, Reason
 from ...core.plan import Cleanup, Plan
 from ..aws.clock import AwsClock
@@ -66,7 +66,7 @@ def clean(
     try:
         with (
             engine.failures(rules.engine, TIMEOUT_S),
-            contextlib.closing(engine.client(rules.engine, TIMEOUT_S)) as api,
+            contextlib.closing(engine.client(rules.engine, TIMEOUT_S, budgets.ENGINE_LIST_MAX)) as api,
         ):
             state, history = _open_state(rules, record)
             with Hearing(api, clock, history, held=heard) as hearing:

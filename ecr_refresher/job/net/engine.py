@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
+from ...core import budgets
 from ...core.model import Credential, Failed, Reason
 from ...core.plan import Engine
 
@@ -74,7 +75,7 @@ def login(engine: Engine, host: str, credential: Credential) -> None:
 
 def containers_that_mount(engine: Engine, path: str) -> list[str]:
     """Names of running containers that mount this very file, and not its directory. Raises Failed."""
-    with failures(engine), contextlib.closing(client(engine)) as api:
+    with failures(engine), contextlib.closing(client(engine, answer_max=budgets.ENGINE_LIST_MAX)) as api:
         running: list[dict[str, Any]] = api.containers()
     return [
         str((container.get("Names") or [container.get("Id", "")])[0]).lstrip("/")
@@ -83,19 +84,18 @@ def containers_that_mount(engine: Engine, path: str) -> list[str]:
     ]
 
 
-def client(engine: Engine, timeout_s: int = TIMEOUT_S) -> APIClient:
+def client(engine: Engine, timeout_s: int = TIMEOUT_S, answer_max: int = budgets.ENGINE_ANSWER_MAX) -> APIClient:
     """A client of the engine, which has answered with its version. Use it within `failures`."""
-    from docker import APIClient
     from docker.tls import TLSConfig
 
-    tls: Any = None
+    from .engine_client import BoundedClient
+
+    tls = None
     if engine.tls_cert and engine.tls_key:
         tls = TLSConfig(client_cert=(engine.tls_cert, engine.tls_key), ca_cert=engine.tls_ca, verify=True)
     elif engine.tls_ca:
         tls = TLSConfig(ca_cert=engine.tls_ca, verify=True)
-    api = APIClient(base_url=engine.url, version="auto", timeout=timeout_s, tls=tls or False)
-    api.max_redirects = 0  # a login goes where the settings say, and nowhere else
-    return api
+    return BoundedClient(engine.url, answer_max, timeout_s, tls)
 
 
 @contextlib.contextmanager
@@ -109,6 +109,8 @@ def failures(engine: Engine, timeout_s: float = TIMEOUT_S) -> Iterator[None]:
         what = f"the engine at {engine.url} answered {error.status_code}"
         raise Failed(Reason.TRANSIENT, what, "See the engine's log") from None
     except (DockerException, OSError) as error:  # those of requests are OSErrors
+        if isinstance(error.__cause__, Failed):  # of a client that could not be made
+            raise error.__cause__ from None
         raise Failed(Reason.TRANSIENT, *_unreachable(engine.url, error, timeout_s)) from None
 
 

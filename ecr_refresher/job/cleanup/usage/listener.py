@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable
 
 from .... import logs
-from ....core import wire
+from ....core import budgets, wire
 from ....core.model import Failed, Failure, Reason
 from ....core.plan import Cleanup
 from ...aws.clock import AwsClock
@@ -67,7 +67,7 @@ class Listener:
         try:
             with (
                 engine.failures(self._rules.engine, TIMEOUT_S),
-                contextlib.closing(engine.client(self._rules.engine, TIMEOUT_S)) as api,
+                contextlib.closing(engine.client(self._rules.engine, TIMEOUT_S, budgets.ENGINE_LIST_MAX)) as api,
             ):
                 known = self._history
                 if known is None:
