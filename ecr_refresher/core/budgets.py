@@ -32,6 +32,7 @@ DATA_MAX = 1 << 30  # of a process without a cgroup's limit: a pass over 1,000 r
 DATA_MIN = 128 << 20  # no process gets by with less
 BESIDE = 48 << 20  # of a cgroup's limit, for the supervisor and the kernel's buffers
 ANSWER_MAX = 1 << 20  # an answer of AWS; a token has some thousands
+TOKEN_MIN = 100  # of a token, which is masked wherever it is printed; real ones have 1,900 and more, no word has 100
 PULL_LOGIN_MAX = 32 << 10  # of one registry in a pull secret, which may have 1 MiB
 KUBERNETES_ANSWER_MAX = 2 << 20  # a secret has 1 MiB at most, and a third more as base64
 PROOF_ANSWER_MAX = 8192  # what is read of a registry's answer

@@ -9,6 +9,7 @@ from datetime import datetime
 from typing import Any
 
 from ... import logs
+from ...core import budgets
 from ...core.ecr import host as ecr_host
 from ...core.model import Credential, Failed, Reason, Secret
 from ...core.plan import PUBLIC, Principal
@@ -94,8 +95,11 @@ def _password(token: object) -> Secret:
         raise _invalid("holds a token that is not base64") from None
     if not colon:
         raise _invalid("holds a token without a colon between user and password")
-    if username != USERNAME or not password.strip():
-        raise _invalid("holds a token without the user AWS, or without a password")
+    if username != USERNAME:
+        raise _invalid("holds a token of another user than AWS")
+    # A word or a sentence would be masked as a secret in every message of this process, those about others too.
+    if len(password) < budgets.TOKEN_MIN or not all("!" <= character <= "~" for character in password):
+        raise _invalid(f"holds no token but a password with blanks, or of less than {budgets.TOKEN_MIN} characters")
     logs.hide(Secret(token))
     return logs.hide(Secret(password))
 

@@ -12,6 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ecr_refresher import logs
+from ecr_refresher.core import budgets
 from ecr_refresher.core.model import Failed, Reason
 from ecr_refresher.core.plan import Principal
 from ecr_refresher.job.aws import ecr
@@ -22,7 +23,7 @@ from tests.testbed.standins.ecr import EcrStandIn
 from tests.testbed.standins.tokens import TokenBook
 
 NOW = 1_800_000_000.0
-PASSWORD = "eyJwYXlsb2FkIjoi-the-password-of-a-test"
+PASSWORD = "eyJwYXlsb2FkIjoi-the-password-of-a-test".ljust(budgets.TOKEN_MIN, "=")
 
 
 @pytest.fixture(autouse=True)
@@ -73,9 +74,27 @@ def test_a_password_may_hold_colons_and_be_of_any_length() -> None:
 
 
 def test_what_was_read_is_masked_in_every_message_from_then_on() -> None:
-    ecr.credential_from(answer(grant(encoded("AWS:short-one"))), NOW)
-    assert logs.redact("is it short-one?") == "is it ***?"
-    assert logs.redact(f"or {encoded('AWS:short-one')}?") == "or ***?"
+    password = "a.b:" * 25  # not of the shape of a secret
+    ecr.credential_from(answer(grant(encoded(f"AWS:{password}"))), NOW)
+    assert logs.redact(f"is it {password}?") == "is it ***?"
+    assert logs.redact(f"or {encoded(f'AWS:{password}')}?") == "or ***?"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "error",
+        "airflow",
+        "docker_default",
+        "123456789012.dkr.ecr.us-east-1.amazonaws.com",
+        "no connection to the registry: see its security groups. Check its address, that it is up, and DNS",
+    ],
+)
+def test_a_hostile_endpoint_has_no_word_masked_in_messages_about_others(text: str) -> None:
+    assert "no token but a password with blanks, or of less than 100 characters" in refusal(
+        answer(grant(encoded(f"AWS:{text}")))
+    )
+    assert logs.redact(text) == text
 
 
 @pytest.mark.parametrize(
@@ -91,9 +110,9 @@ def test_what_was_read_is_masked_in_every_message_from_then_on() -> None:
         (answer(grant("YWJj" + "é")), "a token that is not base64"),
         (answer(grant(base64.b64encode(b"AWS:\xff\xfe").decode())), "a token that is not base64"),
         (answer(grant(encoded("AWS-without-colon"))), "a token without a colon between user and password"),
-        (answer(grant(encoded(f"bob:{PASSWORD}"))), "a token without the user AWS, or without a password"),
-        (answer(grant(encoded("AWS:"))), "without a password"),
-        (answer(grant(encoded("AWS: \n"))), "without a password"),
+        (answer(grant(encoded(f"bob:{PASSWORD}"))), "a token of another user than AWS"),
+        (answer(grant(encoded("AWS:"))), "no token but a password with blanks"),
+        (answer(grant(encoded("AWS:" + " \n" * 50))), "no token but a password with blanks"),
         (answer(grant(expiresAt=None)), "says no expiry"),
         (answer(grant(expiresAt="2099-01-01")), "says no expiry"),
         (answer(grant(left=0)), "expired 0 s ago by AWS's own clock"),
@@ -119,6 +138,7 @@ tokens = st.one_of(
     st.text().map(lambda text: encoded(text.encode("utf-8", "replace").decode())),
     st.binary().map(lambda raw: base64.b64encode(raw).decode()),
     st.text(st.characters(exclude_categories=["Cs"])).map(lambda text: encoded("AWS:" + text)),
+    st.text(st.characters(exclude_categories=["Cs"])).map(lambda text: encoded(f"AWS:{PASSWORD}{text}")),
 )
 moments = st.one_of(json_values, st.datetimes(), st.datetimes(timezones=st.just(dt.UTC)))
 grants = st.fixed_dictionaries({}, optional={"authorizationToken": tokens, "expiresAt": moments})
@@ -135,7 +155,7 @@ def test_any_answer_is_a_credential_or_invalid_and_nothing_else(given: dict[str,
         assert failed.failure.reason is Reason.INVALID  # noqa: PT017 - the other way out is as good
     else:
         assert credential.username == "AWS"
-        assert credential.secret.reveal().strip()
+        assert len(credential.secret.reveal()) >= budgets.TOKEN_MIN
         assert NOW < credential.expires_at <= NOW + ecr.LIFE_MAX_S
 
 
