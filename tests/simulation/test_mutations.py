@@ -16,7 +16,7 @@ from ecr_refresher.core.model import Failed, Failure, Holding
 from ecr_refresher.core.plan import Refresh, Slot
 from ecr_refresher.daemon.machine import bookings, health, step
 from ecr_refresher.daemon.machine.events import Reported
-from ecr_refresher.daemon.machine.state import State
+from ecr_refresher.daemon.machine.state import SlotState, State
 from ecr_refresher.daemon.web import view
 from ecr_refresher.job.refresh.refresh_pass import RefreshPass
 
@@ -165,6 +165,10 @@ def hung_passes_not_killed(patch: Patch) -> None:
     patch.setattr(schedule, "pass_limit", lambda _rules, _lives: 1e7)
 
 
+def what_others_write_shortens_passes(patch: Patch) -> None:
+    patch.setattr(SlotState, "sure_until", property(lambda known: known.held_until))
+
+
 MUTATIONS: list[Callable[[Patch], None]] = [
     quarter_rule_off,
     retries_never,
@@ -186,6 +190,7 @@ MUTATIONS: list[Callable[[Patch], None]] = [
     wall_clock_believed,
     lines_of_any_worker_believed,
     hung_passes_not_killed,
+    what_others_write_shortens_passes,
     dead_reloads_come_first,
     one_slot_s_fault_ends_the_pass,
 ]

@@ -51,6 +51,7 @@ class Told:
     """What one daemon was told in its life, by the lines that reached it."""
 
     until: dict[SlotId, float] = field(default_factory=dict)
+    wrote: dict[SlotId, float] = field(default_factory=dict)  # until when that lives
     fetches: dict[str, int] = field(default_factory=dict)
     written: dict[SlotId, int] = field(default_factory=dict)
     skipped: dict[SlotId, int] = field(default_factory=dict)
@@ -290,6 +291,9 @@ class Watch:
                 return
             for line in event.lines:
                 self._listened(host, told, line)
+        for action in actions:
+            if isinstance(action, events.Start):
+                self._check_limit(host, told, action.job)
         if before.slots is not after.slots:
             self._check_pauses(host, before, after)
         if before.slots is not after.slots or host.walks:
@@ -306,6 +310,16 @@ class Watch:
                 self._count_line(host, told, slot_id, line)
                 if isinstance(line, wire.Looked) or line.outcome is not Outcome.FAILED:
                     self._note(host, told, slot_id, line)
+                if isinstance(line, wire.Delivered) and line.outcome is Outcome.WRITTEN and line.until is not None:
+                    told.wrote[slot_id] = line.until
+
+    def _check_limit(self, host: Host, told: Told, job: wire.Job) -> None:
+        """What a stranger or a file's owner says of a life shortens nobody's pass."""
+        aws_now = host.state.aws_time(host.boot())
+        shortest = min((until - aws_now for until in told.wrote.values() if until > aws_now), default=inf)
+        allowed = min(self.rules.deadline, max(15.0, shortest / 4))
+        if job.ends_at - host.boot() < allowed - 1e-3:
+            self.fail(f"(d) {host.name} starts a pass that may take {job.ends_at - host.boot():.1f} s only")
 
     def _count_line(self, host: Host, told: Told, slot_id: SlotId, line: wire.Looked | wire.Delivered) -> None:
         renewals = 3600.0 / (0.4 * min(self.shortest, self.world.lives)) + 3600.0 / self.rules.verify_every

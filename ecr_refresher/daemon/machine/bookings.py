@@ -157,6 +157,7 @@ def _delivered(state: State, slot: Slot, line: wire.Delivered, now: float) -> No
     known = replace(
         _good(state, slot, known, line.until, now, written=written),
         held_until=line.until,
+        own_until=line.until if written else known.own_until,
         life=line.life if written else _life_held(state, known, line, now),
         outcome=line.outcome,
         delivered_at=state.aws_time(now) if written else known.delivered_at,

@@ -91,7 +91,7 @@ def pass_ends_boot(state: State, running: Pass) -> float:
     """
     ends_boot = running.job.ends_at
     for slot in state.plan.slots if state.plan else ():
-        due, until = renew_at(state, slot), state.slots[slot.id].expected_until
+        due, until = renew_at(state, slot), state.slots[slot.id].sure_until
         if slot.id in running.open or due is None or until is None or due - state.offset <= running.began_boot:
             continue
         ends_boot = min(ends_boot, due + (until - due) / 4 - state.offset)

@@ -45,6 +45,7 @@ class SlotState:
 
     held_until: float | None = None  # None: not looked at yet; 0: it holds nothing usable
     expected_until: float | None = None  # the expiry that was last written or found good
+    own_until: float | None = None  # the expiry of what this daemon last wrote there
     life: float | None = None
     outcome: Outcome | None = None
     delivered_at: float | None = None
@@ -56,6 +57,14 @@ class SlotState:
     look_boot: float = 0.0
     repaired_boot: float = -inf
     tally: Tally = Tally()
+
+    @property
+    def sure_until(self) -> float | None:
+        """The expiry of what it holds, where this daemon wrote that.
+
+        Only this counts for other slots' passes: what a look finds, somebody else may have written.
+        """
+        return self.own_until if self.own_until == self.held_until else None
 
 
 @dataclass(frozen=True, slots=True)

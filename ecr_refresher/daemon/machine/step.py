@@ -122,7 +122,7 @@ def _next_job(state: State, now: float) -> tuple[State, wire.Job | None]:
     loads = wanted or plan is None or plan.unresolved
     if state.force or loads:
         orders = tuple(wire.Order(*slot_id, known.expected_until) for slot_id, known in state.slots.items())
-    lives_left = [(known.held_until or 0.0) - state.aws_time(now) for known in state.slots.values()]
+    lives_left = [(known.sure_until or 0.0) - state.aws_time(now) for known in state.slots.values()]
     job = wire.Job(
         id=state.jobs + 1,
         ends_at=now + schedule.pass_limit(state.rules, lives_left),

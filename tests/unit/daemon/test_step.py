@@ -665,6 +665,22 @@ def test_the_limit_of_a_pass_is_a_quarter_of_the_shortest_life_left() -> None:
     assert world.job().ends_at == pytest.approx(world.boot + 80.0 / 4)
 
 
+def test_a_life_that_another_user_claims_shortens_nobody_s_pass() -> None:
+    world = World().served()
+    until = world.aws + 40.0
+    world.ask("refresh").turn().finish(wire.Looked(*DOCKER, until=until, needed=True, life=60.0))
+    assert world.ask("refresh").turn().job().ends_at == pytest.approx(world.boot + Refresh().deadline)
+
+
+def test_a_renewal_that_another_user_claims_ends_nobody_s_pass() -> None:
+    world = World().served()
+    world.ask("refresh").turn().say(wire.Looked(*DOCKER, until=world.aws + 20.0, life=24.0))
+    job = world.job()
+    while not world.wait_until_next().said(Kill):
+        assert world.boot < job.ends_at
+    assert world.boot == pytest.approx(job.ends_at)
+
+
 # --- the own registry ------------------------------------------------------------------------------------------------
 def test_the_own_registry_takes_its_place_once_it_is_found_out() -> None:
     unknown = structs.replace(
