@@ -108,8 +108,9 @@ class RefreshPass:
             await self._at_sink(slot, sink.attach)
         if holding.life is not None and slot.sink in self._own_files:
             self._lives.setdefault(slot.principal, holding.life)
-        need = self._need(holding, order, slot)
-        until, life = None if need is Need.UNBELIEVABLE else holding.until, self._life(holding, slot)
+        need, life = self._need(holding, order, slot), self._life(holding, slot)
+        believed = decide.believed(holding, self.tools.clock.now(), life or schedule.DEFAULT_LIFE_S)
+        until = holding.until if believed else None
         self.tools.report(wire.Looked(*slot.id, until, need is not Need.NONE, need.value, life, holding.witness))
         if need is Need.NONE:
             self._left_alone(slot, order, holding)

@@ -243,8 +243,9 @@ def test_what_is_needed_is_said_and_delivered(world: World, holding: Holding, wh
     assert {line.outcome for line in world.said(wire.Delivered)} == {Outcome.WRITTEN}
 
 
-def test_an_unbelievable_expiry_is_not_reported_as_held(world: World) -> None:
-    world.hold(Holding(NOW + 99 * H), DOCKER).run(plan(), wire.Order(*DOCKER))
+@pytest.mark.parametrize("force", [False, True])
+def test_an_unbelievable_expiry_is_not_reported_as_held(world: World, force: bool) -> None:
+    world.hold(Holding(NOW + 99 * H), DOCKER).run(plan(), wire.Order(*DOCKER), force=force)
     assert [line.until for line in world.said(wire.Looked)] == [None]
 
 
