@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+import resource
 from collections.abc import Iterator
 from typing import NamedTuple
+
+from .core import budgets
 
 MORE = "Raise the memory limit of the container or service"  # the fix
 CGROUPS, OWN = "/sys/fs/cgroup", "/proc/self/cgroup"
@@ -26,6 +30,25 @@ def read(cgroups: str = CGROUPS, own: str = OWN) -> Memory:
             bounded = limit.isdigit() and int(limit) < 1 << 62
             return Memory(int(limit) if bounded else None, int(kills) if kills.isdigit() else None)
     return Memory(None, None)
+
+
+def data_max(cgroup: int | None) -> int:
+    """The bytes of data that one process may have under a control group's limit, if there is one."""
+    if cgroup is None:
+        return budgets.DATA_MAX
+    return min(budgets.DATA_MAX, max(budgets.DATA_MIN, cgroup - budgets.BESIDE))
+
+
+@contextlib.contextmanager
+def bounded() -> Iterator[None]:
+    """Let what takes too much end in a MemoryError, before the kernel ends this process or another one."""
+    before, hard = resource.getrlimit(resource.RLIMIT_DATA)
+    most = data_max(read().limit)
+    resource.setrlimit(resource.RLIMIT_DATA, (most if hard == resource.RLIM_INFINITY else min(hard, most), hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_DATA, (before, hard))
 
 
 def killed_since(kills: int | None) -> tuple[str, str] | None:

@@ -21,16 +21,9 @@ def bound_memory() -> None:
     """Let a leak end in a MemoryError here, before the kernel ends this process or its supervisor."""
     threading.stack_size(budgets.STACK)  # by default as large as `ulimit -s`, and stacks count as data
     _, hard = resource.getrlimit(resource.RLIMIT_DATA)
-    most = data_max(memory.read().limit)
+    most = memory.data_max(memory.read().limit)
     most = most if hard == resource.RLIM_INFINITY else min(hard, most)
     resource.setrlimit(resource.RLIMIT_DATA, (most, most))
-
-
-def data_max(cgroup: int | None) -> int:
-    """The bytes of data that one process may have under a control group's limit, if there is one."""
-    if cgroup is None:
-        return budgets.DATA_MAX
-    return min(budgets.DATA_MAX, max(budgets.DATA_MIN, cgroup - budgets.BESIDE))
 
 
 def bare_of_values(name: str, work: Callable[[], int]) -> int:

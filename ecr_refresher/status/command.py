@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from typing import TYPE_CHECKING
 
+from .. import memory
 from ..core.exits import EXIT_DONE, EXIT_FAILED, EXIT_USAGE
 from . import address, client
 
@@ -18,7 +19,8 @@ def run(
     """Returns 0 if the daemon is ready (`live`: alive), 1 if not or if it gives no answer, 2 for a bad address."""
     try:
         there = address.find(url, ca, config, environ)
-        good, text = _alive(there) if live and not as_json else _status(there, live=live, as_json=as_json)
+        with memory.bounded():
+            good, text = _alive(there) if live and not as_json else _status(there, live=live, as_json=as_json)
     except address.StatusError as error:
         from ..core.printable import printable
 
@@ -44,6 +46,6 @@ def _status(there: address.Address, *, live: bool, as_json: bool) -> tuple[bool,
         status = json.loads(body)
         good = bool(status["live"] if live else status["ready"])
         text = json.dumps(status, indent=2) if as_json else rendered(page(status), sys.stdout)
-    except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
+    except (ValueError, TypeError, KeyError, AttributeError, RecursionError, MemoryError):
         raise client.Unanswered(f"{there.url} does not answer as an ecr-refresher does", "Check the address") from None
     return good, text

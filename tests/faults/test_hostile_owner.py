@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from ecr_refresher.job.limits import data_max
+from ecr_refresher.memory import data_max
 from tests.faults.conftest import HOST, World
 from tests.testbed.processes import wait_until
 

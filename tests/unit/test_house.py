@@ -194,7 +194,7 @@ def test_stand_ins_know_nothing_of_the_product_and_need_the_standard_library_onl
 
 
 def test_a_running_daemon_is_asked_with_the_standard_library_and_yaml_for_the_settings_file_s_sake() -> None:
-    assert trespasses(of_wing("status"), "core", "terminal") == {}
+    assert trespasses(of_wing("status"), "core", "memory", "terminal") == {}
     assert libraries(of_wing("status")) <= {"yaml", "rich"}
 
 

@@ -8,8 +8,8 @@ import sys
 
 import pytest
 
+from ecr_refresher import memory
 from ecr_refresher.core import budgets
-from ecr_refresher.job import limits
 
 MB = 1 << 20
 READ_TO_THE_END = "os.close(1)\nos.close(2)\n[t.join(20) for t in threading.enumerate() if t.daemon]"
@@ -26,7 +26,7 @@ READ_TO_THE_END = "os.close(1)\nos.close(2)\n[t.join(20) for t in threading.enum
     ],
 )
 def test_memory_fits_the_container_and_is_never_without_a_bound(cgroup: int | None, most: int) -> None:
-    assert limits.data_max(cgroup) == most
+    assert memory.data_max(cgroup) == most
 
 
 def python(program: str, **more: int) -> subprocess.CompletedProcess[str]:

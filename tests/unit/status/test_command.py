@@ -5,18 +5,20 @@ from __future__ import annotations
 import json
 import os
 import re
+import resource
 import socket
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Iterator
-from contextlib import closing
+from contextlib import closing, suppress
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from ecr_refresher import cli
+from ecr_refresher import cli, memory
 from ecr_refresher.core import wire
 from ecr_refresher.core.model import Outcome, Reason
 from ecr_refresher.core.plan import Server
@@ -224,7 +226,39 @@ def test_who_never_answers_is_not_waited_for(capsys: Said, monkeypatch: pytest.M
     monkeypatch.setattr(client, "TIMEOUT_S", 0.05)
     with socket.create_server(("127.0.0.1", 0)) as server:
         assert cli.main(["status", "--live", "--url", f"http://127.0.0.1:{server.getsockname()[1]}"]) == 1
-    assert "gave no answer within" in capsys.readouterr().err
+    assert "gave no whole answer within" in capsys.readouterr().err
+
+
+def test_an_answer_that_comes_a_byte_at_a_time_is_given_up(capsys: Said, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(client, "TIMEOUT_S", 0.3)
+    with socket.create_server(("127.0.0.1", 0)) as server:
+
+        def drip() -> None:
+            with closing(server.accept()[0]) as connection, suppress(OSError):
+                for _ in range(100):
+                    connection.sendall(b"H")
+                    time.sleep(0.05)
+
+        thread = threading.Thread(target=drip)
+        thread.start()
+        began = time.monotonic()
+        assert cli.main(["status", "--url", f"http://127.0.0.1:{server.getsockname()[1]}"]) == 1
+        assert time.monotonic() - began < 2
+        thread.join()
+    assert "gave no whole answer within" in capsys.readouterr().err
+
+
+MANY = 4 << 20  # lists; each takes 3 bytes of an answer, and 64 when it is read
+
+
+def test_an_answer_that_takes_much_memory_is_no_ecr_refresher_s(capsys: Said, monkeypatch: pytest.MonkeyPatch) -> None:
+    pages = int(Path("/proc/self/statm").read_text().split()[5])
+    monkeypatch.setattr(memory, "data_max", lambda _: pages * resource.getpagesize() + (100 << 20))
+    monkeypatch.setattr(client, "get", lambda *_: (200, b'{"live": 1, "ready": 1, "x": [' + b"[]," * MANY + b"1]}"))
+    before = resource.getrlimit(resource.RLIMIT_DATA)
+    assert cli.main(["status", "--json", "--url", "http://127.0.0.1:9719"]) == 1
+    assert "does not answer as an ecr-refresher does" in capsys.readouterr().err
+    assert resource.getrlimit(resource.RLIMIT_DATA) == before
 
 
 def test_control_characters_are_escaped_and_forge_no_line(capsys: Said) -> None:
