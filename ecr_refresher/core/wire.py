@@ -10,11 +10,13 @@ from typing import Literal
 
 import msgspec
 from msgspec import field
+from msgspec.structs import replace
 
 from .model import Failure, Outcome, Record
 from .plan import Plan
 
 LINE_MAX = 1 << 20  # bytes; a plan of 1,000 slots is 0.2 MB
+TEXT_MAX = 2000  # characters of an error or its fix, so that a huge one does not break the limits of a report
 
 
 class Load(Record, frozen=True):
@@ -190,7 +192,16 @@ def load_job(text: bytes) -> Job:
 
 
 def dump_line(job_id: int, line: Line) -> bytes:
+    """A report line; its errors are cut where they are too long."""
+    if isinstance(line, Refused):
+        line = Refused(tuple(map(_cut, line.errors)))
+    elif isinstance(line, Fetched | Proved | Delivered | Hindered) and (why := line.failure) is not None:
+        line = replace(line, failure=replace(why, message=_cut(why.message), fix=_cut(why.fix)))
     return msgspec.json.encode(_Report(job_id, line)) + b"\n"
+
+
+def _cut(text: str) -> str:
+    return text if len(text) <= TEXT_MAX else text[: TEXT_MAX - 1] + "…"
 
 
 def load_line(text: bytes) -> tuple[int, Line]:

@@ -14,6 +14,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ecr_refresher.core import plan, wire
+from ecr_refresher.core.model import Failure, Outcome, Reason
+from ecr_refresher.daemon.workers import TOTAL_MAX
 
 SIMPLE: dict[Any, st.SearchStrategy[Any]] = {
     str: st.text(max_size=12),
@@ -108,6 +110,31 @@ def test_a_refused_line_does_not_show_what_it_held() -> None:
     with pytest.raises(ValueError, match=r"duration_s$") as caught:
         wire.load_line(json.dumps(raw).encode())
     assert held not in str(caught.value)
+
+
+HUGE = Failure(Reason.INVALID, "\x1b" * (1 << 20), "x" * (1 << 20))
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        wire.Fetched("ecr/us-east-1", 0.1, failure=HUGE),
+        wire.Proved("own", "registry", HUGE),
+        wire.Delivered("docker//config.json", "own", Outcome.FAILED, failure=HUGE),
+        wire.Hindered("image", HUGE),
+        wire.Refused((HUGE.message, HUGE.fix)),
+    ],
+    ids=lambda line: type(line).__name__,
+)
+def test_a_huge_error_is_cut_and_breaks_no_limit(line: wire.Line) -> None:
+    """A thousand slots may meet it, and each of its characters may take six bytes."""
+    text = wire.dump_line(7, line)
+    assert 1000 * len(text) <= TOTAL_MAX
+    assert wire.load_line(text)
+    said = json.loads(text)["line"]
+    texts = said.get("errors") or [said["failure"][name] for name in ("message", "fix")]
+    assert [text[-1] for text in texts] == ["…", "…"]
+    assert [text[:100] for text in texts] == ["\x1b" * 100, "x" * 100]
 
 
 def test_a_plan_of_a_thousand_slots_fits_into_one_line() -> None:
