@@ -12,6 +12,7 @@ from ... import __version__
 from ...core import times, wire
 from ...core.model import Failure, Outcome
 from ...core.plan import Cleanup, Registry, Slot
+from ...core.printable import printable
 from ..machine.due import life_of, renew_at, slot_next
 from ..machine.health import holds, live, ready, started
 from ..machine.state import State
@@ -27,8 +28,8 @@ class Probe:
     checks: list[tuple[str, str | None]]
 
     def verbose(self) -> str:
-        lines = [f"[+]{name} ok\n" if why is None else f"[-]{name} failed: {why}\n" for name, why in self.checks]
-        return "".join(lines) + ("passed\n" if self.ok else "failed\n")
+        lines = [f"[+]{name} ok" if why is None else f"[-]{name} failed: {why}" for name, why in self.checks]
+        return "".join(f"{printable(line)}\n" for line in [*lines, "passed" if self.ok else "failed"])
 
 
 def livez(state: State, mono: float) -> Probe:

@@ -10,7 +10,7 @@ from msgspec import structs
 from ecr_refresher import __version__
 from ecr_refresher.core import times, wire
 from ecr_refresher.core.model import Reason
-from ecr_refresher.core.plan import Refresh
+from ecr_refresher.core.plan import KubernetesSecret, Refresh
 from ecr_refresher.daemon.machine.state import RECHECK_S
 from ecr_refresher.daemon.web import view
 
@@ -186,6 +186,14 @@ def test_readyz_of_a_slot_that_failed_but_holds_something_good_is_ok() -> None:
     world = World().served()
     world.wait(RECHECK_S).turn().finish(world.failed(AIRFLOW))
     assert "[+]airflow/default/docker_default ok" in view.readyz(world.state, world.boot).verbose()
+
+
+def test_a_name_forges_no_line_of_a_probe_and_moves_no_cursor() -> None:
+    secret = KubernetesSecret("ecr-pull", (HOST,), ("jobs\x1b[2J\n[+]docker/all ok",))
+    world = World().loaded(structs.replace(plan(), kubernetes=(secret,)))
+    lines = view.readyz(world.state, world.boot).verbose().splitlines()
+    assert "[-]kubernetes/jobs\\x1b[2J\\n[+]docker/all ok/ecr-pull failed: not looked at yet" in lines
+    assert all(line.isprintable() for line in lines)
 
 
 def test_readyz_without_settings_and_while_stopping_says_so() -> None:
