@@ -35,6 +35,11 @@ class Snapshot:
     def witness(self) -> str:
         return witness_of(self.stat)
 
+    @property
+    def uid(self) -> int:
+        """The file's user; root's where there is no file."""
+        return 0 if self.stat is None else self.stat.st_uid
+
     def is_still(self, seen: os.stat_result | None) -> bool:
         """Whether nobody has written since, by the stat that the file has now."""
         return witness_of(seen) == self.witness

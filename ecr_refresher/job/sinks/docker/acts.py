@@ -9,7 +9,7 @@ from msgspec import structs
 from ....core.model import Credential, Failed, Outcome, Reason
 from ...files import examination
 from . import messages, readers, record, writing
-from .helper import ECR_LOGIN, PREFIX, Helper
+from .helper import ECR_LOGIN, PREFIX, Helper, refuse_foreign
 from .writing import State, auth_of
 
 CLAIM_TRIES = 3
@@ -54,7 +54,7 @@ def _look_in_helper(file: messages.ConfigFile, host: str, environ: Mapping[str, 
     name = state.document.helper_for(host)
     if name is None:
         return _held(state, host, state.document.auth(host))
-    kept = Helper(name, environ).get(host)
+    kept = Helper(name, state.document, environ).get(host)
     return _held(state, host, None if kept is None else auth_of(*kept))
 
 
@@ -67,7 +67,7 @@ def _store(
         name = state.document.helper_for(host)
         if name == ECR_LOGIN:
             return messages.Written(Outcome.UNCHANGED, state.witness, state.witness)
-        stored = name is not None and _stored(Helper(name, environ), host, credential)
+        stored = name is not None and _stored(Helper(name, state.document, environ), host, credential)
         result = writing.write(file, [(host, credential)], {} if name is None else {host: name})[0]
         if isinstance(result, messages.Refused):
             raise Failed.of(result.failure)
@@ -93,7 +93,9 @@ def _stored(helper: Helper, host: str, credential: Credential) -> bool:
 def _inspect(file: messages.ConfigFile, host: str, environ: Mapping[str, str]) -> messages.Inspection:
     state = writing.read(file)
     name = state.document.helper_for(host)
-    on_path = name is not None and Helper(name, environ).program() is not None
+    if name not in (None, ECR_LOGIN):
+        refuse_foreign(state.document, name)
+    on_path = name is not None and Helper(name, state.document, environ).program() is not None
     return messages.Inspection(
         None if name is None else PREFIX + name, on_path, state.document.urls(host), state.document.paths(host)
     )

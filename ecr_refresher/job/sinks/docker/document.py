@@ -29,13 +29,14 @@ _LOGIN = msgspec.json.Decoder(str)
 
 @dataclass(frozen=True, slots=True)
 class Document:
-    """A `config.json` as read; `path` is for messages."""
+    """A `config.json` as read; `path` is for messages, `uid` is the file's user (root's if there is no file)."""
 
     path: str
+    uid: int
     _content: dict[str, Raw] = field(repr=False)
 
     @classmethod
-    def parse(cls, path: str, text: bytes | None) -> Document:
+    def parse(cls, path: str, text: bytes | None, uid: int = 0) -> Document:
         """Read the text; none, or an empty one, is an empty object, as for the docker command. Raises Failed."""
         text = (text or b"").strip() or b"{}"
         try:
@@ -43,7 +44,7 @@ class Document:
             json.loads(
                 text.decode(), parse_int=str, parse_float=str, parse_constant=_refuse, object_pairs_hook=_without_twins
             )
-            document = cls(path, msgspec.json.decode(text, type=dict[str, Raw]))
+            document = cls(path, uid, msgspec.json.decode(text, type=dict[str, Raw]))
         except UnicodeDecodeError as error:
             problem = f"is not UTF-8 at byte {error.start}"
         except json.JSONDecodeError as error:
@@ -122,7 +123,7 @@ class Document:
         for key, value in self._content.items():
             is_auths = key.casefold() == "auths"
             content["auths" if is_auths else key] = section if is_auths else value
-        return Document(self.path, {**content, "auths": section})
+        return Document(self.path, self.uid, {**content, "auths": section})
 
     def render(self) -> bytes:
         """The text, indented."""

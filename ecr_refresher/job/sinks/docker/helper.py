@@ -18,11 +18,22 @@ from msgspec import Struct
 
 from ....core.budgets import HELPER_MAX, HELPER_S
 from ....core.model import Failed, Reason, Secret
+from .document import Document
 from .processes import OutOfBoundsError, run
 
 ECR_LOGIN = "ecr-login"  # fetches a token itself whenever it is asked; its `store` says 'not implemented'
 PREFIX = "docker-credential-"
 _NOT_IMPLEMENTED = b"not implemented"
+
+
+def refuse_foreign(document: Document, name: str) -> None:
+    """Refuse to run, with our rights, the helper that another user's file names; root's file may. Raises Failed."""
+    if document.uid not in (0, os.geteuid()):
+        what = (
+            f"{document.path} belongs to uid {document.uid} and names {PREFIX}{name}, to be run as uid {os.geteuid()}"
+        )
+        fix = f'Set owner: "{document.uid}"' if os.geteuid() == 0 else "Run as that user"
+        raise Failed(Reason.DENIED, what, f"{fix}, or chown the file to uid {os.geteuid()}")
 
 
 class _Kept(Struct):
@@ -32,9 +43,10 @@ class _Kept(Struct):
 
 @dataclass(frozen=True, slots=True)
 class Helper:
-    """One helper program."""
+    """One helper program, and the file that names it."""
 
     name: str
+    named_in: Document
     environ: Mapping[str, str] = field(repr=False)
 
     def get(self, host: str) -> tuple[str, Secret] | None:
@@ -67,6 +79,7 @@ class Helper:
         return shutil.which(PREFIX + self.name, path=self.environ.get("PATH", os.defpath))
 
     def _run(self, word: str, order: bytes) -> tuple[int, bytes]:
+        refuse_foreign(self.named_in, self.name)
         program = self.program()
         if program is None:
             name = f"the credential helper {PREFIX}{self.name}"

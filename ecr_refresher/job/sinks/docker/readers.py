@@ -17,7 +17,7 @@ from ...files.atomic_file import Folder
 from ...files.paths import resolve
 from . import record
 from .document import Document
-from .helper import PREFIX, Helper
+from .helper import PREFIX, Helper, refuse_foreign
 from .messages import ConfigFile, Found, Reading
 from .record import Records
 from .writing import auth_of, login_in
@@ -38,7 +38,7 @@ def read(file: ConfigFile, host: str, environ: Mapping[str, str]) -> Reading:
     if isinstance(document, str):
         found = [Found(tool, path, "", document) for tool in (DOCKER, DOCKER_PY)]
     else:  # docker asks the helper that claims the host, else `auths` by the host, else by a URL of it
-        found = [search.found(DOCKER, path, document, document.helper_for), search.by_docker_py(path)]
+        found = [search.found(DOCKER, path, document, document.helper_for), search.by_docker_py(document)]
     if os.path.basename(file.path) == "auth.json" or any(map(search.has, ("podman", "skopeo"))):
         found += search.by_podman()
     return Reading(tuple(found), bool(environ.get("DOCKER_AUTH_CONFIG")))
@@ -85,19 +85,21 @@ class _Search:
     def has(self, program: str) -> bool:
         return shutil.which(program, path=self.environ.get("PATH", os.defpath)) is not None
 
-    def by_docker_py(self, path: str) -> Found:
+    def by_docker_py(self, document: Document) -> Found:
         """Ask docker-py itself: a pull would fail of the same errors."""
         import docker.auth
 
         try:
-            config = docker.auth.load_config(path, credstore_env=dict(self.environ))
+            config = docker.auth.load_config(document.path, credstore_env=dict(self.environ))
             helper = config.get_credential_store(self.host)
+            if helper:
+                refuse_foreign(document, helper)
             entry = PREFIX + helper if helper else self.host
             found = {key.lower(): value for key, value in (config.resolve_authconfig(self.host) or {}).items()}
         except Exception:  # noqa: BLE001 - its errors may quote the file
-            return Found(DOCKER_PY, path, "", UNUSABLE)
+            return Found(DOCKER_PY, document.path, "", UNUSABLE)
         login = (str(found.get("username") or ""), Secret(str(found["password"]))) if found.get("password") else None
-        return Found(DOCKER_PY, path, entry, self._whose(login))
+        return Found(DOCKER_PY, document.path, entry, self._whose(login))
 
     def by_podman(self) -> Iterator[Found]:
         """The first file that has the host; entries for a part of the host are preferred for images below it."""
@@ -122,7 +124,9 @@ class _Search:
         try:
             name = helper_for(self.host)
             if name is not None:
-                return Found(tool, path, PREFIX + name, self._whose(Helper(name, self.environ).get(self.host)))
+                return Found(
+                    tool, path, PREFIX + name, self._whose(Helper(name, document, self.environ).get(self.host))
+                )
         except Failed:
             return Found(tool, path, "", UNUSABLE)
         for entry in (self.host,) if document.names(self.host) else document.urls(self.host):
@@ -146,8 +150,8 @@ class _Search:
             if not os.path.isdir(place.folder):
                 return NONE
             with Folder(place.folder) as folder:
-                content = folder.read(place.name, config_max(self.file.logins)).content
-            return NONE if content is None else Document.parse(path, content)
+                found = folder.read(place.name, config_max(self.file.logins))
+            return NONE if found.content is None else Document.parse(path, found.content, found.uid)
         except Failed:
             return UNUSABLE
 

@@ -81,7 +81,7 @@ def _read(folder: Folder, place: Resolved, file: ConfigFile) -> State:
     for left in range(_TORN_TRIES - 1, -1, -1):
         snapshot = paths.read(folder, place, config_max(file.logins), check)
         try:
-            document = Document.parse(place.path, snapshot.content)
+            document = Document.parse(place.path, snapshot.content, snapshot.uid)
         except Failed:
             if not left:
                 raise

@@ -16,6 +16,7 @@ import docker.auth
 import pytest
 
 from ecr_refresher.core.model import Holding, Outcome, Reason, witness_of
+from ecr_refresher.job.sinks.docker.document import Document
 from ecr_refresher.job.sinks.docker.helper import Helper
 from tests.testbed.processes import wait_until
 
@@ -156,7 +157,7 @@ def test_a_helper_that_hangs_is_ended_in_time(path: Path, helper: MakeHelper, mo
     helper("hung", "exec sleep 600")
     monkeypatch.setattr("ecr_refresher.job.sinks.docker.helper.HELPER_S", 1.0)
     began = time.monotonic()
-    failure = refusal(lambda: Helper("hung", os.environ).get(HOST))
+    failure = refusal(lambda: Helper("hung", Document.parse("config.json", None), os.environ).get(HOST))
     assert failure.reason is Reason.TRANSIENT
     assert "no answer within 1 s" in failure.message
     assert time.monotonic() - began < 10

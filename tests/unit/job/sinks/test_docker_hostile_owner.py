@@ -623,6 +623,27 @@ def test_root_without_owner_writes_where_only_root_can(open_path: Path) -> None:
     assert sink(path).deliver(OTHER_HOST, credential()).outcome is Outcome.WRITTEN
 
 
+def test_another_users_file_chooses_no_helper_that_runs_with_our_rights(
+    open_path: Path, helper: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Root without owner may serve her file in root's own directory: it may not choose among root's helpers."""
+    kept_in, path = helper("test"), open_path / "config.json"
+    own(path, '{"credsStore": "test"}')
+    monkeypatch.setenv("DOCKER_CONFIG", str(open_path))
+    ours = sink(path)
+    calls = (lambda: ours.look(HOST, NOW), lambda: ours.deliver(HOST, credential()), lambda: ours.inspect(HOST))
+    for call in calls:
+        failure = refusal(call)
+        assert failure.reason is Reason.DENIED
+        assert failure.message == f"{path} belongs to uid {ALICE} and names docker-credential-test, to be run as uid 0"
+        assert failure.fix == f'Set owner: "{ALICE}", or chown the file to uid 0'
+    assert {found.login for found in ours.readers(HOST).found} <= {"unusable", "none"}
+    assert refusal(lambda: sink(path, uid=BOB, gid=BOB).look(HOST, NOW)).reason is Reason.DENIED  # nor bob's helpers
+    assert list(kept_in.iterdir()) == []
+    own(path, '{"credsStore": "ecr-login"}')
+    assert ours.look(HOST, NOW).own_record  # that one is not run
+
+
 def test_nobody_waits_for_a_file_whose_child_hangs(home: Path, open_path: Path, helper: Any) -> None:
     helper("test", "exec sleep 8")
     own(home / "config.json", '{"credsStore": "test"}')
