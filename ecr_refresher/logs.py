@@ -20,14 +20,13 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
     from types import ModuleType
 
-# structlog loads rich and pygments where they are installed: 0.2 s and 7 MB in every process. None says they are not.
-_rich = sys.modules.get("rich")
-sys.modules["rich"] = cast("ModuleType", None)
+# structlog loads rich where it is installed, for tracebacks that nobody prints: 4 MB and 50 ms in each process.
+# None stands for a module that can't be imported: docs.python.org/3/reference/import.html#the-module-cache
+sys.modules.setdefault("rich", cast("ModuleType", None))
 import structlog  # noqa: E402
 
-del sys.modules["rich"]
-if _rich:
-    sys.modules["rich"] = _rich
+if not sys.modules["rich"]:
+    del sys.modules["rich"]
 
 REPORT_IT = "Report it with this line"
 _LEVELS = {"debug": 10, "info": 20, "warning": 30, "error": 40}
