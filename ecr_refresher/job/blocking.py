@@ -117,6 +117,9 @@ def _work(future: Future[T], function: Callable[[], T]) -> None:
         return
     try:
         result = function()
+    except Failed as error:
+        error.__context__ = None  # like the traceback, it may hold an answer of the largest size
+        future.set_exception(error.with_traceback(None))
     except BaseException as error:  # noqa: BLE001 - a library that calls sys.exit() ends its call, not the pass
         passable = isinstance(error, Exception) and not isinstance(error, StopIteration)
         future.set_exception(error if passable else Failed.of(failure_of(error)))

@@ -11,6 +11,7 @@ import io
 import os
 import threading
 from collections.abc import Callable, Collection, Mapping
+from dataclasses import replace
 from typing import Any
 
 import botocore.exceptions as boto
@@ -33,6 +34,7 @@ from .credentials import BEFORE_SEND, Base, Sender
 from .errors import Doing
 
 LIMITS = http.Limits(budgets.AWS_CONNECT_S, budgets.AWS_READ_S, budgets.AWS_ALL_S)
+STORES = ("secretsmanager", "ssm", "mwaa")  # their answers hold whole connections
 SESSION_NAME = "ecr-refresher"
 # The schedule is the only retry layer: an SDK that retries hides what happens, and waits too long.
 CONFIG = Config(
@@ -136,20 +138,24 @@ class Aws:
         except Exception as error:  # noqa: BLE001 - as above
             doing = Doing(f"making a client for {service} in {principal.region}", principal.region)
             raise errors.explain(doing, error, skew_s=self._clock.skew) from None
-        ca_file, is_of_few = _ca_file(principal, service), url in self._few
-        if ca_file is not None or is_of_few:
-            send = self._sender(lambda: self.trust_of(principal.profile, ca_file), tells_time=not is_of_few)
+        ca_file, is_of_few, is_store = _ca_file(principal, service), url in self._few, service in STORES
+        if ca_file is not None or is_of_few or is_store:
+            most = budgets.STORE_ANSWER_MAX if is_store else budgets.ANSWER_MAX
+            send = self._sender(lambda: self.trust_of(principal.profile, ca_file), most, tells_time=not is_of_few)
             client.meta.events.unregister(BEFORE_SEND, base.sender)
             client.meta.events.register(BEFORE_SEND, send)
         return client
 
-    def _sender(self, trust: Callable[[], Trust], *, tells_time: bool = True) -> Sender:
+    def _sender(
+        self, trust: Callable[[], Trust], answer_max: int = budgets.ANSWER_MAX, *, tells_time: bool = True
+    ) -> Sender:
         """A handler of `before-send`: sends the prepared request, and returns the answer for botocore to parse."""
 
         def send(request: Any, **_: Any) -> AWSResponse:
             sent = self._clock.boot()
             headers = {k: v.decode() if isinstance(v, bytes) else v for k, v in request.headers.items()}
-            answer = http.send(request.method, request.url, trust(), LIMITS, headers=headers, body=request.body)
+            limits = replace(LIMITS, answer_max=answer_max)
+            answer = http.send(request.method, request.url, trust(), limits, headers=headers, body=request.body)
             if tells_time:
                 self._clock.observe(sent, answer.headers.get("date"))
             said: Any = answer.headers

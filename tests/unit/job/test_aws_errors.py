@@ -236,12 +236,12 @@ def test_an_answer_that_is_too_large_is_refused_before_it_is_read(ecr: EcrStandI
     ecr.next(Malformed(b"x" * (2 * budgets.ANSWER_MAX)))
     found = failure(ecr)
     assert found.reason is Reason.INVALID
-    assert "127.0.0.1 sent an answer of more than 1024 KiB" in found.message
+    assert "127.0.0.1 sent an answer of more than 64 KiB" in found.message
 
 
 def test_an_answer_that_never_ends_ends_at_its_size(ecr: EcrStandIn) -> None:
     ecr.next(Endless(0.0))
-    assert "sent an answer of more than 1024 KiB" in failure(ecr).message
+    assert "sent an answer of more than 64 KiB" in failure(ecr).message
 
 
 def test_an_answer_that_comes_drop_by_drop_ends_at_its_time(ecr: EcrStandIn, monkeypatch: pytest.MonkeyPatch) -> None:

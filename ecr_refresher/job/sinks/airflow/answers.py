@@ -8,8 +8,11 @@ from __future__ import annotations
 import re
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypedDict
 
+import msgspec
+
+from ....core import budgets
 from ....core.model import Failed, Reason
 from ....core.printable import printable
 
@@ -17,12 +20,45 @@ Body = Mapping[str, Any] | None  # of a request
 RIGHTS = "can_read, can_create and can_edit on Connections (with the SimpleAuthManager: the role op)"
 
 
+class Place(TypedDict, total=False):
+    """What Airflow 3 says of one field that it refuses."""
+
+    loc: list[str | int]
+
+
+class Content(TypedDict, total=False):
+    """What is used of an answer's JSON. The rest is not parsed: as objects it could take 30 times its size."""
+
+    version: str | None
+    access_token: str | None
+    expires_in: bool | int | float | str | None
+    error: str | None
+    detail: str | list[Place] | None
+    conn_type: str | None
+    host: str | None
+    login: str | None
+    password: str | None
+    port: int | str | None
+    extra: str | None
+    description: str | None
+
+
+def read(raw: bytes, status: int) -> Content | None:
+    """Read the body of an answer; None if it is no object, or none that an API of Airflow gives."""
+    if status >= 400 and len(raw) > budgets.AIRFLOW_REFUSAL_MAX:
+        return None
+    try:
+        return msgspec.json.decode(raw, type=Content)
+    except (ValueError, RecursionError):
+        return None
+
+
 @dataclass(frozen=True, slots=True)
 class Answer:
     """One answer: its status, its JSON if it has any, and what its headers say."""
 
     status: int
-    content: Any = field(default=None, repr=False)
+    content: Content | None = field(default=None, repr=False)
     page: bool = False  # a web page
     target: str | None = field(default=None, repr=False)  # the whole URL that it redirects to
     redirects_to: str | None = None  # the same, fit to be shown
@@ -35,8 +71,12 @@ class Answer:
         return 200 <= self.status < 300 and isinstance(self.content, dict)
 
     @property
+    def fields(self) -> Content:
+        return self.content if isinstance(self.content, dict) else {}
+
+    @property
     def detail(self) -> Any:
-        return self.content.get("detail") if isinstance(self.content, dict) else None
+        return self.fields.get("detail")
 
     def refused(self, *statuses: int) -> bool:
         """True if the API itself, not a web page in front of it, answered with one of these."""

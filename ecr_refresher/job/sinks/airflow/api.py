@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
-from typing import Any
+from collections.abc import Callable
+from dataclasses import dataclass
 from urllib.parse import quote
 
 from msgspec import structs
 
+from ....core import budgets
 from ....core.model import NOTHING, Credential, Failed, Holding, Outcome, Reason
 from ....core.plan import Airflow, Connection
 from ...files.secrets import ReadSecret
 from . import entry, marker
-from .answers import failure
+from .answers import Content, failure
 from .entry import Shape, Wanted
 from .login import Session
 from .mwaa import Invoke, MwaaTransport
@@ -22,6 +23,15 @@ from .transport import TIMEOUT_S, Transport, bare
 NO_NAME = "no name of a connection!"  # no Airflow takes it
 LOOK_HOLDS_S = 1.0  # an older look, or one older than it took itself, is no ground for a write
 ROUNDS = 3  # how often somebody else may create or delete the connection in the moment of our write
+
+
+@dataclass(frozen=True, slots=True)
+class _Seen:
+    """What a look found of a connection, and until when that is a ground for a write, on the monotonic clock."""
+
+    exists: bool
+    description: str | None
+    good_until: float
 
 
 class AirflowSink:
@@ -53,8 +63,7 @@ class AirflowSink:
             provider = Transport(who, client.token_url, only_ca, read_secret)
         self._session = Session(airflow, self._transport, read_secret, monotonic, provider)
         self._monotonic = monotonic
-        # By connection: what the last look found, and until when that is a ground for a write.
-        self._seen: dict[str, tuple[dict[str, Any] | None, float]] = {}
+        self._seen: dict[str, _Seen] = {}  # by connection
 
     def look(self, connection: Connection, host: str) -> Holding:
         """Say until when the connection holds a login for this registry, as its marker records it. Raises Failed.
@@ -62,17 +71,10 @@ class AirflowSink:
         It holds nothing where a pull could not use it: no such connection, another type, host or login, or no password.
         Its port is the user's own and can't be put right here, so it does not count.
         """
-        self._session.enter()  # so that its time does not count for the look's
-        began = self._monotonic()
-        content = self._content(connection)
-        ended = self._monotonic()
-        if content is None and not connection.create:  # fail before a token is fetched for it
-            message = f"{self._transport.who} has no connection {connection.id}"
-            raise Failed(Reason.MISSING, message, "Create it there, or set create: true")
-        self._seen[connection.id] = content, ended + max(LOOK_HOLDS_S, ended - began)
-        if content is None or not entry.usable(content, host):
-            return NOTHING
-        return Holding(marker.read(content["description"], host))
+        holding, seen = self._look(connection, host)
+        if len(seen.description or "") <= budgets.AIRFLOW_DESCRIPTION_KEPT:
+            self._seen[connection.id] = seen
+        return holding
 
     def deliver(self, connection: Connection, host: str, credential: Credential, *, still_wanted: Wanted) -> Outcome:
         """Write the credential: `written`; or `skipped` where a newer look was due and finds it no longer wanted.
@@ -80,15 +82,15 @@ class AirflowSink:
         Raises Failed; `missing` where there is no connection and none may be created. A write whose answer does not
         come is not repeated: it may have been done, and the next look shows it.
         """
-        for attempt in range(ROUNDS):
-            seen = self._seen.get(connection.id)
-            if seen is None or attempt or self._monotonic() > seen[1]:  # somebody else may well have written since
-                if not still_wanted(self.look(connection, host)):
+        seen = self._seen.pop(connection.id, None)
+        for _ in range(ROUNDS):
+            if seen is None or self._monotonic() > seen.good_until:  # somebody else may well have written since
+                holding, seen = self._look(connection, host)
+                if not still_wanted(holding):
                     return Outcome.SKIPPED
-                seen = self._seen[connection.id]
-            if self._write(connection, host, credential, seen[0]):
-                self._seen.pop(connection.id, None)
+            if self._write(connection, host, credential, seen):
                 return Outcome.WRITTEN
+            seen = None
         message = f"{self._transport.who}: the connection {connection.id} comes and goes"
         raise Failed(Reason.TRANSIENT, message, "Stop the script that deletes and adds it")
 
@@ -128,24 +130,38 @@ class AirflowSink:
         return tuple(lacking)
 
     # --- looking and writing ------------------------------------------------------------------------------------------
-    def _content(self, connection: Connection) -> dict[str, Any] | None:
-        """The connection as the API shows it, its description a text or None; None if it is not there."""
+    def _look(self, connection: Connection, host: str) -> tuple[Holding, _Seen]:
+        self._session.enter()  # so that its time does not count for the look's
+        began = self._monotonic()
+        content = self._content(connection)
+        ended = self._monotonic()
+        if content is None and not connection.create:  # fail before a token is fetched for it
+            message = f"{self._transport.who} has no connection {connection.id}"
+            raise Failed(Reason.MISSING, message, "Create it there, or set create: true")
+        description = content.get("description") if content else None
+        seen = _Seen(content is not None, description, ended + max(LOOK_HOLDS_S, ended - began))
+        if content is None or not entry.usable(content, host):
+            return NOTHING, seen
+        return Holding(marker.read(description, host)), seen
+
+    def _content(self, connection: Connection) -> Content | None:
+        """The connection as the API shows it; None if it is not there."""
         answer, _ = self._session.call("GET", _path(connection))
         if answer.refused(404):
             return None
-        if answer.done and isinstance(description := answer.content.get("description"), str | None):
-            return {**answer.content, "description": description}
+        if answer.done:
+            return answer.content
         what = f"a look at the connection {connection.id}"
         raise failure(self._transport.who, what, answer, team=connection.team_name)
 
-    def _write(self, connection: Connection, host: str, credential: Credential, seen: Mapping[str, Any] | None) -> bool:
+    def _write(self, connection: Connection, host: str, credential: Credential, seen: _Seen) -> bool:
         """Patch the connection, or create it; false where it was deleted or created since the look."""
         # No update_mask: Airflow 3 answers 200 to one that it does not understand, and does nothing. Without one,
         # fields that are not sent stay as they are. It wants connection_id and conn_type in each PATCH.
-        description = seen["description"] if seen else None  # the one thing that goes back with a write
-        body = {"connection_id": connection.id, **entry.fields(host, credential, description)}
+        # The description is the one thing that goes back with a write.
+        body = {"connection_id": connection.id, **entry.fields(host, credential, seen.description)}
         method, path, not_as_seen = "PATCH", _path(connection), 404
-        if seen is None:
+        if not seen.exists:
             method, path, not_as_seen = "POST", "/connections", 409
             if connection.team_name is not None:
                 body["team_name"] = connection.team_name

@@ -62,7 +62,7 @@ def find(transport: Transport | MwaaTransport, authorization: Secret | None, giv
     refusals = []
     for dialect in (AIRFLOW_3, AIRFLOW_2):
         answer = transport.find(f"{dialect.api}/version", authorization)
-        if answer.done and (version := re.match(r"(\d{1,4})\.(\d{1,4})", str(answer.content.get("version")), re.ASCII)):
+        if answer.done and (version := re.match(r"(\d{1,4})\.(\d{1,4})", answer.fields.get("version") or "", re.ASCII)):
             major, minor = int(version[1]), int(version[2])
             spoken = AIRFLOW_3 if major >= 3 else AIRFLOW_2  # MWAA answers either at one path
             return replace(spoken, version=(major, minor))

@@ -33,17 +33,15 @@ def fetch(transport: Transport, client: Client, secret: Secret, place: str) -> t
     answer = transport.submit(form, authorization=basic)
     if _code(answer) in ("invalid_client", "invalid_request") and not answer.wants_basic:
         answer = transport.submit(form | {"client_id": client.id, "client_secret": secret.reveal()})
-    text = answer.content.get("access_token") if answer.done else None
-    if isinstance(text, str) and text:
-        expires_in = answer.content.get("expires_in")
-        known = isinstance(expires_in, int | float) and 0 < expires_in < LIFE_MAX_S
-        life_s = float(expires_in) if known else LIFE_S
+    if answer.done and (text := answer.fields.get("access_token")):
+        expires_in = answer.fields.get("expires_in")
+        life_s = float(expires_in) if isinstance(expires_in, int | float) and 0 < expires_in < LIFE_MAX_S else LIFE_S
         return logs.hide(Secret(text), logs.SHORTEST_TOKEN), max(life_s - SPARE_S, life_s / 2)
     raise _refusal(transport.who, client, answer, place)
 
 
 def _code(answer: Answer) -> str:
-    found = answer.content.get("error") if isinstance(answer.content, dict) else None
+    found = answer.fields.get("error") or ""
     return found if found in (*_ERRORS, *_OF_TARGET) else ""
 
 

@@ -172,8 +172,8 @@ class Session:
             reason = "takes no client credentials" if client else "gives no tokens for passwords"
             fix = "Give token_url, or another login" if client else "Get a token elsewhere and give token_file"
             raise Failed(Reason.INVALID, f"{message}: its auth manager {reason}", fix)
-        token = answer.content.get("access_token") if answer.done else None
-        if not isinstance(token, str) or not token:
+        token = answer.fields.get("access_token")
+        if not answer.done or not token:
             raise failure(self._transport.who, "the login", answer)
         return _Login(dialect, _header("Bearer", logs.hide(Secret(token), logs.SHORTEST_TOKEN), "the login's answer"))
 

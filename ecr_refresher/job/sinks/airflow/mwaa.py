@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
+import msgspec
+
 from ....core.model import Failed, Reason, Secret
 from ....core.plan import Mwaa
 from ....core.printable import printable
-from .answers import Answer, Body
+from .answers import Answer, Body, Content
 from .pace import Pace
 
 # What `invoke_rest_api(**request)` gives: its answer, or the error's response where AWS or Airflow refused.
@@ -50,7 +52,11 @@ class MwaaTransport:
             raise Failed(Reason.INVALID, message, "Look for a proxy in between")
         if status in (401, 403):
             raise Failed(Reason.DENIED, f"{self.who} answered {status} to {what}", self._fix)
-        return Answer(status, found.get("RestApiResponse"))
+        try:
+            content = msgspec.convert(found.get("RestApiResponse"), Content)
+        except msgspec.ValidationError:
+            content = None
+        return Answer(status, content)
 
     def find(self, path: str, authorization: Secret | None) -> Answer:
         """GET the path of a version."""

@@ -3,20 +3,19 @@
 from __future__ import annotations
 
 import email.utils
-import json
 import math
 import ssl
 import time
 import zlib
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import Any
 from urllib.parse import urljoin, urlsplit
 
 import urllib3
 from urllib3 import exceptions
 
 from .... import __version__
+from ....core import budgets
 from ....core.model import Failed, Reason, Secret
 from ....core.plan import Airflow
 from ....core.printable import printable
@@ -24,12 +23,12 @@ from ...files.secrets import ReadSecret, describe
 from ...net import http, wire_errors
 from ...net import trust as trusts
 from ...net.proxies import login_headers, origin, proxy_for
-from . import client_parts
+from . import answers, client_parts
 from .answers import Answer, Body
 from .pace import Pace
 
 USER_AGENT = f"ecr-refresher/{__version__}"
-ANSWER_MAX = 1 << 20  # bytes; a connection with a long description and extra has some thousands
+ANSWER_MAX = budgets.AIRFLOW_ANSWER_MAX
 # To connect, and to wait for an answer: an Airflow that takes seconds for each is served; `refresh.deadline` bounds the
 # pass.
 TIMEOUT_S = (3.05, 20.0)
@@ -120,7 +119,7 @@ class Transport:
             self._pace.rest(retry_after_s, Reason.THROTTLED if response.status == 429 else Reason.TRANSIENT)
         return Answer(
             response.status,
-            _json(raw),
+            answers.read(raw, response.status),
             page="html" in response.headers.get("Content-Type", "").lower() or raw.lstrip()[:1] == b"<",
             target=target,
             redirects_to=None if target is None else _shown(url, target),
@@ -160,13 +159,6 @@ def _unpacked(raw: bytes, encoding: str) -> bytes:
         return zlib.decompressobj(zlib.MAX_WBITS | 32).decompress(raw, ANSWER_MAX + 1)  # 32: whichever of both it is
     except zlib.error:
         return b""
-
-
-def _json(raw: bytes) -> Any:
-    try:
-        return json.loads(raw)
-    except (ValueError, RecursionError):
-        return None
 
 
 def _retry_after_s(headers: Mapping[str, str]) -> float | None:

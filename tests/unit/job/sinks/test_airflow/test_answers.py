@@ -6,8 +6,9 @@ from typing import Any
 
 import pytest
 
+from ecr_refresher.core import budgets
 from ecr_refresher.core.model import Reason
-from ecr_refresher.job.sinks.airflow.answers import Answer, failure
+from ecr_refresher.job.sinks.airflow.answers import Answer, Place, failure, read
 
 SENT = ("connection_id", "password", "description")
 
@@ -39,7 +40,7 @@ def test_only_names_of_our_own_fields_are_ever_quoted(detail: Any) -> None:
 
 
 def test_refused_fields_are_named_in_our_order() -> None:
-    detail = [{"loc": ["body", "description"]}, {"loc": ["body", "password"]}]
+    detail: list[Place] = [{"loc": ["body", "description"]}, {"loc": ["body", "password"]}]
     assert message(Answer(422, {"detail": detail})).endswith(
         "it refuses password, description. Correct password, description"
     )
@@ -50,7 +51,7 @@ def test_refused_fields_are_named_in_our_order() -> None:
 
 
 def test_an_airflow_without_teams_blames_the_body_and_we_the_team() -> None:
-    answer = Answer(422, {"detail": [{"loc": ["body"], "msg": "team_name cannot be set …"}]})
+    answer = Answer(422, {"detail": [{"loc": ["body"]}]})
     assert "Leave team_name out unless" in message(answer, (*SENT, "team_name"))
     assert "team_name" not in message(answer)
 
@@ -64,3 +65,15 @@ def test_a_success_without_an_object_is_none(content: Any) -> None:
 
 def test_an_answer_shows_no_body() -> None:
     assert "secret" not in repr(Answer(422, {"detail": "secret"}))
+
+
+def test_only_what_is_used_is_read() -> None:
+    raw = b'{"description": "x", "extra": null, "port": 5000, "more": [[]], "detail": [{"loc": ["a", 1], "input": {}}]}'
+    expected = {"description": "x", "extra": None, "port": 5000, "detail": [{"loc": ["a", 1]}]}
+    assert read(raw, 422) == expected
+    assert read(b'{"description": []}', 200) is None
+
+
+def test_a_refusal_of_the_largest_size_is_one_without_fields() -> None:
+    raw = b'{"detail": [{}' + b",{}" * (budgets.AIRFLOW_REFUSAL_MAX // 3) + b"]}"
+    assert read(raw, 422) is None

@@ -8,6 +8,7 @@ from collections.abc import Callable
 import pytest
 from msgspec import structs
 
+from ecr_refresher.core import budgets
 from ecr_refresher.core.model import NOTHING, Holding, Outcome, Reason
 from ecr_refresher.job.sinks.airflow import marker
 from tests.testbed.standins.airflow import AirflowStandIn
@@ -203,6 +204,16 @@ def test_a_late_write_carries_the_description_as_it_is_now(airflow: AirflowStand
     airflow.connections["docker_default"] = dataclasses.replace(USERS_OWN, description="ask Bob now")
     assert sink.deliver(DOCKER_DEFAULT, HOST, credential(), still_wanted=wanted) is Outcome.WRITTEN
     assert marker.strip(airflow.connections["docker_default"].description) == "ask Bob now"
+
+
+def test_a_long_description_is_not_kept_but_read_again_for_the_write(airflow: AirflowStandIn, world: World) -> None:
+    text = "x" * (budgets.AIRFLOW_DESCRIPTION_KEPT + 1)
+    airflow.connections["docker_default"] = dataclasses.replace(USERS_OWN, description=text)
+    sink = world.sink()
+    sink.look(DOCKER_DEFAULT, HOST)
+    assert sink.deliver(DOCKER_DEFAULT, HOST, credential(), still_wanted=wanted) is Outcome.WRITTEN
+    assert len(airflow.reads) == 2
+    assert marker.strip(airflow.connections["docker_default"].description) == text
 
 
 def test_without_a_look_it_looks_first(airflow: AirflowStandIn, world: World) -> None:

@@ -183,7 +183,7 @@ def test_a_circle_of_redirects_ends(scripted: Start, world: World) -> None:
 
 def test_an_endless_answer_is_not_read_to_its_end(airflow: AirflowStandIn, world: World) -> None:
     airflow.next(Malformed(b'{"description": "' + b"x" * (2 << 20) + b'"}'), path=PATH)
-    world.failure(lambda: world.sink().look(DOCKER_DEFAULT, HOST), Reason.INVALID, "more than 1024 KiB")
+    world.failure(lambda: world.sink().look(DOCKER_DEFAULT, HOST), Reason.INVALID, "more than 256 KiB")
 
 
 @pytest.mark.parametrize("pack", [gzip.compress, zlib.compress])
@@ -191,7 +191,7 @@ def test_an_endless_answer_is_not_read_to_its_end(airflow: AirflowStandIn, world
     ("text", "words"),
     [
         (b'{"version": "3.3.2"}', None),
-        (b'{"version": "' + b"x" * (64 << 20) + b'"}', "more than 1024 KiB"),
+        (b'{"version": "' + b"x" * (64 << 20) + b'"}', "more than 256 KiB"),
     ],
     ids=["small", "bomb"],
 )
