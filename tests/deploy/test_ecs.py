@@ -82,8 +82,8 @@ def test_the_refresher_s_health_is_asked_as_the_image_does(task: dict[str, Any])
 
 def plan_of(container: dict[str, Any]) -> tuple[Plan, tuple[str, ...]]:
     environ = {one["name"]: one["value"] for one in container["environment"]}
-    plan, warnings = settings.load(wire.Load(), {"DOCKER_CONFIG": "/docker", **environ})  # the image sets this one
-    return plan, tuple(map(str, warnings))
+    loaded = settings.load(wire.Load(), {"DOCKER_CONFIG": "/docker", **environ})  # the image sets this one
+    return loaded.plan, tuple(map(str, loaded.warnings))
 
 
 def test_both_write_the_file_that_airflow_s_docker_client_reads(task: dict[str, Any]) -> None:

@@ -15,7 +15,7 @@ from ..settings import effective, json_schema
 def show(source: wire.Load) -> tuple[int, str]:
     """Return the exit status, and the settings in effect as a settings file."""
     try:
-        loaded = settings.read(source, os.environ)
+        loaded = settings.load(source, os.environ)
     except settings.SettingsError as error:
         logs.tell_settings_errors(error.errors)
         return EXIT_USAGE, ""

@@ -20,7 +20,7 @@ def policy(source: wire.Load, wanted: Wanted, repositories: Sequence[str], roles
     wanted = replace(wanted, repositories=_each(repository, repositories, faults), roles=_each(role, roles, faults))
     try:
         if not (repositories or roles or wanted.public):
-            wanted = of_settings(wanted, settings.load(source, os.environ)[0])
+            wanted = of_settings(wanted, settings.load(source, os.environ).plan)
         if not faults:
             return EXIT_DONE, json.dumps(document(wanted), indent=2)
     except settings.SettingsError as error:

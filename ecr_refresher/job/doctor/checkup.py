@@ -10,9 +10,11 @@ from ...core import schedule
 from ...core.model import Credential, Holding
 from ...core.plan import Plan, Principal, Registry
 from ..refresh.tools import RealTools
-from . import freshness
+from . import held
 from .findings import Finding
 from .trying import Key
+
+OWN_REGISTRY: Key = ("own registry", "default")
 
 
 @dataclass(slots=True)
@@ -23,17 +25,16 @@ class Checkup:
     tools: RealTools
     environ: Mapping[str, str] = field(default_factory=lambda: os.environ)
     credentials: dict[str, Credential] = field(default_factory=dict)
+    reader: bool = False  # try what a reader of the logins on this machine sees
 
     @property
     def principals(self) -> tuple[Principal, ...]:
         return tuple(dict.fromkeys(registry.principal for registry in self.plan.registries))
 
-    def is_required(self, principal: Principal) -> bool:
-        return any(registry.required for registry in self.plan.registries if registry.principal == principal)
-
-    def registries(self, names: Iterable[str]) -> Iterator[Registry]:
-        """The registries of these names. Aliases are left out: they are not tried."""
-        return (one for one in map(self.plan.registry, names) if one.alias_of is None)
+    def registries(self, names: Iterable[str] | None = None) -> Iterator[Registry]:
+        """The registries of these names, by default all. Aliases are left out: they are not tried."""
+        every = self.plan.registries if names is None else map(self.plan.registry, names)
+        return (one for one in every if one.alias_of is None)
 
     def credential(self, registry: Registry) -> Credential:
         return self.credentials[registry.principal.key]
@@ -43,12 +44,9 @@ class Checkup:
         credential = self.credentials.get(registry.principal.key)
         return credential.life if credential else schedule.DEFAULT_LIFE_S
 
-    def freshness(self, held: Holding, registry: Registry) -> Finding:
+    def freshness(self, holding: Holding, registry: Registry) -> Finding:
         """Until when what a slot holds for this registry is good."""
-        return freshness.judged(held, self.tools.clock.now(), held.life or self.life(registry), self.plan.refresh)
-
-
-OWN_REGISTRY: Key = ("own registry", "default")
+        return held.freshness(holding, self.tools.clock.now(), holding.life or self.life(registry), self.plan.refresh)
 
 
 def needs_host(registry: Registry) -> tuple[Key, ...]:

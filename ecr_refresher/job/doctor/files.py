@@ -9,8 +9,8 @@ from ..files.examination import Examination
 from ..sinks.docker.helper import PREFIX
 from ..sinks.docker.messages import Found, Reading
 from ..sinks.docker.readers import ANOTHER, DOCKER, DOCKER_PY, NONE, OURS, PODMAN, UNREADABLE, UNUSABLE
-from . import freshness
 from .findings import Finding, failed, ok, warning
+from .held import DELIVER
 
 _WORDS = {
     OURS: "this login",
@@ -114,4 +114,4 @@ def _judged(found: Found, config_file: str, who: str) -> Finding:
         return warning(f"{found.tool} can't use {config_file}", fix)
     if is_podman:
         return warning(f"{what} in {config_file}", "Remove credsStore from it, which Podman does not read")
-    return failed(f"{what} in {config_file}", freshness.DELIVER)
+    return failed(f"{what} in {config_file}", DELIVER)

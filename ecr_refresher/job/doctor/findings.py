@@ -8,15 +8,16 @@ from enum import StrEnum
 
 from ...core.exits import EXIT_DONE, EXIT_FAILED
 from ...core.model import Failure
+from ...logs import redact
 
 
 class Verdict(StrEnum):
-    """How a leg is, the worst one last; the table and the JSON use these words."""
+    """How a leg is, the worst one last; in the words of the JSON."""
 
     OK = "ok"
     WARNING = "warning"  # it works, or a pass will repair it; somebody should know
     FAILED = "failed"  # somebody must fix it
-    NOT_TRIED = "not tried"  # a leg before it failed
+    NOT_TRIED = "not_tried"  # a leg before it failed
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,13 +63,18 @@ class Row:
 
 def softened(row: Row) -> Row:
     """The row of a leg that is not required: its failures are warnings."""
-    findings = (
-        replace(one, verdict=Verdict.WARNING, text=f"{one.text} (not required)")
-        if one.verdict is Verdict.FAILED
-        else one
-        for one in row.findings
-    )
-    return replace(row, findings=tuple(findings))
+
+    def soft(one: Finding) -> Finding:
+        is_failed = one.verdict is Verdict.FAILED
+        return replace(one, verdict=Verdict.WARNING, text=f"{one.text} (not required)") if is_failed else one
+
+    return replace(row, findings=tuple(map(soft, row.findings)))
+
+
+def redacted(row: Row) -> Row:
+    """The row without anything that looks like a secret."""
+    findings = (replace(one, text=redact(one.text), fix=one.fix and redact(one.fix)) for one in row.findings)
+    return replace(row, subject=redact(row.subject), tried=redact(row.tried), findings=tuple(findings))
 
 
 def exit_status(rows: Iterable[Row]) -> int:

@@ -77,14 +77,14 @@ def _load(source: wire.Load, report: Report) -> Plan | None:
 
     logs.configure(source.log_level or "info", source.log_format or "json")
     try:
-        plan, warnings = settings.load(source, os.environ)
+        loaded = settings.load(source, os.environ)
     except settings.SettingsError as error:
         report(wire.Refused(tuple(logs.redact(line) for line in error.errors)))
         return None
-    logs.configure(plan.log.level, plan.log.format)
-    for warning in warnings:
+    logs.configure(loaded.plan.log.level, loaded.plan.log.format)
+    for warning in loaded.warnings:
         logs.get().warning("settings_warning", error=f"{warning.place}: {warning.what}", fix=warning.fix)
-    return plan
+    return loaded.plan
 
 
 def _call_s(job: wire.Job) -> float:

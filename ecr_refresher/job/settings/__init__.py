@@ -23,7 +23,7 @@ from .resolving.resolve import resolve
 from .schema.sections import Settings
 from .surroundings import Surroundings
 
-__all__ = ["Loaded", "Problem", "SettingsError", "load", "read"]
+__all__ = ["Loaded", "Problem", "SettingsError", "load"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,17 +37,11 @@ class Loaded:
     problems: Problems
 
 
-def load(source: wire.Load, environ: Mapping[str, str], *, euid: int | None = None) -> tuple[Plan, tuple[Problem, ...]]:
-    """Read the settings into a plan; returns the plan and warnings. `euid` is the user it is for: by default ours.
+def load(source: wire.Load, environ: Mapping[str, str], *, euid: int | None = None) -> Loaded:
+    """Read the settings into a plan. `euid` is the user it is for: by default ours.
 
     Raises SettingsError with everything that is wrong. Neither errors nor warnings show a value that may be secret.
     """
-    loaded = read(source, environ, euid=euid)
-    return loaded.plan, loaded.warnings
-
-
-def read(source: wire.Load, environ: Mapping[str, str], *, euid: int | None = None) -> Loaded:
-    """As `load`, with everything that is known on the way. Raises SettingsError."""
     problems, surroundings = Problems(), Surroundings(environ)
     file = source.config or environ.get(environment.CONFIG) or None
     if file is not None:

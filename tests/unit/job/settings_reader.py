@@ -52,7 +52,7 @@ def load(
             file.write_bytes(text if isinstance(text, bytes) else text.encode())
         source = Load(str(file) if file else None, log_level, log_format)
         surroundings = {**SURROUNDINGS, **(environ or {})}
-        loaded = settings.read(source, surroundings, euid=euid)
+        loaded = settings.load(source, surroundings, euid=euid)
         if file is not None:
             settings_schema.must_take(file.read_bytes())
         _shown_means_the_same(loaded, surroundings, euid)
@@ -65,7 +65,7 @@ def _shown_means_the_same(loaded: settings.Loaded, surroundings: Mapping[str, st
         file.write_text(effective.text(loaded).replace("'***'", MASKED))
         settings_schema.must_take(file.read_bytes())
         others = {name: value for name, value in surroundings.items() if not name.startswith("ECR_REFRESHER_")}
-        again, _ = settings.load(Load(str(file)), others, euid=euid)
+        again = settings.load(Load(str(file)), others, euid=euid).plan
     assert replace(again, settings_file=None) == _masked(replace(loaded.plan, settings_file=None)), effective.text(
         loaded
     )

@@ -44,7 +44,7 @@ def file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
 
 
 def shown(file: str | None, **environ: str) -> list[str]:
-    loaded = settings.read(Load(file, "debug"), {**SURROUNDINGS, **environ})
+    loaded = settings.load(Load(file, "debug"), {**SURROUNDINGS, **environ})
     return [line.strip() for line in effective.text(loaded).splitlines()]
 
 

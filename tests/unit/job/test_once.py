@@ -14,7 +14,7 @@ from ecr_refresher.core import wire
 from ecr_refresher.core.exits import EXIT_USAGE
 from ecr_refresher.core.model import Failure, Outcome, Reason
 from ecr_refresher.core.plan import Airflow, Connection, DockerConfig, Plan, Principal, Registry
-from ecr_refresher.job.commands import once, once_table
+from ecr_refresher.job.commands import once
 from ecr_refresher.job.commands.pass_report import PassReport
 from ecr_refresher.job.refresh import run
 from ecr_refresher.terminal import Progress, rendered
@@ -122,7 +122,7 @@ def test_a_dry_run_whose_look_fails_is_1() -> None:
 # --- what is told ----------------------------------------------------------------------------------------------------
 def table(told: PassReport, *, terminal: bool = False) -> list[str]:
     stream = Terminal() if terminal else io.StringIO()
-    return rendered(once_table.page(told, told.verdict(NOW, strict=False)[1], NOW), stream).splitlines()
+    return rendered(once.page(told, told.verdict(NOW, strict=False)[1], NOW), stream).splitlines()
 
 
 def test_the_table_is_for_people() -> None:
@@ -210,7 +210,7 @@ def test_progress_says_how_far_it_has_come() -> None:
 
 def test_the_document_is_for_machines() -> None:
     told = report(looked(DOCKER), looked(AIRFLOW, 10 * H), written(DOCKER), failed(AIRFLOW))
-    assert once_table.document(told, 0, ["a warning"]) == {
+    assert once.document(told, 0, ["a warning"]) == {
         "status": 0,
         "dry_run": False,
         "slots": [

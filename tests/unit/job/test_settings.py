@@ -100,9 +100,9 @@ log: {{level: DEBUG, format: console}}
 def test_every_key_reaches_the_plan(tmp_path: Path) -> None:
     file = tmp_path / "settings.yaml"
     file.write_text(EVERY_KEY)
-    found, told = settings.load(Load(str(file)), SURROUNDINGS, euid=0)
-    assert told == ()
-    assert found == Plan(
+    loaded = settings.load(Load(str(file)), SURROUNDINGS, euid=0)
+    assert loaded.warnings == ()
+    assert loaded.plan == Plan(
         registries=(
             Registry(HOST, HOST, Principal("ecr", "us-east-1")),
             Registry(
@@ -172,7 +172,7 @@ def test_every_key_reaches_the_plan(tmp_path: Path) -> None:
             KubernetesSecret("ecr-pull", ("partner",), None, "team=data", required=False),
         ),
     )
-    job = wire.Job(1, 0.0, plan=found)
+    job = wire.Job(1, 0.0, plan=loaded.plan)
     assert wire.load_job(wire.dump_job(job)) == job  # as it goes to the worker
 
 
@@ -359,14 +359,14 @@ def test_the_own_registry_is_in_the_region_that_aws_tools_use(
 ) -> None:
     file = tmp_path / "config"
     file.write_text(config)
-    found, _ = settings.load(Load(), {"HOME": HOME, "AWS_CONFIG_FILE": str(file), **environ})
+    found = settings.load(Load(), {"HOME": HOME, "AWS_CONFIG_FILE": str(file), **environ}).plan
     assert found.registries[0].principal.region == region
 
 
 def test_the_region_is_found_in_the_home_directory_too(tmp_path: Path) -> None:
     (tmp_path / ".aws").mkdir()
     (tmp_path / ".aws/config").write_text("[default]\nregion = ap-southeast-2\n")
-    found, _ = settings.load(Load(), {"HOME": str(tmp_path)})
+    found = settings.load(Load(), {"HOME": str(tmp_path)}).plan
     assert found.registries[0].principal.region == "ap-southeast-2"
 
 
@@ -547,5 +547,5 @@ def test_the_own_registry_of_a_profile_is_in_the_profiles_region(tmp_path: Path)
     (tmp_path / "config").write_text("[profile data]\nregion = eu-west-1\n")
     written = tmp_path / "settings.yaml"
     written.write_text("registries: [{profile: data}]")
-    found, _ = settings.load(Load(str(written)), {**SURROUNDINGS, "AWS_CONFIG_FILE": str(tmp_path / "config")})
+    found = settings.load(Load(str(written)), {**SURROUNDINGS, "AWS_CONFIG_FILE": str(tmp_path / "config")}).plan
     assert found.registries[0].principal == Principal("ecr", "eu-west-1", profile="data")

@@ -123,7 +123,6 @@ def test_a_settings_file_that_is_a_fifo_is_refused_at_once(tmp_path: Path) -> No
 
 def test_the_command_line_names_the_file_over_the_environment(tmp_path: Path) -> None:
     (tmp_path / "a.yaml").write_text("log: {level: error}")
-    found, _ = settings.load(
-        Load(str(tmp_path / "a.yaml")), {**SURROUNDINGS, "ECR_REFRESHER_CONFIG": str(tmp_path / "absent.yaml")}
-    )
+    environ = {**SURROUNDINGS, "ECR_REFRESHER_CONFIG": str(tmp_path / "absent.yaml")}
+    found = settings.load(Load(str(tmp_path / "a.yaml")), environ).plan
     assert (found.log.level, found.settings_file) == ("error", str(tmp_path / "a.yaml"))

@@ -47,7 +47,7 @@ def test_the_environment_says_where_the_daemon_listens(listen: str, asked: str) 
 def test_the_settings_file_says_it_too_and_the_environment_wins(tmp_path: Path, text: str) -> None:
     file = tmp_path / "settings.yaml"
     file.write_text(text)
-    plan, _ = settings.load(wire.Load(str(file)), {"HOME": str(tmp_path), "AWS_REGION": "us-east-1"})
+    plan = settings.load(wire.Load(str(file)), {"HOME": str(tmp_path), "AWS_REGION": "us-east-1"}).plan
     assert plan.server.port == 9001
     assert url(config=str(file)) == url(ECR_REFRESHER_CONFIG=str(file)) == "http://127.0.0.1:9001"
     assert url(config=str(file), ECR_REFRESHER_LISTEN=":9002") == "http://127.0.0.1:9002"

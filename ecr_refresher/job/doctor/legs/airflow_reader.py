@@ -14,15 +14,13 @@ import re
 import shutil
 import subprocess
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from functools import cached_property, partial
 from typing import Any
 
 from ....core.model import Failed, Holding, Reason
 from ....core.plan import Airflow, Connection, Refresh
 from ...sinks.airflow import entry
-from ...sinks.airflow.entry import Shape
-from .. import freshness
+from .. import held
 from ..checkup import Checkup, needs_host
 from ..findings import Finding, Verdict, failed, ok
 from ..trying import Leg
@@ -31,14 +29,6 @@ AIRFLOW_S = 60.0  # its command takes seconds of CPU …
 AT_ONCE = 2  # … and 200 MB of memory
 _BACKEND = re.compile(r"[\w.]+")
 _ELSEWHERE = "Run `ecr-refresher check` where the login is delivered"
-
-
-@dataclass(frozen=True, slots=True)
-class Read:
-    """What Airflow finds, without the password. `shadow` names where it is from, if not from Airflow's database."""
-
-    shape: Shape
-    shadow: str | None = None
 
 
 def legs(checkup: Checkup) -> Iterator[Leg]:
@@ -74,8 +64,8 @@ def _read(checkup: Checkup, command: AirflowCommand, airflow: Airflow, connectio
         return [_without_database(command)]
     from_database = found.get("id") not in (None, "None", "")
     shadow = None if from_database else command.backend or f"the environment variable {next(_variables(connection))}"
-    read = Read(entry.shape(found, registry.host), shadow)
-    return [judged(read, airflow, checkup.tools.clock.now(), checkup.life(registry), checkup.plan.refresh)]
+    until, now = entry.shape(found, registry.host).until, checkup.tools.clock.now()
+    return [judged(until, shadow, airflow, now, checkup.life(registry), checkup.plan.refresh)]
 
 
 def _variables(connection: Connection) -> Iterator[str]:
@@ -96,20 +86,20 @@ def _without_database(command: AirflowCommand) -> Finding:
     return failed(text, "Set [database] sql_alchemy_conn, or run the check where Airflow's scheduler runs")
 
 
-def judged(read: Read, airflow: Airflow, now: float, life: float, rules: Refresh) -> Finding:
-    """Judge what Airflow finds. Pure."""
-    until = read.shape.until
-    if read.shadow is not None and (until is None or not airflow.by_backend):
-        what = f"the connection comes from {read.shadow}, and not from {airflow.target}, where it is delivered"
+def judged(
+    until: float | None, shadow: str | None, airflow: Airflow, now: float, life: float, rules: Refresh
+) -> Finding:
+    """Judge what Airflow finds. `shadow` names where it is from, if not from Airflow's database. Pure."""
+    if shadow is not None and (until is None or not airflow.by_backend):
+        what = f"the connection comes from {shadow}, and not from {airflow.target}, where it is delivered"
         through = "deliver through that backend (kind: secrets_file, secrets_manager or parameter_store)"
         return failed(what, f"Remove it there, or {through}")
     if until is None and airflow.by_backend:
         what = f"the connection comes from Airflow's database, not from {airflow.target}"
-        return failed(
-            what, "Set [secrets] backend and backend_kwargs where Airflow's scheduler and workers are started"
-        )
-    held = freshness.judged(Holding(until), now, life, rules)
-    return ok(f"it reads what was delivered, {held.text}") if held.fix is None else held
+        fix = "Set [secrets] backend and backend_kwargs where Airflow's scheduler and workers are started"
+        return failed(what, fix)
+    found = held.freshness(Holding(until), now, life, rules)
+    return ok(f"it reads what was delivered, {found.text}") if found.fix is None else found
 
 
 class AirflowCommand:
@@ -128,13 +118,13 @@ class AirflowCommand:
         return f"the secrets backend {name}" if name else None
 
     @cached_property
+    def _workers_backend(self) -> str | None:
+        return self._option("workers", "secrets_backend")  # Airflow 2 has no such option
+
+    @cached_property
     def major(self) -> int:
         found = re.search(r"^(\d+)\.\d+", self._run("version"), re.MULTILINE)
         return int(found[1]) if found else 2
-
-    @cached_property
-    def _workers_backend(self) -> str | None:
-        return self._option("workers", "secrets_backend")  # Airflow 2 has no such option
 
     def connection(self, connection: str) -> dict[str, Any] | None:
         """The connection; None where there is no database. What is printed holds the password. Raises Failed."""

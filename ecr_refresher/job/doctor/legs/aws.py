@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import replace
 from functools import partial
 
 from msgspec import structs
@@ -28,32 +27,39 @@ _ARN = re.compile(r"arn:aws[\w-]*:[\w-]+::\d{12}:[\w+=,.@/-]{1,300}")
 def legs(checkup: Checkup) -> Iterator[Leg]:
     """Credentials, then roles, then tokens; the clock at the end, by the dates of all answers."""
     made: dict[Key, Leg] = {}
-
-    def add(leg: Leg) -> Key:
-        made.setdefault(leg.key, leg)
-        return leg.key
-
     for principal in checkup.principals:
-        required = checkup.is_required(principal)
-        after = [add(_credentials(checkup, principal))]
-        if principal.roles:
-            after.append(add(replace(_role(checkup, principal), after=tuple(after), required=required)))
-        service = "ECR" if principal.service == "ecr" else "ECR Public"
-        words, act = f"asked {service} in {principal.region} for a token", partial(_token, checkup, principal)
-        add(Leg(*token_key(principal), words, act, (*after, api_key(principal)), required=required))
+        for leg in _legs(checkup, principal):
+            made.setdefault(leg.key, leg)
     yield from made.values()
-    words = "compared this machine's clock with AWS's"
-    yield Leg("clock", "AWS", words, partial(_clock, checkup), waits_for=tuple(made))
+
+    def clock() -> Finding:
+        if not checkup.tools.clock.measured:
+            return Finding(Verdict.NOT_TRIED, "no answer of AWS has shown its time", "Fix what fails above")
+        return skew(checkup.tools.clock.skew)
+
+    yield Leg("clock", "AWS", "compared this machine's clock with AWS's", lambda: [clock()], waits_for=tuple(made))
 
 
-def _credentials(checkup: Checkup, principal: Principal) -> Leg:
+def _legs(checkup: Checkup, principal: Principal) -> Iterator[Leg]:
+    """The legs of one principal; principals share those with the same key."""
     partition = partitions.of_region(principal.region)
-    where = f" in {partition.id}" if partition and partition.id != "aws" else ""
+    required = any(registry.required for registry in checkup.plan.registries if registry.principal == principal)
     whose = f"profile {principal.profile}" if principal.profile else "base identity"
+    where = f" in {partition.id}" if partition and partition.id != "aws" else ""
     words = f"asked STS for the identity of the AWS credentials ({whose})"
-    act = partial(_who, checkup, structs.replace(principal, roles=()))
+    who = partial(_who, checkup, structs.replace(principal, roles=()))
     limit_s = budgets.CREDENTIALS_S + budgets.AWS_ALL_S  # a source that hangs is named
-    return Leg("credentials", whose + where, words, act, limit_s=limit_s)
+    yield (base := Leg("credentials", whose + where, words, who, limit_s=limit_s))
+    after: tuple[Key, ...] = (base.key,)
+    if principal.roles:
+        subject = principal.roles[-1].arn + ("" if partition else f" ({principal.region})")
+        words = f"assumed {' then '.join(role.arn for role in principal.roles)}"
+        act = lambda: [ok(f"acts as {_identity(checkup, principal)}")]  # noqa: E731
+        yield (role := Leg("role", subject, words, act, after, required=required))
+        after += (role.key,)
+    words = f"asked {'ECR' if principal.service == 'ecr' else 'ECR Public'} in {principal.region} for a token"
+    act = partial(_token, checkup, principal)
+    yield Leg(*token_key(principal), words, act, (*after, api_key(principal)), required=required)
 
 
 def _who(checkup: Checkup, base: Principal) -> list[Finding]:
@@ -69,12 +75,6 @@ def _who(checkup: Checkup, base: Principal) -> list[Finding]:
         return [warning(f"credentials were found ({source}); {failure.message}", failure.fix)]
 
 
-def _role(checkup: Checkup, principal: Principal) -> Leg:
-    chain = " then ".join(role.arn for role in principal.roles)
-    subject = principal.roles[-1].arn + (f" ({principal.region})" if not partitions.of_region(principal.region) else "")
-    return Leg("role", subject, f"assumed {chain}", lambda: [ok(f"acts as {_identity(checkup, principal)}")])
-
-
 def _identity(checkup: Checkup, principal: Principal) -> str:
     doing = Doing("asking STS whose credentials these are", principal.region, "sts:GetCallerIdentity", "on *")
     answer = checkup.tools.aws().call(doing, principal, "sts", "get_caller_identity")
@@ -83,16 +83,9 @@ def _identity(checkup: Checkup, principal: Principal) -> str:
 
 
 def _token(checkup: Checkup, principal: Principal) -> list[Finding]:
-    credential = checkup.tools.fetch(principal)
-    checkup.credentials[principal.key] = credential
+    credential = checkup.credentials[principal.key] = checkup.tools.fetch(principal)
     left = phrases.span(credential.expires_at - checkup.tools.clock.now())
     return [ok(f"good until {rfc3339(credential.expires_at)} (for {left})")]
-
-
-def _clock(checkup: Checkup) -> list[Finding]:
-    if not checkup.tools.clock.measured:
-        return [Finding(Verdict.NOT_TRIED, "no answer of AWS has shown its time", "Fix what fails above")]
-    return [skew(checkup.tools.clock.skew)]
 
 
 def skew(seconds: float) -> Finding:

@@ -28,31 +28,30 @@ def legs(checkup: Checkup) -> Iterator[Leg]:
 
 def _in_namespace(checkup: Checkup, entry: KubernetesSecret, namespace: str, connected: Leg) -> Iterator[Leg]:
     subject, of_all = entry.sink(namespace), (checkup, entry, namespace)
+    rights = partial(_rights, *of_all)
     words = "asked for each right by a SelfSubjectAccessReview"
-    yield (
-        rights := Leg("rights", subject, words, partial(_rights, *of_all), (connected.key,), required=entry.required)
-    )
+    yield (granted := Leg("rights", subject, words, rights, (connected.key,), required=entry.required))
     if entry.namespaces is None:
         return
-    for name in entry.registries:
-        registry = checkup.plan.registry(name)
+    for registry in map(checkup.plan.registry, entry.registries):
         yield Leg(
             "secret",
-            f"{subject} ({name})" if len(entry.registries) > 1 else subject,
+            f"{subject} ({registry.name})" if len(entry.registries) > 1 else subject,
             "looked at what a kubelet would find",
             partial(_secret, *of_all, registry),
-            after=(rights.key, *needs_host(registry)),
+            after=(granted.key, *needs_host(registry)),
             required=entry.required and registry.required,
         )
     if entry.service_accounts:
-        words = "looked whether they name the secret"
-        yield Leg("service accounts", subject, words, partial(_accounts, *of_all), (rights.key,), required=False)
+        accounts = partial(_accounts, *of_all)
+        yield Leg(
+            "service accounts", subject, "looked whether they name the secret", accounts, (granted.key,), required=False
+        )
 
 
 def _connect(checkup: Checkup, entry: KubernetesSecret) -> list[Finding]:
     api = checkup.tools.api_server(entry)
-    version = api.version()
-    who = api.who_am_i()
+    version, who = api.version(), api.who_am_i()
     return [ok(f"{api.url} answers as Kubernetes {version}{f', and knows us as {who}' if who else ''}")]
 
 
@@ -99,8 +98,8 @@ def _accounts(checkup: Checkup, entry: KubernetesSecret, namespace: str) -> list
     for account in entry.service_accounts:
         found = api.pull_secrets(namespace, account)
         if found is None:
-            fix = "Create it, or take it out of service_accounts"
-            findings.append(warning(f"there is no ServiceAccount {account} in namespace {namespace}", fix))
+            what = f"there is no ServiceAccount {account} in namespace {namespace}"
+            findings.append(warning(what, "Create it, or remove it from service_accounts"))
         elif entry.secret not in found[1]:
             what = f"the ServiceAccount {account} does not name the secret yet"
             findings.append(warning(what, f"{_ONCE}; it is added"))

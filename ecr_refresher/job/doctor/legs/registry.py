@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from functools import partial
 
 from ....core.model import Failed, Reason
 from ....core.plan import Registry
@@ -15,33 +14,28 @@ from .routes import url_key, url_of
 
 
 def legs(checkup: Checkup) -> Iterator[Leg]:
-    """The login at each registry, and the look for its `probe_image`. Aliases are not tried."""
-    for registry in checkup.plan.registries:
-        if registry.alias_of is not None:
-            continue
-        login = Leg(
-            "registry",
-            registry.name,
-            f"logged in at {registry.host or registry.name} with the token",
-            partial(_login, checkup, registry),
-            after=(*needs_host(registry), token_key(registry.principal), url_key(url_of(registry))),
-            required=registry.required and checkup.plan.refresh.prove,
-        )
-        yield login
-        if image := registry.probe_image:
-            words, act = f"looked whether {image} may be pulled", partial(_pull, checkup, registry)
-            yield Leg("pull", f"{registry.name}/{image}", words, act, (login.key,), required=registry.required)
+    """The login at each registry, and the look for its `probe_image`."""
+    for registry in checkup.registries():
+        yield from _legs(checkup, registry)
 
 
-def _login(checkup: Checkup, registry: Registry) -> list[Finding]:
-    try:
-        checkup.tools.prove(registry, checkup.credential(registry))
-    except proof.Refused:
-        message = f"{registry.host} refuses the token that ECR has just granted (401)"
-        raise Failed(Reason.DENIED, message, "Correct endpoint_url, or the registry's host") from None
-    return [ok("it accepts the token")]
+def _legs(checkup: Checkup, registry: Registry) -> Iterator[Leg]:
+    def log_in() -> list[Finding]:
+        try:
+            checkup.tools.prove(registry, checkup.credential(registry))
+        except proof.Refused:
+            message = f"{registry.host} refuses the token that ECR has just granted (401)"
+            raise Failed(Reason.DENIED, message, "Correct endpoint_url, or the registry's host") from None
+        return [ok("it accepts the token")]
 
+    def pull() -> list[Finding]:
+        checkup.tools.probe(registry, checkup.credential(registry))
+        return [ok("a pull would pass")]
 
-def _pull(checkup: Checkup, registry: Registry) -> list[Finding]:
-    checkup.tools.probe(registry, checkup.credential(registry))
-    return [ok("a pull would pass")]
+    words = f"logged in at {registry.host or registry.name} with the token"
+    after = (*needs_host(registry), token_key(registry.principal), url_key(url_of(registry)))
+    required = registry.required and checkup.plan.refresh.prove
+    yield (login := Leg("registry", registry.name, words, log_in, after, required=required))
+    if image := registry.probe_image:
+        words = f"looked whether {image} may be pulled"
+        yield Leg("pull", f"{registry.name}/{image}", words, pull, (login.key,), required=registry.required)

@@ -45,8 +45,8 @@ def legs(checkup: Checkup) -> Iterator[Leg]:
 
     for principal in checkup.principals:
         add(api_key(principal), partial(_to_api, checkup, principal))
-    for registry in checkup.plan.registries:
-        if registry.host and registry.alias_of is None:
+    for registry in checkup.registries():
+        if registry.host:
             required = registry.required and checkup.plan.refresh.prove
             add(url_key(url_of(registry)), partial(_to_registry, checkup, registry), required=required)
     for airflow in checkup.plan.airflows:

@@ -9,10 +9,9 @@ from msgspec import structs
 
 from ecr_refresher.core.model import Failure, Holding, Reason
 from ecr_refresher.core.plan import Airflow, Connection, Refresh, SecretsFile
-from ecr_refresher.job.doctor import connection, files, freshness
+from ecr_refresher.job.doctor import files, held
 from ecr_refresher.job.doctor.findings import Finding, Row, Verdict, exit_status, failed, of_failure, ok, softened
 from ecr_refresher.job.doctor.legs import airflow_reader
-from ecr_refresher.job.doctor.legs.airflow_reader import Read
 from ecr_refresher.job.doctor.legs.aws import skew
 from ecr_refresher.job.files.examination import Examination
 from ecr_refresher.job.sinks.airflow.entry import Shape, shape
@@ -78,12 +77,12 @@ def test_what_is_not_required_only_warns_and_says_so() -> None:
     ],
 )
 def test_a_holding_is_judged_by_what_is_left_of_it(until: float | None, verdict: Verdict, said: str) -> None:
-    found = freshness.judged(Holding(until), NOW, LIFE, RULES)
+    found = held.freshness(Holding(until), NOW, LIFE, RULES)
     assert (found.verdict, said in found.text) == (verdict, True), found
 
 
 def judged(**changes: object) -> list[Finding]:
-    return connection.judged(dataclasses.replace(GOOD, **changes), DOCKER, HOST, NOW, LIFE, RULES)  # type: ignore[arg-type]
+    return held.connection(dataclasses.replace(GOOD, **changes), DOCKER, HOST, NOW, LIFE, RULES)  # type: ignore[arg-type]
 
 
 def test_a_good_connection_is_ok() -> None:
@@ -104,15 +103,15 @@ def test_a_good_connection_is_ok() -> None:
 )
 def test_what_a_write_puts_right_is_a_warning_told_once(changes: dict[str, object], said: str) -> None:
     (found,) = judged(**changes)
-    assert (found.verdict, found.fix) == (Verdict.WARNING, freshness.DELIVER)
+    assert (found.verdict, found.fix) == (Verdict.WARNING, held.DELIVER)
     assert said in found.text
 
 
 def test_what_is_the_users_own_is_told_with_a_fix_by_hand() -> None:
-    port, reauth, held = judged(port="5000", reauth=False)
-    assert (port.verdict, reauth.verdict, held.verdict) == (Verdict.FAILED, Verdict.WARNING, Verdict.OK)
+    port, reauth, rest = judged(port="5000", reauth=False)
+    assert (port.verdict, reauth.verdict, rest.verdict) == (Verdict.FAILED, Verdict.WARNING, Verdict.OK)
     assert f"{HOST}:5000" in port.text
-    assert connection.BY_HAND in (port.fix or "")
+    assert held.BY_HAND in (port.fix or "")
 
 
 def test_reauth_true_and_an_empty_port_are_fine() -> None:
@@ -120,8 +119,8 @@ def test_reauth_true_and_an_empty_port_are_fine() -> None:
 
 
 def test_a_connection_that_is_not_there_is_a_failure_only_if_none_may_be_created() -> None:
-    (may,) = connection.judged(None, DOCKER, HOST, NOW, LIFE, RULES)
-    (may_not,) = connection.judged(None, structs.replace(DOCKER, create=False), HOST, NOW, LIFE, RULES)
+    (may,) = held.connection(None, DOCKER, HOST, NOW, LIFE, RULES)
+    (may_not,) = held.connection(None, structs.replace(DOCKER, create=False), HOST, NOW, LIFE, RULES)
     assert (may.verdict, may_not.verdict) == (Verdict.WARNING, Verdict.FAILED)
 
 
@@ -190,7 +189,7 @@ CONFIG = "/d/config.json"
             f"REGISTRY_AUTH_FILE={CONFIG}",
         ),
         (Found(DOCKER_COMMAND, CONFIG, "", UNREADABLE), Verdict.FAILED, f"uid 7 may not read {CONFIG}", "owner:"),
-        (Found(DOCKER_COMMAND, CONFIG, HOST, ANOTHER), Verdict.FAILED, "docker finds another login", freshness.DELIVER),
+        (Found(DOCKER_COMMAND, CONFIG, HOST, ANOTHER), Verdict.FAILED, "docker finds another login", held.DELIVER),
         (Found(DOCKER_PY, CONFIG, "", UNUSABLE), Verdict.WARNING, f"docker-py can't use {CONFIG}", "Remove entries"),
         (Found(PODMAN, CONFIG, "", NONE), Verdict.WARNING, "Podman finds no login", "Remove credsStore"),
         (
@@ -255,23 +254,22 @@ API = Airflow("default", "https://airflow.example.com", (DOCKER,))
 FILE = Airflow("default", "", (DOCKER,), secrets_file=SecretsFile("/run/connections.json"))
 
 
-UNKNOWN = dataclasses.replace(GOOD, until=None)
-
-
 @pytest.mark.parametrize(
-    ("airflow", "read", "verdict", "said"),
+    ("airflow", "until", "shadow", "verdict", "said"),
     [
-        (API, Read(GOOD), Verdict.OK, "it reads what was delivered"),
-        (API, Read(UNKNOWN, "the backend b"), Verdict.FAILED, "from the backend b"),
-        (API, Read(GOOD, "the workers' backend b"), Verdict.FAILED, "from the workers' backend b"),
-        (API, Read(UNKNOWN), Verdict.WARNING, "whose expiry is known"),
-        (API, Read(dataclasses.replace(GOOD, until=NOW - 60)), Verdict.FAILED, "expired"),
-        (FILE, Read(GOOD, "the backend b"), Verdict.OK, "it reads what was delivered"),
-        (FILE, Read(UNKNOWN), Verdict.FAILED, "not from /run/connections"),
+        (API, GOOD.until, None, Verdict.OK, "it reads what was delivered"),
+        (API, None, "the backend b", Verdict.FAILED, "from the backend b"),
+        (API, GOOD.until, "the workers' backend b", Verdict.FAILED, "from the workers' backend b"),
+        (API, None, None, Verdict.WARNING, "whose expiry is known"),
+        (API, NOW - 60, None, Verdict.FAILED, "expired"),
+        (FILE, GOOD.until, "the backend b", Verdict.OK, "it reads what was delivered"),
+        (FILE, None, None, Verdict.FAILED, "not from /run/connections"),
     ],
 )
-def test_what_airflow_reads_is_judged(airflow: Airflow, read: Read, verdict: Verdict, said: str) -> None:
-    found = airflow_reader.judged(read, airflow, NOW, LIFE, RULES)
+def test_what_airflow_reads_is_judged(
+    airflow: Airflow, until: float | None, shadow: str | None, verdict: Verdict, said: str
+) -> None:
+    found = airflow_reader.judged(until, shadow, airflow, NOW, LIFE, RULES)
     assert (found.verdict, said in found.text) == (verdict, True), found
 
 

@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 import pytest
 
 from ecr_refresher.core.model import Failed, Reason
-from ecr_refresher.job.commands import check_table
+from ecr_refresher.job.commands import check
 from ecr_refresher.job.doctor.findings import Finding, Row, Verdict, failed, ok, warning
 from ecr_refresher.job.doctor.trying import Leg, try_all
 from ecr_refresher.terminal import rendered
@@ -120,7 +120,7 @@ ROWS = [
 
 
 def table(rows: Sequence[Row], stream: io.StringIO | None = None) -> str:
-    return rendered(check_table.page(rows), stream or io.StringIO())
+    return rendered(check.page(rows), stream or io.StringIO())
 
 
 def test_the_table_is_100_columns_wide_at_most_and_even() -> None:
@@ -147,7 +147,7 @@ def test_the_verdict_is_painted_by_its_meaning() -> None:
 
 
 def test_machines_get_the_same_with_the_exit_status() -> None:
-    document = check_table.document(ROWS, 1)
+    document = json.loads(json.dumps(check.document(ROWS, 1)))
     assert document["status"] == 1
     assert document["counts"] == {"ok": 1, "warning": 1, "failed": 1, "not_tried": 1}
     assert document["legs"][1]["findings"] == [{"verdict": "failed", "text": "refused", "fix": "see whether it is up"}]
@@ -161,7 +161,7 @@ def test_machines_get_the_same_with_the_exit_status() -> None:
     }
 
 
-@pytest.mark.parametrize("show", [table, lambda rows: json.dumps(check_table.document(rows, 1))])
+@pytest.mark.parametrize("show", [table, lambda rows: json.dumps(check.document(rows, 1))])
 def test_no_secret_gets_through(show: Callable[[Sequence[Row]], str]) -> None:
     token = "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiJvcGVyIn0.c2lnbmF0dXJl"
     assert token not in show([Row("a", token, token, (failed(token, token),))])

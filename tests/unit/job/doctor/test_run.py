@@ -63,7 +63,7 @@ def test_a_reader_asks_aws_nothing_not_even_for_the_own_registry(tmp_path: Path)
     settings = {"registries": [{"region": "us-east-1"}], "docker": {"config_file": str(tmp_path / "config.json")}}
     status, rows = check.checked(load(tmp_path, **settings), reader=True)
     assert [(row.leg, row.verdict) for row in rows][1:3] == [
-        ("own registry", "not tried"),
-        ("helper", "not tried"),
+        ("own registry", "not_tried"),
+        ("helper", "not_tried"),
     ]
     assert status == 0

@@ -144,7 +144,7 @@ def test_settings_that_name_such_a_path_are_as_good_as_any(home: Path, trick: Ca
         {"config_file": "/x/config.json"},
     ]
     file.write_text(json.dumps({"registries": [HOST], "docker": docker}))
-    loaded, _ = settings.load(wire.Load(str(file)), {"HOME": "/root"})
+    loaded = settings.load(wire.Load(str(file)), {"HOME": "/root"}).plan
     assert [each.config_file for each in loaded.dockers] == [str(home / "config.json"), "/x/config.json"]
 
 
