@@ -13,7 +13,8 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from .core import wire
-    from .job.commands.foreground import Streams
+    from .job.commands.foreground import Result
+    from .terminal import Progress
 
 WORKER = "worker"  # started by the supervisor, not by people
 # -P: modules are not imported from the directory that the daemon happens to be started in.
@@ -46,7 +47,8 @@ def _do(words: list[str]) -> int:
 
         limit_s = budgets.CHECK_S if work is _check else budgets.START_S
         name = given.command.replace("-", "_")
-        return foreground.run(name, lambda streams: work(given, _source(given), streams), limit_s)
+        as_json = getattr(given, "json", False)
+        return foreground.run(name, lambda progress: work(given, _source(given), progress), limit_s, as_json=as_json)
     return _COMMANDS[given.command](given)
 
 
@@ -101,27 +103,26 @@ def _demo(given: argparse.Namespace) -> int:
 _COMMANDS = {"run": _run, "status": _status, "demo": _demo}
 
 
-# --- commands that do their work in a child process: each returns its exit status and what it prints ------------------
-def _once(given: argparse.Namespace, source: wire.Load, streams: Streams) -> tuple[int, str]:
+# --- commands that do their work in a child process ------------------------------------------------------------------
+def _once(given: argparse.Namespace, source: wire.Load, progress: Progress) -> Result:
     from .job.commands import once
 
-    how = {"force": given.force, "dry_run": given.dry_run, "strict": given.strict}
-    return once.run(source, streams.progress, **how).shown(streams, as_json=given.json)
+    return once.run(source, progress, force=given.force, dry_run=given.dry_run, strict=given.strict)
 
 
-def _check(given: argparse.Namespace, source: wire.Load, streams: Streams) -> tuple[int, str]:
+def _check(given: argparse.Namespace, source: wire.Load, progress: Progress) -> Result:
     from .job.commands import check
 
-    return check.run(source, streams.progress, reader=given.reader).shown(streams, as_json=given.json)
+    return check.run(source, progress, reader=given.reader)
 
 
-def _config(given: argparse.Namespace, source: wire.Load, _: Streams) -> tuple[int, str]:
+def _config(given: argparse.Namespace, source: wire.Load, _: Progress) -> Result:
     from .job.commands import config
 
-    return (EXIT_DONE, config.schema()) if given.what == "schema" else config.show(source)
+    return config.schema() if given.what == "schema" else config.show(source)
 
 
-def _iam_policy(given: argparse.Namespace, source: wire.Load, _: Streams) -> tuple[int, str]:
+def _iam_policy(given: argparse.Namespace, source: wire.Load, _: Progress) -> Result:
     from .job.aws import iam_policy
     from .job.commands import iam_policy as iam
 
@@ -134,10 +135,10 @@ def _iam_policy(given: argparse.Namespace, source: wire.Load, _: Streams) -> tup
     return iam.policy(source, wanted, given.repository, given.assume_role)
 
 
-def _cleanup(given: argparse.Namespace, source: wire.Load, streams: Streams) -> tuple[int, str]:
+def _cleanup(given: argparse.Namespace, source: wire.Load, progress: Progress) -> Result:
     from .job.commands import cleanup
 
-    return cleanup.run(source, streams.progress, dry_run=given.dry_run).shown(streams, as_json=given.json)
+    return cleanup.run(source, progress, dry_run=given.dry_run)
 
 
 _IN_THE_FOREGROUND = {

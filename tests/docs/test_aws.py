@@ -65,6 +65,6 @@ def test_the_policy_on_the_page_is_the_one_that_the_command_prints() -> None:
     command, policy = (block for block in blocks("sh", "json") if block.page == "docs/iam.md" and block.line < 35)
     ((*words,),) = commands(command.text)
     given = options.parse(words)
-    status, printed = iam.policy(Load(), Wanted(given.purpose), given.repository, given.assume_role)
-    assert status == 0
-    assert json.loads(policy.text) == json.loads(printed)
+    printed = iam.policy(Load(), Wanted(given.purpose), given.repository, given.assume_role)
+    assert printed.status == 0
+    assert json.loads(policy.text) == json.loads(str(printed.page))

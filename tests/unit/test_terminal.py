@@ -148,8 +148,8 @@ def test_a_command_that_is_killed_leaves_the_cursor_and_no_line_of_progress() ->
     shown = run_on_a_terminal(
         "import os, signal\n"
         "from ecr_refresher.job.commands import foreground\n"
-        "def work(streams):\n"
-        "    streams.progress.show('reading the settings')\n"
+        "def work(progress):\n"
+        "    progress.show('reading the settings')\n"
         "    os.kill(os.getpid(), signal.SIGKILL)\n"
         "foreground.run('once', work, 20)"
     )

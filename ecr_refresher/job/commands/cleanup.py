@@ -51,15 +51,8 @@ def _run(load: wire.Load, progress: Progress, *, dry_run: bool) -> Result:
             progress.show(f"{done} {removed} so far, last the {line.what} {line.name}")
 
     progress.show("asking the engine for containers and images")
-    record = clean(
-        looks.plan,
-        valid,
-        clock,
-        take,
-        dry_run=dry_run,
-        ends_at=boot_time() + budgets.CLEANUP_S,
-        explains=dry_run,
-    )
+    ends_at = boot_time() + budgets.CLEANUP_S
+    record = clean(looks.plan, valid, clock, take, dry_run=dry_run, ends_at=ends_at, explains=dry_run)
     failed = not record.ended or any(trouble.what in FATAL for trouble in record.troubles)
     status = EXIT_FAILED if failed else EXIT_DONE
     return Result(status, page(record, looks.plan.cleanup, clock.now()), document(record, status))
@@ -77,14 +70,9 @@ def document(record: CleanupReport, status: int) -> dict[str, Any]:
         "removed": [entry(one) for one in record.gone],
         "kept": [entry(one) for one in record.stayed],
         "troubles": [
-            {
-                "what": trouble.what,
-                "name": trouble.name,
-                "reason": str(trouble.failure.reason),
-                "message": trouble.failure.message,
-                "fix": trouble.failure.fix,
-            }
-            for trouble in record.troubles
+            {"what": one.what, "name": one.name}
+            | {key: getattr(one.failure, key) for key in ("reason", "message", "fix")}
+            for one in record.troubles
         ],
         "before": asdict(record.before),
         "after": asdict(record.after),
@@ -102,10 +90,16 @@ def page(record: CleanupReport, rules: Cleanup, now: float) -> list[Block]:
     def sized(one: Gone | Stayed) -> str:
         return wording.size(one.size) if one.size else "-"
 
+    def why(one: Stayed) -> str:
+        return f"{one.why} ({one.word})" if one.word else one.why
+
+    def freed(one: Gone) -> str:
+        return wording.size(one.freed) if one.what != "container" else "-"
+
     blocks: list[Block] = []
     if record.gone:
         gone = [
-            (str(place), one.what, one.name, used(one.last_used_at), sized(one), _freed(one), one.why)
+            (str(place), one.what, one.name, used(one.last_used_at), sized(one), freed(one), one.why)
             for place, one in enumerate(record.gone, 1)
         ]
         head = ("WOULD REMOVE" if record.dry_run else "REMOVED", "WHAT", "NAME", "LAST USE", "SIZE", "FREES", "WHY")
@@ -113,27 +107,20 @@ def page(record: CleanupReport, rules: Cleanup, now: float) -> list[Block]:
     elif record.ended:
         blocks += ["nothing would be removed" if record.dry_run else "nothing was removed", ""]
     if record.stayed:
-        stayed = [(one.what, one.name, used(one.last_used_at), sized(one), _why(one)) for one in record.stayed]
+        stayed = [(one.what, one.name, used(one.last_used_at), sized(one), why(one)) for one in record.stayed]
         blocks += [Table(stayed, ("KEPT", "NAME", "LAST USE", "SIZE", "WHY")), ""]
     blocks += [_usage(record.before, record.after, rules)] if record.ended else []
     if record.unreclaimed:
         space = ", ".join(f"{kind} {wording.size(count)}" for kind, count in record.unreclaimed.items())
         blocks.append(f"space that no rule covers: {space}")
     if record.short:
-        why = "the mark is still exceeded, and the rules keep everything that is left"
-        blocks.append([("warning", WARNING), f": {why}"])
+        blocks.append(
+            [("warning", WARNING), ": the mark is still exceeded, and the rules keep everything that is left"]
+        )
     for trouble in record.troubles:
         what = f"{trouble.what}{f' {trouble.name}' if trouble.name else ''}"
         blocks.append([f"{what}: ", (str(trouble.failure.reason), BAD), f": {trouble.failure}"])
     return blocks
-
-
-def _why(one: Stayed) -> str:
-    return f"{one.why} ({one.word})" if one.word else one.why
-
-
-def _freed(one: Gone) -> str:
-    return wording.size(one.freed) if one.what != "container" else "-"
 
 
 def _usage(before: Usage, after: Usage, rules: Cleanup) -> str:

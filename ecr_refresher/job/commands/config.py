@@ -10,20 +10,21 @@ from ...core import wire
 from ...core.exits import EXIT_DONE, EXIT_USAGE
 from .. import settings
 from ..settings import effective, json_schema
+from .foreground import Result
 
 
-def show(source: wire.Load) -> tuple[int, str]:
-    """Return the exit status, and the settings in effect as a settings file."""
+def show(source: wire.Load) -> Result:
+    """The settings in effect as a settings file."""
     try:
         loaded = settings.load(source, os.environ)
     except settings.SettingsError as error:
         logs.tell_settings_errors(error.errors)
-        return EXIT_USAGE, ""
+        return Result(EXIT_USAGE)
     for warning in loaded.warnings:
         logs.tell(f"warning: {warning}")
-    return EXIT_DONE, effective.text(loaded)
+    return Result(EXIT_DONE, effective.text(loaded))
 
 
-def schema() -> str:
-    """Return the JSON Schema of the settings file."""
-    return json.dumps(json_schema.json_schema(), indent=2)
+def schema() -> Result:
+    """The JSON Schema of the settings file."""
+    return Result(EXIT_DONE, json.dumps(json_schema.json_schema(), indent=2))

@@ -27,33 +27,26 @@ _ENDING = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 
 
 @dataclass(frozen=True, slots=True)
-class Streams:
-    """Where the command's result goes, and where it says what it is doing."""
-
-    output: TextIO
-    progress: Progress
-
-
-@dataclass(frozen=True, slots=True)
 class Result:
-    """The exit status, and what a command prints: blocks for people, or a document for machines."""
+    """The exit status, and what a command prints: a text or blocks for people; with --json a document."""
 
     status: int
-    page: Sequence[Block]
-    document: dict[str, Any]
+    page: str | Sequence[Block] = ""
+    document: dict[str, Any] | None = None
 
-    def shown(self, streams: Streams, *, as_json: bool) -> tuple[int, str]:
-        """Return the exit status and the text to print."""
-        return self.status, json.dumps(self.document, indent=2) if as_json else rendered(self.page, streams.output)
+    def text(self, stream: TextIO, *, as_json: bool) -> str:
+        if isinstance(self.page, str):
+            return self.page
+        return json.dumps(self.document, indent=2) if as_json else rendered(self.page, stream)
 
 
 SETTINGS_REFUSED = Result(EXIT_USAGE, (), {"error": "the settings are wrong; see standard error"})
 
-Work = Callable[[Streams], tuple[int, str]]
+Work = Callable[[Progress], Result]
 
 
-def run(name: str, work: Work, limit_s: float) -> int:
-    """Do the work, print the text that it returns, and return its exit status. It is ended after `limit_s` seconds."""
+def run(name: str, work: Work, limit_s: float, *, as_json: bool = False) -> int:
+    """Do the work, print its result, and return the exit status. It is ended after `limit_s` seconds."""
     alive, alive_here = os.pipe()
     signal.pthread_sigmask(signal.SIG_BLOCK, _ENDING)  # none may come before both can handle it
     child = os.fork()
@@ -61,7 +54,7 @@ def run(name: str, work: Work, limit_s: float) -> int:
         os.close(alive_here)
         os.setsid()
         signal.pthread_sigmask(signal.SIG_UNBLOCK, _ENDING)
-        os._exit(_do(name, work, limit_s, alive))
+        os._exit(_do(name, work, limit_s, alive, as_json=as_json))
     os.close(alive)
     return _wait(name, child)
 
@@ -105,13 +98,13 @@ def _killed(number: int, kills_before: int | None) -> tuple[str, str]:
     return f"killed by signal {number}", "Please report it"
 
 
-def _do(name: str, work: Work, limit_s: float, alive: int) -> int:
+def _do(name: str, work: Work, limit_s: float, alive: int, *, as_json: bool) -> int:
     """The child: do the work; returns the exit status."""
     from ... import logs
     from .. import limits
 
     output, errors = limits.leave_terminal()
-    streams = Streams(os.fdopen(output, "w"), Progress(os.fdopen(errors, "w", closefd=False)))
+    stream, progress = os.fdopen(output, "w"), Progress(os.fdopen(errors, "w", closefd=False))
     logs.silence_libraries()
     sys.stdout = sys.stderr = logs.Printed()
     limits.bound_memory()
@@ -119,10 +112,11 @@ def _do(name: str, work: Work, limit_s: float, alive: int) -> int:
     threading.Thread(target=lambda: os.read(alive, 1) or limits.end_group(), name="orphan", daemon=True).start()
 
     def work_and_print() -> int:
-        status, text = work(streams)
+        result = work(progress)
+        text = result.text(stream, as_json=as_json)
         with contextlib.suppress(BrokenPipeError):  # the reader of a pipe has ended, as `head` does
-            print(text, end="\n" if text else "", file=streams.output, flush=True)
-        return status
+            print(text, end="\n" if text else "", file=stream, flush=True)
+        return result.status
 
     status = limits.bare_of_values(name, work_and_print)
     return EXIT_FAILED if status == EXIT_MEMORY else status
