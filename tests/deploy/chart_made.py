@@ -13,7 +13,7 @@ from typing import Any
 
 import yaml
 
-from ecr_refresher.job.settings.json_schema import json_schema
+from ecr_refresher.job.settings.schema import json_schema
 from tests.deploy.chart import CHART
 
 BEGIN = "<!-- by tests/deploy/chart_made.py, from values.yaml: begin -->\n"

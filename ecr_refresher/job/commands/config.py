@@ -9,7 +9,8 @@ from ... import logs
 from ...core import wire
 from ...core.exits import EXIT_DONE, EXIT_USAGE
 from .. import settings
-from ..settings import effective, json_schema
+from ..settings import effective
+from ..settings.schema import json_schema
 from .foreground import Result
 
 
@@ -27,4 +28,4 @@ def show(source: wire.Load) -> Result:
 
 def schema() -> Result:
     """The JSON Schema of the settings file."""
-    return Result(EXIT_DONE, json.dumps(json_schema.json_schema(), indent=2))
+    return Result(EXIT_DONE, json.dumps(json_schema(), indent=2))

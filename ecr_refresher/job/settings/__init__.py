@@ -18,8 +18,7 @@ from ...core.plan import Plan
 from .problems import Problem, Problems, SettingsError, Spot
 from .reading import environment, yaml_file
 from .reading.validation import validate
-from .resolving import airflow
-from .resolving.resolve import resolve
+from .resolving import airflow, resolve
 from .schema.sections import Settings
 from .surroundings import Surroundings
 

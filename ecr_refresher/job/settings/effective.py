@@ -1,13 +1,15 @@
-"""The settings in effect, as settings: defaults filled in, paths made absolute, and where each value came from."""
+"""The settings in effect, as a settings file: with defaults, with absolute paths, and where each value came from."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import json
+from collections.abc import Callable, Iterator
 from typing import Any
 
+import yaml
 from msgspec.structs import asdict
-from pydantic import BaseModel
 
+from ... import logs
 from ...core import plan
 from ...core.model import MASK
 from . import Loaded
@@ -16,22 +18,40 @@ from .schema.airflow import AirflowEntry, ConnectionEntry
 from .schema.cleanup import CleanupEntry
 from .schema.section import Section
 from .schema.sections import DockerEntry, RegistryEntry
-from .yaml_text import dump, scalar
 
-_IN_FILE = "A value without a remark is from that file."
-_SECRETS = "Secrets are masked."
+Remark = Callable[[Place], "str | None"]
 
 
 def text(loaded: Loaded) -> str:
     """A settings file that means the same as what was loaded; remarks say where a value came from."""
-    head, file = "# The settings in effect, from the environment alone.\n# ", loaded.plan.settings_file
-    if file:
-        head = f"# The settings in effect, from {scalar(file)} and the environment.\n# {_IN_FILE} "
-    tree = document(loaded)
-    return f"{head}{_SECRETS}\n" + "\n".join(dump(tree, lambda place: origin(place, loaded, tree)))
+    head = "# The settings in effect, from the environment alone.\n# "
+    if file := loaded.plan.settings_file:
+        head = f"# The settings in effect, from {_scalar(file)} and the environment.\n"
+        head += "# A value without a remark is from that file. "
+    tree: Any = _document(loaded)
+    given = loaded.settings.model_dump(exclude_unset=True)
+
+    def origin(place: Place) -> str | None:
+        """A variable, an option, a default; None for the settings file."""
+        if _holds(given, place):
+            return Spot(loaded.problems, place).source
+        if place[-1] == "region":
+            return loaded.surroundings.aws_region(tree[place[0]][place[1]].get("profile"))[0]
+        return "default"
+
+    return f"{head}Secrets are masked.\n" + "\n".join(dump(tree, origin))
 
 
-def document(loaded: Loaded) -> dict[str, Any]:
+def _holds(tree: Any, place: Place) -> bool:
+    for step in place:
+        try:
+            tree = tree[step]
+        except (LookupError, TypeError):
+            return False
+    return True
+
+
+def _document(loaded: Loaded) -> dict[str, Any]:
     """The settings in effect, with the values filled in that depend on the surroundings."""
     known, made = loaded.settings, loaded.plan
     own = [registry for registry in made.registries if registry.alias_of is None]
@@ -57,29 +77,6 @@ def document(loaded: Loaded) -> dict[str, Any]:
     }
     shown: dict[str, Any] = _without_gaps(known.model_copy(update=filled).model_dump(mode="json", warnings=False))
     return shown
-
-
-def origin(place: Place, loaded: Loaded, tree: Any) -> str | None:
-    """Where a value of the document came from: a variable, an option, a default; None for the settings file."""
-    if _is_given(place, loaded.settings):
-        return Spot(loaded.problems, place).source
-    if place[-1] == "region":
-        return loaded.surroundings.aws_region(tree[place[0]][place[1]].get("profile"))[0]
-    return "default"
-
-
-def _is_given(place: Sequence[Any], node: Any) -> bool:
-    """Whether somebody wrote this value, in the file or in the environment."""
-    for step in place:
-        if isinstance(node, BaseModel):
-            if step not in node.model_fields_set:
-                return False
-            node = getattr(node, step)
-        else:
-            if step not in (node if isinstance(node, dict) else range(len(node))):
-                return False
-            node = node[step]
-    return True
 
 
 def _filled(entry: Section, **values: Any) -> Section:
@@ -116,3 +113,38 @@ def _without_gaps(value: Any) -> Any:
     elif isinstance(value, list):
         value = [*map(_without_gaps, value)]
     return None if value in (None, [], {}) else value
+
+
+# --- as YAML; PyYAML writes the scalars, but no remarks ---------------------------------------------------------------
+def dump(tree: dict[str, Any], remark: Remark, place: Place = ()) -> Iterator[str]:
+    """The lines of a mapping. A remark is asked for at each scalar, and at each list of scalars."""
+    for key, value in tree.items():
+        there = (*place, key)
+        said = None if _is_deep(value) else remark(there)
+        text = "" if isinstance(value, dict | list) else f" {_scalar(value)}"
+        yield f"{_scalar(key)}:{text}" + (f"  # {_scalar(said)}" if said else "")
+        if isinstance(value, dict):
+            yield from (f"  {line}" for line in dump(value, remark, there))
+        elif isinstance(value, list):
+            yield from (
+                f"  {line}" for index, entry in enumerate(value) for line in _entry(entry, remark, (*there, index))
+            )
+
+
+def _is_deep(value: object) -> bool:
+    """Whether there are keys below it, which have remarks of their own."""
+    return isinstance(value, dict) or (isinstance(value, list) and any(map(_is_deep, value)))
+
+
+def _entry(entry: object, remark: Remark, place: Place) -> Iterator[str]:
+    first, *rest = dump(entry, remark, place) if isinstance(entry, dict) else [_scalar(entry)]
+    yield f"- {first}"
+    yield from (f"  {line}" for line in rest)
+
+
+def _scalar(value: object) -> str:
+    """One value in YAML, on one line. What looks like a secret is masked: it is in a wrong place."""
+    shown = logs.redact(value) if isinstance(value, str) else value
+    if isinstance(shown, str) and not shown.isprintable():
+        return json.dumps(shown)
+    return str(yaml.safe_dump(shown, width=float("inf"), allow_unicode=True)).removesuffix("\n").removesuffix("\n...")

@@ -8,7 +8,7 @@ from typing import Any
 import yaml
 from jsonschema import Draft202012Validator
 
-from ecr_refresher.job.settings.json_schema import json_schema
+from ecr_refresher.job.settings.schema import json_schema
 
 
 @functools.cache

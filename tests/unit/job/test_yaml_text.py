@@ -9,9 +9,9 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
+from ecr_refresher.job.settings.effective import dump
 from ecr_refresher.job.settings.problems import Problems
 from ecr_refresher.job.settings.reading import yaml_file
-from ecr_refresher.job.settings.yaml_text import dump
 
 # Texts that no secret has the shape of; among them what looks like something else, and control characters.
 TEXTS = (
