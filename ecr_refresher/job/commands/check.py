@@ -39,8 +39,7 @@ _SHOWN: dict[Verdict, tuple[str, str]] = {
 
 def run(load: wire.Load, progress: Progress, *, reader: bool = False) -> Result:
     """Try everything that the settings name; as a `reader`, what Airflow and docker on this machine find."""
-    with logs.lines_above(progress.clear):
-        status, rows = checked(load, progress.show, reader=reader)
+    status, rows = checked(load, progress.show, reader=reader)
     return Result(status, page(rows), document(rows, status))
 
 

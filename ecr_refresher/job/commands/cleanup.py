@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import asdict
 from typing import Any
 
-from ... import logs
 from ...boot_clock import boot_time
 from ...core import budgets, wire
 from ...core.exits import EXIT_DONE, EXIT_FAILED
@@ -27,11 +26,6 @@ FATAL = ("engine", "disk", "state_file")  # a single thing that could not be rem
 
 def run(load: wire.Load, progress: Progress, *, dry_run: bool) -> Result:
     """Clean, or list what would be removed."""
-    with logs.lines_above(progress.clear):
-        return _run(load, progress, dry_run=dry_run)
-
-
-def _run(load: wire.Load, progress: Progress, *, dry_run: bool) -> Result:
     progress.show("looking which logins are valid")
     looks = PassReport(dry_run=True)
     job = wire.Job(1, boot_time() + budgets.DEADLINE_MAX_S, load=load, dry_run=True)

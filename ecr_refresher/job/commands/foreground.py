@@ -112,7 +112,8 @@ def _do(name: str, work: Work, limit_s: float, alive: int, *, as_json: bool) -> 
     threading.Thread(target=lambda: os.read(alive, 1) or limits.end_group(), name="orphan", daemon=True).start()
 
     def work_and_print() -> int:
-        result = work(progress)
+        with logs.lines_above(progress.clear):
+            result = work(progress)
         text = result.text(stream, as_json=as_json)
         with contextlib.suppress(BrokenPipeError):  # the reader of a pipe has ended, as `head` does
             print(text, end="\n" if text else "", file=stream, flush=True)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-from ... import logs
 from ...boot_clock import boot_time
 from ...core import budgets, wire
 from ...core.exits import EXIT_DONE
@@ -31,10 +30,9 @@ def run(load: wire.Load, progress: Progress, *, force: bool, dry_run: bool, stri
         progress.show(report.progress())
 
     job = wire.Job(1, boot_time() + budgets.DEADLINE_MAX_S, load=load, force=force, dry_run=dry_run)
-    with logs.lines_above(progress.clear):
-        progress.show(report.progress())
-        if execute(job, take) != EXIT_DONE:
-            return SETTINGS_REFUSED
+    progress.show(report.progress())
+    if execute(job, take) != EXIT_DONE:
+        return SETTINGS_REFUSED
     now = AwsClock(report.offset).now()
     status, warnings = report.verdict(now, strict=strict)
     return Result(status, page(report, warnings, now), document(report, status, warnings))

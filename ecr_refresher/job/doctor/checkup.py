@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import os
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
 from ...core import schedule
@@ -23,7 +22,6 @@ class Checkup:
 
     plan: Plan
     tools: RealTools
-    environ: Mapping[str, str] = field(default_factory=lambda: os.environ)
     credentials: dict[str, Credential] = field(default_factory=dict)
     reader: bool = False  # try what a reader of the logins on this machine sees
 

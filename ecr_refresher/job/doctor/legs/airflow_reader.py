@@ -13,7 +13,7 @@ import os
 import re
 import shutil
 import subprocess
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from functools import cached_property, partial
 from typing import Any
 
@@ -33,7 +33,7 @@ _ELSEWHERE = "Run `ecr-refresher check` where the login is delivered"
 
 def legs(checkup: Checkup) -> Iterator[Leg]:
     """A leg for each connection, as a task on this machine gets it."""
-    command = AirflowCommand(checkup.environ)
+    command = AirflowCommand()
     for airflow in checkup.plan.airflows:
         for connection in airflow.connections:
             registry = checkup.plan.registry(connection.registry)
@@ -52,7 +52,7 @@ def legs(checkup: Checkup) -> Iterator[Leg]:
 
 def _read(checkup: Checkup, command: AirflowCommand, airflow: Airflow, connection: Connection) -> list[Finding]:
     registry = checkup.plan.registry(connection.registry)
-    set_here = [name for name in _variables(connection) if name in checkup.environ]
+    set_here = [name for name in _variables(connection) if name in os.environ]
     if set_here and not airflow.by_backend:
         text = f"the environment variable {set_here[0]} is set, and Airflow takes the connection from it"
         return [failed(text, "Remove it where Airflow's scheduler, workers and triggerer are started")]
@@ -105,8 +105,8 @@ def judged(
 class AirflowCommand:
     """Airflow's own command line, with the secrets backend that a worker has."""
 
-    def __init__(self, environ: Mapping[str, str]) -> None:
-        self._environ = {key: value for key, value in environ.items() if not key.startswith("ECR_REFRESHER_")}
+    def __init__(self) -> None:
+        self._environ = {key: value for key, value in os.environ.items() if not key.startswith("ECR_REFRESHER_")}
         self._environ["AIRFLOW__LOGGING__LOGGING_LEVEL"] = "ERROR"  # log lines go to standard output
 
     @cached_property
