@@ -1,7 +1,5 @@
 """The boot clock: it counts suspends, nobody can step it, and all processes of a machine share it."""
 
-from __future__ import annotations
-
 import time
 
 

@@ -1,7 +1,5 @@
 """The log: structlog's lines on stderr, as JSON or for people, with every secret masked."""
 
-from __future__ import annotations
-
 import contextlib
 import io
 import logging
@@ -11,18 +9,16 @@ import sys
 import threading
 import traceback
 import warnings
-from typing import TYPE_CHECKING, Any, cast
+from collections.abc import Callable, Iterator, Sequence
+from types import ModuleType
+from typing import Any, cast
 
 from .core.model import MASK, Failure, Reason, Secret
 from .core.printable import printable
 
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
-    from types import ModuleType
-
 # structlog loads rich where it is installed, for tracebacks that nobody prints: 4 MB and 50 ms in each process.
 # None stands for a module that can't be imported: docs.python.org/3/reference/import.html#the-module-cache
-sys.modules.setdefault("rich", cast("ModuleType", None))
+sys.modules.setdefault("rich", cast(ModuleType, None))
 import structlog  # noqa: E402
 
 if not sys.modules["rich"]:

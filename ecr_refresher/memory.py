@@ -1,7 +1,5 @@
 """The memory limit of this process's control group, and how often the kernel has killed a process for it."""
 
-from __future__ import annotations
-
 import contextlib
 import os
 import resource

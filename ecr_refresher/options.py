@@ -1,19 +1,15 @@
 """The command line: its commands, their options and their help, a screen each. What they do is in `cli`."""
 
-from __future__ import annotations
-
 import argparse
 import re
-from typing import TYPE_CHECKING, Any, NamedTuple
+from collections.abc import Sequence
+from typing import Any, NamedTuple
 
 from . import __version__
 
 PROG = "ecr-refresher"
 LEVELS = ("debug", "info", "warning", "error")
 FORMATS = ("json", "console")
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
 
 
 def parse(words: Sequence[str]) -> argparse.Namespace:

@@ -1,7 +1,5 @@
 """Limits in seconds and bytes for what a job does and for what it takes in. One place, so that they fit each other."""
 
-from __future__ import annotations
-
 # Seconds
 DEADLINE_MAX_S = 600.0  # the longest refresh.deadline
 START_S = 60.0  # a foreground command, until its settings are read

@@ -1,7 +1,5 @@
 """What a cleanup may remove from a host, and when. Durations are in seconds, sizes in bytes."""
 
-from __future__ import annotations
-
 from .model import Record
 
 

@@ -3,8 +3,6 @@
 Daemon, job and simulation share these answers.
 """
 
-from __future__ import annotations
-
 from enum import StrEnum
 
 from .model import Credential, Holding

@@ -1,7 +1,5 @@
 """The exit statuses of every command; part of the contract."""
 
-from __future__ import annotations
-
 EXIT_DONE = 0  # also a daemon that a signal ended
 EXIT_FAILED = 1  # something failed
 EXIT_USAGE = 2  # the settings or the command line are wrong; found before any network I/O

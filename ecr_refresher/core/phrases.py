@@ -3,14 +3,9 @@
 A slot is one entry of the document's `slots`; `now` and times are seconds since the epoch, on AWS's clock.
 """
 
-from __future__ import annotations
-
+from collections.abc import Mapping, Sequence
 from datetime import datetime
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
-    from typing import Any
+from typing import Any
 
 GOOD, SHAKY, OUT, WAITING = "good", "shaky", "out", "waiting"
 SKEW_MIN_S = 2.0  # the error of the measurement: AWS's `Date` has whole seconds

@@ -1,7 +1,5 @@
 """Text from outside on a terminal or in a log for people: one line, no control characters."""
 
-from __future__ import annotations
-
 
 def printable(text: str) -> str:
     """The text with each character that does not print escaped: a line end is `\\n`, the escape character `\\x1b`.

@@ -3,8 +3,6 @@
 `roll` is always a number drawn evenly from [0, 1).
 """
 
-from __future__ import annotations
-
 from .model import Failure, Reason
 from .plan import Refresh
 

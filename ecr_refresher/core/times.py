@@ -1,7 +1,5 @@
 """Moments and durations as texts: RFC 3339 for machines, `90s` or `5m` as the settings write them."""
 
-from __future__ import annotations
-
 import calendar
 import time
 

@@ -3,8 +3,6 @@
 Lines are streamed as things happen, so that a killed worker loses nothing that is known.
 """
 
-from __future__ import annotations
-
 import re
 from typing import Literal
 

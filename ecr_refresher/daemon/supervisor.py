@@ -1,7 +1,5 @@
 """The daemon's one asyncio loop: it makes events of signals, workers and deadlines, and does what the step decides."""
 
-from __future__ import annotations
-
 import asyncio
 import contextlib
 import os

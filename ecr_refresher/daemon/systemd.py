@@ -1,7 +1,5 @@
 """systemd's notifications, where the environment asks for them: see sd_notify(3)."""
 
-from __future__ import annotations
-
 import socket
 import time
 from collections.abc import Mapping

@@ -1,7 +1,5 @@
 """A worker process: started with a job, read line by line, killed with every process that it started."""
 
-from __future__ import annotations
-
 import contextlib
 import os
 import signal

@@ -1,7 +1,5 @@
 """The demo: the real daemon against stand-ins for ECR, a registry and Airflow, with tokens that live a minute."""
 
-from __future__ import annotations
-
 import base64
 import json
 import os

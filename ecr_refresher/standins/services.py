@@ -1,7 +1,5 @@
 """Amazon ECR, its registry and Airflow's API on one port: as much of each as the demo's daemon asks for."""
 
-from __future__ import annotations
-
 import base64
 import json
 import secrets

@@ -1,16 +1,10 @@
 """One HTTP request to the daemon. It uses a socket: loading http.client would double the CPU time of a health check."""
 
-from __future__ import annotations
-
 import contextlib
 import socket
 import time
-from typing import TYPE_CHECKING
 
-from .address import StatusError
-
-if TYPE_CHECKING:
-    from .address import Address
+from .address import Address, StatusError
 
 TIMEOUT_S = 10.0  # for all of it
 ANSWER_MAX = 16 << 20  # bytes; 1,000 slots take 1 MB

@@ -1,16 +1,11 @@
 """`ecr-refresher status`: asks the daemon, prints its answer, and returns the exit status."""
 
-from __future__ import annotations
-
 import sys
-from typing import TYPE_CHECKING
+from collections.abc import Mapping
 
 from .. import memory
 from ..core.exits import EXIT_DONE, EXIT_FAILED, EXIT_USAGE
 from . import address, client
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
 
 
 def run(

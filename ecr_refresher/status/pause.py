@@ -4,8 +4,6 @@ Engines before Docker 25 know one interval only. One that is short enough for `s
 Python 8,640 times a day. The next check begins an interval after this one ends, so a check that waits is a rare one.
 """
 
-from __future__ import annotations
-
 import os
 import time
 

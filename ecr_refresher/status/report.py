@@ -1,17 +1,10 @@
 """The daemon's `/status` for people: a verdict, then each registry with its slots. Pure."""
 
-from __future__ import annotations
-
-from typing import TYPE_CHECKING
+from collections.abc import Iterator, Mapping
+from typing import Any
 
 from ..core import phrases
-from ..terminal import BAD, BOLD, DIM, GOOD, WARNING, Table
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
-    from typing import Any
-
-    from ..terminal import Block, Words
+from ..terminal import BAD, BOLD, DIM, GOOD, WARNING, Block, Table, Words
 
 _MARKS = {
     phrases.GOOD: ("+", GOOD),

@@ -3,8 +3,6 @@
 ECR takes the same token under each name, so an alias costs an entry and no call.
 """
 
-from __future__ import annotations
-
 from typing import TypeVar
 
 from msgspec.structs import replace

@@ -3,8 +3,6 @@
 Source: AWS's endpoint pages and botocore's `partitions.json`; a test compares this module with the latter.
 """
 
-from __future__ import annotations
-
 import re
 from dataclasses import dataclass
 

@@ -1,7 +1,5 @@
 """Airflows, the ways to write their connections, and the logins for that."""
 
-from __future__ import annotations
-
 from typing import Literal
 
 from ..model import Record

@@ -1,7 +1,5 @@
 """Container engines, the `config.json` files that log in to registries with them, and the cleanup of one."""
 
-from __future__ import annotations
-
 from msgspec import field
 
 from ..cleanup_rules import ContainerRules, ImageRules

@@ -1,7 +1,5 @@
 """Pull secrets of Kubernetes."""
 
-from __future__ import annotations
-
 from ..model import Record
 
 IN_CLUSTER = "in-cluster"

@@ -1,7 +1,5 @@
 """The whole plan, and its slots."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from functools import cached_property
 from typing import Literal

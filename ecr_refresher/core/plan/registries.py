@@ -1,7 +1,5 @@
 """ECR registries, and whose rights their tokens carry."""
 
-from __future__ import annotations
-
 import zlib
 from collections.abc import Iterator
 from typing import Literal

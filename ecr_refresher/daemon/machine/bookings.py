@@ -3,8 +3,6 @@
 `book` copies the state once for all lines of a batch. The functions below it change the maps of that copy in place.
 """
 
-from __future__ import annotations
-
 from dataclasses import replace
 
 from ...core import schedule, wire

@@ -1,7 +1,5 @@
 """What the daemon knows of the cleanup: its two children, what they did, and when the next one is due."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from math import inf

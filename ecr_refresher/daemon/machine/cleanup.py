@@ -3,8 +3,6 @@
 Cleanup and passes run side by side; neither waits for the other.
 """
 
-from __future__ import annotations
-
 from dataclasses import replace
 from typing import Literal
 

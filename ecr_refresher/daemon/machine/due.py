@@ -1,7 +1,5 @@
 """What is due, and when: of a slot, of the next pass, of the loop. Pure."""
 
-from __future__ import annotations
-
 import zlib
 from math import inf
 from typing import Literal

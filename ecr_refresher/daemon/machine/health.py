@@ -1,7 +1,5 @@
 """How healthy the daemon and its slots are: what the probes answer. Pure."""
 
-from __future__ import annotations
-
 from ...core.plan import Slot
 from .state import STARTUP_GRACE_S, TURN_MAX_S, State
 

@@ -1,7 +1,5 @@
 """The pure step: `step(state, event, now) -> (state, actions)`. It decides, and does nothing itself."""
 
-from __future__ import annotations
-
 from dataclasses import replace
 from math import inf
 

@@ -1,7 +1,5 @@
 """One connection of a client: h11 over a socket, within bounds of bytes and seconds."""
 
-from __future__ import annotations
-
 import asyncio
 import contextlib
 import socket

@@ -1,7 +1,5 @@
 """The listening sockets of an address, and the certificate for TLS."""
 
-from __future__ import annotations
-
 import contextlib
 import errno
 import os

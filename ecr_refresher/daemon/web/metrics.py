@@ -1,7 +1,5 @@
 """The metrics of the contract: a collector over the state; prometheus_client writes them. Pure."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterator
 from math import nan
 

@@ -3,8 +3,6 @@
 Everything is computed from the state that the supervisor published last.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from typing import Any, NamedTuple
 

@@ -1,7 +1,5 @@
 """The HTTP server of probes, metrics and status pages, on the asyncio loop that it is started in."""
 
-from __future__ import annotations
-
 import asyncio
 import errno
 import socket

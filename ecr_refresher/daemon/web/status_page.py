@@ -4,8 +4,6 @@ It works without scripts; its script fetches the page again and replaces what ha
 the Content-Security-Policy allows only its own script and style.
 """
 
-from __future__ import annotations
-
 from base64 import b64encode
 from collections.abc import Callable, Iterator, Mapping
 from hashlib import sha256

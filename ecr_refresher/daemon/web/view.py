@@ -3,8 +3,6 @@
 `now` is on the boot clock, `mono` on the monotonic one, everything that is returned on AWS's.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from typing import Any
 

@@ -1,7 +1,5 @@
 """What a pass says about each slot, fetch and proof: one report line for machines, one log line for people."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 
 from msgspec.structs import replace

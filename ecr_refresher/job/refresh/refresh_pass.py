@@ -4,8 +4,6 @@ Each slot is one coroutine, so slots run side by side and none waits for another
 its proof) is a task that the first slot starts and the others await. Blocking calls run in threads: see `blocking`.
 """
 
-from __future__ import annotations
-
 import asyncio
 import contextlib
 from collections.abc import Awaitable, Callable, Coroutine

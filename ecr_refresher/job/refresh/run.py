@@ -1,7 +1,5 @@
 """Loads the settings where the job says so, then does the pass: the one road of `run` and `once`."""
 
-from __future__ import annotations
-
 import asyncio
 import os
 from collections.abc import Callable
