@@ -36,6 +36,7 @@ AIRFLOW_REFUSAL_MAX = 64 << 10  # an error that is looked into for the fields th
 AIRFLOW_DESCRIPTION_KEPT = 8 << 10  # characters; a longer one is read again before the write
 TOKEN_MIN = 100  # of a token, which is masked wherever it is printed; real ones have 1,900 and more, no word has 100
 PULL_LOGIN_MAX = 32 << 10  # of one registry in a pull secret, which may have 1 MiB
+SELECTED_MAX = 1000  # slots of one namespace_selector: twice as many are looked at in 30 s, and fit into 160 MB
 KUBERNETES_ANSWER_MAX = 2 << 20  # a secret has 1 MiB at most, and a third more as base64
 PROOF_ANSWER_MAX = 8192  # what is read of a registry's answer
 ENGINE_ANSWER_MAX = 1 << 20  # an engine's word on a login: some may be asked at a time

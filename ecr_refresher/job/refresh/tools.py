@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from ...core import wire
+from ...core import budgets, wire
 from ...core.model import Credential, Failed, Failure, Holding, Outcome, Reason
 from ...core.plan import Airflow, Connection, DockerConfig, KubernetesSecret, Plan, Principal, Registry, Role, Slot
 from ..aws.clock import AwsClock, not_to_set_the_clock
@@ -112,7 +112,8 @@ class RealTools:
 
     def list_namespaces(self, entry: KubernetesSecret) -> tuple[str, ...]:
         """The namespaces that the entry's selector matches now. Raises Failed."""
-        return self.api_server(entry).namespaces(entry.namespace_selector or "")
+        most = budgets.SELECTED_MAX // len(entry.registries)  # each of them is a slot in each namespace
+        return self.api_server(entry).namespaces(entry.namespace_selector or "", most)
 
     def api_server(self, entry: KubernetesSecret) -> ApiServer:
         """The one client for its API server. Raises Failed."""

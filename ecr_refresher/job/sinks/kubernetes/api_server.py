@@ -32,7 +32,6 @@ TIMEOUTS_S = (3.05, 10.0)  # to connect, and to wait for an answer
 CONNECTIONS = 16
 LIMITS = http.Limits(*TIMEOUTS_S, total_s=20.0, answer_max=budgets.KUBERNETES_ANSWER_MAX)
 PAGE = 50  # namespaces in one answer: each may have long annotations
-PAGES_MAX = 200
 DNS_LABEL = re.compile("[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")
 MERGE = "application/merge-patch+json"
 LOOPBACK = ("127.0.0.1", "::1", "localhost")
@@ -125,16 +124,21 @@ class ApiServer:
         return self._call(what, patch, *request, ignored=(CONFLICT, NOT_FOUND), _content_type=MERGE) is not None
 
     # --- namespaces and rights ---------------------------------------------------------------------------------------
-    def namespaces(self, selector: str) -> tuple[str, ...]:
+    def namespaces(self, selector: str, most: int = budgets.SELECTED_MAX) -> tuple[str, ...]:
         """The names of the namespaces that match a label selector and are not being deleted. Raises Failed."""
         found: list[str] = []
         more: dict[str, Any] = {}
-        for _ in range(PAGES_MAX):
+        for _ in range(most // PAGE + 1):
             page = self._call("list namespaces", self._core.list_namespace, label_selector=selector, limit=PAGE, **more)
             found += self._names(page)
-            if not page.metadata or not page.metadata._continue:
+            more = {"_continue": page.metadata._continue} if page.metadata else {}
+            if not more.get("_continue"):
                 break
-            more = {"_continue": page.metadata._continue}
+        if more.get("_continue") or len(found) > most:
+            what = f"{self.who} has more than {most} namespaces that match {selector}: too many for one selector"
+            raise Failed(
+                Reason.INVALID, what, "Name the namespaces, or share them out among entries by narrower selectors"
+            )
         return tuple(sorted(found))
 
     def _names(self, page: Any) -> list[str]:

@@ -11,6 +11,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
@@ -242,6 +243,31 @@ def test_namespaces_that_are_being_deleted_are_left_out(tmp_path: Path) -> None:
     listed = {"metadata": {}, "items": [{"metadata": {"name": "jobs"}}, going]}
     with Scripted(lambda _method, _path: Reply.json(200, listed)) as server:
         assert api_server_at(server.url, tmp_path).namespaces("team=data") == ("jobs",)
+
+
+@pytest.mark.parametrize(("count", "fits"), [(1000, True), (1001, False), (10_000, False)])
+def test_a_selector_stands_for_a_thousand_namespaces_at_most(tmp_path: Path, count: int, fits: bool) -> None:
+    def listed(_method: str, path: str) -> Reply:
+        first = int(parse_qs(urlsplit(path).query).get("continue", ["0"])[0])
+        last = min(first + 50, count)
+        items = [{"metadata": {"name": f"n{number}"}} for number in range(first, last)]
+        return Reply.json(200, {"metadata": {"continue": str(last) if last < count else ""}, "items": items})
+
+    with Scripted(listed) as server:
+        api = api_server_at(server.url, tmp_path)
+        if fits:
+            assert len(api.namespaces("team=data")) == count
+            return
+        with pytest.raises(Failed, match="more than 1000 namespaces that match team=data") as caught:
+            api.namespaces("team=data")
+        assert "Name the namespaces" in caught.value.failure.fix
+        assert len(server.asked) <= 21
+
+
+def test_pages_without_end_and_without_namespaces_end(tmp_path: Path) -> None:
+    empty = Reply.json(200, {"metadata": {"continue": "more"}, "items": []})
+    with Scripted(lambda _method, _path: empty) as server, pytest.raises(Failed, match="more than 1000 namespaces"):
+        api_server_at(server.url, tmp_path).namespaces("team=data")
 
 
 def test_a_login_that_would_take_the_room_of_the_others_is_refused(tmp_path: Path) -> None:
