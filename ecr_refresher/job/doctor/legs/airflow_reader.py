@@ -13,7 +13,7 @@ import os
 import re
 import shutil
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from functools import cached_property, partial
 from typing import Any
 
@@ -60,8 +60,15 @@ def _read(checkup: Checkup, command: AirflowCommand, airflow: Airflow, connectio
         text = f"the `airflow` command sees no connection of a team, so {connection.id} can't be seen from here"
         return [Finding(Verdict.NOT_TRIED, text, _ELSEWHERE)]
     found = command.connection(connection.id)
+    if found is None and command.major >= 3:
+        text = (
+            "no secrets backend and no variable of this worker shadows it; this worker has no database of Airflow's, "
+            "so what the API server gives to tasks can't be seen from here"
+        )
+        return [Finding(Verdict.NOT_TRIED, text, _ELSEWHERE)]
     if found is None:
-        return [_without_database(command)]
+        text = "this machine has no database of Airflow's, or can't reach it"
+        return [failed(text, "Set [database] sql_alchemy_conn, or run the check where Airflow's scheduler runs")]
     from_database = found.get("id") not in (None, "None", "")
     shadow = None if from_database else command.backend or f"the environment variable {next(_variables(connection))}"
     until, now = entry.shape(found, registry.host).until, checkup.tools.clock.now()
@@ -73,17 +80,6 @@ def _variables(connection: Connection) -> Iterator[str]:
     if connection.team_name is not None:
         yield f"AIRFLOW_CONN__{connection.team_name.upper()}___{connection.id.upper()}"
     yield f"AIRFLOW_CONN_{connection.id.upper()}"
-
-
-def _without_database(command: AirflowCommand) -> Finding:
-    if command.major >= 3:
-        text = (
-            "no secrets backend and no variable of this worker shadows it; this worker has no database of Airflow's, "
-            "so what the API server gives to tasks can't be seen from here"
-        )
-        return Finding(Verdict.NOT_TRIED, text, _ELSEWHERE)
-    text = "this machine has no database of Airflow's, or can't reach it"
-    return failed(text, "Set [database] sql_alchemy_conn, or run the check where Airflow's scheduler runs")
 
 
 def judged(
@@ -129,7 +125,7 @@ class AirflowCommand:
     def connection(self, connection: str) -> dict[str, Any] | None:
         """The connection; None where there is no database. What is printed holds the password. Raises Failed."""
         try:
-            printed = self._run("connections", "get", connection, "-o", "json", **self._as_worker())
+            printed = self._run("connections", "get", connection, "-o", "json", environ=self._as_worker)
         except Failed:
             if not self._has_database:
                 return None
@@ -143,14 +139,17 @@ class AirflowCommand:
         fix = "Run it by hand (its output is not shown here)"
         raise Failed(Reason.INVALID, "`airflow connections get` printed no JSON", fix)
 
+    @cached_property
     def _as_worker(self) -> dict[str, str]:
-        """Options of [secrets] that make the command ask the workers' backend. Its own may hold a secret."""
-        if not self._workers_backend:
-            return {}
-        if (given := self._environ.get("AIRFLOW__WORKERS__SECRETS_BACKEND_KWARGS")) is not None:
-            return {"BACKEND": self._workers_backend, "BACKEND_KWARGS": given}
+        """An environment that makes the command ask the workers' backend. Its arguments may hold a secret."""
+        if not (backend := self._workers_backend):
+            return self._environ
+        environ = self._environ | {"AIRFLOW__SECRETS__BACKEND": backend}
+        if (given := environ.get("AIRFLOW__WORKERS__SECRETS_BACKEND_KWARGS")) is not None:
+            return environ | {"AIRFLOW__SECRETS__BACKEND_KWARGS": given}
+        environ.pop("AIRFLOW__SECRETS__BACKEND_KWARGS", None)
         kwargs = f"{self._program} config get-value workers secrets_backend_kwargs"
-        return {"BACKEND": self._workers_backend, "BACKEND_KWARGS_CMD": kwargs}
+        return environ | {"AIRFLOW__SECRETS__BACKEND_KWARGS_CMD": kwargs}
 
     @cached_property
     def _has_database(self) -> bool:
@@ -174,12 +173,8 @@ class AirflowCommand:
         printed = self._run("config", "get-value", section, key).removesuffix("\n").rpartition("\n")[2]
         return printed if _BACKEND.fullmatch(printed) else None
 
-    def _run(self, *words: str, **secrets: str) -> str:
-        """Return what it prints. `secrets` are options of [secrets]. Raises Failed."""
-        environ = dict(self._environ)
-        if secrets:
-            environ.pop("AIRFLOW__SECRETS__BACKEND_KWARGS", None)
-            environ |= {f"AIRFLOW__SECRETS__{name}": value for name, value in secrets.items()}
+    def _run(self, *words: str, environ: Mapping[str, str] | None = None) -> str:
+        """Return what it prints. Raises Failed."""
         what = f"`airflow {' '.join(words[:2])}`"
         try:
             ended = subprocess.run(  # noqa: S603 - Airflow's own command line, as its PATH has it
@@ -188,7 +183,7 @@ class AirflowCommand:
                 capture_output=True,
                 timeout=AIRFLOW_S,
                 check=False,
-                env=environ,
+                env=environ or self._environ,
             )
         except subprocess.TimeoutExpired:
             raise Failed(Reason.TRANSIENT, f"{what} did not end within {AIRFLOW_S:.0f} s", "Run it by hand") from None

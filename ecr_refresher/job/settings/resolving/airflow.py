@@ -42,10 +42,20 @@ def resolve(
     found = []
     for index, entry in enumerate(entries):
         here = at / index
+        if entry.name is None and len(entries) > 1:
+            (here / "name").error("is missing", "Give each of several Airflows a name")
+        elif entry.name is not None and entry.name in [other.name for other in entries[:index]]:
+            (here / "name").error(f"is the name of another Airflow: {quoted(entry.name)}", "Give each its own")
         connections = _connections(entry, here / "connections", registries)
-        name = _name(entries, index, here / "name")
-        airflow = plan.Airflow(name, connections=connections, **{"url": ""} | _way(entry, here, surroundings))
-        _check_claims(airflow, here / "connections", claims)
+        way = {"url": ""} | _way(entry, here, surroundings)
+        airflow = plan.Airflow(entry.name or "default", connections=connections, **way)
+        for connection in connections if airflow.target else ():
+            claimed = here / "connections" / connection.id
+            # A secrets backend keeps a team's connection under another name.
+            team = connection.team_name if airflow.by_backend else None
+            first = claims.setdefault((airflow.target, team, connection.id), claimed)
+            if first is not claimed:  # they would overwrite each other without end
+                claimed.error(f"{first} claims this connection of the same Airflow", "Remove one of them")
         found.append(airflow)
     return tuple(found)
 
@@ -115,11 +125,14 @@ def _login(entry: ApiEntry, at: Spot) -> dict[str, Any]:
             "client_secret_file; in the environment ECR_REFRESHER_AIRFLOW_USERNAME and _AIRFLOW_PASSWORD_FILE, or "
             "_AIRFLOW_TOKEN_FILE",
         )
-    elif by_password and not (password and entry.username):
-        more = "; in the environment ECR_REFRESHER_AIRFLOW_PASSWORD_FILE or ECR_REFRESHER_AIRFLOW_PASSWORD"
-        _lacking(at, "username", "password", more, has_name=entry.username is not None)
-    elif by_client and not (secret and entry.client_id):
-        _lacking(at, "client_id", "client_secret", has_name=entry.client_id is not None)
+    else:
+        for name, kind, ref in (("username", "password", password), ("client_id", "client_secret", secret)):
+            if ref is None and getattr(entry, name) is not None:
+                more = "; in the environment ECR_REFRESHER_AIRFLOW_PASSWORD_FILE or ECR_REFRESHER_AIRFLOW_PASSWORD"
+                fix = f"Give {kind}_file or {kind}_env: {name} needs it{more if kind == 'password' else ''}"
+                (at / f"{kind}_file").error("is missing", fix)
+            elif ref is not None and getattr(entry, name) is None:
+                (at / name).error("is missing", f"Set it: a {kind} alone is no login")
     for key, other in (("token_url", "client_id"), ("scope", "token_url"), ("audience", "token_url")):
         if getattr(entry, key) is not None and getattr(entry, other) is None:
             (at / key).error(f"needs {other}", f"Set {other}, or remove {key}")
@@ -127,14 +140,6 @@ def _login(entry: ApiEntry, at: Spot) -> dict[str, Any]:
     if secret is not None and entry.client_id is not None:
         client = plan.Client(entry.client_id, secret, entry.token_url, entry.scope, entry.audience)
     return {"password": password, "token": token, "client": client}
-
-
-def _lacking(at: Spot, name: str, secret: str, more: str = "", *, has_name: bool) -> None:
-    """Note that one of a name and its secret is missing."""
-    if has_name:
-        (at / f"{secret}_file").error("is missing", f"Give {secret}_file or {secret}_env: {name} needs it{more}")
-    else:
-        (at / name).error("is missing", f"Set it: a {secret} alone is no login")
 
 
 def _reference(entry: ApiEntry | HeaderEntry, prefix: str, at: Spot) -> plan.SecretRef | None:
@@ -165,15 +170,6 @@ def _headers(headers: Mapping[str, HeaderEntry], at: Spot) -> tuple[plan.Header,
         else:
             here.error("has no value", "Write {file: PATH}, or {env: NAME}")
     return tuple(found.values())
-
-
-def _name(entries: Sequence[AirflowEntry], index: int, at: Spot) -> str:
-    name = entries[index].name
-    if name is None and len(entries) > 1:
-        at.error("is missing", "Give each of several Airflows a name")
-    elif name is not None and name in [entry.name for entry in entries[:index]]:
-        at.error(f"is the name of another Airflow: {quoted(name)}", "Give each its own")
-    return name or "default"
 
 
 def _connections(entry: AirflowEntry, at: Spot, registries: Registries) -> tuple[plan.Connection, ...]:
@@ -208,15 +204,3 @@ def _check_id(id_: str, team: str | None, entry: AirflowEntry, at: Spot) -> None
     elif not by_rest and plan.TEAM_SEP in id_:
         what = f"can't be used with an id that has '{plan.TEAM_SEP}' in it: Airflow refuses it"
         (at / "team_name").error(what, "Rename the connection")
-
-
-def _check_claims(airflow: plan.Airflow, at: Spot, claims: dict[tuple[str, str | None, str], Spot]) -> None:
-    """Note two entries that write one connection: they would overwrite each other without end."""
-    by_rest = airflow.url or airflow.mwaa
-    for connection in airflow.connections if airflow.target else ():
-        here = at / connection.id
-        # A secrets backend keeps a team's connection under another name.
-        team = None if by_rest else connection.team_name
-        first = claims.setdefault((airflow.target, team, connection.id), here)
-        if first is not here:
-            here.error(f"{first} claims this connection of the same Airflow", "Remove one of them")
