@@ -14,9 +14,6 @@ from ...core import plan
 from ...core.model import MASK
 from . import Loaded
 from .problems import Place, Spot
-from .schema.airflow import AirflowEntry, ConnectionEntry
-from .schema.cleanup import CleanupEntry
-from .schema.section import Section
 from .schema.sections import DockerEntry, RegistryEntry
 
 Remark = Callable[[Place], "str | None"]
@@ -56,54 +53,34 @@ def _document(loaded: Loaded) -> dict[str, Any]:
     known, made = loaded.settings, loaded.plan
     own = [registry for registry in made.registries if registry.alias_of is None]
     names = {registry.name for registry in own}
+    above, below = made.cleanup.images.when_disk_above, made.cleanup.images.until_below
+    marks = {"when_disk_above": above, "until_below": None if above is None else below}
+    images = known.cleanup.images.model_copy(update=marks)
+    filled = {
+        "registries": known.registries or [RegistryEntry()],
+        "docker": known.docker or [DockerEntry()] * len(made.dockers),
+        "cleanup": known.cleanup.model_copy(update={"state_file": made.cleanup.state_file, "images": images}),
+    }
+    tree = known.model_copy(update=filled).model_dump(mode="json")
 
     def logins(there: plan.DockerConfig | plan.KubernetesSecret) -> list[str]:
         return [name for name in there.registries if name in names]  # aliases come by themselves
 
-    registries = known.registries or [RegistryEntry()]
-    dockers = known.docker or [DockerEntry()] * len(made.dockers)
-    filled = {
-        "registries": [_registry(entry, there) for entry, there in zip(registries, own, strict=True)],
-        "airflow": [_airflow(entry, there) for entry, there in zip(known.airflow, made.airflows, strict=True)],
-        "docker": [
-            _filled(entry, config_file=there.config_file, registries=logins(there))
-            for entry, there in zip(dockers, made.dockers, strict=True)
-        ],
-        "kubernetes": [
-            _filled(entry, namespaces=there.namespaces, registries=logins(there))
-            for entry, there in zip(known.kubernetes, made.kubernetes, strict=True)
-        ],
-        "cleanup": _cleanup(known.cleanup, made.cleanup),
-    }
-    shown: dict[str, Any] = _without_gaps(known.model_copy(update=filled).model_dump(mode="json", warnings=False))
+    for entry, registry in zip(tree["registries"], own, strict=True):
+        masked = [id_ and MASK for id_ in entry["external_id"]]  # vendors hand them out in confidence
+        region = entry["region"] if entry["host"] else registry.principal.region
+        entry |= {"name": registry.name, "region": region, "external_id": masked}
+    for entry, airflow in zip(tree["airflow"], made.airflows, strict=True):
+        entry["name"] = airflow.name
+        entry["connections"] = {one.id: {**asdict(one), "id": None} for one in airflow.connections}
+        if aws := airflow.mwaa or airflow.secrets_manager or airflow.parameter_store:
+            entry["region"] = aws.region
+    for entry, docker in zip(tree["docker"], made.dockers, strict=True):
+        entry |= {"config_file": docker.config_file, "registries": logins(docker)}
+    for entry, secret in zip(tree["kubernetes"], made.kubernetes, strict=True):
+        entry |= {"namespaces": [*(secret.namespaces or ())], "registries": logins(secret)}
+    shown: dict[str, Any] = _without_gaps(tree)
     return shown
-
-
-def _filled(entry: Section, **values: Any) -> Section:
-    return entry.model_copy(update=values)
-
-
-def _registry(entry: RegistryEntry, registry: plan.Registry) -> Section:
-    """External ids are masked: vendors hand them out in confidence."""
-    region = entry.region if entry.host else registry.principal.region
-    return _filled(entry, name=registry.name, region=region, external_id=[id_ and MASK for id_ in entry.external_id])
-
-
-def _airflow(entry: AirflowEntry, there: plan.Airflow) -> Section:
-    connections = {
-        one.id: ConnectionEntry(**{key: value for key, value in asdict(one).items() if key != "id"})
-        for one in there.connections
-    }
-    aws = there.mwaa or there.secrets_manager or there.parameter_store
-    return _filled(entry, name=there.name, connections=connections, **({"region": aws.region} if aws else {}))
-
-
-def _cleanup(entry: CleanupEntry, made: plan.Cleanup) -> Section:
-    images, above = entry.images, made.images.when_disk_above
-    if above is not None:
-        marks = {"when_disk_above": above, "until_below": made.images.until_below}
-        images = images.model_copy(update=marks)
-    return _filled(entry, state_file=made.state_file, images=images)
 
 
 def _without_gaps(value: Any) -> Any:
