@@ -48,7 +48,7 @@ WRONG: list[tuple[dict[str, Any], str, str]] = [
     ({"registries": [HOST, [HOST]]}, "registries[1]", "is not a mapping"),
     ({"registries": [None]}, "registries[0]", "is not a mapping"),
     ({"server": "here"}, "server", "is not a mapping"),
-    ({"docker": "/etc/docker"}, "docker", "is not a list"),
+    ({"docker": "/etc/docker"}, "docker", "is not a mapping"),
     (docker(registries={}), "docker.registries", "is not a list"),
     ({"log": {"level": ["info"]}}, "log.level", "is none of debug, info, warning, error"),
     ({"airflow": airflow(connections=[])}, "airflow.connections", "is not a mapping"),

@@ -10,12 +10,11 @@ from pydantic import (
     BaseModel,
     BeforeValidator,
     ConfigDict,
-    GetCoreSchemaHandler,
     GetJsonSchemaHandler,
     ValidationError,
     model_validator,
 )
-from pydantic_core import CoreSchema, InitErrorDetails, core_schema
+from pydantic_core import CoreSchema, InitErrorDetails
 
 from ..problems import Wrong, did_you_mean
 
@@ -72,12 +71,11 @@ class Section(BaseModel):
             given = {cls.key_of_a_text: given}
         if not isinstance(given, Mapping):
             return given
-        strangers = [key for key in given if key not in cls.model_fields]
-        if strangers:
-            errors = [
-                InitErrorDetails(type="value_error", loc=(key,), input=None, ctx={"error": cls.unknown(key)})
-                for key in strangers
-            ]
+        if errors := [
+            InitErrorDetails(type="value_error", loc=(key,), input=None, ctx={"error": cls.unknown(key)})
+            for key in given
+            if key not in cls.model_fields
+        ]:
             raise ValidationError.from_exception_data(cls.__name__, errors)
         return {key: value for key, value in given.items() if value is not None}
 
@@ -92,28 +90,13 @@ class Section(BaseModel):
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Or:
-    """The JSON Schema of a key allows this as well."""
+    """The JSON Schema of a key allows this as well; by default one entry of a list, without the list."""
 
-    schema: Mapping[str, Any]
-
-    def __get_pydantic_json_schema__(self, core: CoreSchema, handler: GetJsonSchemaHandler) -> dict[str, Any]:
-        return any_of(handler(core), dict(self.schema))
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class OrOne:
-    """A list. Its only entry may be of this type and stand there without the list, for the JSON Schema as well."""
-
-    type: type
-
-    def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
-        return core_schema.no_info_before_validator_function(
-            lambda value: [value] if isinstance(value, self.type) else value, handler(source)
-        )
+    schema: Mapping[str, Any] | None = None
 
     def __get_pydantic_json_schema__(self, core: CoreSchema, handler: GetJsonSchemaHandler) -> dict[str, Any]:
-        every = handler(core)
-        return any_of(every, every["items"])
+        made = handler(core)
+        return any_of(made, made["items"] if self.schema is None else dict(self.schema))
 
 
 def split(value: Any) -> Any:
@@ -121,6 +104,10 @@ def split(value: Any) -> Any:
     return [name for part in value.split(",") if (name := part.strip())] if isinstance(value, str) else value
 
 
+def _listed(value: Any) -> Any:
+    """The only entry of a list may stand there without the list."""
+    return [value] if isinstance(value, str | dict) else value
+
+
 Names = Annotated[list[Entry], BeforeValidator(split), Or(NAMES_SCHEMA)]
-Entries = Annotated[list[Entry], OrOne(dict)]
-OneOrMore = Annotated[list[Entry], OrOne(str)]
+OneOrMore = Annotated[list[Entry], BeforeValidator(_listed), Or()]

@@ -10,7 +10,7 @@ from ....core import plan
 from . import kinds
 from .airflow import AirflowEntry
 from .cleanup import CleanupEntry, EngineTls
-from .section import Entries, Names, OneOrMore, Or, Section, split
+from .section import Names, OneOrMore, Or, Section, split
 from .urls import EngineUrl, SecureUrl
 
 _RULES, _LOG, _SERVER = plan.Refresh(), plan.Log(), plan.Server()
@@ -161,18 +161,18 @@ class Settings(Section):
     """The settings of ecr-refresher."""
 
     registries: Annotated[
-        Entries[Annotated[RegistryEntry, Or(kinds.HOST_SCHEMA)]], BeforeValidator(split), Or(kinds.HOSTS_SCHEMA)
+        OneOrMore[Annotated[RegistryEntry, Or(kinds.HOST_SCHEMA)]], BeforeValidator(split), Or(kinds.HOSTS_SCHEMA)
     ] = Field(default_factory=list)
     """The ECR registries: hosts, or mappings. Default: the caller's own registry in the AWS region."""
 
-    airflow: Entries[AirflowEntry] = Field(default_factory=list)
+    airflow: OneOrMore[AirflowEntry] = Field(default_factory=list)
     """The Airflows whose connections are kept: one mapping, or a list. Default: none."""
 
-    docker: Entries[DockerEntry] = Field(default_factory=list)
+    docker: OneOrMore[DockerEntry] = Field(default_factory=list)
     """The `config.json` files that are kept: one mapping, or a list. Default: the user's own, if neither `airflow` nor
     `kubernetes` is given."""
 
-    kubernetes: Entries[KubernetesEntry] = Field(default_factory=list)
+    kubernetes: OneOrMore[KubernetesEntry] = Field(default_factory=list)
     """The Kubernetes pull secrets that are kept: one mapping, or a list. Default: none."""
 
     refresh: RefreshEntry = RefreshEntry()
