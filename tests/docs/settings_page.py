@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from ecr_refresher.job.settings.reading import environment
+from ecr_refresher.job.settings import environment
 from ecr_refresher.job.settings.schema import json_schema
 
 from .pages import ROOT, anchor

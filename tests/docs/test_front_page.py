@@ -7,7 +7,7 @@ import re
 import pytest
 
 from ecr_refresher import options
-from ecr_refresher.job.settings.reading import environment
+from ecr_refresher.job.settings import environment
 from tests.unit.job import settings_reader
 
 from .pages import PAGES, ROOT, blocks

@@ -13,7 +13,7 @@ import pytest
 import yaml
 
 from ecr_refresher import options
-from ecr_refresher.job.settings.reading import environment
+from ecr_refresher.job.settings import environment
 from ecr_refresher.job.settings.schema.sections import Settings
 from tests.unit.job import settings_reader
 from tests.unit.job.settings_reader import HOST, PARTNER

@@ -1,6 +1,6 @@
 """The settings: a YAML file and environment variables, read into `core.plan.Plan`. Every error is listed at once.
 
-`reading` makes texts of both and validates them against `schema`; `resolving` fits them together. Not here: any file
+`validation` checks both against `schema`; `resolving` fits them together. Not here: any file
 or server that settings name. Only the settings file and AWS's and Docker's own settings are read.
 """
 
@@ -15,12 +15,12 @@ from msgspec import structs
 from ...core import wire
 from ...core.ecr import aliases
 from ...core.plan import Plan
+from . import environment, yaml_file
 from .problems import Problem, Problems, SettingsError, Spot
-from .reading import environment, yaml_file
-from .reading.validation import validate
 from .resolving import airflow, resolve
 from .schema.sections import Settings
 from .surroundings import Surroundings
+from .validation import validate
 
 __all__ = ["Loaded", "Problem", "SettingsError", "load"]
 

@@ -13,8 +13,8 @@ import shlex
 from collections.abc import Mapping
 from typing import Any
 
+from . import bounded_file
 from .problems import Wrong, quoted
-from .reading import bounded_file
 
 DEFAULT_ENGINE = "unix:///var/run/docker.sock"
 CONTEXT_MAX = 1 << 20  # bytes
@@ -59,15 +59,12 @@ class Surroundings:
         except KeyError:  # a container's user without an entry
             return None
 
-    def _below_home(self, *path: str) -> str | None:
-        home = self.home()
-        return os.path.join(home, *path) if home else None
-
     def docker_config(self) -> str | None:
         """The file that `podman login` or `docker login` would write for this user; None without a home."""
         if given := self._environ.get("REGISTRY_AUTH_FILE"):
             return os.path.abspath(given)
-        directory = self._environ.get("DOCKER_CONFIG") or self._below_home(".docker")
+        home = self.home()
+        directory = self._environ.get("DOCKER_CONFIG") or (home and os.path.join(home, ".docker"))
         return os.path.join(os.path.abspath(directory), "config.json") if directory else None
 
     def engine(self) -> tuple[str, dict[str, str]]:
@@ -103,9 +100,9 @@ class Surroundings:
         """Where state outlives a restart: systemd's directory for the service, else this user's own, if any."""
         if given := self._environ.get("STATE_DIRECTORY", "").split(":")[0]:
             return os.path.abspath(given)
-        above: str | None = self._environ.get("XDG_STATE_HOME", "")
+        home, above = self.home(), self._environ.get("XDG_STATE_HOME")
         if not above or not above.startswith("/"):
-            above = self._below_home(".local", "state")
+            above = home and os.path.join(home, ".local", "state")
         return os.path.join(os.path.abspath(above), "ecr-refresher") if above else None
 
     def aws_region(self, profile: str | None = None) -> tuple[str, str]:

@@ -10,8 +10,8 @@ import pytest
 from jsonschema import Draft202012Validator
 from msgspec.structs import replace
 
+from ecr_refresher.job.settings import validation
 from ecr_refresher.job.settings.problems import Problems
-from ecr_refresher.job.settings.reading import validation
 from ecr_refresher.job.settings.schema import json_schema
 from ecr_refresher.job.settings.schema.section import Section
 from ecr_refresher.job.settings.schema.sections import Settings

@@ -11,8 +11,8 @@ import yaml
 
 from ecr_refresher.core.wire import Load
 from ecr_refresher.job import settings
+from ecr_refresher.job.settings import yaml_file
 from ecr_refresher.job.settings.problems import Problems
-from ecr_refresher.job.settings.reading import yaml_file
 from tests.testbed import parts
 from tests.unit.job.settings_reader import SURROUNDINGS, error, errors, plan
 

@@ -9,7 +9,7 @@ import difflib
 import re
 from collections.abc import Iterator, Mapping
 
-from ..problems import Problem, Problems, Tree
+from .problems import Problem, Problems, Tree
 
 PREFIX = "ECR_REFRESHER_"
 CONFIG = f"{PREFIX}CONFIG"

@@ -11,8 +11,8 @@ from typing import Any
 
 import yaml
 
-from ..problems import Place, Problem, Problems, SettingsError, Spot, Tree, Wrong
 from . import bounded_file
+from .problems import Place, Problem, Problems, SettingsError, Spot, Tree, Wrong
 
 SIZE_MAX = 1 << 20  # bytes
 DEPTH_MAX = 20

@@ -7,9 +7,9 @@ from collections.abc import Mapping
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
-from ..problems import Place, Problems, Spot, Tree, way
-from ..schema.sections import Settings
-from ..surroundings import Surroundings
+from .problems import Place, Problems, Spot, Tree, way
+from .schema.sections import Settings
+from .surroundings import Surroundings
 
 _KEY_BY_KEY = ("is not a mapping", "Write `key: value` lines below it")
 _NUMBER = ("is not a number", "Write one such as 0.5")
