@@ -64,10 +64,7 @@ def clean(
     record = CleanupReport(report, dry_run or rules.dry_run)
     returns = Returns(by_host, login or RealTools(plan, clock, report).fetch, ask, clock.now)
     try:
-        with (
-            engine.failures(rules.engine, TIMEOUT_S),
-            contextlib.closing(engine.client(rules.engine, TIMEOUT_S, budgets.ENGINE_LIST_MAX)) as api,
-        ):
+        with engine.connected(rules.engine, TIMEOUT_S, budgets.ENGINE_LIST_MAX) as api:
             state, history = _open_state(rules, record)
             with Hearing(api, clock, history, held=heard) as hearing:
                 work = Work(api, hearing, rules, registries, record, clock, ends_at)

@@ -36,7 +36,7 @@ def ignore_users_logins() -> None:
 
 def version(engine: Engine) -> str:
     """Ask which engine answers, e.g. `Docker 20.10.24, API 1.41`. Raises Failed."""
-    with failures(engine), contextlib.closing(client(engine)) as api:
+    with connected(engine) as api:
         answer = api.version()
     names = [str(part.get("Name")) for part in answer.get("Components") or ()]
     name = "Podman" if any(name.startswith("Podman") for name in names) else "Docker"
@@ -47,7 +47,7 @@ def login(engine: Engine, host: str, credential: Credential) -> None:
     """Have the engine try the login at the registry. Raises Failed; every finding is a warning."""
     from docker.errors import APIError
 
-    with failures(engine), contextlib.closing(client(engine)) as api:
+    with connected(engine) as api:
         try:
             # Without reauth docker-py answers a second login from its memory, without asking the engine.
             api.login(
@@ -75,7 +75,7 @@ def login(engine: Engine, host: str, credential: Credential) -> None:
 
 def containers_that_mount(engine: Engine, path: str) -> list[str]:
     """Names of running containers that mount this very file, and not its directory. Raises Failed."""
-    with failures(engine), contextlib.closing(client(engine, answer_max=budgets.ENGINE_LIST_MAX)) as api:
+    with connected(engine, answer_max=budgets.ENGINE_LIST_MAX) as api:
         running: list[dict[str, Any]] = api.containers()
     return [
         str((container.get("Names") or [container.get("Id", "")])[0]).lstrip("/")
@@ -84,8 +84,15 @@ def containers_that_mount(engine: Engine, path: str) -> list[str]:
     ]
 
 
-def client(engine: Engine, timeout_s: int = TIMEOUT_S, answer_max: int = budgets.ENGINE_ANSWER_MAX) -> APIClient:
-    """A client of the engine, which has answered with its version. Use it within `failures`."""
+@contextlib.contextmanager
+def connected(
+    engine: Engine, timeout_s: int = TIMEOUT_S, answer_max: int = budgets.ENGINE_ANSWER_MAX
+) -> Iterator[APIClient]:
+    """A client of the engine, which has answered with its version.
+
+    What goes wrong with the engine inside is raised as Failed, without the original error.
+    """
+    from docker.errors import APIError, DockerException
     from docker.tls import TLSConfig
 
     from .engine_client import BoundedClient
@@ -95,16 +102,9 @@ def client(engine: Engine, timeout_s: int = TIMEOUT_S, answer_max: int = budgets
         tls = TLSConfig(client_cert=(engine.tls_cert, engine.tls_key), ca_cert=engine.tls_ca, verify=True)
     elif engine.tls_ca:
         tls = TLSConfig(ca_cert=engine.tls_ca, verify=True)
-    return BoundedClient(engine.url, answer_max, timeout_s, tls)
-
-
-@contextlib.contextmanager
-def failures(engine: Engine, timeout_s: float = TIMEOUT_S) -> Iterator[None]:
-    """Raise what goes wrong with the engine inside as Failed, without the original error."""
-    from docker.errors import APIError, DockerException
-
     try:
-        yield
+        with contextlib.closing(BoundedClient(engine.url, answer_max, timeout_s, tls)) as api:
+            yield api
     except APIError as error:
         what = f"the engine at {engine.url} answered {error.status_code}"
         raise Failed(Reason.TRANSIENT, what, "See the engine's log") from None
@@ -135,10 +135,9 @@ def _join(url: str) -> str:
         owner = os.stat(path)
     except OSError:
         return f"Let this user into the directories above {path}"
-    try:
+    name = "without a name here"
+    with contextlib.suppress(KeyError):
         name = grp.getgrgid(owner.st_gid).gr_name
-    except KeyError:
-        name = "without a name here"
     if not owner.st_mode & stat.S_IWGRP:
         return f"Run chmod g+rw {path}, and join the group {name} (gid {owner.st_gid})"
     return (

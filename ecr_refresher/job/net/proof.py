@@ -7,7 +7,7 @@ import re
 import urllib3
 
 from ...core import budgets
-from ...core.model import Credential, Failed, Failure, Reason
+from ...core.model import Credential, Failed, Reason
 from ...core.plan import Registry
 from . import http
 from .trust import Trust, trust_for
@@ -21,15 +21,19 @@ _MANIFESTS = (
 _PULL_THROUGH = "ecr:BatchImportUpstreamImage and ecr:CreateRepository"
 
 
-class Refused(Exception):
+class Refused(Failed):
     """The registry itself says that the token is not good: 401 with ECR's `WWW-Authenticate: Basic`."""
+
+    def __init__(self) -> None:
+        fix = "Wait for the next token; if it lasts, check endpoint_url and the registry's host"
+        super().__init__(Reason.INVALID, "the registry refuses the new token (401)", fix)
 
 
 def prove(registry: Registry, credential: Credential, trust: Trust | None = None) -> None:
     """Try the token with `GET /v2/`. `trust` is that of the registry's AWS profile, where it is known.
 
-    Raises Refused, or Failed for every other finding: those are warnings, since a proxy's 403 must never cause the
-    outage that the proof is there to foresee.
+    Raises Refused, or another Failed for every other finding: those are warnings, since a proxy's 403 must never cause
+    the outage that the proof is there to foresee.
     """
     answer = _get(registry, credential, "/v2/", trust)
     if answer.status == 401 and answer.headers.get("www-authenticate", "").lower().startswith("basic "):
@@ -69,16 +73,6 @@ def _allow(body: bytes) -> str:
 def manifest_status(registry: Registry, credential: Credential, path: str) -> int:
     """The status of a registry's answer to a HEAD of a manifest: 200 if a pull could have it now. Raises Failed."""
     return _get(registry, credential, path, None, method="HEAD").status
-
-
-def as_failure(error: Exception) -> Failure:
-    """What the exception of a proof means in a report line."""
-    if isinstance(error, Refused):
-        fix = "Wait for the next token; if it lasts, check endpoint_url and the registry's host"
-        return Failure(Reason.INVALID, "the registry refuses the new token (401)", fix)
-    if isinstance(error, Failed):
-        return error.failure
-    return Failure(Reason.INTERNAL, f"the proof failed ({type(error).__name__})", "Please report it")
 
 
 def _get(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import ipaddress
 import os
 import ssl
@@ -58,10 +59,12 @@ def proxy_for(url: str) -> str | None:
     if _is_in_a_network(parts.hostname or "", proxies.get("no", "")):
         return None
     proxy = proxy if "://" in proxy else f"http://{proxy}"
-    if not _is_a_proxy(proxy):
-        message = f"the proxy that the environment names for {parts.scheme} URLs is not an http or https URL"
-        raise Failed(Reason.INVALID, message, "Correct HTTPS_PROXY, HTTP_PROXY or ALL_PROXY")
-    return proxy
+    with contextlib.suppress(ValueError):
+        named = urlsplit(proxy)
+        if named.scheme in ("http", "https") and named.hostname and named.port != 0:
+            return proxy
+    message = f"the proxy that the environment names for {parts.scheme} URLs is not an http or https URL"
+    raise Failed(Reason.INVALID, message, "Correct HTTPS_PROXY, HTTP_PROXY or ALL_PROXY")
 
 
 def _is_in_a_network(host: str, no_proxy: str) -> bool:
@@ -71,20 +74,10 @@ def _is_in_a_network(host: str, no_proxy: str) -> bool:
     except ValueError:
         return False
     for entry in no_proxy.replace("[", "").replace("]", "").split(","):
-        try:
+        with contextlib.suppress(ValueError):
             if address in ipaddress.ip_network(entry.strip(), strict=False):
                 return True
-        except ValueError:
-            continue
     return False
-
-
-def _is_a_proxy(url: str) -> bool:
-    try:
-        parts = urlsplit(url)
-        return parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
-    except ValueError:
-        return False
 
 
 def pool_for(url: str, context: ssl.SSLContext | None) -> urllib3.PoolManager:

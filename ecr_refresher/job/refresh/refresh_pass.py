@@ -15,7 +15,7 @@ from ...core.model import Credential, Failed, Failure, Holding, Outcome, Reason
 from ...core.plan import Engine, Plan, Principal, Registry, Slot
 from ..aws.clock import AwsClock
 from ..blocking import MORE_TIME, BlockingCalls, failure_of
-from ..net.proof import Refused, as_failure
+from ..net.proof import Refused
 from .last_words import LastWords
 
 T = TypeVar("T")
@@ -219,7 +219,7 @@ class RefreshPass:
         try:
             await self._calls.run(f"proof by {by}", budgets.PROOFS, budgets.PROOF_S, prove, *args)
         except Exception as error:  # noqa: BLE001 - whatever goes wrong in a proof must not cost the delivery
-            failure, refused = as_failure(error), isinstance(error, Refused)
+            failure, refused = failure_of(error), isinstance(error, Refused)
         self._last_words.proved(registry, by, failure)
         return refused
 

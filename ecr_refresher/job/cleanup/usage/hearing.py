@@ -46,7 +46,7 @@ class Hearing:
     """One connection's hearing; `history` is what is known at this moment.
 
     `held` tells that `history` is up to date, or was until the engine itself closed the stream. Errors of the engine
-    are raised as its client's: use it within `engine.failures`.
+    are raised as its client's: use it within `engine.connected`.
     """
 
     def __init__(self, api: APIClient, clock: AwsClock, history: History | None, *, held: bool = False) -> None:

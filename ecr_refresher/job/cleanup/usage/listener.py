@@ -65,10 +65,7 @@ class Listener:
         """Connect and hear, until the engine ends it; gives why."""
         self.heard = False
         try:
-            with (
-                engine.failures(self._rules.engine, TIMEOUT_S),
-                contextlib.closing(engine.client(self._rules.engine, TIMEOUT_S, budgets.ENGINE_LIST_MAX)) as api,
-            ):
+            with engine.connected(self._rules.engine, TIMEOUT_S, budgets.ENGINE_LIST_MAX) as api:
                 known = self._history
                 if known is None:
                     with contextlib.suppress(Failed):  # reported when it is written

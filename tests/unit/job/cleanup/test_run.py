@@ -81,7 +81,7 @@ class Cleaner:
 
     def __init__(self, engine: FakeEngine, directory: Path, monkeypatch: pytest.MonkeyPatch, **rules: Any) -> None:
         self.engine, self.lines = engine, list[wire.Line]()
-        monkeypatch.setattr("ecr_refresher.job.net.engine.client", lambda *_: engine)
+        monkeypatch.setattr("ecr_refresher.job.net.engine_client.BoundedClient", lambda *_: engine)
         self.rules = Cleanup(
             state_file=str(directory / "uses.json"),
             containers=ContainerRules(exited_for=3600.0, **rules),
