@@ -78,15 +78,18 @@ class AwsStore(ABC):
         kept = self._fields(connection)
         return None if kept is None else entry.shape({"password": "", **kept}, host)
 
-    def ask(self, connection: Connection, call: str, request: Mapping[str, Any], *expected: str) -> Answer:
-        """Make one call; gives the answer, or an error's response with one of the `expected` codes.
+    def ask(self, connection: Connection, call: str, request: Mapping[str, Any], *expected: str) -> Answer | None:
+        """Make one call; None where AWS refused it with one of the `expected` codes.
 
         Raises Failed for other errors. AWS's text is not shown: it may quote.
         """
         answer = self._call(f"{call} of the {self.word} {self.name(connection)}", call, request)
-        code = _code(answer)
-        if code is None or code in expected:
+        error = answer.get("Error")
+        if not isinstance(error, Mapping):
             return answer
+        code = printable(str(error.get("Code"))[:80])
+        if code in expected:
+            return None
         said = f"answered {call} with {code}"
         match code:
             case "AccessDeniedException" | "AccessDenied":
@@ -136,12 +139,12 @@ class SecretsManagerSink(AwsStore):
         super().__init__(manager.region, manager.secret_of, call)
 
     def read(self, connection: Connection) -> str | None:
-        answer = self.ask(connection, "get_secret_value", {"SecretId": self.name(connection)}, _NO_SECRET)
-        return None if _code(answer) else str(answer.get("SecretString") or "")
+        found = self.ask(connection, "get_secret_value", {"SecretId": self.name(connection)}, _NO_SECRET)
+        return None if found is None else str(found.get("SecretString") or "")
 
     def create(self, connection: Connection, text: str) -> bool:
         request = {"Name": self.name(connection), **_version(text)}
-        return _code(self.ask(connection, "create_secret", request, _SECRET_EXISTS)) is None
+        return self.ask(connection, "create_secret", request, _SECRET_EXISTS) is not None
 
     def update(self, connection: Connection, text: str) -> None:
         self.ask(connection, "put_secret_value", {"SecretId": self.name(connection), **_version(text)})
@@ -166,37 +169,30 @@ class ParameterStoreSink(AwsStore):
 
     def read(self, connection: Connection) -> str | None:
         request = {"Name": self.name(connection), "WithDecryption": True}
-        answer = self.ask(connection, "get_parameter", request, _NO_PARAMETER)
-        return None if _code(answer) else str((answer.get("Parameter") or {}).get("Value") or "")
+        found = self.ask(connection, "get_parameter", request, _NO_PARAMETER)
+        return None if found is None else str((found.get("Parameter") or {}).get("Value") or "")
 
     def create(self, connection: Connection, text: str) -> bool:
-        return _code(self._put(connection, text, {}, _PARAMETER_EXISTS)) is None
+        return self._put(connection, text, _PARAMETER_EXISTS)
 
     def update(self, connection: Connection, text: str) -> None:
         """Write a new version that keeps the key, the description and the pattern of the one before."""
         named = {"Key": "Name", "Option": "Equals", "Values": [self.name(connection)]}
-        answer = self.ask(connection, "describe_parameters", {"ParameterFilters": [named]})
+        answer = self.ask(connection, "describe_parameters", {"ParameterFilters": [named]}) or {}
         found: Mapping[str, Any] = next(iter(answer.get("Parameters") or []), {})
         if found.get("Type", "SecureString") != "SecureString":
             said = f"is a {found['Type']}, and AWS changes no parameter's type"
             raise self.failed(connection, Reason.INVALID, said, "Delete it, so that it is created as a SecureString")
-        kept = {name: found[name] for name in _KEPT if found.get(name)}
-        self._put(connection, text, {**kept, "Overwrite": True})
+        self._put(connection, text, Overwrite=True, **{name: found[name] for name in _KEPT if found.get(name)})
 
     def may_write(self, connection: Connection) -> None:
         """Ask to create the parameter where it is there already, which can't be done."""
         if self.read(connection) is not None:
-            self._put(connection, "no", {}, _PARAMETER_EXISTS)
+            self._put(connection, "no", _PARAMETER_EXISTS)
 
-    def _put(self, connection: Connection, text: str, more: Mapping[str, Any], *expected: str) -> Answer:
+    def _put(self, connection: Connection, text: str, *expected: str, **more: Any) -> bool:
         request = {"Name": self.name(connection), "Value": text, "Type": "SecureString", "Tier": "Intelligent-Tiering"}
-        return self.ask(connection, "put_parameter", {**request, **more}, *expected)
-
-
-def _code(answer: Answer) -> str | None:
-    """The code of an error's response; None of an answer."""
-    error = answer.get("Error")
-    return printable(str(error.get("Code"))[:80]) if isinstance(error, Mapping) else None
+        return self.ask(connection, "put_parameter", {**request, **more}, *expected) is not None
 
 
 def _version(text: str) -> dict[str, str]:
