@@ -3,7 +3,6 @@
 import base64
 import json
 import os
-import queue
 import secrets
 import signal
 import socket
@@ -11,9 +10,9 @@ import subprocess
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, BinaryIO, Protocol
 
 from .services import Services
 
@@ -45,8 +44,7 @@ class Slots:
 
     def __init__(self, config_file: Path, services: Services) -> None:
         self._config_file, self._services = config_file, services
-        self._names = (f"Airflow connection {CONNECTION}", f"Docker {config_file}")
-        self._seen: dict[str, set[str]] = {name: set() for name in self._names}
+        self._seen: dict[str, set[str | None]] = {}
 
     def look(self) -> dict[str, str | None]:
         """Read what each slot holds now, as its readers do, and note it."""
@@ -55,12 +53,10 @@ class Slots:
             entry: str | None = base64.b64decode(auth).decode().partition(":")[2]
         except (OSError, KeyError, ValueError):
             entry = None
-        held = dict(
-            zip(self._names, (self._services.connections.get(CONNECTION, {}).get("password"), entry), strict=True)
-        )
+        password = self._services.connections.get(CONNECTION, {}).get("password")
+        held = {f"Airflow connection {CONNECTION}": password, f"Docker {self._config_file}": entry}
         for name, token in held.items():
-            if token is not None:
-                self._seen[name].add(token)
+            self._seen.setdefault(name, {None}).add(token)
         return held
 
     def state(self) -> str:
@@ -73,7 +69,7 @@ class Slots:
         lines, good = [], True
         for name, token in self.look().items():
             verdict = "nothing" if token is None else self._services.verdict(token)
-            renewals = max(0, len(self._seen[name]) - 1)
+            renewals = max(0, len(self._seen[name]) - 2)  # None and the first token are none
             good = good and verdict == "ok" and renewals > 0
             lines.append(f"  {name}: {renewals} renewal(s); the registry's verdict on its token: {verdict}")
         return good, lines
@@ -87,10 +83,7 @@ def run(command: list[str], duration_s: float | None, progress: Progress) -> int
     life_s = LIFE_S if duration_s is None else min(LIFE_S, max(LIFE_MIN_S, duration_s * 2 / 3))
     password = secrets.token_urlsafe(12)
     signal.signal(signal.SIGTERM, signal.default_int_handler)
-    with (
-        tempfile.TemporaryDirectory(prefix="ecr-refresher-demo-") as directory,
-        Services(life_s, password) as services,
-    ):
+    with tempfile.TemporaryDirectory(prefix="ecr-refresher-demo-") as directory, Services(life_s, password) as services:
         threading.Thread(target=services.serve_forever, daemon=True).start()
         home = Path(directory)
         slots = Slots(home / "docker" / "config.json", services)
@@ -99,48 +92,35 @@ def run(command: list[str], duration_s: float | None, progress: Progress) -> int
         progress.say(f"tokens live {life_s:.0f} s; every file is in {directory}, which the demo removes at its end")
         progress.say(f"look at http://{address}/ (the page for people) and http://{address}/metrics")
         began = time.monotonic()
-        daemon = subprocess.Popen(
-            [*command, "run", "--config", str(settings), "--log-format", "json"],
-            env=_environment(home, services.url),
-            stderr=subprocess.PIPE,
-            stdin=subprocess.DEVNULL,
-        )
-        assert daemon.stderr is not None
-        said: queue.SimpleQueue[str] = queue.SimpleQueue()
-        teller = threading.Thread(target=_tell, args=(daemon.stderr, said.put), daemon=True)
-        teller.start()
-
-        def pass_on() -> None:
-            while not said.empty():
-                progress.say(said.get())
-
-        try:
-            while daemon.poll() is None and (duration_s is None or time.monotonic() < began + duration_s):
-                pass_on()
-                progress.show(f"after {time.monotonic() - began:.0f} s, {slots.state()}; Ctrl-C ends the demo")
-                time.sleep(LOOK_EVERY_S)
-        except KeyboardInterrupt:
-            said.put("")
-        finally:
-            ended_alone = daemon.poll()
-            progress.show("the daemon is stopping")
-            _stop(daemon)
-            teller.join(STOP_S)
-            daemon.stderr.close()
-            services.shutdown()
-            pass_on()
+        argv = [*command, "run", "--config", str(settings), "--log-format", "json"]
+        with open(home / "daemon.log", "wb") as written, open(home / "daemon.log", "rb") as log:
+            daemon = subprocess.Popen(
+                argv, env=_environment(home, services.url), stderr=written, stdin=subprocess.DEVNULL
+            )
+            try:
+                while daemon.poll() is None and (duration_s is None or time.monotonic() < began + duration_s):
+                    _tell(log, progress.say)
+                    progress.show(f"after {time.monotonic() - began:.0f} s, {slots.state()}; Ctrl-C ends the demo")
+                    time.sleep(LOOK_EVERY_S)
+            except KeyboardInterrupt:
+                progress.say("")
+            finally:
+                ended_alone = daemon.poll()
+                progress.show("the daemon is stopping")
+                _stop(daemon)
+                services.shutdown()
+                _tell(log, progress.say)
         good, lines = slots.summary()
-        progress.say(
-            "\n".join([f"after {time.monotonic() - began:.0f} s, {len(services.tokens)} calls to ECR:", *lines])
-        )
+        title = f"after {time.monotonic() - began:.0f} s, {len(services.tokens)} calls to ECR:"
+        progress.say("\n".join([title, *lines]))
         if ended_alone is not None:
             progress.say(f"the daemon ended by itself, with exit code {ended_alone}")
         progress.say("renewals were delivered everywhere" if good else "renewals were NOT delivered everywhere")
         return 0 if good else 1
 
 
-def _tell(log: Iterable[bytes], say: Callable[[str], object]) -> None:
-    """Say in plain words what the daemon logs."""
+def _tell(log: BinaryIO, say: Callable[[str], None]) -> None:
+    """Say in plain words what the daemon has logged since the last time."""
     for line in log:
         try:
             said: dict[str, Any] = json.loads(line)
