@@ -4,16 +4,12 @@ Times are seconds since the epoch as `float`, on the clock of AWS, and their nam
 Durations are seconds as `float`, and their names end in `_s` or are `life`.
 """
 
-from __future__ import annotations
-
+import os
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import TYPE_CHECKING, NoReturn
+from typing import NoReturn, Self
 
 from msgspec import Struct
-
-if TYPE_CHECKING:
-    import os
 
 MASK = "***"
 
@@ -115,7 +111,7 @@ class Failed(Exception):
         self.failure = Failure(reason, message, fix, login_refused, retry_after_s)
 
     @classmethod
-    def of(cls, failure: Failure) -> Failed:
+    def of(cls, failure: Failure) -> Self:
         """The exception for a failure that another attempt met."""
         failed = cls(failure.reason, failure.message)
         failed.failure = failure

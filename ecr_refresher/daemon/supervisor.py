@@ -145,8 +145,6 @@ class Supervisor:
     def _witnesses(self) -> dict[str, str]:
         """Look at the stat of each watched file."""
         plan = self._state.plan
-        if plan is None:
-            return {}
         paths = {plan.settings_file, *(docker.config_file for docker in plan.dockers)}
         for airflow in plan.airflows:
             paths |= airflow.secret_paths

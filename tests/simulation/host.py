@@ -87,7 +87,7 @@ class Host:
         self._turn_timer = None if pause is None else self.world.loop.call_later(max(1e-3, pause), self._turn)
 
     def _witnesses(self) -> dict[str, str]:
-        if self.state.plan is None:
+        if not self.state.loaded:
             return {}
         found = {path: str(file.version) for path, file in self.world.files.items() if path.startswith(f"/{self.name}")}
         return found | {path: str(version) for path, version in self.world.secrets.items()}

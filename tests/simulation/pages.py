@@ -27,7 +27,7 @@ def check_pages(
         for family in metrics.StateCollector(known, now).collect()
         for sample in family.samples
     }
-    for slot in known.plan.slots if known.plan else ():
+    for slot in known.plan.slots:
         label = (("registry", slot.registry), ("sink", slot.sink))
         held = until.get(slot.id, 0.0)
         failed = sum(
@@ -46,7 +46,7 @@ def check_pages(
                 yield f"{name} of {slot.id} is {figures[name, *label]}, not {value}"
         if attempts < max(failed, written.get(slot.id, 0)):
             yield f"{attempts} deliveries to {slot.id}; {failed} failed, {written.get(slot.id, 0)} were told of"
-    for registry in known.plan.registries if known.plan else ():
+    for registry in known.plan.registries:
         calls = figures[f"{P}refresh_attempts_total", ("registry", registry.name)]
         if calls != fetches.get(registry.principal.key, 0):
             yield f"{calls} fetches for {registry.name}, not {fetches.get(registry.principal.key, 0)}"

@@ -359,8 +359,8 @@ class Watch:
                 truth = told.until.get(slot_id, 0.0)
                 self.fail(f"(e) {host.name}: {slot_id} is said to hold until {slot_state.held_until}, not {truth}")
         aws_now = known.aws_time(now)
-        good = known.plan is not None and not known.stopping
-        if known.plan is not None:
+        good = known.loaded and not known.stopping
+        if known.loaded:
             required = [slot for slot in known.plan.slots if slot.required]
             good = good and all(told.until.get(slot.id, 0.0) > aws_now for slot in required)
         if health.ready(known, now) != good:
@@ -397,7 +397,7 @@ class Watch:
                 continue
             longest = max(rules.retry_max, 60.0)
             longest = max(1.0, min(longest, left / 4)) if left > 0 else longest
-            principal = next(slot.principal for slot in after.plan.slots if slot.id == slot_id) if after.plan else ""
+            principal = next(slot.principal for slot in after.plan.slots if slot.id == slot_id)
             waits = now_known.retry_boot >= (after.principals[principal].retry_boot or inf) - 1e-3  # since its fetch
             shortest = 1.0 if left > 0 else rules.retry_first
             if pause > longest + 1e-3 or (pause < shortest - 1e-3 and not waits):

@@ -53,16 +53,16 @@ def _line(state: State, line: wire.Line, now: float) -> Stepped:
 
 
 def _slot_of(state: State, line: wire.Looked | wire.Delivered) -> Slot | None:
-    return state.plan.by_id.get((line.sink, line.registry)) if state.plan else None
+    return state.plan.by_id.get((line.sink, line.registry))
 
 
 # --- settings and clock ----------------------------------------------------------------------------------------------
 def _planned(state: State, line: wire.Planned, now: float) -> Stepped:
-    plan, first, running = line.plan, state.plan is None, state.running
+    plan, running = line.plan, state.running
     said: list[Action] = [Adopt(plan)] if plan != state.plan else []
     slots = {slot.id: state.slots.get(slot.id) or SlotState(look_boot=now) for slot in plan.slots}
     if running is not None:
-        if running.loads and not first:
+        if running.loads and state.loaded:
             said.append(Say("info", "settings_reloaded", {"changed": plan != state.plan}))
             state = replace(state, reloads_ok=state.reloads_ok + 1, last_reload_ok=True)
         still_open = (running.open & slots.keys()) | (slots.keys() - state.slots.keys())
@@ -82,7 +82,7 @@ def _planned(state: State, line: wire.Planned, now: float) -> Stepped:
 
 
 def _refused(state: State, line: wire.Refused) -> Stepped:
-    if state.plan is None:
+    if not state.loaded:
         return state, [Exit(2, line.errors)]
     fix = "Correct the settings; until then the old ones stay in force"
     said = Say("error", "settings_refused", {"error": "; ".join(line.errors), "fix": fix})
@@ -106,13 +106,12 @@ def _fetched(state: State, line: wire.Fetched, now: float) -> None:
     known = state.principals.get(line.principal)
     if known is None:
         return
-    aws_now, tally = state.aws_time(now), known.tally
-    tally = replace(tally, attempts=tally.attempts + 1, seconds=tally.seconds + line.duration_s)
+    aws_now, tally = state.aws_time(now), known.tally.tried(line.duration_s, line.failure)
     if line.failure is None:
         known = PrincipalState(line.issued_at, line.expires_at, last_success_at=aws_now, tally=tally)
     else:
         tries = known.tries + 1
-        mine = state.plan.by_principal[line.principal] if state.plan else []
+        mine = state.plan.by_principal[line.principal]
         left = min((left for slot in mine if (left := _left(state, slot, now)) > 0), default=0.0)
         roll = draw(state, line.principal, tries, state.jobs)
         known = replace(
@@ -120,8 +119,8 @@ def _fetched(state: State, line: wire.Fetched, now: float) -> None:
             tries=tries,
             failure=line.failure,
             failed_at=aws_now,
-            retry_boot=now + schedule.retry_pause(line.failure, tries, left, state.rules, roll),
-            tally=replace(tally, failures=counted(tally.failures, line.failure.reason)),
+            retry_boot=now + schedule.retry_pause(line.failure, tries, left, state.plan.refresh, roll),
+            tally=tally,
         )
     state.principals[line.principal] = known
 
@@ -151,7 +150,8 @@ def _delivered(state: State, slot: Slot, line: wire.Delivered, now: float) -> No
         _saw_file(state, slot, line.witness, now)
     elif line.witness is not None and slot.kind == "docker":
         state.files[slot.target] = line.witness  # our own write: no slot of the file needs a look
-    known, tally = state.slots[slot.id], state.slots[slot.id].tally
+    known = state.slots[slot.id]
+    tally = known.tally.tried(line.duration_s) if written else known.tally
     known = replace(
         _good(state, slot, known, line.until, now, written=written),
         held_until=line.until,
@@ -163,11 +163,9 @@ def _delivered(state: State, slot: Slot, line: wire.Delivered, now: float) -> No
         repaired_boot=now if line.repaired else known.repaired_boot,
         tally=replace(
             tally,
-            attempts=tally.attempts + written,
             skipped=tally.skipped + (line.outcome is Outcome.SKIPPED),
             repaired=tally.repaired + line.repaired,
             distinct=tally.distinct + (written and line.token != known.token),
-            seconds=tally.seconds + (line.duration_s if written else 0.0),
         ),
     )
     _close(state, slot, known)
@@ -188,16 +186,10 @@ def failed(state: State, slot: Slot, failure: Failure, now: float, duration_s: f
     After a refused login nothing of the group is tried earlier: it is one account, which must not be locked.
     """
     known = state.slots[slot.id]
-    tally, tries = known.tally, known.tries + 1
-    tally = replace(
-        tally,
-        attempts=tally.attempts + 1,
-        failures=counted(tally.failures, failure.reason),
-        seconds=tally.seconds + duration_s,
-    )
-    state.slots[slot.id] = replace(known, tally=tally)
+    tries = known.tries + 1
+    state.slots[slot.id] = replace(known, tally=known.tally.tried(duration_s, failure))
     roll = draw(state, slot.group, tries, state.jobs)
-    pause = schedule.retry_pause(failure, tries, _left(state, slot, now), state.rules, roll)
+    pause = schedule.retry_pause(failure, tries, _left(state, slot, now), state.plan.refresh, roll)
     if failure.login_refused:
         state.held_back[slot.group] = max(now + pause, state.held_back.get(slot.group, 0.0))
     _fail(state, slot, failure, now, tries, pause)
@@ -206,7 +198,7 @@ def failed(state: State, slot: Slot, failure: Failure, now: float, duration_s: f
 def _not_fetched(state: State, slot: Slot, failure: Failure, now: float) -> None:
     """Book a failed fetch as the slot's failure. All slots of the principal retry together, with the fetch."""
     principal = state.principals[slot.principal]
-    retry_boot = now + state.rules.retry_max if principal.retry_boot is None else principal.retry_boot
+    retry_boot = now + state.plan.refresh.retry_max if principal.retry_boot is None else principal.retry_boot
     # It was drawn without this slot's life, where that was not known yet.
     pause = schedule.hurried(retry_boot - now, _left(state, slot, now))
     _fail(state, slot, failure, now, max(principal.tries, 1), pause)
@@ -219,7 +211,7 @@ def _fail(state: State, slot: Slot, failure: Failure, now: float, tries: int, pa
 
 def look_at_file(state: State, path: str, now: float) -> None:
     """Somebody else wrote the file: look at its slots, but not so soon that one is repaired twice in a minute."""
-    for slot in state.plan.slots if state.plan else ():
+    for slot in state.plan.slots:
         if slot.kind == "docker" and slot.target == path:
             known = state.slots[slot.id]
             look_boot = min(known.look_boot, max(now, known.repaired_boot + REPAIR_EVERY_S))
@@ -252,7 +244,7 @@ def _look_again(state: State, slot: Slot, now: float, *, written: bool) -> float
     if written:
         return now + RECHECK_S
     # Spread, so that a fleet that starts at once does not look at once for ever.
-    verify = now + state.rules.verify_every * (0.9 + 0.2 * draw(state, "verify", slot.id, state.jobs))
+    verify = now + state.plan.refresh.verify_every * (0.9 + 0.2 * draw(state, "verify", slot.id, state.jobs))
     planned = state.slots[slot.id].look_boot
     # A look that was planned after a write stays planned, whatever else causes a look before it.
     return min(verify, planned) if planned > now + TOGETHER_S else verify

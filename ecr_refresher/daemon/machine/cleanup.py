@@ -22,7 +22,7 @@ FOR_EVER_S = 1e9
 def turned(state: State, now: float) -> Stepped:
     """At a turn: kill what is over time or runs by old rules, start what is due."""
     plan = state.plan
-    if plan is None or state.stopping:
+    if not state.loaded or state.stopping:
         return state, []
     state, said = _kill(state, plan.cleanup, now)
     if not plan.cleanup.enabled:

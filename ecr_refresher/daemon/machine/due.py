@@ -29,7 +29,7 @@ def renew_at(state: State, slot: Slot) -> float | None:
     if until is None:
         return None
     life = life_of(state, slot)
-    return schedule.renewal_at(until - life, until, state.rules, draw(state, slot.principal, int(until)))
+    return schedule.renewal_at(until - life, until, state.plan.refresh, draw(state, slot.principal, int(until)))
 
 
 def slot_next(state: State, slot: Slot) -> tuple[Next, float]:
@@ -55,7 +55,7 @@ def due_orders(state: State, now: float) -> tuple[wire.Order, ...]:
     When a principal's token is renewed, its slots that are nearly due come along: they share the token and stay in
     step.
     """
-    slots = state.plan.slots if state.plan else ()
+    slots = state.plan.slots
     if not any(slot_next_boot(state, slot) <= now for slot in slots):
         return ()
     aws_now = state.aws_time(now)
@@ -88,7 +88,7 @@ def pass_ends_boot(state: State, running: Pass) -> float:
     minutes are ever so short.
     """
     ends_boot = running.job.ends_at
-    for slot in state.plan.slots if state.plan else ():
+    for slot in state.plan.slots:
         due, until = renew_at(state, slot), state.slots[slot.id].sure_until
         if slot.id in running.open or due is None or until is None or due - state.offset <= running.began_boot:
             continue
@@ -102,12 +102,11 @@ def deadline_boot(state: State) -> float:
         # A worker that can't be killed (it hangs in a dead disk) must not keep the loop awake.
         moments = [] if state.running.killed else [pass_ends_boot(state, state.running)]
     else:
-        slots = state.plan.slots if state.plan else ()
-        moments = [state.load_boot, *(slot_next_boot(state, slot) for slot in slots)]
+        moments = [state.load_boot, *(slot_next_boot(state, slot) for slot in state.plan.slots)]
     if state.stop_by_boot is not None:
         moments.append(state.stop_by_boot)
     else:
-        moments.append(state.cleaning.next_boot(state.plan.cleanup if state.plan and state.passes else None))
+        moments.append(state.cleaning.next_boot(state.plan.cleanup if state.passes else None))
     moments += [
         known.held_until - state.offset
         for known in state.slots.values()

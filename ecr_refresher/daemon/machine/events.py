@@ -1,9 +1,7 @@
 """The events that the step takes in, and the actions that it asks for."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any, Literal, Self
 
 from ...core import wire
 from ...core.model import Failure
@@ -80,7 +78,7 @@ class Say:
     fields: dict[str, Any] = field(default_factory=dict)
 
     @classmethod
-    def failure(cls, event: str, failure: Failure, **more: Any) -> Say:
+    def failure(cls, event: str, failure: Failure, **more: Any) -> Self:
         """An error line about a failure."""
         return cls("error", event, {**failure.fields, **more})
 

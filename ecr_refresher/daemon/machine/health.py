@@ -12,7 +12,7 @@ def holds(state: State, slot: Slot, now: float) -> bool:
 
 def ready(state: State, now: float) -> bool:
     """Whether every required slot holds an unexpired credential; false while stopping."""
-    if state.plan is None or state.stopping:
+    if not state.loaded or state.stopping:
         return False
     return all(holds(state, slot, now) for slot in state.plan.slots if slot.required)
 
@@ -26,7 +26,5 @@ def started(state: State, now: float) -> bool:
     """Whether other containers may start: the required files are served, a pass has ended, or a minute has passed."""
     if now - state.started_boot >= STARTUP_GRACE_S or state.passes > 0:
         return True
-    if state.plan is None:
-        return False
     files = [slot for slot in state.plan.slots if slot.kind == "docker" and slot.required]
     return bool(files) and all(holds(state, slot, now) for slot in files)

@@ -5,16 +5,15 @@ nobody can step; `until` and all names that end in `_at` are AWS's time. `State.
 Liveness alone is measured on the monotonic clock (`mono`): a suspended machine's loop does not hang.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from math import inf
+from typing import Self
 
 from ...core import wire
 from ...core.model import Failure, Outcome, Reason
-from ...core.plan import Plan, Refresh
-from .cleaning import Cleaning
+from ...core.plan import Plan
+from .cleaning import Cleaning, counted
 from .events import Action
 
 SlotId = tuple[str, str]
@@ -24,6 +23,7 @@ TOGETHER_S = 2.0  # slots that are due within this time share a pass
 RECHECK_S = 60.0  # after a write, look once more: a slower daemon may have written over it
 REPAIR_EVERY_S = 60.0  # at most one repair of a slot in this time: two programs must not fight over a file
 STARTUP_GRACE_S = 60.0
+NO_PLAN = Plan(())  # until the settings have been read
 STOP_S = 5.0  # how long a stop waits for a worker that can't be killed
 
 
@@ -37,6 +37,10 @@ class Tally:
     repaired: int = 0
     distinct: int = 0
     seconds: float = 0.0
+
+    def tried(self, seconds: float, failure: Failure | None = None) -> Self:
+        failures = self.failures if failure is None else counted(self.failures, failure.reason)
+        return replace(self, attempts=self.attempts + 1, seconds=self.seconds + seconds, failures=failures)
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,7 +117,7 @@ class State:
     offset: float = 0.0
     offset_measured: bool = False
     skew: float | None = None
-    plan: Plan | None = None
+    plan: Plan = NO_PLAN
     slots: dict[SlotId, SlotState] = field(default_factory=dict)
     principals: dict[str, PrincipalState] = field(default_factory=dict)
     held_back: dict[str, float] = field(default_factory=dict)  # group -> boot time; a login there was refused
@@ -144,13 +148,13 @@ class State:
     def reloading(self) -> bool:
         """A reload is asked for or under way. After a worker died over it, it is over: the old plan is in force."""
         under_way = self.running is not None and self.running.loads
-        return self.plan is not None and not self.load_tries and (under_way or self.load_boot < inf)
+        return self.loaded and not self.load_tries and (under_way or self.load_boot < inf)
 
     @property
-    def rules(self) -> Refresh:
-        return self.plan.refresh if self.plan else Refresh()
+    def loaded(self) -> bool:
+        return self.plan is not NO_PLAN
 
-    def copy(self) -> State:
+    def copy(self) -> Self:
         """The same state with maps of its own."""
         return replace(
             self,

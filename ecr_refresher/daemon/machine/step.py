@@ -81,7 +81,7 @@ def _watch_pass(state: State, running: Pass, now: float) -> Stepped:
 
 def _readiness(state: State, now: float) -> Stepped:
     is_ready = ready(state, now)
-    if state.plan is None or is_ready == state.was_ready:
+    if not state.loaded or is_ready == state.was_ready:
         return state, []
     said: list[Action] = [Say("info", "ready")] if is_ready else []
     if state.was_ready and not is_ready and not state.stopping:
@@ -93,7 +93,7 @@ def _readiness(state: State, now: float) -> Stepped:
 def _seen_files(state: State, files: dict[str, str], now: float) -> State:
     """Act on changed files: settings are read again, a new secret is tried, slots in a changed file are looked at."""
     plan = state.plan
-    if plan is None or state.running is not None:
+    if state.running is not None:
         return state  # a worker of ours may be writing them
     changed = {path for path, witness in files.items() if state.files.get(path, witness) != witness}
     if not changed and files.keys() <= state.files.keys():
@@ -112,20 +112,21 @@ def _seen_files(state: State, files: dict[str, str], now: float) -> State:
 
 
 def _next_job(state: State, now: float) -> tuple[State, wire.Job | None]:
-    plan, orders = state.plan, due_orders(state, now)
+    orders = due_orders(state, now)
+    serves = state.loaded and (orders or state.force)
     # Settings that have killed a worker come after the slots that are due: those renew by the old plan.
-    wanted = now >= state.load_boot and not (state.load_tries and (orders or state.force) and plan is not None)
-    if not (wanted or (plan is not None and (orders or state.force))):
+    wanted = now >= state.load_boot and not (state.load_tries and serves)
+    if not (wanted or serves):
         return state, None
-    loads = wanted or plan is None or plan.unresolved
+    loads = wanted or state.plan.unresolved
     if state.force or loads:
         orders = tuple(wire.Order(*slot_id, known.expected_until) for slot_id, known in state.slots.items())
     lives_left = [(known.sure_until or 0.0) - state.aws_time(now) for known in state.slots.values()]
     job = wire.Job(
         id=state.jobs + 1,
-        ends_at=now + schedule.pass_limit(state.rules, lives_left),
+        ends_at=now + schedule.pass_limit(state.plan.refresh, lives_left),
         load=state.load if loads else None,
-        plan=None if loads else plan,
+        plan=None if loads else state.plan,
         orders=orders,
         lives={key: known.life for key, known in state.principals.items() if known.life is not None},
         own_hosts=state.own_hosts,
@@ -156,9 +157,9 @@ def _not_loaded(state: State, running: Pass, event: Exited, now: float) -> Stepp
     tries = state.load_tries + 1
     why = "took too long and was killed" if running.killed else f"ended: {event.how}"
     failure = Failure(Reason.INTERNAL, f"the worker that read the settings {why}", event.fix or bookings.OUR_FAULT)
-    pause = schedule.retry_pause(failure, tries, 0.0, state.rules, draw(state, "load", tries))
+    pause = schedule.retry_pause(failure, tries, 0.0, state.plan.refresh, draw(state, "load", tries))
     state = replace(state, load_tries=tries, load_boot=min(state.load_boot, now + pause))
-    if state.plan is None:
+    if not state.loaded:
         return state, [Say.failure("load_failed", failure, retry_in_s=round(pause, 1))]
     state = replace(
         state,
@@ -179,7 +180,7 @@ def _left_open(state: State, running: Pass, event: Exited, now: float) -> list[A
         said.append(Say.failure("pass_died", failure))
     if running.refused:
         return said
-    for slot in state.plan.slots if state.plan else ():
+    for slot in state.plan.slots:
         if slot.id in running.open:
             bookings.failed(state, slot, failure, now)
     return said

@@ -41,7 +41,7 @@ class StateCollector(Collector):
         yield from _of_registries(state)
         yield from _of_slots(state, self._now)
         yield from _of_process(state)
-        if state.plan is not None and state.plan.cleanup.enabled:
+        if state.plan.cleanup.enabled:
             yield from _of_cleanup(state.cleaning)
 
 
@@ -66,7 +66,7 @@ def _of_registries(state: State) -> Iterator[Metric]:
     success = _gauge("last_refresh_success_timestamp_seconds", "When a token was last fetched.", "registry")
     proofs = _counter("proof_failures", "Tests of a new token that failed; they warn only.", "registry", "by")
     slots = slots_by_registry(state)
-    for registry in state.plan.registries if state.plan else ():
+    for registry in state.plan.registries:
         name = registry.name
         known = state.principals.get(registry.principal.key, PrincipalState())
         tally = known.tally
@@ -94,7 +94,7 @@ def _of_slots(state: State, now: float) -> Iterator[Metric]:
     is_ready = _gauge("sink_ready", "1 while the slot holds an unexpired credential.", *slot_labels)
     repaired = _counter("drift_repaired", "Repairs after somebody removed or changed the entry.", *slot_labels)
     distinct = _counter("distinct_tokens", "Different tokens written into Airflow.", "sink")
-    for slot in state.plan.slots if state.plan else ():
+    for slot in state.plan.slots:
         names = [slot.registry, slot.sink]
         known, tally = state.slots[slot.id], state.slots[slot.id].tally
         attempts.add_metric(names, tally.attempts)

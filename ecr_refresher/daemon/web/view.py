@@ -37,8 +37,8 @@ def livez(state: State, mono: float) -> Probe:
 
 def readyz(state: State, now: float) -> Probe:
     """Shows every slot; only the required ones decide."""
-    checks = [(slot.sink, None if holds(state, slot, now) else _why_not(state, slot)) for slot in _slots(state)]
-    if state.plan is None:
+    checks = [(slot.sink, None if holds(state, slot, now) else _why_not(state, slot)) for slot in state.plan.slots]
+    if not state.loaded:
         checks.append(("settings", "not read yet"))
     if state.stopping:
         checks.append(("running", "stopping"))
@@ -52,7 +52,6 @@ def startupz(state: State, now: float) -> Probe:
 
 def status(state: State, now: float, mono: float) -> dict[str, Any]:
     """The document at `/status`; times are RFC 3339 in UTC."""
-    registries = state.plan.registries if state.plan else ()
     slots = slots_by_registry(state)
     document: dict[str, Any] = {
         "version": __version__,
@@ -61,18 +60,18 @@ def status(state: State, now: float, mono: float) -> dict[str, Any]:
         "ready": ready(state, now),
         "live": live(state, mono),
         "clock_skew_seconds": None if state.skew is None else round(state.skew, 3) + 0.0,  # + 0.0: never -0.0
-        "registries": [_registry(state, registry, slots[registry.name]) for registry in registries],
-        "slots": [_slot(state, slot, now) for slot in _slots(state)],
+        "registries": [_registry(state, registry, slots[registry.name]) for registry in state.plan.registries],
+        "slots": [_slot(state, slot, now) for slot in state.plan.slots],
     }
-    if state.plan and state.plan.cleanup.enabled:
+    if state.plan.cleanup.enabled:
         document["cleanup"] = _cleanup(state, state.plan.cleanup, now)
     return document
 
 
 def slots_by_registry(state: State) -> dict[str, list[Slot]]:
     """The slots of each registry, by its name."""
-    found: dict[str, list[Slot]] = {registry.name: [] for registry in (state.plan.registries if state.plan else ())}
-    for slot in _slots(state):
+    found: dict[str, list[Slot]] = {registry.name: [] for registry in state.plan.registries}
+    for slot in state.plan.slots:
         found[slot.registry].append(slot)
     return found
 
@@ -93,10 +92,6 @@ def token_renewal(state: State, slots: list[Slot]) -> float | None:
 def _time(at: float | None) -> str | None:
     """RFC 3339; None for a time that is not known (None or 0) or that no calendar has."""
     return times.rfc3339(at) if at and abs(at) < TIME_MAX else None
-
-
-def _slots(state: State) -> tuple[Slot, ...]:
-    return state.plan.slots if state.plan else ()
 
 
 def _why_not(state: State, slot: Slot) -> str:

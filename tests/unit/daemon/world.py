@@ -142,7 +142,6 @@ class World:
         return self.state.slots[slot_id]
 
     def plan_slot(self, slot_id: SlotId) -> Slot:
-        assert self.state.plan is not None
         return next(slot for slot in self.state.plan.slots if slot.id == slot_id)
 
     # --- whole passes ------------------------------------------------------------------------------------------------
