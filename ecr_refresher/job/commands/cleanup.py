@@ -19,7 +19,7 @@ from ..cleanup.report import CleanupReport, Gone, Stayed
 from ..cleanup.run import clean
 from ..refresh.run import execute
 from .foreground import SETTINGS_REFUSED, Result
-from .pass_report import PassReport
+from .once import PassReport
 
 FATAL = ("engine", "disk", "state_file")  # a single thing that could not be removed is no failure
 

@@ -15,7 +15,7 @@ from ecr_refresher.core.exits import EXIT_USAGE
 from ecr_refresher.core.model import Failure, Outcome, Reason
 from ecr_refresher.core.plan import Airflow, Connection, DockerConfig, Plan, Principal, Registry
 from ecr_refresher.job.commands import once
-from ecr_refresher.job.commands.pass_report import PassReport
+from ecr_refresher.job.commands.once import PassReport
 from ecr_refresher.job.refresh import run
 from ecr_refresher.terminal import Progress, rendered
 from tests.unit.test_terminal import Terminal

@@ -8,7 +8,7 @@ from msgspec import convert
 
 from ....core import plan
 from ..problems import Spot
-from ..schema.cleanup import CleanupEntry, CleanupImagesEntry
+from ..schema.sections import CleanupEntry, CleanupImagesEntry
 from ..surroundings import Surroundings
 from . import engine
 

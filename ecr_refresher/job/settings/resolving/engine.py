@@ -5,9 +5,8 @@ from __future__ import annotations
 from ....core import plan
 from ..problems import Spot, Wrong
 from ..schema import urls
-from ..schema.cleanup import CleanupEntry
 from ..schema.section import Section
-from ..schema.sections import DockerEntry
+from ..schema.sections import CleanupEntry, DockerEntry
 from ..surroundings import Surroundings
 
 
