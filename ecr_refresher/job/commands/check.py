@@ -6,6 +6,7 @@ import os
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict
+from functools import partial
 from typing import Any
 
 from ... import logs
@@ -68,8 +69,8 @@ def checked(
     if not reader and any(entry.namespace_selector for entry in plan.kubernetes):
         say("listing namespaces")
         # The legs say why they could not be listed.
-        listed = lambda entry: in_time(budgets.LEG_S, tools.list_namespaces, entry)  # noqa: E731
-        tools.plan, _ = namespaces.resolved(tools.plan, listed)
+        list_in_time = partial(in_time, budgets.LEG_S, tools.list_namespaces)
+        tools.plan, _ = namespaces.resolved(tools.plan, list_in_time)
     checkup = Checkup(tools.plan, tools, reader=reader)
     legs = [leg for make in (_READER_LEGS if reader else _LEGS) for leg in make(checkup)]
     rows += try_all(legs, rows, say)

@@ -102,6 +102,12 @@ class Spot:
         if not self.is_spoiled():
             self.problems.warnings.append(Problem(str(self), what, fix))
 
+    def check_pair(self, entry: object, *keys: str) -> None:
+        """Note an error where the entry at this place has a certificate without its key, or the other way round."""
+        for missing, given in (keys, reversed(keys)):
+            if getattr(entry, missing) is None and getattr(entry, given) is not None:
+                (self / missing).error("is missing", f"Set it too: {given} alone has no effect")
+
     def is_spoiled(self, *keys: str) -> bool:
         """Whether this place, or one of these keys of it, could not be read."""
         places = (self.place, *((*self.place, key) for key in keys))

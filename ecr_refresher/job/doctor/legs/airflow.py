@@ -75,8 +75,8 @@ def _by_backend(checkup: Checkup, airflow: Airflow) -> Iterator[Leg]:
         return [ok("it may be updated; whether it may be created can't be asked without doing it")]
 
     if file := airflow.secrets_file:
-        place = lambda: files.place(cast("SecretsFileSink", sink()).examine(), file.mode)  # noqa: E731
-        yield Leg("file", airflow.name, f"examined the place of {airflow.target}", place)
+        words, mode = f"examined the place of {airflow.target}", file.mode
+        yield Leg("file", airflow.name, words, lambda: files.place(cast("SecretsFileSink", sink()).examine(), mode))
     for connection in airflow.connections:
         yield (looked := _looked(checkup, airflow, connection))
         if not file:

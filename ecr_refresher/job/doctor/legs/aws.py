@@ -53,8 +53,8 @@ def _legs(checkup: Checkup, principal: Principal) -> Iterator[Leg]:
     after: tuple[Key, ...] = (base.key,)
     if principal.roles:
         subject = principal.roles[-1].arn + ("" if partition else f" ({principal.region})")
-        words = f"assumed {' then '.join(role.arn for role in principal.roles)}"
-        act = lambda: [ok(f"acts as {_identity(checkup, principal)}")]  # noqa: E731
+        chain = " then ".join(role.arn for role in principal.roles)
+        words, act = f"assumed {chain}", lambda: [ok(f"acts as {_identity(checkup, principal)}")]
         yield (role := Leg("role", subject, words, act, after, required=required))
         after += (role.key,)
     words = f"asked {'ECR' if principal.service == 'ecr' else 'ECR Public'} in {principal.region} for a token"

@@ -71,9 +71,8 @@ def _login_legs(checkup: Checkup, docker: DockerConfig, registry: Registry) -> I
 
 
 def _engine_legs(checkup: Checkup, docker: DockerConfig, engine: Engine) -> Iterator[Leg]:
-    words = f"asked the engine at {engine.url} for its version"
-    version = lambda: [ok(docker_engine.version(engine))]  # noqa: E731
-    yield (answers := Leg("engine", engine.url, words, version, required=docker.required))
+    words, act = f"asked the engine at {engine.url} for its version", lambda: [ok(docker_engine.version(engine))]
+    yield (answers := Leg("engine", engine.url, words, act, required=docker.required))
     file = docker.config_file
     words = f"looked for running containers that mount {file} itself"
     yield Leg("mounts", file, words, partial(_mounts, engine, file), (answers.key,), required=False)

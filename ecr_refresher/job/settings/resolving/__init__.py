@@ -10,7 +10,6 @@ from ..problems import Spot
 from ..schema.sections import DockerEntry, RefreshEntry, Settings
 from ..surroundings import Surroundings
 from . import airflow, cleanup, docker, kubernetes, registries
-from .engine import check_pair
 
 
 def resolve(settings: Settings, at: Spot, surroundings: Surroundings, euid: int) -> plan.Plan:
@@ -20,7 +19,7 @@ def resolve(settings: Settings, at: Spot, surroundings: Surroundings, euid: int)
     sinks = settings.airflow or settings.docker or settings.kubernetes
     if not sinks and not at.is_spoiled("airflow", "docker", "kubernetes"):
         dockers = [DockerEntry()]  # what `docker login` would do
-    check_pair(server, at / "server", "tls_cert", "tls_key")
+    (at / "server").check_pair(server, "tls_cert", "tls_key")
     return plan.Plan(
         registries=known.every,
         airflows=airflow.resolve(settings.airflow, at / "airflow", known, surroundings),

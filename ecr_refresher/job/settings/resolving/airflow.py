@@ -20,7 +20,6 @@ from ..schema.airflow import (
 )
 from ..schema.urls import is_foreign_http
 from ..surroundings import Surroundings
-from .engine import check_pair
 from .registries import Registries, own_region
 
 DEFAULT_CONNECTION = "docker_default"
@@ -99,7 +98,7 @@ def _by_api(entry: ApiEntry, at: Spot) -> dict[str, Any]:
         else:
             fix = "Write https://, or set allow_http: true in the settings file"
             url.error("is plain http to another host", fix)
-    check_pair(entry, at, "client_cert", "client_key")
+    at.check_pair(entry, "client_cert", "client_key")
     return {
         **entry.model_dump(include={"username", "client_cert", "client_key", "ca_file"}),
         **_login(entry, at),

@@ -10,7 +10,7 @@ from ....core import plan
 from ..problems import Spot
 from ..schema.sections import CleanupEntry, CleanupImagesEntry
 from ..surroundings import Surroundings
-from . import engine
+from .docker import engine
 
 STATE_FILE = "cleanup.json"
 ABOVE = 0.8  # of the disk: the mark where none is given
@@ -25,7 +25,7 @@ def resolve(entry: CleanupEntry, at: Spot, surroundings: Surroundings) -> plan.C
     made["images"] |= _marks(entry.images, at / "images")
     made["state_file"] = _state_file(entry, at / "state_file", surroundings)
     made["build_cache_max"] = entry.build_cache.max_size
-    made["engine"] = engine.resolve(entry, at, surroundings) or plan.Cleanup().engine
+    made["engine"] = engine(entry, at, surroundings) or plan.Cleanup().engine
     return convert(made, plan.Cleanup)
 
 

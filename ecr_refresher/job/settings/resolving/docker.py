@@ -1,4 +1,4 @@
-"""`config.json` files of the plan: where they are, whose they are, what goes into each, which engine proves it."""
+"""`config.json` files of the plan: where they are, whose they are, what goes into each; and container engines."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ import pwd
 from collections.abc import Callable, Sequence
 
 from ....core import plan
-from ..problems import Spot
-from ..schema.sections import DockerEntry
+from ..problems import Spot, Wrong
+from ..schema import urls
+from ..schema.sections import CleanupEntry, DockerEntry
 from ..surroundings import Surroundings
-from . import engine
 from .registries import Registries
 
 _ID_MAX = 2**32 - 2  # the highest number means 'leave as it is' to the kernel
@@ -33,7 +33,7 @@ def resolve(
         elif first is not there and not first.is_spoiled():
             there.error(f"{first} is this very file", "Put their registries together")
         uid, gid = _owner(entry, here / "owner", euid)
-        proof = engine.resolve(entry, here, surroundings)
+        proof = engine(entry, here, surroundings)
         socket = proof is not None and proof.url.startswith("unix:")
         if entry.engine_required and not socket and not here.is_spoiled("engine"):
             what = "needs an engine whose socket can be looked for"
@@ -45,6 +45,31 @@ def resolve(
         more = entry.model_dump(include={"mode", "required", "engine_required"})
         found.append(plan.DockerConfig(file, logins, uid=uid, gid=gid, engine=proof, **more))
     return tuple(found)
+
+
+def engine(entry: DockerEntry | CleanupEntry, at: Spot, surroundings: Surroundings) -> plan.Engine | None:
+    """The engine of a section and the files of its TLS; None where none is given, or what is given is wrong."""
+    here, address = at / "engine", entry.engine
+    files = entry.model_dump(include={"tls_ca", "tls_cert", "tls_key"}, exclude_none=True)
+    if here.is_spoiled():
+        return None
+    if address == urls.OF_DOCKER:
+        try:
+            address, of_docker = surroundings.engine()
+            address = urls.engine(address)
+        except Wrong as wrong:
+            here.error(wrong.what, wrong.fix)
+            return None
+        if not address.startswith("unix:"):
+            return plan.Engine(address, **(of_docker | files))
+    if address is None or address.startswith("unix:"):
+        for key in files:
+            (at / key).error("applies only to an engine at tcp://", "Remove it, or set engine to a tcp:// address")
+        return None if address is None else plan.Engine(address)
+    at.check_pair(entry, "tls_cert", "tls_key")
+    if not files:
+        here.warn("tcp:// without tls_ca sends everything in the clear, logins too", "Set tls_ca")
+    return plan.Engine(address, **files)
 
 
 def _owner(entry: DockerEntry, at: Spot, euid: int) -> tuple[int | None, int | None]:
