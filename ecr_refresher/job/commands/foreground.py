@@ -83,19 +83,12 @@ def _wait(name: str, child: int) -> int:
     if code < 0:
         from ... import logs
 
-        error, fix = _killed(-code, kills_before)
+        late = ("it took longer than it may, or somebody killed it", "Find out what hangs")
+        other = (f"killed by signal {-code}", "Please report it")
+        error, fix = memory.killed_since(kills_before) or (late if code == -signal.SIGKILL else other)
         logs.get().error(f"{name}_failed", reason="internal", error=error, fix=fix)
         return EXIT_FAILED
     return code
-
-
-def _killed(number: int, kills_before: int | None) -> tuple[str, str]:
-    """How the child was ended, and the fix."""
-    if by_kernel := memory.killed_since(kills_before):
-        return by_kernel
-    if number == signal.SIGKILL:
-        return "it took longer than it may, or somebody killed it", "Find out what hangs"
-    return f"killed by signal {number}", "Please report it"
 
 
 def _do(name: str, work: Work, limit_s: float, alive: int, *, as_json: bool) -> int:

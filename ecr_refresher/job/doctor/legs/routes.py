@@ -65,10 +65,8 @@ def _to_registry(checkup: Checkup, registry: Registry) -> list[Finding]:
 
 
 def _to_airflow(airflow: Airflow) -> list[Finding]:
-    trust = trust_for(airflow.ca_file)
-    if airflow.client_cert:
-        trust = replace(trust, shown=(airflow.client_cert, airflow.client_key))
-    return travel(airflow.url, trust)
+    shown = (airflow.client_cert, airflow.client_key) if airflow.client_cert else None
+    return travel(airflow.url, replace(trust_for(airflow.ca_file), shown=shown))
 
 
 def travel(url: str, trust: Trust) -> list[Finding]:
