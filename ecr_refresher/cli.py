@@ -141,13 +141,7 @@ def _cleanup(given: argparse.Namespace, source: wire.Load, progress: Progress) -
     return cleanup.run(source, progress, dry_run=given.dry_run)
 
 
-_IN_THE_FOREGROUND = {
-    "once": _once,
-    "check": _check,
-    "config": _config,
-    "cleanup": _cleanup,
-    "iam-policy": _iam_policy,
-}
+_IN_THE_FOREGROUND = {"once": _once, "check": _check, "config": _config, "cleanup": _cleanup, "iam-policy": _iam_policy}
 
 
 def _fill_what_is_closed() -> None:

@@ -172,12 +172,8 @@ def lines_above(clear: Callable[[], None]) -> Iterator[None]:
     try:
         yield
     finally:
-        _Stderr.clear = staticmethod(_nothing)
+        _Stderr.clear = staticmethod(lambda: None)
         clear()
-
-
-def _nothing() -> None:
-    pass
 
 
 def tell(text: str) -> None:
@@ -194,7 +190,7 @@ def tell_settings_errors(errors: Sequence[str]) -> None:
 class _Stderr:
     """Writes whole lines. A full disk or a closed pipe behind stderr does not end the process."""
 
-    clear: Callable[[], None] = staticmethod(_nothing)
+    clear: Callable[[], None] = staticmethod(lambda: None)
     descriptor = 2
 
     def __init__(self, *_: object) -> None:
@@ -211,12 +207,10 @@ class _Stderr:
 def _tidy(_logger: Any, _method: str, event: Any) -> dict[str, Any]:
     """Put the fields of every line first, drop those that are None, and mask secrets in the others."""
     first = {name: event[name] for name in ("timestamp", "level", "event") if name in event}
-    rest = {name: _clean(value) for name, value in event.items() if name not in first and value is not None}
-    return first | rest
-
-
-def _clean(value: Any) -> Any:
-    return value if isinstance(value, bool | int | float) else redact(str(value))
+    rest = {name: value for name, value in event.items() if name not in first and value is not None}
+    return first | {
+        name: value if isinstance(value, bool | int | float) else redact(str(value)) for name, value in rest.items()
+    }
 
 
 def _escape(_logger: Any, _method: str, event: Any) -> dict[str, Any]:

@@ -4,7 +4,7 @@ Lines are streamed as things happen, so that a killed worker loses nothing that 
 """
 
 import re
-from typing import Literal
+from typing import Literal, TypeVar
 
 import msgspec
 from msgspec import field
@@ -13,6 +13,7 @@ from msgspec.structs import replace
 from .model import Failure, Outcome, Record
 from .plan import Plan
 
+T = TypeVar("T")
 LINE_MAX = 1 << 20  # bytes; a plan of 1,000 slots is 0.2 MB
 TEXT_MAX = 2000  # characters of an error or its fix, so that a huge one does not break the limits of a report
 
@@ -183,10 +184,7 @@ def dump_job(job: Job) -> bytes:
 
 def load_job(text: bytes) -> Job:
     """Read a job. Raises ValueError."""
-    try:
-        return _job_reader.decode(text)
-    except (msgspec.MsgspecError, RecursionError) as error:
-        raise _garbled("job", error) from None
+    return _decoded(_job_reader, "job", text)
 
 
 def dump_line(job_id: int, line: Line) -> bytes:
@@ -203,15 +201,15 @@ def _cut(text: str) -> str:
 
 
 def load_line(text: bytes) -> tuple[int, Line]:
-    """Read a report line: the job's id and the line. Raises ValueError, which quotes nothing of the text."""
-    try:
-        report = _report_reader.decode(text)
-    except (msgspec.MsgspecError, RecursionError) as error:
-        raise _garbled("report line", error) from None
+    """Read a report line: the job's id and the line. Raises ValueError."""
+    report = _decoded(_report_reader, "report line", text)
     return report.job, report.line
 
 
-def _garbled(what: str, error: Exception) -> ValueError:
-    """An error that names the place and quotes nothing: some of msgspec's messages show the value."""
-    place = re.search(r" - at `([$\w.\[\]…]*)`$", str(error))
-    return ValueError(f"not a {what}: {type(error).__name__}{f' at {place[1]}' if place else ''}")
+def _decoded(reader: msgspec.json.Decoder[T], what: str, text: bytes) -> T:
+    """Raises ValueError, which names the place and quotes nothing: some of msgspec's messages show the value."""
+    try:
+        return reader.decode(text)
+    except (msgspec.MsgspecError, RecursionError) as error:
+        place = re.search(r" - at `([$\w.\[\]…]*)`$", str(error))
+        raise ValueError(f"not a {what}: {type(error).__name__}{f' at {place[1]}' if place else ''}") from None

@@ -146,8 +146,7 @@ class Supervisor:
         """Look at the stat of each watched file."""
         plan = self._state.plan
         paths = {plan.settings_file, *(docker.config_file for docker in plan.dockers)}
-        for airflow in plan.airflows:
-            paths |= airflow.secret_paths
+        paths.update(*(airflow.secret_paths for airflow in plan.airflows))
         return {path: _witness(path) for path in paths if path is not None}
 
     # --- actions -----------------------------------------------------------------------------------------------------

@@ -15,7 +15,7 @@ def run(
     try:
         there = address.find(url, ca, config, environ)
         with memory.bounded():
-            good, text = _alive(there) if live and not as_json else _status(there, live=live, as_json=as_json)
+            good, text = _asked(there, live=live, as_json=as_json)
     except address.StatusError as error:
         from ..core.printable import printable
 
@@ -25,12 +25,10 @@ def run(
     return EXIT_DONE if good else EXIT_FAILED
 
 
-def _alive(there: address.Address) -> tuple[bool, str]:
-    code, _ = client.get(there, "/livez", 200, 503)
-    return code == 200, "alive" if code == 200 else "not alive: its loop does not turn"
-
-
-def _status(there: address.Address, *, live: bool, as_json: bool) -> tuple[bool, str]:
+def _asked(there: address.Address, *, live: bool, as_json: bool) -> tuple[bool, str]:
+    if live and not as_json:
+        code, _ = client.get(there, "/livez", 200, 503)
+        return code == 200, "alive" if code == 200 else "not alive: its loop does not turn"
     import json
 
     from ..terminal import rendered

@@ -84,7 +84,12 @@ def _line(cleaning: Cleaning, job: int, line: wire.Line, at: float) -> Cleaning:
         case wire.Listening():
             return replace(cleaning, hears=True, listen_tries=0)
         case wire.Removed():
-            return _removed(cleaning, line)
+            run = cleaning.current
+            run = replace(run, removed=counted(run.removed, line.what), freed=run.freed + line.freed)
+            cleaning = replace(cleaning, current=run)
+            if line.dry_run:
+                return cleaning
+            return replace(cleaning, removed=counted(cleaning.removed, line.what), freed=cleaning.freed + line.freed)
         case wire.Hindered():
             return _hindered(cleaning, line, at)
         case wire.Swept() if cleaning.sweep is not None:
@@ -93,16 +98,6 @@ def _line(cleaning: Cleaning, job: int, line: wire.Line, at: float) -> Cleaning:
             return replace(cleaning, sweep=replace(cleaning.sweep, done=True))
         case _:
             return cleaning
-
-
-def _removed(cleaning: Cleaning, line: wire.Removed) -> Cleaning:
-    run = cleaning.current
-    cleaning = replace(
-        cleaning, current=replace(run, removed=counted(run.removed, line.what), freed=run.freed + line.freed)
-    )
-    if line.dry_run:
-        return cleaning
-    return replace(cleaning, removed=counted(cleaning.removed, line.what), freed=cleaning.freed + line.freed)
 
 
 def _hindered(cleaning: Cleaning, line: wire.Hindered, at: float) -> Cleaning:

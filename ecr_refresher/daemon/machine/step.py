@@ -16,13 +16,7 @@ _TOO_LONG = "See in the log which server did not answer, or raise refresh.deadli
 
 def initial(seed: int, load: wire.Load, now: float, wall: float, mono: float) -> State:
     return State(
-        seed=seed,
-        started_boot=now,
-        load=load,
-        load_boot=now,
-        offset=wall - now,
-        turned_boot=now,
-        turned_mono=mono,
+        seed=seed, started_boot=now, load=load, load_boot=now, offset=wall - now, turned_boot=now, turned_mono=mono
     )
 
 
@@ -162,10 +156,7 @@ def _not_loaded(state: State, running: Pass, event: Exited, now: float) -> Stepp
     if not state.loaded:
         return state, [Say.failure("load_failed", failure, retry_in_s=round(pause, 1))]
     state = replace(
-        state,
-        force=state.force or running.job.force,
-        reloads_failed=state.reloads_failed + 1,
-        last_reload_ok=False,
+        state, force=state.force or running.job.force, reloads_failed=state.reloads_failed + 1, last_reload_ok=False
     )
     return state, [Say.failure("reload_failed", failure, retry_in_s=round(pause, 1))]
 

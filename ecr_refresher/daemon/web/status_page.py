@@ -108,7 +108,8 @@ def _head(status: Mapping[str, Any], now: float, how: str) -> str:
     shown = "".join(f"<div><dt>{name}</dt><dd>{fact}</dd></div>" for name, fact in facts.items())
     return f"""<header>
 <div class="verdict {how}" id="verdict">
-<div data-part id="mark" class="mark {how}">{_mark(how)}</div>
+<div data-part id="mark" class="mark {how}"><svg viewBox="0 0 48 48" aria-hidden="true">\
+<circle cx="24" cy="24" r="22"/><path d="{_MARKS[how]}"/></svg></div>
 <h1 data-part id="title" class="{how}">{_TITLES[how][2:]}</h1>
 <p class="summary" id="summary" role="status">{escape(phrases.summary(status, now))}</p>
 <dl class="facts" data-part id="facts">{shown}</dl>
@@ -116,12 +117,6 @@ def _head(status: Mapping[str, Any], now: float, how: str) -> str:
 <p class="lost" id="lost" role="alert" hidden>The daemon does not answer. This page shows its last answer.</p>
 {_KEY}
 </header>"""
-
-
-def _mark(how: str) -> str:
-    return (
-        f'<svg viewBox="0 0 48 48" aria-hidden="true"><circle cx="24" cy="24" r="22"/><path d="{_MARKS[how]}"/></svg>'
-    )
 
 
 def _registry(number: int, registry: Mapping[str, Any], status: Mapping[str, Any], now: float) -> str:
