@@ -23,11 +23,13 @@ def serve() -> int:
         job = wire.load_job(file.read())
     lines, _ = limits.leave_terminal()
     report = _reporter(job.id, lines)
-    if job.kind == "listen":
-        from .cleanup.usage import listener
+    if job.kind != "pass":
         from .net import engine
 
         engine.ignore_users_logins()
+    if job.kind == "listen":
+        from .cleanup.usage import listener
+
         listener.serve(job, report, lines, limits.end_group)
     limits.set_alarm(job.ends_at - boot_time() + budgets.ALARM_GRACE_S)  # no orphan outlives a killed supervisor
     status = EXIT_DONE
@@ -43,11 +45,9 @@ def serve() -> int:
 
 def _clean(job: wire.Job, report: Report) -> None:
     from .cleanup.run import clean
-    from .net import engine
 
     if job.plan is None:
         raise ValueError("a cleanup needs a plan")
-    engine.ignore_users_logins()
     logs.configure(job.plan.log.level, job.plan.log.format)
     clean(
         job.plan,

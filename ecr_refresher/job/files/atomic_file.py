@@ -148,7 +148,11 @@ class Folder:
                 raise
             finally:
                 os.close(descriptor)
-            self._sync()
+            try:
+                os.fsync(self.fd)
+            except OSError as error:
+                if error.errno != errno.EINVAL:  # some file systems know no fsync of directories
+                    raise
         return written
 
     def _refuse_others(self, old: os.stat_result | None) -> None:
@@ -163,13 +167,6 @@ class Folder:
     def _remove(self, name: str) -> None:
         with contextlib.suppress(FileNotFoundError):
             os.unlink(name, dir_fd=self.fd)
-
-    def _sync(self) -> None:
-        try:
-            os.fsync(self.fd)
-        except OSError as error:
-            if error.errno != errno.EINVAL:  # some file systems know no fsync of directories
-                raise
 
 
 def _fill(descriptor: int, content: bytes, owner: Ownership, old: os.stat_result | None) -> None:

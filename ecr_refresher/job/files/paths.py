@@ -41,7 +41,39 @@ def resolve(path: str, *, roots_only: bool = False) -> Resolved:
     `roots_only` refuses (`denied`) a path on which a user other than root controls a directory, a link or the file.
     """
     with os_errors(path):
-        return _resolve(path, roots_only=roots_only)
+        here, above, links, linked = "/", os.lstat("/"), 0, False
+        rest = path.split("/")[::-1]
+        while rest:
+            name = rest.pop()
+            if name in ("", "."):
+                continue
+            if name == "..":
+                here = os.path.dirname(here)
+                above = os.lstat(here)
+                continue
+            there = os.path.join(here, name)
+            try:
+                seen = os.lstat(there)
+            except FileNotFoundError:
+                return Resolved(os.path.join(there, *reversed(rest)), linked)
+            if roots_only:
+                refuse_others(path, there, above, seen, leads_on=bool(rest) or stat.S_ISLNK(seen.st_mode))
+            if not stat.S_ISLNK(seen.st_mode):
+                here, above = there, seen
+                continue
+            links += 1
+            if links > LINKS:
+                raise OSError(errno.ELOOP, os.strerror(errno.ELOOP))
+            target = os.readlink(there)
+            if not rest:
+                linked = True
+                if seen.st_uid not in (0, os.geteuid()):
+                    what = f"{path}: uid {seen.st_uid} made the link {there}"
+                    raise Failed(Reason.DENIED, what, "Name the file that it leads to")
+            rest += target.split("/")[::-1]
+            if target.startswith("/"):
+                here, above = "/", os.lstat("/")
+        return Resolved(here, linked)
 
 
 def locate(path: str) -> Resolved:
@@ -80,42 +112,6 @@ def read(
             check(seen)
 
     return folder.read(file.name, most, check_owner)
-
-
-def _resolve(path: str, *, roots_only: bool) -> Resolved:
-    here, above, links, linked = "/", os.lstat("/"), 0, False
-    rest = path.split("/")[::-1]
-    while rest:
-        name = rest.pop()
-        if name in ("", "."):
-            continue
-        if name == "..":
-            here = os.path.dirname(here)
-            above = os.lstat(here)
-            continue
-        there = os.path.join(here, name)
-        try:
-            seen = os.lstat(there)
-        except FileNotFoundError:
-            return Resolved(os.path.join(there, *reversed(rest)), linked)
-        if roots_only:
-            refuse_others(path, there, above, seen, leads_on=bool(rest) or stat.S_ISLNK(seen.st_mode))
-        if not stat.S_ISLNK(seen.st_mode):
-            here, above = there, seen
-            continue
-        links += 1
-        if links > LINKS:
-            raise OSError(errno.ELOOP, os.strerror(errno.ELOOP))
-        target = os.readlink(there)
-        if not rest:
-            linked = True
-            if seen.st_uid not in (0, os.geteuid()):
-                what = f"{path}: uid {seen.st_uid} made the link {there}"
-                raise Failed(Reason.DENIED, what, "Name the file that it leads to")
-        rest += target.split("/")[::-1]
-        if target.startswith("/"):
-            here, above = "/", os.lstat("/")
-    return Resolved(here, linked)
 
 
 def refuse_others(path: str, there: str, above: os.stat_result, seen: os.stat_result, *, leads_on: bool) -> None:

@@ -1,4 +1,4 @@
-"""Answers a question about a `config.json` in a child process: as the file's owner, and whenever a helper may run.
+"""Does an act of acts.py in a child process: as the file's owner, and whenever a helper may run.
 
 Root in a directory that another user may rearrange can be led anywhere; the user's own process can't do more than the
 user may. A helper is a foreign program. So both run in a session of their own, without a terminal, with bounds on
@@ -8,7 +8,7 @@ The child is a fresh interpreter, since forking a process with threads is not sa
 imports: the interpreter and its libraries may be where that user can't read. Until then it must not know that user's
 home, from where Python would run code as it starts (see the standard library's `site`).
 
-The question comes as one line on standard input, the answer goes to standard output.
+The order comes as one line on standard input, the answer goes to standard output.
 """
 
 from __future__ import annotations
@@ -20,17 +20,17 @@ import signal
 import stat
 import sys
 import threading
-from collections.abc import Mapping
 from typing import Any
 
 import msgspec
-from msgspec import Struct
+from msgspec import Raw, Struct
 
 from ....core import budgets
 from ....core.model import Failed, Failure, Reason, Secret
 from ...files.paths import others_may_write
 from . import acts, bounds
-from .messages import Answer, ConfigFile, Question, Refused
+from .acts import A, Act, Environ, G
+from .messages import ConfigFile, Refused
 from .processes import OutOfBoundsError, run
 
 _FOR_ANOTHER_USER = {"PATH", "LANG", "LC_ALL", "TZ", "LD_LIBRARY_PATH"}
@@ -51,7 +51,8 @@ class User(Struct, frozen=True, forbid_unknown_fields=True):
 
 class _Order(Struct, frozen=True, forbid_unknown_fields=True):
     file: ConfigFile
-    question: Question
+    act: str
+    given: Raw
     user: User | None = None
 
 
@@ -68,22 +69,23 @@ def other_user(uid: int | None, gid: int | None) -> User | None:
     return User(uid, known.pw_gid, known.pw_gid if gid is None else gid, known.pw_name, known.pw_dir)
 
 
-def ask(file: ConfigFile, question: Question, user: User | None, environ: Mapping[str, str]) -> Answer:
-    """Have a child answer, as that user if one is given. Raises Failed."""
-    if user is not None and question.logins:
+def ask(file: ConfigFile, act: Act[G, A], given: G, user: User | None, environ: Environ) -> A:
+    """Have a child do it, as that user if one is given. Raises Failed."""
+    if user is not None and act is acts.WRITE:
         _make_first_directory(os.path.dirname(file.path), user)
-    order = msgspec.json.encode(_Order(file, question, user), enc_hook=_reveal)
+    what = Raw(msgspec.json.encode(given, enc_hook=Secret.reveal))
+    order = msgspec.json.encode(_Order(file, act.do.__name__, what, user))
     who = f"the child of uid {os.geteuid() if user is None else user.uid} that handles it"
     try:
         status, output = run(
             [sys.executable, "-P", "-m", __spec__.name],
             order + b"\n",
-            seconds=budgets.HELPER_CHILD_S if question.may_run_helpers else budgets.CHILD_S,
+            seconds=budgets.HELPER_CHILD_S if act.runs_helpers else budgets.CHILD_S,
             most=budgets.child_max(file.logins),
             environ=_environ_of(environ, user),
             own_session=True,
         )
-        answer: Answer = msgspec.json.decode(output, type=Answer)
+        answer: A | Refused = msgspec.json.decode(output, type=act.answer | Refused)
     except OutOfBoundsError as error:
         problem = f"gave {error}" if "no answer" in str(error) else str(error)
     except OSError as error:
@@ -97,16 +99,14 @@ def ask(file: ConfigFile, question: Question, user: User | None, environ: Mappin
     raise Failed(Reason.TRANSIENT, f"{file.path}: {who} {problem}", "Check that user's processes, memory and disk")
 
 
-def _environ_of(environ: Mapping[str, str], user: User | None) -> dict[str, str]:
+def _environ_of(environ: Environ, user: User | None) -> dict[str, str]:
     """Ours without our own settings; for another user only what is no secret. The home comes with the order."""
     if user is None:
         return {key: value for key, value in environ.items() if not key.startswith("ECR_REFRESHER_")}
     kept = {key: value for key, value in environ.items() if key in _FOR_ANOTHER_USER | _FOR_THE_INTERPRETER}
     if os.path.isdir(f"/run/user/{user.uid}"):
         kept["XDG_RUNTIME_DIR"] = f"/run/user/{user.uid}"
-    if not user.name:
-        return kept
-    return {**kept, "USER": user.name, "LOGNAME": user.name}
+    return kept | ({"USER": user.name, "LOGNAME": user.name} if user.name else {})
 
 
 def _make_first_directory(path: str, user: User) -> None:
@@ -128,35 +128,30 @@ def _make_first_directory(path: str, user: User) -> None:
                 return
 
 
-def _reveal(value: object) -> object:
-    if isinstance(value, Secret):
-        return value.reveal()
-    raise TypeError(f"an order to a child holds a {type(value).__name__}")
-
-
 # --- the child -----------------------------------------------------------------------------------------------------
 def main() -> None:
     """Read the order, become the user, act, answer."""
     with open(0, "rb", closefd=False) as orders:
-        order = msgspec.json.decode(orders.readline(), type=_Order, dec_hook=_hide)
+        order = msgspec.json.decode(orders.readline(), type=_Order)
+    act = acts.BY_NAME[order.act]
     threading.stack_size(_STACK)
     threading.Thread(target=_end_with_parent, daemon=True).start()
     for name in _FOR_THE_INTERPRETER:
         os.environ.pop(name, None)
     try:
-        helpers = order.question.may_run_helpers
-        bounds.limit_memory(budgets.HELPER_MEMORY if helpers else budgets.child_memory(order.file.logins))
-        if helpers:
+        bounds.limit_memory(budgets.HELPER_MEMORY if act.runs_helpers else budgets.child_memory(order.file.logins))
+        if act.runs_helpers:
             bounds.adopt_orphans()
-            if order.user is not None:
-                bounds.shrink_file_systems_in_memory(order.file.path)
-        if order.question.act == "read":
+        if act is acts.READ:
             import docker.auth  # noqa: F401 - before the change of user
         if order.user is not None:
+            if act.runs_helpers:
+                bounds.shrink_file_systems_in_memory(order.file.path)
             _become(order.user)
-            if helpers:
+            if act.runs_helpers:
                 bounds.limit_processes()
-        answer: Any = acts.answer(order.file, order.question, os.environ)
+        given = msgspec.json.decode(order.given, type=act.given, dec_hook=lambda kind, text: kind(text))
+        answer: Any = act.do(order.file, given, os.environ)
     except Failed as error:
         answer = Refused(error.failure)
     except MemoryError:
@@ -191,12 +186,6 @@ def _become(user: User) -> None:
         raise Failed(Reason.DENIED, what, "Grant the capabilities SETUID and SETGID, or run as that user") from None
     if user.home:
         os.environ["HOME"] = user.home
-
-
-def _hide(kind: type, value: object) -> object:
-    if kind is Secret and isinstance(value, str):
-        return Secret(value)
-    raise TypeError(f"an order to a child holds no {kind.__name__}")
 
 
 if __name__ == "__main__":

@@ -63,25 +63,19 @@ class Document:
             return document
         raise Failed(Reason.INVALID, f"{path} {problem}", _FIX)
 
-    def helper_for(self, host: str) -> str | None:
-        """The credential helper that claims the host: `credHelpers` before `credsStore`, as the docker command."""
+    def helper_for(self, host: str, *, by_podman: bool = False) -> str | None:
+        """The credential helper that claims the host: in `credHelpers`, else `credsStore`, which Podman leaves out."""
         helpers = self._section("credHelpers")
-        return self._helper(host, [helpers[host]] if host in helpers else self._values("credsStore"))
-
-    def own_helper_for(self, host: str) -> str | None:
-        """The credential helper in `credHelpers`, which is all that Podman looks at."""
-        return self._helper(host, [value for key, value in self._section("credHelpers").items() if key == host])
-
-    def _helper(self, host: str, names: list[Raw]) -> str | None:
+        named = [helpers[host]] if host in helpers else [] if by_podman else self._values("credsStore")
         try:
-            given = [name for name in map(_TEXT.decode, names) if name is not None]
+            names = [name for name in map(_TEXT.decode, named) if name is not None]
         except msgspec.MsgspecError:
-            given = [" "]
-        if not given or not given[-1]:
+            names = [" "]
+        if not names or not names[-1]:
             return None
-        if not _HELPER_NAME.fullmatch(given[-1]):
+        if not _HELPER_NAME.fullmatch(names[-1]):
             raise Failed(Reason.INVALID, f"{self.path}: the credential helper for {host} has no valid name", _FIX)
-        return given[-1]
+        return names[-1]
 
     def auth(self, host: str) -> str | None:
         """What `auths` holds for this key; None where that is not a login by name and password."""

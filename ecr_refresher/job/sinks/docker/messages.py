@@ -1,16 +1,11 @@
-"""What is asked about one `config.json`, and the answers: plain calls here, JSON to and from a child process."""
+"""What is said about one `config.json`: plain values here, JSON to and from a child process."""
 
 from __future__ import annotations
 
-from typing import Literal
-
-from msgspec import Struct
-
-from ....core.model import Credential, Failure, Outcome
-from ...files.examination import Examination
+from ....core.model import Credential, Failure, Outcome, Record
 
 
-class ConfigFile(Struct, frozen=True, forbid_unknown_fields=True):
+class ConfigFile(Record, frozen=True):
     """One file: its absolute path, how many logins we keep in it, and whose it must be; None keeps what it has."""
 
     path: str
@@ -23,37 +18,24 @@ class ConfigFile(Struct, frozen=True, forbid_unknown_fields=True):
 Login = tuple[str, Credential]  # a host, and what to write for it
 
 
-class Question(Struct, frozen=True, forbid_unknown_fields=True):
-    """What to do with the file.
-
-    `look` and `write` serve hosts that no credential helper claims, many at once. `look in helper` and `store` serve
-    one host by its helper. `inspect`, `read` (what do the tools find?) and `examine` are for `check`.
-    """
-
-    act: Literal["look", "write", "look in helper", "store", "inspect", "read", "examine"]
-    hosts: tuple[str, ...] = ()
-    logins: tuple[Login, ...] = ()
-
-    @property
-    def may_run_helpers(self) -> bool:
-        return self.act in ("look in helper", "store", "read")
+class _Answer(Record, frozen=True, tag=str.lower):
+    """An answer of acts.py, or a part of one."""
 
 
-# --- answers -------------------------------------------------------------------------------------------------------
-class Refused(Struct, frozen=True, forbid_unknown_fields=True, tag="refused"):
+class Refused(_Answer, frozen=True):
     """Why there is no answer, or none for one host."""
 
     failure: Failure
 
 
-class Held(Struct, frozen=True, forbid_unknown_fields=True, tag="held"):
+class Held(_Answer, frozen=True):
     """What is recorded of the login that is held: until when it is valid, and its life. None: no login of ours."""
 
     until: float | None = None
     life: float | None = None
 
 
-class Claimed(Struct, frozen=True, forbid_unknown_fields=True, tag="claimed"):
+class Claimed(_Answer, frozen=True):
     """The credential helper that claims the host: `docker-credential-HELPER`."""
 
     helper: str
@@ -62,14 +44,14 @@ class Claimed(Struct, frozen=True, forbid_unknown_fields=True, tag="claimed"):
 Entry = Held | Claimed | Refused
 
 
-class Looked(Struct, frozen=True, forbid_unknown_fields=True, tag="looked"):
+class Looked(_Answer, frozen=True):
     """The file's witness, and an entry for each host."""
 
     witness: str
     entries: tuple[Entry, ...]
 
 
-class Written(Struct, frozen=True, forbid_unknown_fields=True, tag="written"):
+class Written(_Answer, frozen=True):
     """One login's outcome, and the witnesses of the file that was merged from and of the file afterwards."""
 
     outcome: Outcome
@@ -81,13 +63,7 @@ class Written(Struct, frozen=True, forbid_unknown_fields=True, tag="written"):
 Result = Written | Claimed | Refused
 
 
-class WrittenAll(Struct, frozen=True, forbid_unknown_fields=True, tag="written all"):
-    """A result for each login."""
-
-    results: tuple[Result, ...]
-
-
-class Inspection(Struct, frozen=True, forbid_unknown_fields=True, tag="inspection"):
+class Inspection(_Answer, frozen=True):
     """The helper that claims a host, whether it is on PATH, and other entries of the host: URLs, and `HOST/path`."""
 
     helper: str | None
@@ -96,7 +72,7 @@ class Inspection(Struct, frozen=True, forbid_unknown_fields=True, tag="inspectio
     paths: tuple[str, ...]
 
 
-class Found(Struct, frozen=True, forbid_unknown_fields=True):
+class Found(Record, frozen=True):
     """What one tool finds: in which file, under which entry or helper, and whose login that is."""
 
     tool: str
@@ -105,11 +81,8 @@ class Found(Struct, frozen=True, forbid_unknown_fields=True):
     login: str  # one of the constants in readers.py
 
 
-class Reading(Struct, frozen=True, forbid_unknown_fields=True, tag="reading"):
+class Reading(_Answer, frozen=True):
     """What each tool finds, and whether DOCKER_AUTH_CONFIG is set, which newer docker commands read first."""
 
     found: tuple[Found, ...]
     auth_in_environ: bool = False
-
-
-Answer = Refused | Held | Looked | Written | WrittenAll | Inspection | Reading | Examination

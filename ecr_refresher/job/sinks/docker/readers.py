@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 
@@ -15,7 +15,7 @@ from ....core.budgets import config_max
 from ....core.model import Failed, Secret
 from ...files.atomic_file import Folder
 from ...files.paths import resolve
-from . import record
+from . import record, writing
 from .document import Document
 from .helper import PREFIX, Helper, refuse_foreign
 from .messages import ConfigFile, Found, Reading
@@ -32,14 +32,17 @@ Login = tuple[str, Secret] | None  # user name and password
 
 def read(file: ConfigFile, host: str, environ: Mapping[str, str]) -> Reading:
     """Look for the login as each tool does; `file` is the one that we keep."""
-    search = _Search(file, host, environ, _records(file))
+    search = _Search(file, host, environ, {})
+    with suppress(Failed):
+        search.records.update(writing.read(file).records)
     path = docker_file(environ) or file.path
     document = search.document(path)
     if isinstance(document, str):
         found = [Found(tool, path, "", document) for tool in (DOCKER, DOCKER_PY)]
     else:  # docker asks the helper that claims the host, else `auths` by the host, else by a URL of it
-        found = [search.found(DOCKER, path, document, document.helper_for), search.by_docker_py(document)]
-    if os.path.basename(file.path) == "auth.json" or any(map(search.has, ("podman", "skopeo"))):
+        found = [search.found(DOCKER, document), search.by_docker_py(document)]
+    programs = (shutil.which(name, path=environ.get("PATH", os.defpath)) for name in ("podman", "skopeo"))
+    if os.path.basename(file.path) == "auth.json" or any(programs):
         found += search.by_podman()
     return Reading(tuple(found), bool(environ.get("DOCKER_AUTH_CONFIG")))
 
@@ -67,23 +70,12 @@ def podman_files(environ: Mapping[str, str], default: str) -> Iterator[str]:
     yield docker_file(environ) or default
 
 
-def _records(file: ConfigFile) -> Records:
-    with suppress(Failed):
-        place = resolve(file.path)
-        with Folder(place.folder) as folder:
-            return record.read(folder, place.beside("json"), file.logins)
-    return {}
-
-
 @dataclass(frozen=True, slots=True)
 class _Search:
     file: ConfigFile
     host: str
     environ: Mapping[str, str]
     records: Records
-
-    def has(self, program: str) -> bool:
-        return shutil.which(program, path=self.environ.get("PATH", os.defpath)) is not None
 
     def by_docker_py(self, document: Document) -> Found:
         """Ask docker-py itself: a pull would fail of the same errors."""
@@ -113,33 +105,30 @@ class _Search:
                 continue
             for part in document.paths(self.host)[:PATHS_MAX]:
                 yield Found(PODMAN, path, part, self._whose(_login(document, part)))
-            # `credHelpers` counts for Podman, `credsStore` does not.
-            found = self.found(PODMAN, path, document, document.own_helper_for)
+            found = self.found(PODMAN, document)
             if found.login != NONE:
                 yield found
                 return
         yield Found(PODMAN, path, "", NONE)
 
-    def found(self, tool: str, path: str, document: Document, helper_for: Callable[[str], str | None]) -> Found:
+    def found(self, tool: str, document: Document) -> Found:
         try:
-            name = helper_for(self.host)
+            name = document.helper_for(self.host, by_podman=tool == PODMAN)
             if name is not None:
-                return Found(
-                    tool, path, PREFIX + name, self._whose(Helper(name, document, self.environ).get(self.host))
-                )
+                kept = Helper(name, document, self.environ).get(self.host)
+                return Found(tool, document.path, PREFIX + name, self._whose(kept))
         except Failed:
-            return Found(tool, path, "", UNUSABLE)
+            return Found(tool, document.path, "", UNUSABLE)
         for entry in (self.host,) if document.names(self.host) else document.urls(self.host):
             login = _login(document, entry)
             if login is not None:
-                return Found(tool, path, entry, self._whose(login))
-        return Found(tool, path, "", NONE)
+                return Found(tool, document.path, entry, self._whose(login))
+        return Found(tool, document.path, "", NONE)
 
     def _whose(self, login: Login) -> str:
         if login is None:
             return NONE
-        ours = record.match(self.records, self.host, auth_of(*login)) is not None
-        return OURS if ours else ANOTHER
+        return ANOTHER if record.match(self.records, self.host, auth_of(*login)) is None else OURS
 
     def document(self, path: str) -> Document | str:
         """The file's content, or why there is none."""

@@ -6,7 +6,7 @@ import os
 import stat
 import threading
 from collections.abc import Mapping, Sequence
-from typing import NamedTuple, TypeVar
+from typing import NamedTuple
 
 from .... import logs
 from ....core import budgets, plan
@@ -17,7 +17,6 @@ from . import acts, child, messages
 from .helper import ECR_LOGIN
 
 ECR_LOGIN_LIFE_S = 12 * 3600.0
-A = TypeVar("A", bound=messages.Answer)
 
 
 class Delivery(NamedTuple):
@@ -54,7 +53,7 @@ class DockerConfigSink:
         if isinstance(entry, messages.Claimed):
             if entry.helper == ECR_LOGIN:  # it fetches a token whenever it is asked, so it is always as good as new
                 return self._looked(host, Holding(now + ECR_LOGIN_LIFE_S, True, ECR_LOGIN_LIFE_S, witness))
-            entry = self._ask(messages.Question("look in helper", (host,)), messages.Held)
+            entry = self._ask(acts.LOOK_IN_HELPER, host)
         if isinstance(entry, messages.Refused):
             raise Failed.of(entry.failure)
         # What another user can write speaks for this slot alone: its life says nothing of the principal's tokens.
@@ -66,7 +65,7 @@ class DockerConfigSink:
         login = host, credential
         result, witness = self._writes.do(login)
         if isinstance(result, messages.Claimed):
-            result = self._ask(messages.Question("store", logins=(login,)), messages.Written)
+            result = self._ask(acts.STORE, login)
             witness = self._follow([host], result)
         if isinstance(result, messages.Refused):
             raise Failed.of(result.failure)
@@ -78,38 +77,34 @@ class DockerConfigSink:
     # --- what `check` asks; nothing is written --------------------------------------------------------------------
     def examine(self) -> Examination:
         """Examine the file's place for the user that will write it. Raises Failed."""
-        return self._ask(messages.Question("examine"), Examination)
+        return self._ask(acts.EXAMINE, None)
 
     def inspect(self, host: str) -> messages.Inspection:
         """Say which helper claims the host, and which other entries mean it. Raises Failed."""
-        return self._ask(messages.Question("inspect", (host,)), messages.Inspection)
+        return self._ask(acts.INSPECT, host)
 
     def readers(self, host: str) -> messages.Reading:
         """Say what each tool finds, run as the file's owner, or as ourselves. Raises Failed."""
-        return self._ask(messages.Question("read", (host,)), messages.Reading)
+        return self._ask(acts.READ, host)
 
     # --- the file -------------------------------------------------------------------------------------------------
     def _look_at(self, hosts: Sequence[str]) -> list[tuple[messages.Entry, str]]:
-        looked = self._ask(messages.Question("look", tuple(hosts)), messages.Looked)
+        looked = self._ask(acts.LOOK, tuple(hosts))
         return [(entry, looked.witness) for entry in looked.entries]
 
     def _write(self, logins: Sequence[messages.Login]) -> list[tuple[messages.Result, str | None]]:
-        results = self._ask(messages.Question("write", logins=tuple(logins)), messages.WrittenAll).results
+        results = self._ask(acts.WRITE, tuple(logins))
         pairs = zip(logins, results, strict=True)
         written = [(host, each) for (host, _), each in pairs if isinstance(each, messages.Written)]
         witness = self._follow([host for host, _ in written], written[0][1]) if written else None
         return [(result, witness) for result in results]
 
-    def _ask(self, question: messages.Question, kind: type[A]) -> A:
-        """Have the question answered here, or by a child. Raises Failed."""
-        if self._user is None and not question.may_run_helpers:
-            answer = acts.answer(self._file, question, self._environ)
-        else:
-            with self._children:
-                answer = child.ask(self._file, question, self._user, self._environ)
-        if not isinstance(answer, kind):
-            raise TypeError(type(answer).__name__)
-        return answer
+    def _ask(self, act: acts.Act[acts.G, acts.A], given: acts.G) -> acts.A:
+        """Have this done here, or by a child. Raises Failed."""
+        if self._user is None and not act.runs_helpers:
+            return act.do(self._file, given, self._environ)
+        with self._children:
+            return child.ask(self._file, act, given, self._user, self._environ)
 
     # --- witnesses ------------------------------------------------------------------------------------------------
     def _looked(self, host: str, holding: Holding) -> Holding:

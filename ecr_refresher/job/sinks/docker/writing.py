@@ -142,19 +142,17 @@ def write(file: ConfigFile, logins: Sequence[Login], helpers: Mapping[str, str] 
         for _ in range(WRITES_MAX):
             state = _read(folder, place, file)
             after = folder.stat(place.name)  # mode and owner may change without the content
+            if witness_of(after) != state.witness:
+                continue
             most, claims = login_max(file.logins), helpers or {}
             found = [_Change.of(login, most, claims.get(login[0]), state.document) for login in logins]
             changes = [change for change in found if isinstance(change, _Change)]
             owned = after is not None and owner.holds(after)
-            done = witness_of(after) == state.witness
-            if done and changes:
-                after = _merge(folder, place, state, changes, owner, owned=owned)
-                done = after is not None
-            if done:
-                return [
-                    each.written(state.witness, after, owned=owned) if isinstance(each, _Change) else each
-                    for each in found
-                ]
+            if changes and (after := _merge(folder, place, state, changes, owner, owned=owned)) is None:
+                continue
+            return [
+                each.written(state.witness, after, owned=owned) if isinstance(each, _Change) else each for each in found
+            ]
     what = f"{place.path}: another program keeps writing to it"
     raise Failed(Reason.TRANSIENT, what, "Find that program, and stop it")
 

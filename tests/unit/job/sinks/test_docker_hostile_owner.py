@@ -23,8 +23,8 @@ import pytest
 from ecr_refresher.core import budgets, decide, wire
 from ecr_refresher.core.model import Failed, Outcome, Reason
 from ecr_refresher.job import settings
-from ecr_refresher.job.sinks.docker import child, writing
-from ecr_refresher.job.sinks.docker.messages import ConfigFile, Held, Looked, Question
+from ecr_refresher.job.sinks.docker import acts, child, writing
+from ecr_refresher.job.sinks.docker.messages import ConfigFile, Held, Looked
 from ecr_refresher.job.sinks.docker.sink import DockerConfigSink
 from tests.testbed import parts
 from tests.testbed.processes import wait_until
@@ -88,7 +88,7 @@ def test_python_runs_nothing_of_the_users_home_as_root(
     alice = pwd.struct_passwd(("alice", "x", ALICE, ALICE, "", str(home), "/bin/sh"))
     monkeypatch.setattr(pwd, "getpwuid", lambda _uid: alice)
     user = child.other_user(ALICE, ALICE)
-    looked = child.ask(ConfigFile(str(home / "config.json")), Question("look", (HOST,)), user, environ)
+    looked = child.ask(ConfigFile(str(home / "config.json")), acts.LOOK, (HOST,), user, environ)
     assert isinstance(looked, Looked)
     assert looked.entries == (Held(),)
     assert not ran.exists()
