@@ -41,15 +41,14 @@ def _do(words: list[str]) -> int:
     from . import options
 
     given = options.parse(words)
-    if work := _IN_THE_FOREGROUND.get(given.command):
-        from .core import budgets
-        from .job.commands import foreground
+    if given.command in _COMMANDS:
+        return _COMMANDS[given.command](given)
+    from .core import budgets
+    from .job.commands import foreground
 
-        limit_s = budgets.CHECK_S if work is _check else budgets.START_S
-        name = given.command.replace("-", "_")
-        as_json = getattr(given, "json", False)
-        return foreground.run(name, lambda progress: work(given, _source(given), progress), limit_s, as_json=as_json)
-    return _COMMANDS[given.command](given)
+    limit_s = budgets.CHECK_S if given.command == "check" else budgets.START_S
+    name, as_json = given.command.replace("-", "_"), getattr(given, "json", False)
+    return foreground.run(name, lambda progress: _work(given, progress), limit_s, as_json=as_json)
 
 
 def _source(given: argparse.Namespace) -> wire.Load:
@@ -103,45 +102,36 @@ def _demo(given: argparse.Namespace) -> int:
 _COMMANDS = {"run": _run, "status": _status, "demo": _demo}
 
 
-# --- commands that do their work in a child process ------------------------------------------------------------------
-def _once(given: argparse.Namespace, source: wire.Load, progress: Progress) -> Result:
-    from .job.commands import once
+def _work(given: argparse.Namespace, progress: Progress) -> Result:
+    """Do what a command does in its child process."""
+    source = _source(given)
+    match given.command:
+        case "once":
+            from .job.commands import once
 
-    return once.run(source, progress, force=given.force, dry_run=given.dry_run, strict=given.strict)
+            return once.run(source, progress, force=given.force, dry_run=given.dry_run, strict=given.strict)
+        case "check":
+            from .job.commands import check
 
+            return check.run(source, progress, reader=given.reader)
+        case "cleanup":
+            from .job.commands import cleanup
 
-def _check(given: argparse.Namespace, source: wire.Load, progress: Progress) -> Result:
-    from .job.commands import check
+            return cleanup.run(source, progress, dry_run=given.dry_run)
+        case "config":
+            from .job.commands import config
 
-    return check.run(source, progress, reader=given.reader)
+            return config.schema() if given.what == "schema" else config.show(source)
+    from .job.aws.iam_policy import Wanted
+    from .job.commands import iam_policy
 
-
-def _config(given: argparse.Namespace, source: wire.Load, _: Progress) -> Result:
-    from .job.commands import config
-
-    return config.schema() if given.what == "schema" else config.show(source)
-
-
-def _iam_policy(given: argparse.Namespace, source: wire.Load, _: Progress) -> Result:
-    from .job.aws import iam_policy
-    from .job.commands import iam_policy as iam
-
-    wanted = iam_policy.Wanted(
+    wanted = Wanted(
         given.purpose,
         public=given.public,
         pull_through_cache=given.pull_through_cache,
         create_repository=given.create_repository,
     )
-    return iam.policy(source, wanted, given.repository, given.assume_role)
-
-
-def _cleanup(given: argparse.Namespace, source: wire.Load, progress: Progress) -> Result:
-    from .job.commands import cleanup
-
-    return cleanup.run(source, progress, dry_run=given.dry_run)
-
-
-_IN_THE_FOREGROUND = {"once": _once, "check": _check, "config": _config, "cleanup": _cleanup, "iam-policy": _iam_policy}
+    return iam_policy.policy(source, wanted, given.repository, given.assume_role)
 
 
 def _fill_what_is_closed() -> None:
