@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from functools import partial
 
+from ....core.model import Holding
 from ....core.plan import KubernetesSecret, Registry
-from ....core.times import rfc3339
-from ..checkup import Checkup, needs_host
+from ..checkup import Checkup, needs_host, token_key
 from ..findings import Finding, failed, ok, warning
 from ..trying import Leg
 
@@ -40,6 +40,7 @@ def _in_namespace(checkup: Checkup, entry: KubernetesSecret, namespace: str, con
             "looked at what a kubelet would find",
             partial(_secret, *of_all, registry),
             after=(granted.key, *needs_host(registry)),
+            waits_for=(token_key(registry.principal),),
             required=entry.required and registry.required,
         )
     if entry.service_accounts:
@@ -79,14 +80,10 @@ def _rights(checkup: Checkup, entry: KubernetesSecret, namespace: str) -> list[F
 
 def _secret(checkup: Checkup, entry: KubernetesSecret, namespace: str, registry: Registry) -> Iterator[Finding]:
     found = checkup.tools.pull_secret(entry, namespace).examine(registry.host)
-    if not found.exists:
-        yield warning("the secret is not there yet", f"{_ONCE}; it is created")
-    elif found.until is None:
-        yield warning("it holds no login of ours for this registry", _ONCE)
-    elif found.until <= checkup.tools.clock.now():
-        yield failed(f"its login expired at {rfc3339(found.until)}", _ONCE)
+    if found.exists:
+        yield checkup.freshness(Holding(found.until), registry)
     else:
-        yield ok(f"a kubelet finds a login that is good until {rfc3339(found.until)}")
+        yield warning("the secret does not exist yet", f"{_ONCE}; it is created")
     for key in found.longer:
         what = f"a kubelet takes the entry {key} for images below it, and that one is not renewed"
         yield warning(what, f"Remove the entry {key} from the secret, unless it is meant")
