@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from email.utils import parsedate_to_datetime
 from urllib.parse import urlsplit
 
 from ...boot_clock import boot_time
 from ...core import schedule
 from ...core.ecr import partitions
 from ...core.plan import Plan
+from ..net import http
 
 
 class AwsClock:
@@ -42,14 +42,9 @@ class AwsClock:
         """AWS's time minus the boot clock; None until measured."""
         return self._offset
 
-    @property
-    def measured(self) -> bool:
-        """Whether an answer of AWS has shown its time."""
-        return self._offset is not None
-
     def observe(self, sent_boot: float, date: str | None) -> None:
         """Learn from the `Date` header of an answer of AWS that came just now, to a request sent at `sent_boot`."""
-        seconds = _seconds(date or "")
+        seconds = http.moment(date or "")
         if seconds is None:
             return
         answered = self.boot()
@@ -70,10 +65,3 @@ def not_to_set_the_clock(plan: Plan) -> set[str]:
 def _is_of_aws(url: str) -> bool:
     parts = urlsplit(url)
     return parts.scheme == "https" and partitions.is_of_aws(parts.hostname or "")
-
-
-def _seconds(date: str) -> float | None:
-    try:
-        return parsedate_to_datetime(date).timestamp()
-    except (ValueError, OverflowError):
-        return None

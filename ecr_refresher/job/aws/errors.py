@@ -15,6 +15,7 @@ from msgspec import structs
 
 from ...core.ecr import partitions
 from ...core.model import Failed, Reason
+from ..net import http
 
 SKEW_TOLERATED_S = 240.0  # AWS refuses signatures that are five minutes off
 
@@ -87,8 +88,7 @@ def _refused(doing: Doing, error: boto.ClientError, skew_s: float) -> Failed:
     meta = answer.get("ResponseMetadata", {})
     status = meta.get("HTTPStatusCode", 0)
     if code in _THROTTLED or status == 429:
-        after = str(meta.get("HTTPHeaders", {}).get("retry-after", ""))
-        pause_s = float(after) if re.fullmatch(r"\d{1,5}", after) else None
+        pause_s = http.retry_after_s(meta.get("HTTPHeaders", {}))
         fix = "Wait for the next try; if it lasts, find out who else in the account calls so often"
         message = f"{doing.what}: AWS asks for fewer requests ({code})"
         return Failed(Reason.THROTTLED, message, fix, retry_after_s=pause_s)

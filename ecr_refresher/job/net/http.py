@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
+from email.utils import parsedate_to_datetime
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -19,6 +20,7 @@ from .proxies import pool_for
 from .trust import Trust
 from .wire_errors import Silent
 
+RETRY_AFTER_MAX_S = 86_400.0
 _CHUNK = 1 << 16
 
 
@@ -103,3 +105,21 @@ def read(response: urllib3.BaseHTTPResponse, limits: Limits, ends_at: float, hos
         raise Failed(Reason.INVALID, message, "Look for a proxy or a test endpoint in between")
     message = f"{host} sent its answer too slowly: it was not complete after {limits.total_s:g} s"
     raise Silent(Reason.TRANSIENT, message, "See the network in between; it is tried again")
+
+
+def retry_after_s(headers: Mapping[str, str]) -> float | None:
+    """For how many seconds `Retry-After`, a number or a date, asks for no more requests. Names are in small letters."""
+    text = headers.get("retry-after", "").strip()
+    if text.isascii() and text.isdigit():
+        return min(float(text[:9]), RETRY_AFTER_MAX_S)
+    now = moment(headers.get("date", "")) or time.time()  # the server's own clock, where it tells it
+    at = moment(text)
+    return None if at is None else min(max(0.0, at - now), RETRY_AFTER_MAX_S)
+
+
+def moment(date: str) -> float | None:
+    """A date of a header, in seconds since the epoch."""
+    try:
+        return parsedate_to_datetime(date).timestamp()
+    except (ValueError, OverflowError):
+        return None

@@ -55,7 +55,7 @@ class AirflowSink:
             self._transport = MwaaTransport(airflow.name, airflow.mwaa, invoke)
         else:
             who = f"Airflow '{airflow.name}' at {bare(airflow.url)}"
-            self._transport = Transport(who, airflow.url, airflow, read_secret, timeout_s)
+            self._transport = Transport(who, airflow.url.rstrip("/"), airflow, read_secret, timeout_s)
         provider = None
         if (client := airflow.client) and client.token_url:
             who = f"the identity provider of Airflow '{airflow.name}' at {bare(client.token_url)}"

@@ -10,44 +10,22 @@ from __future__ import annotations
 import importlib
 import importlib.util
 import sys
-import threading
 from contextlib import suppress
-from dataclasses import dataclass
+from types import ModuleType
 from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    from airflow_client.client.configuration import Configuration
-    from airflow_client.client.exceptions import ApiException
-    from airflow_client.client.rest import RESTClientObject
-
+__all__ = ["ApiException", "Configuration", "RESTClientObject"]
 PACKAGE = "airflow_client.client"
-_loading = threading.Lock()
-_loaded: list[Parts] = []
 
 
-@dataclass(frozen=True, slots=True)
-class Parts:
-    """What sends requests."""
-
-    rest_client: type[RESTClientObject]
-    configuration: type[Configuration]
-    api_exception: type[ApiException]
+def _imported() -> list[ModuleType]:
+    return [importlib.import_module(f"{PACKAGE}.{name}") for name in ("rest", "configuration", "exceptions")]
 
 
-def load() -> Parts:
-    """Import the parts, once for the process."""
-    with _loading:
-        if not _loaded:
-            _loaded.append(_without_package() or _imported())
-        return _loaded[0]
-
-
-def _without_package() -> Parts | None:
+def _without_package() -> list[ModuleType] | None:
     """The parts from under a package that has not run; None where that can't be had. Leaves no trace of it."""
-    if PACKAGE in sys.modules:
-        return None
     spec = importlib.util.find_spec(PACKAGE)
-    if spec is None:
+    if PACKAGE in sys.modules or spec is None:
         return None
     sys.modules[PACKAGE] = importlib.util.module_from_spec(spec)
     try:
@@ -59,8 +37,12 @@ def _without_package() -> Parts | None:
             del sys.modules[name]
 
 
-def _imported() -> Parts:
-    rest, configuration, exceptions = (
-        importlib.import_module(f"{PACKAGE}.{name}") for name in ("rest", "configuration", "exceptions")
-    )
-    return Parts(rest.RESTClientObject, configuration.Configuration, exceptions.ApiException)
+if TYPE_CHECKING:
+    from airflow_client.client.configuration import Configuration
+    from airflow_client.client.exceptions import ApiException
+    from airflow_client.client.rest import RESTClientObject
+else:
+    _rest, _configuration, _exceptions = _without_package() or _imported()
+    RESTClientObject = _rest.RESTClientObject
+    Configuration = _configuration.Configuration
+    ApiException = _exceptions.ApiException

@@ -30,9 +30,10 @@ def fetch(transport: Transport, client: Client, secret: Secret, place: str) -> t
     form = {"grant_type": "client_credentials"} | {name: text for name, text in wanted.items() if text is not None}
     login = f"{quote_plus(client.id)}:{quote_plus(secret.reveal())}"
     basic = logs.hide(Secret(f"Basic {base64.b64encode(login.encode()).decode()}"))
-    answer = transport.submit(form, authorization=basic)
+    answer = transport.request("POST", "", form=form, authorization=basic)
     if _code(answer) in ("invalid_client", "invalid_request") and not answer.wants_basic:
-        answer = transport.submit(form | {"client_id": client.id, "client_secret": secret.reveal()})
+        form |= {"client_id": client.id, "client_secret": secret.reveal()}
+        answer = transport.request("POST", "", form=form)
     if answer.done and (text := answer.fields.get("access_token")):
         expires_in = answer.fields.get("expires_in")
         life_s = float(expires_in) if isinstance(expires_in, int | float) and 0 < expires_in < LIFE_MAX_S else LIFE_S

@@ -36,15 +36,6 @@ class _Login:
     spent_at: float | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class _Setback:
-    """A login that failed, and the secret that it was tried with."""
-
-    failure: Failure
-    secret: Secret | None
-    at: float
-
-
 class Session:
     """Calls to one Airflow as one user; thread-safe. Lives for a pass."""
 
@@ -70,7 +61,8 @@ class Session:
         self._login: _Login | None = None
         self._dialect: Dialect | None = None  # of the next login, if that is known
         self._logins = Batches(self._log_in_for, WAIT_S)
-        self._setback: _Setback | None = None
+        # The last login that failed: why, the secret that it was tried with, and when.
+        self._setback: tuple[Failure, Secret | None, float] | None = None
 
     def call(self, method: str, path: str, body: Body = None) -> tuple[Answer, Dialect]:
         """Ask the API, `path` being that under its version; gives any answer that is not about the login.
@@ -102,8 +94,7 @@ class Session:
 
     def enter(self, spent: _Login | None = None) -> _Login:
         """The login of all threads; the first to need a new one makes it, the others wait for that. Raises Failed."""
-        login = self._login
-        if login is not None and self._is_good(login, spent):
+        if (login := self._good(spent)) is not None:
             return login
         try:
             return self._logins.do(spent)
@@ -112,31 +103,32 @@ class Session:
             raise Failed(Reason.TRANSIENT, message, "Look into the load of Airflow's API server") from None
 
     def _log_in_for(self, spent: Sequence[_Login | None]) -> list[_Login]:
-        login = self._login
-        if login is None or not all(self._is_good(login, one) for one in spent):
+        login = self._good(*spent)
+        if login is None:
             self._login = None
             login = self._login = self._log_in()
         return [login] * len(spent)
 
-    def _is_good(self, login: _Login, spent: _Login | None) -> bool:
-        over = login.spent_at is not None and self._monotonic() >= login.spent_at
-        return not over and login is not spent
+    def _good(self, *spent: _Login | None) -> _Login | None:
+        login = self._login
+        over = login is None or login in spent or (login.spent_at is not None and self._monotonic() >= login.spent_at)
+        return None if over else login
 
     def _ask(self, login: _Login, method: str, path: str, body: Body = None) -> Answer:
         return self._transport.request(method, login.dialect.api + path, body, authorization=login.authorization)
 
     def _log_in(self) -> _Login:
         secret = None if self._ref is None else self._read_secret(self._ref)  # as its file is at this moment
-        # What has just happened is raised again: a wrong password is one try, whatever the number of connections.
-        last = self._setback
-        recent = last is not None and (last.failure.login_refused or self._monotonic() - last.at < FAILURE_HOLDS_S)
-        if last is not None and recent and last.secret == secret:
-            raise Failed.of(last.failure)
+        if self._setback is not None:
+            # What has just happened is raised again: a wrong password is one try, whatever the number of connections.
+            failure, tried, at = self._setback
+            if tried == secret and (failure.login_refused or self._monotonic() - at < FAILURE_HOLDS_S):
+                raise Failed.of(failure)
         try:
             return self._try(secret)
         except Failed as error:
             self._dialect = None
-            self._setback = _Setback(error.failure, secret, self._monotonic())
+            self._setback = error.failure, secret, self._monotonic()
             raise
 
     def _try(self, secret: Secret | None) -> _Login:

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import email.utils
 import math
 import ssl
-import time
 import zlib
 from collections.abc import Mapping
 from dataclasses import replace
+from functools import cached_property
 from urllib.parse import urljoin, urlsplit
 
 import urllib3
@@ -23,8 +22,9 @@ from ...files.secrets import ReadSecret, describe
 from ...net import http, wire_errors
 from ...net import trust as trusts
 from ...net.proxies import login_headers, origin, proxy_for
-from . import answers, client_parts
+from . import answers
 from .answers import Answer, Body
+from .client_parts import ApiException, Configuration, RESTClientObject
 from .pace import Pace
 
 USER_AGENT = f"ecr-refresher/{__version__}"
@@ -33,55 +33,47 @@ ANSWER_MAX = budgets.AIRFLOW_ANSWER_MAX
 # pass.
 TIMEOUT_S = (3.05, 20.0)
 REDIRECTS_MAX = 3
-RETRY_AFTER_MAX_S = 86_400.0
+Form = Mapping[str, str] | None  # of a request, in place of a body
 
 
 class Transport:
-    """The way to one server; thread-safe, and without a login of its own.
-
-    The client is loaded here, not at the top: only a pass pays for it.
-    """
+    """The way to one server; thread-safe, and without a login of its own."""
 
     def __init__(
         self, who: str, url: str, airflow: Airflow, read_secret: ReadSecret, timeout_s: tuple[float, float] = TIMEOUT_S
     ) -> None:
         """`airflow` says whom to trust, what to show (client certificate) and to send (headers)."""
-        self.who, self._url = who, url
-        self._parts = client_parts.load()
+        self.who, self._base = who, url
         self._trust = trusts.trust_for(airflow.ca_file)
         if airflow.client_cert is not None:
             self._trust = replace(self._trust, shown=(airflow.client_cert, airflow.client_key))
             trusts.show(ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT), airflow.client_cert, airflow.client_key)
-        self._wanted_headers = airflow.headers
-        self._read_secret = read_secret
-        self._headers: dict[str, str] | None = None
+        self._wanted_headers, self._read_secret = airflow.headers, read_secret
         self._pace = Pace()
         self._limits = http.Limits(*timeout_s, math.inf, answer_max=ANSWER_MAX)
         self._timeout_s = timeout_s  # without it the client waits for ever
         # total=False: never tried again (not after Retry-After either), redirects given back instead of followed,
         # errors raised as they are. The client's own default is urllib3's: three more tries.
         once = urllib3.Retry(total=False)
-        configuration = self._parts.configuration(host=url.rstrip("/"), ssl_ca_cert=self._trust.file, retries=once)
+        configuration = Configuration(host=url, ssl_ca_cert=self._trust.file, retries=once)
         configuration.cert_file, configuration.key_file = airflow.client_cert, airflow.client_key
-        proxy = proxy_for(url)
-        configuration.proxy = proxy  # set, not passed: the client's versions differ in reading the environment
+        configuration.proxy = proxy = proxy_for(
+            url
+        )  # set, not passed: the client's versions differ in reading the environment
         configuration.proxy_headers = login_headers(proxy) if proxy else None
-        self._base = configuration.host
-        self._client = self._parts.rest_client(configuration)
+        self._client = RESTClientObject(configuration)
 
-    def request(self, method: str, path: str, body: Body = None, *, authorization: Secret | None = None) -> Answer:
+    def request(
+        self, method: str, path: str, body: Body = None, *, form: Form = None, authorization: Secret | None = None
+    ) -> Answer:
         """Send one request, once, and read its answer whatever the status. Raises Failed where none came."""
-        return self._send(method, self._base + path, body, authorization)
-
-    def submit(self, form: Mapping[str, str], *, authorization: Secret | None = None) -> Answer:
-        """POST a form to the server's URL itself. Raises Failed where no answer came."""
-        return self._send("POST", self._url, None, authorization, form)
+        return self._send(method, self._base + path, body, form, authorization)
 
     def find(self, path: str, authorization: Secret | None) -> Answer:
         """GET the path of a version, and follow the redirects that keep the server; later requests go that way too."""
         url = self._base + path
         for _ in range(REDIRECTS_MAX):
-            answer = self._send("GET", url, None, authorization)
+            answer = self._send("GET", url, None, None, authorization)
             if answer.target is None or not _same_server(url, answer.target):
                 break
             url = answer.target
@@ -89,10 +81,8 @@ class Transport:
             self._base = url.rstrip("/").removesuffix(path)
         return answer
 
-    def _send(
-        self, method: str, url: str, body: Body, authorization: Secret | None, form: Mapping[str, str] | None = None
-    ) -> Answer:
-        headers = {**self._own_headers(), "Accept": "application/json", "User-Agent": USER_AGENT}
+    def _send(self, method: str, url: str, body: Body, form: Form, authorization: Secret | None) -> Answer:
+        headers = {**self._own_headers, "Accept": "application/json", "User-Agent": USER_AGENT}
         if body is not None or form is not None:
             headers["Content-Type"] = "application/json" if form is None else "application/x-www-form-urlencoded"
         if authorization is not None:
@@ -103,7 +93,7 @@ class Transport:
                 method, url, headers=headers, body=body, post_params=form, _request_timeout=self._timeout_s
             ).response
             packed = http.read(response, self._limits, math.inf, self.who)
-        except self._parts.api_exception as error:  # how the client wraps TLS trouble, and nothing else here
+        except ApiException as error:  # how the client wraps TLS trouble, and nothing else here
             cause = error.__context__ if isinstance(error.__context__, Exception) else error
             raise wire_errors.failure(cause, url, self.who, self._trust, *self._timeout_s) from None
         except (exceptions.HTTPError, OSError, ValueError) as error:
@@ -114,7 +104,7 @@ class Transport:
             raise Failed(Reason.INVALID, message, "Check that url is an Airflow's")
         location = response.get_redirect_location()
         target = urljoin(url, location) if location else None
-        retry_after_s = _retry_after_s(response.headers)
+        retry_after_s = http.retry_after_s(response.headers)
         if retry_after_s is not None and response.status in (429, 503):
             self._pace.rest(retry_after_s, Reason.THROTTLED if response.status == 429 else Reason.TRANSIENT)
         return Answer(
@@ -127,19 +117,18 @@ class Transport:
             wants_basic=response.headers.get("WWW-Authenticate", "").lower().startswith("basic"),
         )
 
+    @cached_property
     def _own_headers(self) -> dict[str, str]:
         """The headers of the settings, read once for each pass. Raises Failed where one can't be had."""
-        if self._headers is None:  # two threads may read them at once, and read the same
-            headers = {}
-            for header in self._wanted_headers:
-                text, place = self._read_secret(header.value).reveal(), describe(header.value)
-                if not all(" " <= character <= "~" for character in text) or text != text.strip():
-                    what = f"{self.who}: the header {header.name} in {place}"
-                    message = f"{what} has line ends, characters beyond ASCII, or blanks at its ends"
-                    raise Failed(Reason.INVALID, message, f"Correct {place}")
-                headers[header.name] = text
-            self._headers = headers
-        return self._headers
+        headers = {}
+        for header in self._wanted_headers:
+            text, place = self._read_secret(header.value).reveal(), describe(header.value)
+            if not all(" " <= character <= "~" for character in text) or text != text.strip():
+                what = f"{self.who}: the header {header.name} in {place}"
+                message = f"{what} has line ends, characters beyond ASCII, or blanks at its ends"
+                raise Failed(Reason.INVALID, message, f"Correct {place}")
+            headers[header.name] = text
+        return headers
 
 
 def bare(url: str) -> str:
@@ -159,25 +148,6 @@ def _unpacked(raw: bytes, encoding: str) -> bytes:
         return zlib.decompressobj(zlib.MAX_WBITS | 32).decompress(raw, ANSWER_MAX + 1)  # 32: whichever of both it is
     except zlib.error:
         return b""
-
-
-def _retry_after_s(headers: Mapping[str, str]) -> float | None:
-    """What `Retry-After` says, as seconds or as a date."""
-    text = headers.get("Retry-After", "").strip()
-    if text.isascii() and text.isdigit():
-        return min(float(text[:9]), RETRY_AFTER_MAX_S)
-    if not text:
-        return None
-    now = _date(headers.get("Date", "")) or time.time()  # the server's own clock, where it tells it
-    at = _date(text)
-    return None if at is None else min(max(0.0, at - now), RETRY_AFTER_MAX_S)
-
-
-def _date(text: str) -> float | None:
-    try:
-        return email.utils.parsedate_to_datetime(text).timestamp()
-    except (ValueError, OverflowError):
-        return None
 
 
 def _same_server(url: str, target: str) -> bool:

@@ -220,9 +220,7 @@ class ApiServer:
             case _:
                 reason, said = Reason.INVALID, f"answered {status}: {what}"
                 fix = "See an admission webhook, or the audit log"
-        pause = str(headers.get("Retry-After") or "")
-        retry_after_s = float(pause) if re.fullmatch(r"\d{1,5}", pause) else None
-        return Failed(reason, f"{self.who} {said}", fix, retry_after_s=retry_after_s)
+        return Failed(reason, f"{self.who} {said}", fix, retry_after_s=http.retry_after_s(headers))
 
 
 def _find(kubeconfig: str | None, settings: client.Configuration) -> None:

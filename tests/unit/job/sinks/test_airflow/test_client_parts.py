@@ -8,10 +8,8 @@ import sys
 from pathlib import Path
 
 LOAD = """
-from ecr_refresher.job.sinks.airflow import client_parts
-parts = client_parts.load()
-assert client_parts.load() is parts
-assert parts.rest_client(parts.configuration(host="http://127.0.0.1:9"))
+from ecr_refresher.job.sinks.airflow import client_parts as parts
+assert parts.RESTClientObject(parts.Configuration(host="http://127.0.0.1:9"))
 """
 COUNT = 'import sys; print(sum(name.startswith(("airflow_client.client.", "pydantic.")) for name in sys.modules))\n'
 
@@ -36,7 +34,7 @@ def test_whoever_imports_the_client_afterwards_gets_the_whole_of_it() -> None:
 
 
 def test_a_client_that_is_imported_already_is_taken_as_it_is() -> None:
-    script = f"import airflow_client.client.rest as rest\n{LOAD}print(parts.rest_client is rest.RESTClientObject)"
+    script = f"import airflow_client.client.rest as rest\n{LOAD}print(parts.RESTClientObject is rest.RESTClientObject)"
     assert printed(script) == "True"
 
 
@@ -51,4 +49,4 @@ def test_a_version_whose_parts_need_the_package_is_imported_whole(tmp_path: Path
     )
     (package / "configuration.py").write_text("class Configuration:\n    def __init__(self, host):\n        pass\n")
     (package / "exceptions.py").write_text("class ApiException(Exception):\n    pass\n")
-    assert printed(LOAD + "print(parts.rest_client.__module__)", tmp_path) == "airflow_client.client.rest"
+    assert printed(LOAD + "print(parts.RESTClientObject.__module__)", tmp_path) == "airflow_client.client.rest"
