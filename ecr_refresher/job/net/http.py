@@ -80,6 +80,26 @@ def send(
     return Answer(response.status, response.headers, content)
 
 
+class Bounded:
+    """In place of a client's `pool_manager`: its answers are within limits, and what goes wrong on the wire is Failed.
+
+    By itself a client reads, and unpacks, an answer of any size.
+    """
+
+    def __init__(self, pool: Any, who: str, trust: Trust, limits: Limits) -> None:
+        self.pool, self._who, self._trust, self._limits = pool, who, trust, limits
+
+    def request(self, method: str, url: str, **how: Any) -> urllib3.HTTPResponse:
+        """Send the request; the answer's body is as it came. Raises Failed."""
+        limits, ends_at = self._limits, time.monotonic() + self._limits.total_s
+        try:
+            response = self.pool.request(method, url, **how)
+            body = read(response, limits, ends_at, self._who)
+        except (exceptions.HTTPError, OSError, ValueError) as error:
+            raise wire_errors.failure(error, url, self._who, self._trust, limits.connect_s, limits.read_s) from None
+        return urllib3.HTTPResponse(body, response.headers, response.status, reason=response.reason)
+
+
 def read(response: urllib3.BaseHTTPResponse, limits: Limits, ends_at: float, host: str) -> bytes:
     """Read the answer's body within the limits, and as it came: unpacked it might be any size. Closes the response.
 

@@ -33,6 +33,7 @@ class Trust:
     named_by: str = ""  # the setting or variable that names the file
     store: tuple[str | None, str | None] = (None, None)  # SSL_CERT_FILE and SSL_CERT_DIR, in place of the system's own
     shown: tuple[str, str | None] | None = None  # files of the certificate and the key to show to the server
+    fix: str = "Give its CA as ca_file, or in AWS_CA_BUNDLE; a proxy that opens TLS has a CA of its own"
 
     def __str__(self) -> str:
         if self.file is not None:

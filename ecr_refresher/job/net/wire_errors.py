@@ -63,7 +63,7 @@ def _tls(cause: object, who: str, trust: Trust) -> Failed:
     what = f"TLS with {who} failed"
     if isinstance(cause, ssl.SSLCertVerificationError):
         said = printable(cause.verify_message)[:200].rstrip(".")
-        fix = "Give its CA as ca_file, or in AWS_CA_BUNDLE; a proxy that opens TLS has a CA of its own"
+        fix = trust.fix
         if "expired" in said or "not yet valid" in said:
             fix = "Renew that certificate, or set this machine's clock right"
         elif "ismatch" in said:

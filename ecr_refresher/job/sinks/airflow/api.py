@@ -136,8 +136,7 @@ class AirflowSink:
         content = self._content(connection)
         ended = self._monotonic()
         if content is None and not connection.create:  # fail before a token is fetched for it
-            message = f"{self._transport.who} has no connection {connection.id}"
-            raise Failed(Reason.MISSING, message, "Create it there, or set create: true")
+            raise Failed(Reason.MISSING, f"{self._transport.who} has no connection {connection.id}", entry.CREATE_IT)
         description = content.get("description") if content else None
         seen = _Seen(content is not None, description, ended + max(LOOK_HOLDS_S, ended - began))
         if content is None or not entry.usable(content, host):

@@ -12,14 +12,12 @@ import importlib.util
 import sys
 from contextlib import suppress
 from types import ModuleType
-from typing import TYPE_CHECKING
 
-__all__ = ["ApiException", "Configuration", "RESTClientObject"]
 PACKAGE = "airflow_client.client"
 
 
 def _imported() -> list[ModuleType]:
-    return [importlib.import_module(f"{PACKAGE}.{name}") for name in ("rest", "configuration", "exceptions")]
+    return [importlib.import_module(f"{PACKAGE}.{name}") for name in ("rest", "configuration")]
 
 
 def _without_package() -> list[ModuleType] | None:
@@ -37,12 +35,5 @@ def _without_package() -> list[ModuleType] | None:
             del sys.modules[name]
 
 
-if TYPE_CHECKING:
-    from airflow_client.client.configuration import Configuration
-    from airflow_client.client.exceptions import ApiException
-    from airflow_client.client.rest import RESTClientObject
-else:
-    _rest, _configuration, _exceptions = _without_package() or _imported()
-    RESTClientObject = _rest.RESTClientObject
-    Configuration = _configuration.Configuration
-    ApiException = _exceptions.ApiException
+_rest, _configuration = _without_package() or _imported()
+RESTClientObject, Configuration = _rest.RESTClientObject, _configuration.Configuration

@@ -8,12 +8,12 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
-from ....core.model import NOTHING, Credential, Failed, Holding, Reason
-from ....core.plan import Connection
+from ....core.model import NOTHING, Credential, Holding
 from ....core.printable import printable
 from . import marker
 
 CONN_TYPE, LOGIN = "docker", "AWS"
+CREATE_IT = "Create it there, or set create: true"  # the fix of a connection that is missing
 Wanted = Callable[[Holding], bool]  # whether a slot that holds this still needs a new credential
 
 
@@ -69,13 +69,8 @@ def usable(found: Mapping[str, Any], host: str) -> bool:
     return right and bool(found.get("password", True))
 
 
-def holding(found: Mapping[str, Any] | None, host: str, connection: Connection, absent: str) -> Holding:
-    """What a connection of a backend holds; its password is there to be seen.
-
-    Raises Failed, with `absent` as its message, where there is none and none may be created.
-    """
-    if found is None and not connection.create:
-        raise Failed(Reason.MISSING, absent, "Create it there, or set create: true")
+def holding(found: Mapping[str, Any] | None, host: str) -> Holding:
+    """What a connection of a backend holds; its password is there to be seen."""
     if not found or not found.get("password") or not usable(found, host):
         return NOTHING
     return Holding(marker.read(found.get("description"), host))

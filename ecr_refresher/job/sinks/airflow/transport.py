@@ -11,7 +11,6 @@ from functools import cached_property
 from urllib.parse import urljoin, urlsplit
 
 import urllib3
-from urllib3 import exceptions
 
 from .... import __version__
 from ....core import budgets
@@ -19,12 +18,12 @@ from ....core.model import Failed, Reason, Secret
 from ....core.plan import Airflow
 from ....core.printable import printable
 from ...files.secrets import ReadSecret, describe
-from ...net import http, wire_errors
+from ...net import http
 from ...net import trust as trusts
 from ...net.proxies import login_headers, origin, proxy_for
 from . import answers
 from .answers import Answer, Body
-from .client_parts import ApiException, Configuration, RESTClientObject
+from .client_parts import Configuration, RESTClientObject
 from .pace import Pace
 
 USER_AGENT = f"ecr-refresher/{__version__}"
@@ -50,18 +49,18 @@ class Transport:
             trusts.show(ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT), airflow.client_cert, airflow.client_key)
         self._wanted_headers, self._read_secret = airflow.headers, read_secret
         self._pace = Pace()
-        self._limits = http.Limits(*timeout_s, math.inf, answer_max=ANSWER_MAX)
         self._timeout_s = timeout_s  # without it the client waits for ever
         # total=False: never tried again (not after Retry-After either), redirects given back instead of followed,
         # errors raised as they are. The client's own default is urllib3's: three more tries.
         once = urllib3.Retry(total=False)
         configuration = Configuration(host=url, ssl_ca_cert=self._trust.file, retries=once)
         configuration.cert_file, configuration.key_file = airflow.client_cert, airflow.client_key
-        configuration.proxy = proxy = proxy_for(
-            url
-        )  # set, not passed: the client's versions differ in reading the environment
+        # Set, not passed: the client's versions differ in reading the environment.
+        configuration.proxy = proxy = proxy_for(url)
         configuration.proxy_headers = login_headers(proxy) if proxy else None
         self._client = RESTClientObject(configuration)
+        limits = http.Limits(*timeout_s, total_s=math.inf, answer_max=ANSWER_MAX)
+        self._client.pool_manager = http.Bounded(self._client.pool_manager, who, self._trust, limits)
 
     def request(
         self, method: str, path: str, body: Body = None, *, form: Form = None, authorization: Secret | None = None
@@ -88,17 +87,10 @@ class Transport:
         if authorization is not None:
             headers["Authorization"] = authorization.reveal()
         self._pace.wait(self.who)
-        try:
-            response = self._client.request(  # type: ignore[no-untyped-call]
-                method, url, headers=headers, body=body, post_params=form, _request_timeout=self._timeout_s
-            ).response
-            packed = http.read(response, self._limits, math.inf, self.who)
-        except ApiException as error:  # how the client wraps TLS trouble, and nothing else here
-            cause = error.__context__ if isinstance(error.__context__, Exception) else error
-            raise wire_errors.failure(cause, url, self.who, self._trust, *self._timeout_s) from None
-        except (exceptions.HTTPError, OSError, ValueError) as error:
-            raise wire_errors.failure(error, url, self.who, self._trust, *self._timeout_s) from None
-        raw = _unpacked(packed, response.headers.get("Content-Encoding", ""))
+        response = self._client.request(
+            method, url, headers=headers, body=body, post_params=form, _request_timeout=self._timeout_s
+        ).response
+        raw = _unpacked(response.data or b"", response.headers.get("Content-Encoding", ""))
         if len(raw) > ANSWER_MAX:
             message = f"{self.who} sent an answer of more than {ANSWER_MAX >> 10} KiB"
             raise Failed(Reason.INVALID, message, "Check that url is an Airflow's")

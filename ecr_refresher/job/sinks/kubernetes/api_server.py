@@ -8,7 +8,6 @@ from __future__ import annotations
 import os
 import re
 import stat
-import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 from urllib.parse import urlsplit
@@ -22,7 +21,7 @@ from kubernetes.config.config_exception import ConfigException
 from ....core import budgets
 from ....core.model import Failed, Reason
 from ...files.paths import locate, others_may_write
-from ...net import http, wire_errors
+from ...net import http
 from ...net.proxies import login_headers, proxy_for
 from ...net.trust import Trust
 from . import document
@@ -37,23 +36,6 @@ MERGE = "application/merge-patch+json"
 LOOPBACK = ("127.0.0.1", "::1", "localhost")
 Send = Callable[..., Any]  # a method of the client
 CONFLICT, NOT_FOUND, FORBIDDEN = 409, 404, 403
-
-
-class _Bounded:
-    """The client's connections, but an answer has a largest size. The client itself reads, and unpacks, any."""
-
-    def __init__(self, pool: Any, who: str, trust: Trust) -> None:
-        self._pool, self._who, self._trust = pool, who, trust
-
-    def request(self, method: str, url: str, **how: Any) -> urllib3.HTTPResponse:
-        ends_at = time.monotonic() + LIMITS.total_s
-        try:
-            response = self._pool.request(method, url, **how)
-        except urllib3.exceptions.SSLError as error:  # the client would make a status of 0 of it
-            said = wire_errors.failure(error, url, self._who, self._trust, *TIMEOUTS_S).failure
-            raise Failed(said.reason, said.message, f"{said.fix}; the CA is that of {self._trust.named_by}") from None
-        body = http.read(response, LIMITS, ends_at, self._who)
-        return urllib3.HTTPResponse(body, response.headers, response.status, reason=response.reason)
 
 
 class ApiServer:
@@ -78,8 +60,9 @@ class ApiServer:
         self.url = settings.host
         self.who = f"the Kubernetes API server {self.url}"
         rest: Any = client.ApiClient(settings)
-        trust = Trust(settings.ssl_ca_cert, "the kubeconfig, or the ServiceAccount's ca.crt")
-        rest.rest_client.pool_manager = _Bounded(rest.rest_client.pool_manager, self.who, trust)
+        named_by = "the kubeconfig, or the ServiceAccount's ca.crt"
+        trust = Trust(settings.ssl_ca_cert, named_by, fix=f"Correct the CA of {named_by}")
+        rest.rest_client.pool_manager = http.Bounded(rest.rest_client.pool_manager, self.who, trust, LIMITS)
         self._api: client.ApiClient = rest
         self._core: Any = client.CoreV1Api(self._api)  # bodies are plain dictionaries, which its types do not know
         self._access: Any = client.AuthorizationV1Api(self._api)
@@ -95,8 +78,7 @@ class ApiServer:
 
     def patch_secret(self, namespace: str, name: str, body: Mapping[str, Any]) -> bool:
         """Patch it; False if it has changed since it was read, or has gone. Raises Failed."""
-        what = f"patch secrets/{name} in namespace {namespace}"
-        return self._patch(what, self._core.patch_namespaced_secret, name, namespace, body)
+        return self._patch(self._core.patch_namespaced_secret, "secrets", name, namespace, body)
 
     def create_secret(self, namespace: str, name: str, body: Mapping[str, Any]) -> bool:
         """Create it; False if it exists by now. Raises Failed."""
@@ -117,11 +99,12 @@ class ApiServer:
     def set_pull_secrets(self, namespace: str, account: str, version: str, names: list[str]) -> bool:
         """Write the whole list, which is atomic; False if the account has changed since it was read. Raises Failed."""
         body = {"metadata": {"resourceVersion": version}, "imagePullSecrets": [{"name": name} for name in names]}
-        what = f"patch serviceaccounts/{account} in namespace {namespace}"
-        return self._patch(what, self._core.patch_namespaced_service_account, account, namespace, body)
+        patch = self._core.patch_namespaced_service_account
+        return self._patch(patch, "serviceaccounts", account, namespace, body)
 
-    def _patch(self, what: str, patch: Send, *request: Any) -> bool:
-        return self._call(what, patch, *request, ignored=(CONFLICT, NOT_FOUND), _content_type=MERGE) is not None
+    def _patch(self, patch: Send, kind: str, name: str, namespace: str, body: Mapping[str, Any]) -> bool:
+        what, gone = f"patch {kind}/{name} in namespace {namespace}", (CONFLICT, NOT_FOUND)
+        return self._call(what, patch, name, namespace, body, ignored=gone, _content_type=MERGE) is not None
 
     # --- namespaces and rights ---------------------------------------------------------------------------------------
     def namespaces(self, selector: str, most: int = budgets.SELECTED_MAX) -> tuple[str, ...]:
@@ -193,33 +176,31 @@ class ApiServer:
             if error.status in ignored:
                 return None
             raise self._refused(what, error.status or 0, error.headers or {}, namespace) from None
-        except (urllib3.exceptions.HTTPError, OSError) as error:
-            raise wire_errors.failure(error, self.url, self.who, Trust(), *TIMEOUTS_S) from None
+        except OSError as error:
+            said = f"the identity for {self.who} can't be read: {error.strerror or type(error).__name__}"
+            raise Failed(Reason.TRANSIENT, said, "See the token's file, or what else the kubeconfig names") from None
         except Exception as error:  # noqa: BLE001 - an answer that the client can't read; its text may quote the secret
             said = f"{self.who} gave an answer that makes no sense: {what} ({type(error).__name__})"
             raise Failed(Reason.INVALID, said, "See whether it is a Kubernetes API server") from None
 
     def _refused(self, what: str, status: int, headers: Mapping[str, str], namespace: str) -> Failed:
-        match status:
-            case 401:
-                reason, said = Reason.DENIED, "does not accept the identity (401)"
-                fix = "Renew the kubeconfig's token, or mount a current token of the ServiceAccount"
-            case 403:
-                reason, said, fix = Reason.DENIED, f"forbids: {what} (403)", f"Grant it by a Role: {what}"
-            case 404 if namespace:
-                reason, said = Reason.MISSING, f"has no namespace {namespace}"
-                fix = "Create it, or take it out of the settings"
-            case 422:
-                reason, said = Reason.INVALID, f"does not accept the change (422): {what}"
-                fix = "If the secret is immutable, delete it: the next pass creates it again"
-            case 429:
-                reason, said = Reason.THROTTLED, "asks for fewer requests (429)"
-                fix = "Nothing to do: it is tried again after the pause that the server asks for"
-            case _ if status >= 500:
-                reason, said, fix = Reason.TRANSIENT, f"answered {status}: {what}", "See the API server's own log"
-            case _:
-                reason, said = Reason.INVALID, f"answered {status}: {what}"
-                fix = "See an admission webhook, or the audit log"
+        reason, said, fix = Reason.INVALID, f"answered {status}: {what}", "See an admission webhook, or the audit log"
+        if status == 401:
+            reason, said = Reason.DENIED, "does not accept the identity (401)"
+            fix = "Renew the kubeconfig's token, or mount a current token of the ServiceAccount"
+        elif status == 403:
+            reason, said, fix = Reason.DENIED, f"forbids: {what} (403)", f"Grant it by a Role: {what}"
+        elif status == 404 and namespace:
+            reason, said = Reason.MISSING, f"has no namespace {namespace}"
+            fix = "Create it, or take it out of the settings"
+        elif status == 422:
+            said = f"does not accept the change (422): {what}"
+            fix = "If the secret is immutable, delete it: the next pass creates it again"
+        elif status == 429:
+            reason, said = Reason.THROTTLED, "asks for fewer requests (429)"
+            fix = "Nothing to do: it is tried again after the pause that the server asks for"
+        elif status >= 500:
+            reason, fix = Reason.TRANSIENT, "See the API server's own log"
         return Failed(reason, f"{self.who} {said}", fix, retry_after_s=http.retry_after_s(headers))
 
 

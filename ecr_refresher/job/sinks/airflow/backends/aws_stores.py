@@ -39,12 +39,8 @@ class AwsStore(ABC):
         """The text of an entry; None where there is none. Raises Failed."""
 
     @abstractmethod
-    def create(self, connection: Connection, text: str) -> bool:
-        """Create an entry; false if it exists by now. Raises Failed."""
-
-    @abstractmethod
-    def update(self, connection: Connection, text: str) -> None:
-        """Give an entry a new text. Raises Failed."""
+    def write(self, connection: Connection, text: str, *, new: bool) -> bool:
+        """Create an entry, or give it a new text; false if it should be `new`, but exists by now. Raises Failed."""
 
     @abstractmethod
     def may_write(self, connection: Connection) -> None:
@@ -66,9 +62,7 @@ class AwsStore(ABC):
         if (size := len(text.encode())) > self.size_max:
             said = f"would have {size} bytes, and {self.size_max} is the most"
             raise self.failed(connection, Reason.INVALID, said, "Shorten its description or extra")
-        if kept is not None:
-            self.update(connection, text)
-        elif not self.create(connection, text):
+        if not self.write(connection, text, new=kept is None):
             said = "appeared in the moment of its creation, or was deleted a moment ago"
             raise self.failed(connection, Reason.TRANSIENT, said, "Stop the script that deletes and creates it")
         return Outcome.WRITTEN
@@ -125,8 +119,9 @@ class AwsStore(ABC):
         return found
 
     def _holding(self, connection: Connection, host: str, kept: dict[str, Any] | None) -> Holding:
-        absent = f"the {self.word} {self.name(connection)} in {self._region} is not there"
-        return entry.holding(kept, host, connection, absent)
+        if kept is None and not connection.create:
+            raise self.failed(connection, Reason.MISSING, "is not there", entry.CREATE_IT)
+        return entry.holding(kept, host)
 
 
 class SecretsManagerSink(AwsStore):
@@ -142,12 +137,13 @@ class SecretsManagerSink(AwsStore):
         found = self.ask(connection, "get_secret_value", {"SecretId": self.name(connection)}, _NO_SECRET)
         return None if found is None else str(found.get("SecretString") or "")
 
-    def create(self, connection: Connection, text: str) -> bool:
-        request = {"Name": self.name(connection), **_version(text)}
-        return self.ask(connection, "create_secret", request, _SECRET_EXISTS) is not None
-
-    def update(self, connection: Connection, text: str) -> None:
-        self.ask(connection, "put_secret_value", {"SecretId": self.name(connection), **_version(text)})
+    def write(self, connection: Connection, text: str, *, new: bool) -> bool:
+        # A token of the request's own: where its answer got lost, it can be asked for again without a second version.
+        version = {"SecretString": text, "ClientRequestToken": str(uuid.uuid4())}
+        if new:
+            request = {"Name": self.name(connection), **version}
+            return self.ask(connection, "create_secret", request, _SECRET_EXISTS) is not None
+        return self.ask(connection, "put_secret_value", {"SecretId": self.name(connection), **version}) is not None
 
     def may_write(self, connection: Connection) -> None:
         """Ask for a new version without a value, which can't be made.
@@ -172,18 +168,17 @@ class ParameterStoreSink(AwsStore):
         found = self.ask(connection, "get_parameter", request, _NO_PARAMETER)
         return None if found is None else str((found.get("Parameter") or {}).get("Value") or "")
 
-    def create(self, connection: Connection, text: str) -> bool:
-        return self._put(connection, text, _PARAMETER_EXISTS)
-
-    def update(self, connection: Connection, text: str) -> None:
-        """Write a new version that keeps the key, the description and the pattern of the one before."""
+    def write(self, connection: Connection, text: str, *, new: bool) -> bool:
+        """A new version keeps the key, the description and the pattern of the one before."""
+        if new:
+            return self._put(connection, text, _PARAMETER_EXISTS)
         named = {"Key": "Name", "Option": "Equals", "Values": [self.name(connection)]}
         answer = self.ask(connection, "describe_parameters", {"ParameterFilters": [named]}) or {}
         found: Mapping[str, Any] = next(iter(answer.get("Parameters") or []), {})
         if found.get("Type", "SecureString") != "SecureString":
             said = f"is a {found['Type']}, and AWS changes no parameter's type"
             raise self.failed(connection, Reason.INVALID, said, "Delete it, so that it is created as a SecureString")
-        self._put(connection, text, Overwrite=True, **{name: found[name] for name in _KEPT if found.get(name)})
+        return self._put(connection, text, Overwrite=True, **{name: found[name] for name in _KEPT if found.get(name)})
 
     def may_write(self, connection: Connection) -> None:
         """Ask to create the parameter where it is there already, which can't be done."""
@@ -193,8 +188,3 @@ class ParameterStoreSink(AwsStore):
     def _put(self, connection: Connection, text: str, *expected: str, **more: Any) -> bool:
         request = {"Name": self.name(connection), "Value": text, "Type": "SecureString", "Tier": "Intelligent-Tiering"}
         return self.ask(connection, "put_parameter", {**request, **more}, *expected) is not None
-
-
-def _version(text: str) -> dict[str, str]:
-    # A token of the request's own: where its answer got lost, it can be asked for again without a second version.
-    return {"SecretString": text, "ClientRequestToken": str(uuid.uuid4())}

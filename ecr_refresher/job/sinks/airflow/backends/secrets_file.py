@@ -83,7 +83,9 @@ class SecretsFileSink:
             return file_format.entry_of(_text(paths.read(folder, place)), self._path, connection.id)
 
     def _holding(self, connection: Connection, host: str, kept: dict[str, Any] | None) -> Holding:
-        return entry.holding(kept, host, connection, f"{self._path} has no connection {connection.id}")
+        if kept is None and not connection.create:
+            raise Failed(Reason.MISSING, f"{self._path} has no connection {connection.id}", entry.CREATE_IT)
+        return entry.holding(kept, host)
 
     @contextmanager
     def _named(self) -> Iterator[None]:

@@ -284,7 +284,7 @@ def test_connections_to_airflow_are_used_again(airflow: AirflowStandIn, world: W
     sink = world.sink()
     sink.deliver(DOCKER_DEFAULT, HOST, credential(), still_wanted=wanted)
     assert isinstance(sink._transport, Transport)
-    pools = sink._transport._client.pool_manager.pools
+    pools = sink._transport._client.pool_manager.pool.pools
     assert [pools[key].num_connections for key in pools.keys()] == [1]  # noqa: SIM118 - it is no dict
     assert [pools[key].num_requests for key in pools.keys()] == [4]  # noqa: SIM118 - version, login, look, write
 
