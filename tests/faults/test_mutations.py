@@ -123,8 +123,8 @@ MUTATIONS = {
     "each report line copies the state": Mutation(
         edit(
             "daemon.machine.bookings",
-            "state, more = _line(state, line, now)",
-            "state, more = _line(state.copy(), line, now)",
+            "state = _line(state, line, now)",
+            "state = _line(state.copy(), line, now)",
         ),
         DAEMON + "test_bookings.py::test_a_batch_of_lines_copies_each_map_once",
     ),
@@ -141,7 +141,7 @@ MUTATIONS = {
         DAEMON + "test_http.py::test_livez_is_200_after_a_suspend_and_503_when_the_loop_hangs",
     ),
     "a new settings file that is wrong ends the daemon": Mutation(
-        edit("daemon.machine.bookings", "return state, [said]", "return state, [said, Exit(2)]"),
+        edit("daemon.machine.bookings", 'then(Say("error", "settings_r', 'then(Exit(2), Say("error", "settings_r'),
         DAEMON + "test_supervisor.py::test_bad_new_settings_leave_the_old_ones_in_force",
     ),
     "a head may be of any length": Mutation(

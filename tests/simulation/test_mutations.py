@@ -141,11 +141,11 @@ def lines_of_any_worker_believed(patch: Patch) -> None:
 
 
 def dead_reloads_come_first(patch: Patch) -> None:
-    def next_job(known: State, now: float) -> Any:
-        return job(replace(known, load_tries=0, load_boot=now) if known.load_tries else known, now)
+    def next_pass(known: State, now: float) -> Any:
+        return begin(replace(known, load_tries=0, load_boot=now) if known.load_tries else known, now)
 
-    job = step._next_job
-    patch.setattr(step, "_next_job", next_job)
+    begin = step._next_pass
+    patch.setattr(step, "_next_pass", next_pass)
 
 
 def one_slot_s_fault_ends_the_pass(patch: Patch) -> None:

@@ -10,46 +10,42 @@ from ...core.model import Failure, Outcome, Reason
 from ...core.plan import Slot
 from .cleaning import counted
 from .due import draw
-from .events import Action, Adopt, Exit, Reported, Say
-from .state import RECHECK_S, REPAIR_EVERY_S, TOGETHER_S, PrincipalState, SlotState, State, Stepped
+from .events import Adopt, Exit, Reported, Say
+from .state import RECHECK_S, REPAIR_EVERY_S, TOGETHER_S, PrincipalState, SlotState, State
 
 SKEW_LOUD_S = 300.0
 OUR_FAULT = "Report it: this is a fault of ecr-refresher"
 
 
-def book(state: State, reported: Reported, now: float) -> Stepped:
+def book(state: State, reported: Reported, now: float) -> State:
     """Book lines of the running pass; ignore those of a worker that is already given up."""
     if state.running is None or reported.job != state.running.job.id:
-        return state, []
-    state, said = state.copy(), list[Action]()
+        return state
+    state = state.copy()
     for line in reported.lines:
-        state, more = _line(state, line, now)
-        said += more
-    return state, said
+        state = _line(state, line, now)
+    return state
 
 
-def _line(state: State, line: wire.Line, now: float) -> Stepped:
+def _line(state: State, line: wire.Line, now: float) -> State:
     match line:
         case wire.Planned():
             return _planned(state, line, now)
         case wire.Refused():
             return _refused(state, line)
         case wire.Clock():
-            state, said = skewed(state, line.skew)
-            return replace(state, offset=line.offset, offset_measured=True), said
+            return replace(skewed(state, line.skew), offset=line.offset, offset_measured=True)
+        case wire.Proved() if line.failure is not None:
+            return replace(state, proof_failures=counted(state.proof_failures, (line.registry, line.by)))
+        case wire.Done() if state.running is not None:
+            return replace(state, running=replace(state.running, done=True))
         case wire.Fetched():
             _fetched(state, line, now)
-        case wire.Proved() if line.failure is not None:
-            state = replace(state, proof_failures=counted(state.proof_failures, (line.registry, line.by)))
         case wire.Looked() if (slot := _slot_of(state, line)) is not None:
             _looked(state, slot, line, now)
         case wire.Delivered() if (slot := _slot_of(state, line)) is not None:
             _delivered(state, slot, line, now)
-        case wire.Done() if state.running is not None:
-            state = replace(state, running=replace(state.running, done=True))
-        case _:
-            pass
-    return state, []
+    return state
 
 
 def _slot_of(state: State, line: wire.Looked | wire.Delivered) -> Slot | None:
@@ -57,19 +53,20 @@ def _slot_of(state: State, line: wire.Looked | wire.Delivered) -> Slot | None:
 
 
 # --- settings and clock ----------------------------------------------------------------------------------------------
-def _planned(state: State, line: wire.Planned, now: float) -> Stepped:
-    plan, running = line.plan, state.running
-    said: list[Action] = [Adopt(plan)] if plan != state.plan else []
+def _planned(state: State, line: wire.Planned, now: float) -> State:
+    plan, running, changed = line.plan, state.running, line.plan != state.plan
     slots = {slot.id: state.slots.get(slot.id) or SlotState(look_boot=now) for slot in plan.slots}
+    if changed:
+        state = state.then(Adopt(plan))
     if running is not None:
         if running.loads and state.loaded:
-            said.append(Say("info", "settings_reloaded", {"changed": plan != state.plan}))
             state = replace(state, reloads_ok=state.reloads_ok + 1, last_reload_ok=True)
+            state = state.then(Say("info", "settings_reloaded", {"changed": changed}))
         still_open = (running.open & slots.keys()) | (slots.keys() - state.slots.keys())
         running = replace(running, open=still_open, loads=False)
     if plan.settings_file and line.witness:
         state.files[plan.settings_file] = line.witness
-    state = replace(
+    return replace(
         state,
         plan=plan,
         slots=slots,
@@ -78,27 +75,24 @@ def _planned(state: State, line: wire.Planned, now: float) -> Stepped:
         own_hosts={**state.own_hosts, **line.own_hosts},
         load_tries=0,
     )
-    return state, said
 
 
-def _refused(state: State, line: wire.Refused) -> Stepped:
+def _refused(state: State, line: wire.Refused) -> State:
     if not state.loaded:
-        return state, [Exit(2, line.errors)]
+        return state.then(Exit(2, line.errors))
     fix = "Correct the settings; until then the old ones stay in force"
-    said = Say("error", "settings_refused", {"error": "; ".join(line.errors), "fix": fix})
     running = state.running and replace(state.running, loads=False, refused=True)
     state = replace(state, running=running, load_tries=0, reloads_failed=state.reloads_failed + 1, last_reload_ok=False)
-    return state, [said]
+    return state.then(Say("error", "settings_refused", {"error": "; ".join(line.errors), "fix": fix}))
 
 
-def skewed(state: State, skew: float | None) -> Stepped:
+def skewed(state: State, skew: float | None) -> State:
     """Note how far the wall clock is off AWS's; warn when that becomes too much."""
-    said: list[Action] = []
     if skew is not None and abs(skew) > SKEW_LOUD_S and (state.skew is None or abs(state.skew) <= SKEW_LOUD_S):
         error = f"the clock of this machine is {abs(skew):.0f} s {'ahead of' if skew > 0 else 'behind'} AWS's"
         fix = "Set the clock (chrony, timedatectl): AWS refuses requests that are signed with a wrong one"
-        said = [Say("warning", "clock_skewed", {"skew_s": round(skew, 1), "error": error, "fix": fix})]
-    return replace(state, skew=skew), said
+        state = state.then(Say("warning", "clock_skewed", {"skew_s": round(skew, 1), "error": error, "fix": fix}))
+    return replace(state, skew=skew)
 
 
 # --- tokens ----------------------------------------------------------------------------------------------------------

@@ -8,10 +8,10 @@ from typing import Literal
 
 from ...core import wire
 from ...core.model import Failure, Reason
-from ...core.plan import Cleanup, Plan
+from ...core.plan import Cleanup
 from .cleaning import Child, Cleaning, Run, counted
-from .events import Action, Exited, Kill, Reported, Say, Start
-from .state import State, Stepped
+from .events import Exited, Kill, Reported, Say, Start
+from .state import State
 
 SWEEP_LIMIT_S = 300.0  # for one cleanup; the next one does the rest
 LISTEN_FIRST_S, LISTEN_MAX_S = 5.0, 300.0  # pauses before an ended listener starts again
@@ -19,64 +19,63 @@ CLOCK_OFF_S = 5.0  # a listener whose clock is off AWS's by more is started agai
 FOR_EVER_S = 1e9
 
 
-def turned(state: State, now: float) -> Stepped:
+def turned(state: State, now: float) -> State:
     """At a turn: kill what is over time or runs by old rules, start what is due."""
-    plan = state.plan
+    rules = state.plan.cleanup
     if not state.loaded or state.stopping:
-        return state, []
-    state, said = _kill(state, plan.cleanup, now)
-    if not plan.cleanup.enabled:
-        return state, said
+        return state
+    state = _kill(state, rules, now)
+    if not rules.enabled:
+        return state
     if state.cleaning.listener is None and now >= state.cleaning.listen_boot:
-        job = _job(state, plan, "listen", now + FOR_EVER_S)
-        child = Child(job, plan.cleanup, state.offset)
+        job = _job(state, "listen", now + FOR_EVER_S)
+        child = Child(job, rules, state.offset)
         cleaning = replace(state.cleaning, listener=child, hears=False, listening_since_boot=now)
-        state, said = replace(state, jobs=job.id, cleaning=cleaning), [*said, Start(job)]
+        state = replace(state, jobs=job.id, cleaning=cleaning).then(Start(job))
     # The first pass must have looked: only then is it known which credentials are valid.
     if state.passes > 0 and state.cleaning.sweep is None and now >= state.cleaning.sweep_due_boot:
-        job = _job(state, plan, "cleanup", now + SWEEP_LIMIT_S)
-        cleaning = replace(state.cleaning, sweep=Child(job, plan.cleanup), current=Run())
-        state, said = replace(state, jobs=job.id, cleaning=cleaning), [*said, Start(job)]
-    return state, said
+        job = _job(state, "cleanup", now + SWEEP_LIMIT_S)
+        cleaning = replace(state.cleaning, sweep=Child(job, rules), current=Run())
+        state = replace(state, jobs=job.id, cleaning=cleaning).then(Start(job))
+    return state
 
 
-def _kill(state: State, rules: Cleanup, now: float) -> Stepped:
-    cleaning, said = state.cleaning, list[Action]()
-    listener, sweep = cleaning.listener, cleaning.sweep
+def _kill(state: State, rules: Cleanup, now: float) -> State:
+    listener, sweep = state.cleaning.listener, state.cleaning.sweep
     if listener is not None and not listener.killed:
         # It may have started before AWS's first answer showed that the machine's clock is wrong.
         clock_is_off = state.offset_measured and abs(state.offset - listener.offset) > CLOCK_OFF_S
         if listener.rules != rules or clock_is_off:
-            said.append(Kill(listener.job.id))
-            cleaning = replace(cleaning, listener=replace(listener, killed=True), hears=False)
+            cleaning = replace(state.cleaning, listener=replace(listener, killed=True), hears=False)
+            state = replace(state, cleaning=cleaning).then(Kill(listener.job.id))
     if sweep is not None and not sweep.killed and (now >= sweep.job.ends_at or not rules.enabled):
-        said.append(Kill(sweep.job.id))
+        cleaning = replace(state.cleaning, sweep=replace(sweep, killed=True))
+        state = replace(state, cleaning=cleaning).then(Kill(sweep.job.id))
         if rules.enabled:
             error = f"the cleanup took longer than {SWEEP_LIMIT_S:.0f} s and was killed"
-            said.append(Say("error", "cleanup_killed", {"error": error}))
-        cleaning = replace(cleaning, sweep=replace(sweep, killed=True))
-    return replace(state, cleaning=cleaning), said
+            state = state.then(Say("error", "cleanup_killed", {"error": error}))
+    return state
 
 
-def _job(state: State, plan: Plan, kind: Literal["listen", "cleanup"], ends_at: float) -> wire.Job:
+def _job(state: State, kind: Literal["listen", "cleanup"], ends_at: float) -> wire.Job:
     held = {slot_id: known.held_until for slot_id, known in state.slots.items()}
     return wire.Job(
         id=state.jobs + 1,
         ends_at=ends_at,
-        plan=plan,
+        plan=state.plan,
         clock_offset=state.offset if state.offset_measured else None,
         kind=kind,
-        valid_hosts=plan.valid_hosts(held, state.aws_time(state.turned_boot)),
+        valid_hosts=state.plan.valid_hosts(held, state.aws_time(state.turned_boot)),
         heard=state.cleaning.hears,
     )
 
 
-def booked(state: State, reported: Reported, now: float) -> Stepped:
+def booked(state: State, reported: Reported, now: float) -> State:
     """Book lines of the listener or of a cleanup."""
     cleaning = state.cleaning
     for line in reported.lines:
         cleaning = _line(cleaning, reported.job, line, state.aws_time(now))
-    return replace(state, cleaning=cleaning), []
+    return replace(state, cleaning=cleaning)
 
 
 def _line(cleaning: Cleaning, job: int, line: wire.Line, at: float) -> Cleaning:
@@ -111,20 +110,20 @@ def _hindered(cleaning: Cleaning, line: wire.Hindered, at: float) -> Cleaning:
     )
 
 
-def exited(state: State, event: Exited, now: float) -> Stepped:
+def exited(state: State, event: Exited, now: float) -> State:
     """The listener or a cleanup ended; plan its next start."""
     cleaning = state.cleaning
     if cleaning.listener is not None and cleaning.listener.job.id == event.job:
         return _listener_exited(state, cleaning.listener, event, now)
-    sweep, said = cleaning.sweep, list[Action]()
+    sweep = cleaning.sweep
     if sweep is None:
-        return state, []
+        return state
     at = state.aws_time(now)
     if not sweep.done and not state.stopping:
         why = f"took longer than {SWEEP_LIMIT_S:.0f} s and was killed" if sweep.killed else f"ended early: {event.how}"
         failure = Failure(Reason.INTERNAL, f"the cleanup {why}", event.fix)
         cleaning = _hindered(cleaning, wire.Hindered("cleanup", failure), at)
-        said.append(Say.failure("cleanup_died", failure))
+        state = state.then(Say.failure("cleanup_died", failure))
     went_well = sweep.done and sweep.swept is not None and sweep.swept.ended
     cleaning = replace(
         cleaning,
@@ -134,17 +133,14 @@ def exited(state: State, event: Exited, now: float) -> Stepped:
         last_success_at=at if went_well else cleaning.last_success_at,
         failure=None if went_well and not cleaning.current.failures else cleaning.failure,
     )
-    return replace(state, cleaning=cleaning), said
+    return replace(state, cleaning=cleaning)
 
 
-def _listener_exited(state: State, listener: Child, event: Exited, now: float) -> Stepped:
-    cleaning, said = state.cleaning, list[Action]()
-    pause = 0.0
+def _listener_exited(state: State, listener: Child, event: Exited, now: float) -> State:
+    tries, pause = state.cleaning.listen_tries, 0.0
     if not listener.killed:  # a killed one starts again at once, by the new rules or clock
-        pause = min(LISTEN_MAX_S, LISTEN_FIRST_S * 2.0 ** min(cleaning.listen_tries, 10))
+        pause = min(LISTEN_MAX_S, LISTEN_FIRST_S * 2.0 ** min(tries, 10))
         failure = Failure(Reason.INTERNAL, f"the listener to the engine's events ended: {event.how}", event.fix)
-        said.append(Say.failure("listener_died", failure))
-    cleaning = replace(
-        cleaning, listener=None, hears=False, listen_boot=now + pause, listen_tries=cleaning.listen_tries + 1
-    )
-    return replace(state, cleaning=cleaning), said
+        state = state.then(Say.failure("listener_died", failure))
+    cleaning = replace(state.cleaning, listener=None, hears=False, listen_boot=now + pause, listen_tries=tries + 1)
+    return replace(state, cleaning=cleaning)

@@ -136,6 +136,10 @@ class State:
     last_reload_ok: bool = True
     was_ready: bool | None = None
     cleaning: Cleaning = field(default_factory=Cleaning)
+    outbox: tuple[Action, ...] = ()  # what the step asks for so far; empty between two steps
+
+    def then(self, *actions: Action) -> Self:
+        return replace(self, outbox=(*self.outbox, *actions))
 
     def aws_time(self, boot: float) -> float:
         return boot + self.offset
@@ -164,6 +168,3 @@ class State:
             files=self.files.copy(),
             running=self.running and replace(self.running, open=self.running.open.copy()),
         )
-
-
-Stepped = tuple[State, list[Action]]

@@ -9,7 +9,7 @@ from . import bookings, cleanup
 from .due import draw, due_orders, pass_ends_boot
 from .events import Action, Asked, Event, Exit, Exited, Kill, Reported, Say, Start, Turn
 from .health import ready
-from .state import STOP_S, Pass, State, Stepped
+from .state import STOP_S, Pass, State
 
 _TOO_LONG = "See in the log which server did not answer, or raise refresh.deadline"
 
@@ -20,16 +20,19 @@ def initial(seed: int, load: wire.Load, now: float, wall: float, mono: float) ->
     )
 
 
-def step(state: State, event: Event, now: float) -> Stepped:
+def step(state: State, event: Event, now: float) -> tuple[State, list[Action]]:
     """Take in one event and return the new state and the actions to carry out.
 
     Never raises, whatever a worker or a clock does.
     """
+    state = _after(state, event, now)
+    return (replace(state, outbox=()), [*state.outbox]) if state.outbox else (state, [])
+
+
+def _after(state: State, event: Event, now: float) -> State:
     match event:
         case Turn():
-            state, said = _turned(state, event, now)
-            state, more = cleanup.turned(state, now)
-            return state, [*said, *more]
+            return cleanup.turned(_turned(state, event, now), now)
         case Reported() if state.cleaning.owns(event.job):
             return cleanup.booked(state, event, now)
         case Reported():
@@ -42,46 +45,42 @@ def step(state: State, event: Event, now: float) -> Stepped:
             return _asked(state, event, now)
 
 
-def _turned(state: State, turn: Turn, now: float) -> Stepped:
+def _turned(state: State, turn: Turn, now: float) -> State:
     offset = state.offset if state.offset_measured else turn.wall - now
     skew = turn.wall - now - offset if state.offset_measured else None
     state = replace(state, offset=offset, turned_boot=now, turned_mono=turn.mono)
-    state, said = bookings.skewed(state, skew)
-    state = _seen_files(state, turn.files, now)
-    state, more = _readiness(state, now)
-    said += more
+    state = _seen_files(bookings.skewed(state, skew), turn.files, now)
+    state = _readiness(state, now)
     if state.running is not None:
-        state, more = _watch_pass(state, state.running, now)
-        return state, [*said, *more]
-    if state.stopping:
-        return state, [*said, Exit(0)]
-    state, job = _next_job(state, now)
-    return state, [*said, *([Start(job)] if job else [])]
+        return _watch_pass(state, state.running, now)
+    return state.then(Exit(0)) if state.stopping else _next_pass(state, now)
 
 
-def _watch_pass(state: State, running: Pass, now: float) -> Stepped:
+def _watch_pass(state: State, running: Pass, now: float) -> State:
     """Kill a pass that takes too long; a stop does not wait for one that can't be killed."""
     if state.stop_by_boot is not None and now >= state.stop_by_boot:
         error = "the worker can't be killed: it hangs in the kernel"
         fix = "Look for a dead disk or network file system under the files in the settings"
-        return state, [Say("error", "worker_left_behind", {"error": error, "fix": fix}), Exit(0)]
+        return state.then(Say("error", "worker_left_behind", {"error": error, "fix": fix}), Exit(0))
     if now < pass_ends_boot(state, running):
-        return state, []
+        return state
     if running.killed:
-        return state, [Kill()]
+        return state.then(Kill())
     said = Say("error", "pass_killed", {"error": "the pass took too long and was killed", "fix": _TOO_LONG})
-    return replace(state, running=replace(running, killed=True)), [Kill(), said]
+    return replace(state, running=replace(running, killed=True)).then(Kill(), said)
 
 
-def _readiness(state: State, now: float) -> Stepped:
+def _readiness(state: State, now: float) -> State:
     is_ready = ready(state, now)
     if not state.loaded or is_ready == state.was_ready:
-        return state, []
-    said: list[Action] = [Say("info", "ready")] if is_ready else []
-    if state.was_ready and not is_ready and not state.stopping:
+        return state
+    if is_ready:
+        state = state.then(Say("info", "ready"))
+    elif state.was_ready and not state.stopping:
         error = "a required slot holds no unexpired credential"
-        said = [Say("error", "not_ready", {"error": error, "fix": "Ask /readyz?verbose or /status which one and why"})]
-    return replace(state, was_ready=is_ready), said
+        fix = "Ask /readyz?verbose or /status which one and why"
+        state = state.then(Say("error", "not_ready", {"error": error, "fix": fix}))
+    return replace(state, was_ready=is_ready)
 
 
 def _seen_files(state: State, files: dict[str, str], now: float) -> State:
@@ -105,13 +104,13 @@ def _seen_files(state: State, files: dict[str, str], now: float) -> State:
     return replace(state, load_boot=now, load_tries=0) if plan.settings_file in changed else state
 
 
-def _next_job(state: State, now: float) -> tuple[State, wire.Job | None]:
+def _next_pass(state: State, now: float) -> State:
     orders = due_orders(state, now)
     serves = state.loaded and (orders or state.force)
     # Settings that have killed a worker come after the slots that are due: those renew by the old plan.
     wanted = now >= state.load_boot and not (state.load_tries and serves)
     if not (wanted or serves):
-        return state, None
+        return state
     loads = wanted or state.plan.unresolved
     if state.force or loads:
         orders = tuple(wire.Order(*slot_id, known.expected_until) for slot_id, known in state.slots.items())
@@ -129,24 +128,21 @@ def _next_job(state: State, now: float) -> tuple[State, wire.Job | None]:
     )
     running = Pass(job, {(order.sink, order.registry) for order in orders}, now, loads=wanted)
     load_boot = inf if wanted else state.load_boot
-    return replace(state, jobs=job.id, running=running, force=False, load_boot=load_boot), job
+    return replace(state, jobs=job.id, running=running, force=False, load_boot=load_boot).then(Start(job))
 
 
-def _exited(state: State, event: Exited, now: float) -> Stepped:
-    running, said = state.running, list[Action]()
+def _exited(state: State, event: Exited, now: float) -> State:
+    running = state.running
     if running is None:
-        return state, []
-    state = replace(state.copy(), passes=state.passes + 1)
+        return state
+    state = replace(state.copy(), passes=state.passes + 1, running=None)
     if state.stopping:
-        said = [Exit(0)]
-    elif running.loads:
-        state, said = _not_loaded(state, running, event, now)
-    else:
-        said = _left_open(state, running, event, now)
-    return replace(state, running=None), said
+        return state.then(Exit(0))
+    end = _not_loaded if running.loads else _left_open
+    return end(state, running, event, now)
 
 
-def _not_loaded(state: State, running: Pass, event: Exited, now: float) -> Stepped:
+def _not_loaded(state: State, running: Pass, event: Exited, now: float) -> State:
     """The worker ended before it had read the settings; passes with the old plan go on until they are tried again."""
     tries = state.load_tries + 1
     why = "took too long and was killed" if running.killed else f"ended: {event.how}"
@@ -154,35 +150,31 @@ def _not_loaded(state: State, running: Pass, event: Exited, now: float) -> Stepp
     pause = schedule.retry_pause(failure, tries, 0.0, state.plan.refresh, draw(state, "load", tries))
     state = replace(state, load_tries=tries, load_boot=min(state.load_boot, now + pause))
     if not state.loaded:
-        return state, [Say.failure("load_failed", failure, retry_in_s=round(pause, 1))]
+        return state.then(Say.failure("load_failed", failure, retry_in_s=round(pause, 1)))
     state = replace(
         state, force=state.force or running.job.force, reloads_failed=state.reloads_failed + 1, last_reload_ok=False
     )
-    return state, [Say.failure("reload_failed", failure, retry_in_s=round(pause, 1))]
+    return state.then(Say.failure("reload_failed", failure, retry_in_s=round(pause, 1)))
 
 
-def _left_open(state: State, running: Pass, event: Exited, now: float) -> list[Action]:
+def _left_open(state: State, running: Pass, event: Exited, now: float) -> State:
     """Fail the slots that the pass left without an outcome: the fault is ours."""
-    said: list[Action] = []
     failure = Failure(Reason.INTERNAL, f"the pass ended early: {event.how}", event.fix or bookings.OUR_FAULT)
     if running.killed:
         failure = Failure(Reason.INTERNAL, "the pass took too long and was killed", _TOO_LONG)
-    if not running.done:
-        said.append(Say.failure("pass_died", failure))
-    if running.refused:
-        return said
-    for slot in state.plan.slots:
+    for slot in () if running.refused else state.plan.slots:
         if slot.id in running.open:
             bookings.failed(state, slot, failure, now)
-    return said
+    return state if running.done else state.then(Say.failure("pass_died", failure))
 
 
-def _asked(state: State, event: Asked, now: float) -> Stepped:
+def _asked(state: State, event: Asked, now: float) -> State:
     match event.what:
         case "refresh":
-            return replace(state, force=True), [Say("info", "refresh_asked")]
+            return replace(state, force=True).then(Say("info", "refresh_asked"))
         case "reload":
-            return replace(state, load_boot=now, load_tries=0), [Say("info", "reload_asked")]
+            return replace(state, load_boot=now, load_tries=0).then(Say("info", "reload_asked"))
         case "stop":
             by = now + STOP_S if state.stop_by_boot is None else state.stop_by_boot
-            return replace(state, stop_by_boot=by), [Say("info", "stopping"), Kill() if state.running else Exit(0)]
+            end = Kill() if state.running else Exit(0)
+            return replace(state, stop_by_boot=by).then(Say("info", "stopping"), end)
