@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 
 from ... import logs
@@ -18,7 +18,15 @@ from .foreground import Result
 def policy(source: wire.Load, wanted: Wanted, repositories: Sequence[str], roles: Sequence[str]) -> Result:
     """The policy as JSON: for what is named, else for the registries of the settings."""
     faults: list[str] = []
-    wanted = replace(wanted, repositories=_each(repository, repositories, faults), roles=_each(role, roles, faults))
+
+    def each(read: Callable[[str], str], texts: Sequence[str]) -> Iterator[str]:
+        for text in dict.fromkeys(texts):
+            try:
+                yield read(text)
+            except ValueError as error:
+                faults.append(str(error))
+
+    wanted = replace(wanted, repositories=tuple(each(repository, repositories)), roles=tuple(each(role, roles)))
     try:
         if not (repositories or roles or wanted.public):
             wanted = of_settings(wanted, settings.load(source, os.environ).plan)
@@ -32,13 +40,3 @@ def policy(source: wire.Load, wanted: Wanted, repositories: Sequence[str], roles
     for fault in faults:
         logs.tell(f"iam-policy: {fault}")
     return Result(EXIT_USAGE)
-
-
-def _each(read: Callable[[str], str], texts: Sequence[str], faults: list[str]) -> tuple[str, ...]:
-    found = []
-    for text in dict.fromkeys(texts):
-        try:
-            found.append(read(text))
-        except ValueError as error:
-            faults.append(str(error))
-    return tuple(found)

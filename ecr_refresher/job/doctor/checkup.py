@@ -37,14 +37,11 @@ class Checkup:
     def credential(self, registry: Registry) -> Credential:
         return self.credentials[registry.principal.key]
 
-    def life(self, registry: Registry) -> float:
-        """How many seconds tokens for this registry live, as far as is known."""
+    def freshness(self, registry: Registry, holding: Holding) -> Finding:
+        """Until when what a slot holds for this registry is good. Tokens live as long as the one that was fetched."""
         credential = self.credentials.get(registry.principal.key)
-        return credential.life if credential else schedule.DEFAULT_LIFE_S
-
-    def freshness(self, holding: Holding, registry: Registry) -> Finding:
-        """Until when what a slot holds for this registry is good."""
-        return held.freshness(holding, self.tools.clock.now(), holding.life or self.life(registry), self.plan.refresh)
+        life = holding.life or (credential.life if credential else schedule.DEFAULT_LIFE_S)
+        return held.freshness(holding, self.tools.clock.now(), life, self.plan.refresh)
 
 
 def needs_host(registry: Registry) -> tuple[Key, ...]:

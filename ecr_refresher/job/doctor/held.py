@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 from ...core import decide
 from ...core.model import Holding
@@ -12,6 +12,7 @@ from ...core.times import rfc3339
 from ..sinks.airflow.entry import CONN_TYPE, LOGIN, Shape
 from .findings import Finding, failed, ok, warning
 
+Judge = Callable[[Holding], Finding]
 DELIVER = "Run `ecr-refresher once`, or start the daemon: it writes a new login"
 BY_HAND = "in Airflow, Admin, Connections; ecr-refresher never changes that field"
 
@@ -32,17 +33,15 @@ def freshness(holding: Holding, now: float, life: float, rules: Refresh) -> Find
     return ok(f"good until {when} (for {span(left)})")
 
 
-def connection(
-    shape: Shape | None, wanted: Connection, host: str, now: float, life: float, rules: Refresh
-) -> list[Finding]:
-    """Everything that is wrong with an Airflow connection, or until when it is good."""
+def connection(shape: Shape | None, wanted: Connection, host: str, fresh: Judge) -> list[Finding]:
+    """Everything that is wrong with an Airflow connection, or until when it is good, which `fresh` judges."""
     if shape is None:
         if wanted.create:
             return [warning(f"there is no connection {wanted.id} yet", DELIVER)]
         return [failed(f"there is no connection {wanted.id}", "Create it in Airflow, or set create: true")]
     rewritten = [warning(text, DELIVER) for text in _rewritten(shape, host)]
     # One finding is enough for what the next pass writes anew.
-    held = [] if rewritten else [freshness(Holding(shape.until), now, life, rules)]
+    held = [] if rewritten else [fresh(Holding(shape.until))]
     return [*rewritten, *_user_s_own(shape, host), *held]
 
 

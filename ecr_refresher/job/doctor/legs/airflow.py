@@ -89,8 +89,8 @@ def _looked(checkup: Checkup, airflow: Airflow, connection: Connection, *after: 
     registry = checkup.plan.registry(connection.registry)
 
     def look() -> list[Finding]:
-        shape, now = checkup.tools.airflow(airflow).inspect(connection, registry.host), checkup.tools.clock.now()
-        return held.connection(shape, connection, registry.host, now, checkup.life(registry), checkup.plan.refresh)
+        shape = checkup.tools.airflow(airflow).inspect(connection, registry.host)
+        return held.connection(shape, connection, registry.host, partial(checkup.freshness, registry))
 
     return Leg(
         "connection",

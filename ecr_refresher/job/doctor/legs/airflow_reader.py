@@ -18,7 +18,7 @@ from functools import cached_property, partial
 from typing import Any
 
 from ....core.model import Failed, Holding, Reason
-from ....core.plan import Airflow, Connection, Refresh
+from ....core.plan import Airflow, Connection
 from ...sinks.airflow import entry
 from .. import held
 from ..checkup import Checkup, needs_host
@@ -71,8 +71,8 @@ def _read(checkup: Checkup, command: AirflowCommand, airflow: Airflow, connectio
         return [failed(text, "Set [database] sql_alchemy_conn, or run the check where Airflow's scheduler runs")]
     from_database = found.get("id") not in (None, "None", "")
     shadow = None if from_database else command.backend or f"the environment variable {next(_variables(connection))}"
-    until, now = entry.shape(found, registry.host).until, checkup.tools.clock.now()
-    return [judged(until, shadow, airflow, now, checkup.life(registry), checkup.plan.refresh)]
+    until = entry.shape(found, registry.host).until
+    return [judged(until, shadow, airflow, partial(checkup.freshness, registry))]
 
 
 def _variables(connection: Connection) -> Iterator[str]:
@@ -82,9 +82,7 @@ def _variables(connection: Connection) -> Iterator[str]:
     yield f"AIRFLOW_CONN_{connection.id.upper()}"
 
 
-def judged(
-    until: float | None, shadow: str | None, airflow: Airflow, now: float, life: float, rules: Refresh
-) -> Finding:
+def judged(until: float | None, shadow: str | None, airflow: Airflow, fresh: held.Judge) -> Finding:
     """Judge what Airflow finds. `shadow` names where it is from, if not from Airflow's database. Pure."""
     if shadow is not None and (until is None or not airflow.by_backend):
         what = f"the connection comes from {shadow}, and not from {airflow.target}, where it is delivered"
@@ -94,7 +92,7 @@ def judged(
         what = f"the connection comes from Airflow's database, not from {airflow.target}"
         fix = "Set [secrets] backend and backend_kwargs where Airflow's scheduler and workers are started"
         return failed(what, fix)
-    found = held.freshness(Holding(until), now, life, rules)
+    found = fresh(Holding(until))
     return ok(f"it reads what was delivered, {found.text}") if found.fix is None else found
 
 

@@ -54,7 +54,7 @@ def _login_legs(checkup: Checkup, docker: DockerConfig, registry: Registry) -> I
     def held() -> list[Finding]:
         holding = sink().look(host, checkup.tools.clock.now())
         old = [files.old_entry(url, file) for url in sink().inspect(host).urls]
-        return [*old, checkup.freshness(holding, registry)]
+        return [*old, checkup.freshness(registry, holding)]
 
     def read() -> list[Finding]:
         if sink().inspect(host).helper == ECR_HELPER:

@@ -81,7 +81,7 @@ def _rights(checkup: Checkup, entry: KubernetesSecret, namespace: str) -> list[F
 def _secret(checkup: Checkup, entry: KubernetesSecret, namespace: str, registry: Registry) -> Iterator[Finding]:
     found = checkup.tools.pull_secret(entry, namespace).examine(registry.host)
     if found.exists:
-        yield checkup.freshness(Holding(found.until), registry)
+        yield checkup.freshness(registry, Holding(found.until))
     else:
         yield warning("the secret does not exist yet", f"{_ONCE}; it is created")
     for key in found.longer:

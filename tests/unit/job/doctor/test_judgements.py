@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 
 import pytest
 from msgspec import structs
@@ -20,7 +21,8 @@ from ecr_refresher.job.sinks.docker.readers import ANOTHER, DOCKER_PY, NONE, OUR
 from ecr_refresher.job.sinks.docker.readers import DOCKER as DOCKER_COMMAND
 
 HOST = "123456789012.dkr.ecr.us-east-1.amazonaws.com"
-LIFE, NOW, RULES = 43_200.0, 1_800_000_000.0, Refresh()
+LIFE, NOW = 43_200.0, 1_800_000_000.0
+FRESH = functools.partial(held.freshness, now=NOW, life=LIFE, rules=Refresh())
 GOOD = Shape("docker", HOST, "AWS", password=True, port=None, reauth=None, until=NOW + LIFE)
 DOCKER = Connection("docker_default", HOST)
 PLACE = Examination("/d/config.json", "/d", True, True, 0, False, False, False, mode=0o600, uid=0, gid=0)
@@ -77,12 +79,12 @@ def test_what_is_not_required_only_warns_and_says_so() -> None:
     ],
 )
 def test_a_holding_is_judged_by_what_is_left_of_it(until: float | None, verdict: Verdict, said: str) -> None:
-    found = held.freshness(Holding(until), NOW, LIFE, RULES)
+    found = FRESH(Holding(until))
     assert (found.verdict, said in found.text) == (verdict, True), found
 
 
 def judged(**changes: object) -> list[Finding]:
-    return held.connection(dataclasses.replace(GOOD, **changes), DOCKER, HOST, NOW, LIFE, RULES)  # type: ignore[arg-type]
+    return held.connection(dataclasses.replace(GOOD, **changes), DOCKER, HOST, FRESH)  # type: ignore[arg-type]
 
 
 def test_a_good_connection_is_ok() -> None:
@@ -119,8 +121,8 @@ def test_reauth_true_and_an_empty_port_are_fine() -> None:
 
 
 def test_a_connection_that_is_not_there_is_a_failure_only_if_none_may_be_created() -> None:
-    (may,) = held.connection(None, DOCKER, HOST, NOW, LIFE, RULES)
-    (may_not,) = held.connection(None, structs.replace(DOCKER, create=False), HOST, NOW, LIFE, RULES)
+    (may,) = held.connection(None, DOCKER, HOST, FRESH)
+    (may_not,) = held.connection(None, structs.replace(DOCKER, create=False), HOST, FRESH)
     assert (may.verdict, may_not.verdict) == (Verdict.WARNING, Verdict.FAILED)
 
 
@@ -269,7 +271,7 @@ FILE = Airflow("default", "", (DOCKER,), secrets_file=SecretsFile("/run/connecti
 def test_what_airflow_reads_is_judged(
     airflow: Airflow, until: float | None, shadow: str | None, verdict: Verdict, said: str
 ) -> None:
-    found = airflow_reader.judged(until, shadow, airflow, NOW, LIFE, RULES)
+    found = airflow_reader.judged(until, shadow, airflow, FRESH)
     assert (found.verdict, said in found.text) == (verdict, True), found
 
 
