@@ -79,13 +79,8 @@ class Folder:
     def full(self, name: str) -> str:
         return os.path.join(self.path, name)
 
-    def read(
-        self, name: str, most: int = FILE_MAX, check: Callable[[os.stat_result], object] | None = None
-    ) -> Snapshot:
-        """Return the file's content. Raises Failed if it is not a regular file, has more bytes, or may not be read.
-
-        `check` gets the stat of the opened file before anything is read, and may raise.
-        """
+    def read(self, name: str, most: int = FILE_MAX) -> Snapshot:
+        """Return the file's content. Raises Failed if it is not a regular file, has more bytes, or may not be read."""
         path = self.full(name)
         with os_errors(path):
             try:
@@ -95,8 +90,6 @@ class Folder:
             try:
                 seen = os.fstat(descriptor)
                 refuse_irregular(path, seen.st_mode)
-                if check is not None:
-                    check(seen)
                 with open(descriptor, "rb", closefd=False) as file:
                     content = file.read(most + 1)
             finally:
@@ -107,11 +100,9 @@ class Folder:
 
     def stat(self, name: str) -> os.stat_result | None:
         """The file's stat now; None if there is no file."""
-        with os_errors(self.full(name)):
-            try:
-                return os.stat(name, dir_fd=self.fd, follow_symlinks=False)
-            except FileNotFoundError:
-                return None
+        with os_errors(self.full(name)), contextlib.suppress(FileNotFoundError):
+            return os.stat(name, dir_fd=self.fd, follow_symlinks=False)
+        return None
 
     def replace(
         self,
@@ -132,7 +123,10 @@ class Folder:
             old = self.stat(name)
             if not still(old):
                 return None
-            self._refuse_others(old)
+            above = os.fstat(self.fd)
+            if old and above.st_mode & stat.S_ISVTX and os.geteuid() not in (0, old.st_uid, above.st_uid):
+                # The rename in this sticky directory would fail; until then, who may read that file could read ours.
+                raise PermissionError(errno.EPERM, os.strerror(errno.EPERM))
             descriptor = os.open(temporary, _CREATE, NEW_MODE, dir_fd=self.fd)
             try:
                 _fill(descriptor, content, owner, old)
@@ -154,15 +148,6 @@ class Folder:
                 if error.errno != errno.EINVAL:  # some file systems know no fsync of directories
                     raise
         return written
-
-    def _refuse_others(self, old: os.stat_result | None) -> None:
-        """Refuse what the rename in a sticky directory would: until then, whoever may read that file could read ours.
-
-        Raises PermissionError.
-        """
-        above = os.fstat(self.fd)
-        if old and above.st_mode & stat.S_ISVTX and os.geteuid() not in (0, old.st_uid, above.st_uid):
-            raise PermissionError(errno.EPERM, os.strerror(errno.EPERM))
 
     def _remove(self, name: str) -> None:
         with contextlib.suppress(FileNotFoundError):

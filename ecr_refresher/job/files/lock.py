@@ -40,13 +40,9 @@ def _wait_for(descriptor: int, path: str, ends_at: float) -> None:
     if not stat.S_ISREG(os.fstat(descriptor).st_mode):
         raise Failed(Reason.INVALID, f"{path} is not a regular file", "Remove it")
     while True:
-        with os_errors(path):
-            try:
-                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                pass
-            else:
-                return
+        with os_errors(path), suppress(BlockingIOError):
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            return
         if time.monotonic() >= ends_at:
             what = f"{path} is locked by {_holder(descriptor)}"
             raise Failed(Reason.TRANSIENT, what, "Wait for the next try, or end that process")

@@ -5,8 +5,8 @@ from __future__ import annotations
 import errno
 import os
 import stat
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 
 from ...core.budgets import FILE_MAX, LINKS
@@ -99,19 +99,12 @@ def opened(path: str, resolved: Resolved) -> Iterator[Folder]:
         yield folder
 
 
-def read(
-    folder: Folder, file: Resolved, most: int = FILE_MAX, check: Callable[[os.stat_result], object] | None = None
-) -> Snapshot:
+def read(folder: Folder, file: Resolved, most: int = FILE_MAX) -> Snapshot:
     """Read a file in its opened folder as `Folder.read` does; root refuses what another user could have put there."""
-    above = os.fstat(folder.fd)
-
-    def check_owner(seen: os.stat_result) -> None:
-        if os.geteuid() == 0:
-            refuse_others(file.path, file.path, above, seen, leads_on=False)
-        if check is not None:
-            check(seen)
-
-    return folder.read(file.name, most, check_owner)
+    snapshot = folder.read(file.name, most)
+    if os.geteuid() == 0 and snapshot.stat is not None:
+        refuse_others(file.path, file.path, os.fstat(folder.fd), snapshot.stat, leads_on=False)
+    return snapshot
 
 
 def refuse_others(path: str, there: str, above: os.stat_result, seen: os.stat_result, *, leads_on: bool) -> None:
@@ -139,8 +132,7 @@ def others_may_write(directory: str, seen: os.stat_result) -> bool:
 
 def _has_acl(directory: str) -> bool:
     """Whether other users than owner and group have rights of their own; the group's bits bound those (acl(5))."""
-    try:
+    with suppress(OSError):
         os.getxattr(directory, "system.posix_acl_access")
-    except OSError:
-        return False
-    return True
+        return True
+    return False

@@ -6,6 +6,7 @@ where the docker command would refuse it, or where a key that is given twice wou
 
 from __future__ import annotations
 
+import contextlib
 import json
 import re
 from collections.abc import Mapping
@@ -82,10 +83,9 @@ class Document:
         entry = {key.casefold(): value for key, value in self._entry(host).items()}
         if LOGIN_KEYS.intersection(entry) != {"auth"}:
             return None
-        try:
+        with contextlib.suppress(msgspec.MsgspecError):
             return _LOGIN.decode(entry["auth"]) or None
-        except msgspec.MsgspecError:
-            return None
+        return None
 
     def emptied(self, host: str) -> bool:
         """Whether `auths` names the host without a login, as the docker command leaves it to a helper."""

@@ -147,7 +147,6 @@ class _Search:
 
 def _login(document: Document, entry: str) -> Login:
     """The login of an entry, where it makes sense."""
-    try:
+    with suppress(Failed):
         return login_in(document.auth(entry) or "")
-    except Failed:
-        return None
+    return None

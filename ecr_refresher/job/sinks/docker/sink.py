@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import stat
 import threading
@@ -122,7 +123,6 @@ class DockerConfigSink:
 
 
 def _is_socket(path: str) -> bool:
-    try:
+    with contextlib.suppress(OSError):
         return stat.S_ISSOCK(os.stat(path).st_mode)
-    except OSError:
-        return False
+    return False

@@ -71,23 +71,19 @@ def read(file: ConfigFile) -> State:
 
 def _read(folder: Folder, place: Resolved, file: ConfigFile) -> State:
     """Read the file. One that is empty or makes no sense may be half written: read it again."""
-
-    def check(seen: os.stat_result) -> None:
-        expected = os.geteuid() if file.uid is None else file.uid
-        if place.linked and seen.st_uid != expected:
-            what = f"{place.path} belongs to uid {seen.st_uid}, and a link leads to it"
-            raise Failed(Reason.DENIED, what, f"Set config_file to that file, or chown it to uid {expected}")
-
+    expected = os.geteuid() if file.uid is None else file.uid
     for left in range(_TORN_TRIES - 1, -1, -1):
-        snapshot = paths.read(folder, place, config_max(file.logins), check)
+        snapshot = paths.read(folder, place, config_max(file.logins))
+        if place.linked and snapshot.stat is not None and snapshot.uid != expected:
+            what = f"{place.path} belongs to uid {snapshot.uid}, and a link leads to it"
+            raise Failed(Reason.DENIED, what, f"Set config_file to that file, or chown it to uid {expected}")
         try:
             document = Document.parse(place.path, snapshot.content, snapshot.uid)
+            if not left or snapshot.content is None or snapshot.content.strip():
+                break
         except Failed:
             if not left:
                 raise
-        else:
-            if not left or snapshot.content is None or snapshot.content.strip():
-                break
         time.sleep(_TORN_PAUSE_S)
     # The record is read after the file: a login in the file was recorded before it was written.
     return State(snapshot.witness, document, record.read(folder, place.beside("json"), file.logins))
