@@ -54,7 +54,7 @@ MUTATIONS = {
         SINKS + "test_docker_config_races.py::test_a_lock_that_is_held_is_waited_for_and_then_told_with_its_holder",
     ),
     "links to somebody else's file are followed": Mutation(
-        edit("job.sinks.docker.writing", "if place.linked and seen", "if False and seen"),
+        edit("job.sinks.docker.writing", "if place.linked and snapshot.stat", "if False and snapshot.stat"),
         SINKS + "test_docker_config_faults.py::TestLinks::test_one_to_somebody_elses_file_is_refused",
         root=True,
     ),
