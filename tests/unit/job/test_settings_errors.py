@@ -518,3 +518,9 @@ def test_no_secret_in_the_environment_is_ever_shown(secret: str) -> None:
 )
 def test_an_error_of_yaml_does_not_quote_the_file(written: str) -> None:
     assert "hunter2" not in told(written)
+
+
+@pytest.mark.parametrize("sink", ["airflow", "kubernetes", "docker"])
+def test_a_sink_that_could_not_be_read_is_not_replaced_by_the_default_one(sink: str) -> None:
+    twins = [{"host": HOST, "name": "a"}, {"host": HOST, "name": "b"}]  # which share an entry of the default file
+    assert error({"registries": twins, sink: "/etc"}).startswith(f"{sink}: is not a mapping")

@@ -16,8 +16,8 @@ def resolve(settings: Settings, at: Spot, surroundings: Surroundings, euid: int)
     """Make the plan. It is of use only if no errors are noted then."""
     known = registries.resolve(settings.registries, at / "registries", surroundings)
     dockers, server = settings.docker, settings.server
-    sinks = settings.airflow or settings.docker or settings.kubernetes
-    if not sinks and not at.is_spoiled("airflow", "docker", "kubernetes"):
+    unread = any((at / key).is_any_spoiled() for key in ("airflow", "docker", "kubernetes"))
+    if not (unread or settings.airflow or settings.docker or settings.kubernetes):
         dockers = [DockerEntry()]  # what `docker login` would do
     (at / "server").check_pair(server, "tls_cert", "tls_key")
     return plan.Plan(
