@@ -96,7 +96,8 @@ def _demo(given: argparse.Namespace) -> int:
     from .standins import demo
     from .terminal import Progress
 
-    return demo.run(_PROGRAM, given.duration, Progress(sys.stdout))
+    progress = Progress(sys.stdout)
+    return demo.run(_PROGRAM, given.duration, progress.say, progress.show)
 
 
 _COMMANDS = {"run": _run, "status": _status, "demo": _demo}

@@ -12,10 +12,11 @@ import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, BinaryIO, Protocol
+from typing import Any, BinaryIO
 
 from .services import Services
 
+Say = Callable[[str], None]
 HOST = "123456789012.dkr.ecr.us-east-1.amazonaws.com"
 CONNECTION = "docker_default"
 LIFE_S = 60.0
@@ -29,14 +30,6 @@ SHOWN = {
     "token_fetch_failed": "no token",
     "delivery_failed": "delivery failed",
 }
-
-
-class Progress(Protocol):
-    """`say` prints text that stays; `show` says below it what is going on now."""
-
-    def say(self, text: str) -> None: ...
-
-    def show(self, text: str) -> None: ...
 
 
 class Slots:
@@ -61,7 +54,7 @@ class Slots:
 
     def state(self) -> str:
         """How many slots hold a valid token, in a few words."""
-        valid = [token is not None and self._services.verdict(token) == "ok" for token in self.look().values()]
+        valid = [self._services.verdict(token) == "ok" for token in self.look().values()]
         return f"{sum(valid)} of {len(valid)} slots hold a valid token"
 
     def summary(self) -> tuple[bool, list[str]]:
@@ -75,10 +68,11 @@ class Slots:
         return good, lines
 
 
-def run(command: list[str], duration_s: float | None, progress: Progress) -> int:
+def run(command: list[str], duration_s: float | None, say: Say, show: Say) -> int:
     """Run the demo until Ctrl-C, SIGTERM or for a time. Return 0 only if renewals were delivered everywhere.
 
-    `command` starts ecr-refresher; `duration_s` is in seconds, None for ever.
+    `command` starts ecr-refresher; `duration_s` is in seconds, None for ever. `say` prints text that stays; `show` says
+    below it what is going on now.
     """
     life_s = LIFE_S if duration_s is None else min(LIFE_S, max(LIFE_MIN_S, duration_s * 2 / 3))
     password = secrets.token_urlsafe(12)
@@ -89,8 +83,8 @@ def run(command: list[str], duration_s: float | None, progress: Progress) -> int
         slots = Slots(home / "docker" / "config.json", services)
         address = f"127.0.0.1:{_free_port()}"
         settings = _write_settings(home, services.url, password, address)
-        progress.say(f"tokens live {life_s:.0f} s; every file is in {directory}, which the demo removes at its end")
-        progress.say(f"look at http://{address}/ (the page for people) and http://{address}/metrics")
+        say(f"tokens live {life_s:.0f} s; every file is in {directory}, which the demo removes at its end")
+        say(f"look at http://{address}/ (the page for people) and http://{address}/metrics")
         began = time.monotonic()
         argv = [*command, "run", "--config", str(settings), "--log-format", "json"]
         with open(home / "daemon.log", "wb") as written, open(home / "daemon.log", "rb") as log:
@@ -99,27 +93,27 @@ def run(command: list[str], duration_s: float | None, progress: Progress) -> int
             )
             try:
                 while daemon.poll() is None and (duration_s is None or time.monotonic() < began + duration_s):
-                    _tell(log, progress.say)
-                    progress.show(f"after {time.monotonic() - began:.0f} s, {slots.state()}; Ctrl-C ends the demo")
+                    _tell(log, say)
+                    show(f"after {time.monotonic() - began:.0f} s, {slots.state()}; Ctrl-C ends the demo")
                     time.sleep(LOOK_EVERY_S)
             except KeyboardInterrupt:
-                progress.say("")
+                say("")
             finally:
                 ended_alone = daemon.poll()
-                progress.show("the daemon is stopping")
+                show("the daemon is stopping")
                 _stop(daemon)
                 services.shutdown()
-                _tell(log, progress.say)
+                _tell(log, say)
         good, lines = slots.summary()
         title = f"after {time.monotonic() - began:.0f} s, {len(services.tokens)} calls to ECR:"
-        progress.say("\n".join([title, *lines]))
+        say("\n".join([title, *lines]))
         if ended_alone is not None:
-            progress.say(f"the daemon ended by itself, with exit code {ended_alone}")
-        progress.say("renewals were delivered everywhere" if good else "renewals were NOT delivered everywhere")
+            say(f"the daemon ended by itself, with exit code {ended_alone}")
+        say("renewals were delivered everywhere" if good else "renewals were NOT delivered everywhere")
         return 0 if good else 1
 
 
-def _tell(log: BinaryIO, say: Callable[[str], None]) -> None:
+def _tell(log: BinaryIO, say: Say) -> None:
     """Say in plain words what the daemon has logged since the last time."""
     for line in log:
         try:

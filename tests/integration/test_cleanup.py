@@ -18,9 +18,8 @@ import docker
 import pytest
 
 from ecr_refresher.core import plan, wire
-from ecr_refresher.core.cleanup_rules import ContainerRules, ImageRules
 from ecr_refresher.core.model import Credential, Failure, Reason, Secret
-from ecr_refresher.core.plan import Cleanup
+from ecr_refresher.core.plan import Cleanup, ContainerRules, ImageRules
 from ecr_refresher.job.aws.clock import AwsClock
 from ecr_refresher.job.cleanup.report import CleanupReport
 from ecr_refresher.job.cleanup.run import clean

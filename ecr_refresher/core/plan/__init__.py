@@ -14,8 +14,10 @@ from .airflow import SecretRef as SecretRef
 from .airflow import SecretsFile as SecretsFile
 from .airflow import SecretsManager as SecretsManager
 from .engine import Cleanup as Cleanup
+from .engine import ContainerRules as ContainerRules
 from .engine import DockerConfig as DockerConfig
 from .engine import Engine as Engine
+from .engine import ImageRules as ImageRules
 from .kubernetes import KubernetesSecret as KubernetesSecret
 from .plan import Log as Log
 from .plan import LogFormat as LogFormat

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from fnmatch import fnmatchcase
 
-from ...core.cleanup_rules import ContainerRules, ImageRules
+from ...core.plan import ContainerRules, ImageRules
 from . import names
 
 ENDED = ("exited", "dead", "created")  # 'created': never started

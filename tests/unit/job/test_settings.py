@@ -13,13 +13,14 @@ import pytest
 from msgspec.structs import replace
 
 from ecr_refresher.core import wire
-from ecr_refresher.core.cleanup_rules import ContainerRules, ImageRules
 from ecr_refresher.core.plan import (
     Airflow,
     Cleanup,
     Connection,
+    ContainerRules,
     DockerConfig,
     Engine,
+    ImageRules,
     KubernetesSecret,
     Log,
     Plan,

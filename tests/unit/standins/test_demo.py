@@ -50,10 +50,10 @@ def test_a_signal_ends_demo_and_daemon(tmp_path: Path, number: signal.Signals) -
 
 
 def test_a_daemon_that_ends_by_itself_ends_the_demo(capsys: pytest.CaptureFixture[str]) -> None:
-    before = signal.getsignal(signal.SIGTERM)
+    before, progress = signal.getsignal(signal.SIGTERM), Progress(sys.stdout)
     try:
         program = "import sys; print('no JSON', file=sys.stderr); sys.exit(3)"
-        assert demo.run([sys.executable, "-c", program], None, Progress(sys.stdout)) == 1
+        assert demo.run([sys.executable, "-c", program], None, progress.say, progress.show) == 1
     finally:
         signal.signal(signal.SIGTERM, before)
     said = capsys.readouterr().out

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from ecr_refresher.core.cleanup_rules import ContainerRules, ImageRules
+from ecr_refresher.core.plan import ContainerRules, ImageRules
 from ecr_refresher.job.cleanup import names, wording
 from ecr_refresher.job.cleanup.policy import (
     Container,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import event, given, settings
 from hypothesis import strategies as st
 
-from ecr_refresher.core.cleanup_rules import ImageRules
+from ecr_refresher.core.plan import ImageRules
 from ecr_refresher.job.cleanup.policy import Image, Judged, Layers, Registries, Usage, goal, judge_images
 from ecr_refresher.job.cleanup.policy import own as own_images
 

@@ -9,9 +9,8 @@ import pytest
 import requests
 
 from ecr_refresher.core import wire
-from ecr_refresher.core.cleanup_rules import ContainerRules, ImageRules
 from ecr_refresher.core.model import Credential, Failed, Reason, Secret
-from ecr_refresher.core.plan import Cleanup, Plan, Principal, Registry
+from ecr_refresher.core.plan import Cleanup, ContainerRules, ImageRules, Plan, Principal, Registry
 from ecr_refresher.job.aws.clock import AwsClock
 from ecr_refresher.job.cleanup.remembered import REMEMBERED_S, Remembered
 from ecr_refresher.job.cleanup.report import CleanupReport, Gone
