@@ -27,7 +27,7 @@ class Sink(Protocol):
     def look(self) -> Holding:
         """Return what the slot holds; changes nothing. Raises Failed."""
 
-    def deliver(self, credential: Credential, still_wanted: Callable[[Holding], bool]) -> tuple[Outcome, str | None]:
+    def deliver(self, credential: Credential, still_wanted: Callable[[Holding], bool], /) -> tuple[Outcome, str | None]:
         """Write the credential; returns the outcome and the file's witness. Raises Failed."""
 
 
@@ -101,9 +101,9 @@ class RefreshPass:
         if not registry.host:
             raise _own_unknown(self.unresolved)
         sink = self.tools.sink(slot, registry)
-        holding = await self._at_sink(slot, sink.look)
+        holding = await self._at_sink("look", slot, sink.look)
         if isinstance(sink, Attachable) and holding.until is not None and not self.job.dry_run:
-            await self._at_sink(slot, sink.attach)
+            await self._at_sink("attach", slot, sink.attach)
         if holding.life is not None and slot.sink in self._own_files:
             self._lives.setdefault(slot.principal, holding.life)
         need, life = self._need(holding, order, slot), self._life(holding, slot)
@@ -130,9 +130,9 @@ class RefreshPass:
             wanted = self._need(seen, order, slot) is not Need.NONE
             return wanted and not decide.is_worse(credential, seen, self.tools.clock.now(), longest)
 
-        outcome, witness = await self._at_sink(slot, sink.deliver, credential, still_wanted)
+        outcome, witness = await self._at_sink("deliver", slot, sink.deliver, credential, still_wanted)
         if outcome is Outcome.SKIPPED:  # another daemon wrote between our look and our write
-            self._left_alone(slot, order, await self._at_sink(slot, sink.look), skipped=True)
+            self._left_alone(slot, order, await self._at_sink("look", slot, sink.look), skipped=True)
             return
         repaired = need.drift and order.expected_until is not None and outcome is Outcome.WRITTEN
         token = self._names[credential]
@@ -223,10 +223,10 @@ class RefreshPass:
         self._last_words.proved(registry, by, failure)
         return refused
 
-    def _at_sink(self, slot: Slot, act: Callable[..., T], *args: object) -> Awaitable[T]:
+    def _at_sink(self, doing: str, slot: Slot, act: Callable[..., T], *args: object) -> Awaitable[T]:
         """Looks take no turns from deliveries: at a slow server, a pass delivers before it has looked at everything."""
         at_once = budgets.PER_FILE if slot.kind == "docker" else budgets.PER_SERVER
-        return self._calls.run(f"{act.__name__} {slot.group}", at_once, budgets.CALL_S, act, *args)
+        return self._calls.run(f"{doing} {slot.group}", at_once, budgets.CALL_S, act, *args)
 
 
 def _own_unknown(why: Failure | None) -> Failed:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from ...core import budgets, wire
 from ...core.model import Credential, Failed, Failure, Holding, Outcome, Reason
-from ...core.plan import Airflow, Connection, DockerConfig, KubernetesSecret, Plan, Principal, Registry, Role, Slot
+from ...core.plan import Airflow, DockerConfig, KubernetesSecret, Plan, Principal, Registry, Role, Slot
 from ..aws.clock import AwsClock, not_to_set_the_clock
 from ..blocking import MadeOnce
 from ..files.secrets import read_secret
@@ -78,9 +78,13 @@ class RealTools:
 
     def sink(self, slot: Slot, wanted: Registry) -> Sink:
         """The sink of a slot. Raises Failed where the namespaces of its secret are not known."""
+        host = wanted.host
         if slot.kind == "docker":
             file = next(docker for docker in self.plan.dockers if docker.sink == slot.sink)
-            return _DockerSlot(partial(self.docker, file), wanted.host, self.clock)
+            return _Place(
+                lambda: self.docker(file).look(host, self.clock.now()),
+                lambda credential, _: self.docker(file).deliver(host, credential),
+            )
         if slot.kind == "airflow":
             airflow, connection = next(
                 (airflow, one)
@@ -88,12 +92,23 @@ class RealTools:
                 for one in airflow.connections
                 if airflow.sink(one) == slot.sink
             )
-            return _AirflowSlot(partial(self.airflow, airflow), connection, wanted.host)
+
+            def write(credential: Credential, still_wanted: Callable[[Holding], bool]) -> tuple[Outcome, None]:
+                return self.airflow(airflow).deliver(connection, host, credential, still_wanted=still_wanted), None
+
+            return _Place(lambda: self.airflow(airflow).look(connection, host), write)
         places = ((entry, place) for entry in self.plan.kubernetes for place in entry.places)
         entry, namespace = next((entry, place) for entry, place in places if entry.sink(place) == slot.sink)
         if entry.namespaces is None and entry in self.unlisted:
             raise Failed.of(self.unlisted[entry])
-        return _KubernetesSlot(partial(self.pull_secret, entry, namespace), wanted.host)
+        secret = partial(self.pull_secret, entry, namespace)
+
+        def put(credential: Credential, still_wanted: Callable[[Holding], bool]) -> tuple[Outcome, None]:
+            outcome = secret().deliver(host, credential, still_wanted)
+            secret().attach()
+            return outcome, None
+
+        return _Referenced(lambda: secret().look(host), put, lambda: secret().attach())
 
     def docker(self, docker: DockerConfig) -> DockerConfigSink:
         """The one sink of this file, for all its registries."""
@@ -165,49 +180,13 @@ class RealTools:
 
 
 @dataclass(frozen=True, slots=True)
-class _DockerSlot:
-    """One registry's entry in one `config.json`."""
+class _Place:
+    """A slot's place in its sink, which is made at its first use."""
 
-    file: Callable[[], DockerConfigSink]
-    host: str
-    clock: AwsClock
-
-    def look(self) -> Holding:
-        return self.file().look(self.host, self.clock.now())
-
-    def deliver(self, credential: Credential, _wanted: Callable[[Holding], bool]) -> tuple[Outcome, str | None]:
-        return self.file().deliver(self.host, credential)
+    look: Callable[[], Holding]
+    deliver: Callable[[Credential, Callable[[Holding], bool]], tuple[Outcome, str | None]]
 
 
 @dataclass(frozen=True, slots=True)
-class _AirflowSlot:
-    """One Airflow connection."""
-
-    airflow: Callable[[], Connections]
-    connection: Connection
-    host: str
-
-    def look(self) -> Holding:
-        return self.airflow().look(self.connection, self.host)
-
-    def deliver(self, credential: Credential, wanted: Callable[[Holding], bool]) -> tuple[Outcome, str | None]:
-        return self.airflow().deliver(self.connection, self.host, credential, still_wanted=wanted), None
-
-
-@dataclass(frozen=True, slots=True)
-class _KubernetesSlot:
-    """One registry's entry in one pull secret."""
-
-    secret: Callable[[], PullSecret]
-    host: str
-
-    def look(self) -> Holding:
-        return self.secret().look(self.host)
-
-    def deliver(self, credential: Credential, wanted: Callable[[Holding], bool]) -> tuple[Outcome, str | None]:
-        outcome = self.secret().deliver(self.host, credential, wanted)
-        self.attach()
-        return outcome, None
-
-    def attach(self) -> None:
-        self.secret().attach()
+class _Referenced(_Place):
+    attach: Callable[[], None]
