@@ -1,4 +1,4 @@
-"""What there is on the engine: its own answers, as the policy's words."""
+"""The engine's containers and images: its answers as the policy's types."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ def image(raw: Mapping[str, Any]) -> Image:
 
 
 def containers(api: APIClient) -> list[Container]:
-    """Every container; of those that have ended it is not known when: see `ended_at`."""
+    """Every container, without the time of its end: see `ended_at`."""
     return [
         Container(
             raw["Id"],
@@ -91,7 +91,7 @@ def ended_at(api: APIClient, container: Container) -> Container:
 
 
 def made_of(api: APIClient, container: str) -> frozenset[str]:
-    """A container's image, by the engine's own word; none if it is gone."""
+    """A container's image, as the engine names it; none if it is gone."""
     from docker.errors import APIError
 
     with contextlib.suppress(APIError, KeyError):
@@ -112,10 +112,10 @@ def _with_layers(api: APIClient, one: Image) -> Image:
         history: list[Mapping[str, Any]] = api.history(one.id)  # type: ignore[no-untyped-call]
         steps = [step for step in reversed(history) if step["Size"]]
         digests = inspect_image(api, one.id)["RootFS"].get("Layers") or []
-    except APIError:  # gone meanwhile, or broken: nothing is known to be shared
+    except APIError:  # gone or broken: count nothing as shared
         return one
     # The API gives digests without sizes, and sizes of steps. Where some layers are empty the two don't match: then
-    # the steps themselves, with those before them, tell images of one base.
+    # the steps themselves, with those before them, identify images of one base.
     keys = digests if len(digests) == len(steps) else [f"{s['Created']} {s['CreatedBy']} {s['Size']}" for s in steps]
     chain, layers = "", []
     for key, step in zip(keys, steps, strict=True):

@@ -1,6 +1,6 @@
 """What to remove, what to keep, and why. Pure: the engine's lists, last uses, marks and the time are arguments.
 
-Images go by least recent use. An image's parents (it was built on them here) count as used whenever it was.
+The least recently used image goes first. An image's parents (it was built on them here) count as used whenever it was.
 """
 
 from __future__ import annotations
@@ -15,11 +15,11 @@ from ...core.plan import ContainerRules, ImageRules
 from . import names
 
 ENDED = ("exited", "dead", "created")  # 'created': never started
-DOWNLOADS_S = 30.0  # so long a cleanup waits, in all, for a moment without downloads
-FILLED_MAX = 10  # times as much as was filled while it waited must still be free
+DOWNLOADS_S = 30.0  # the longest that one cleanup waits for downloads to end
+FILLED_MAX = 10  # times the space that was filled while it waited must still be free
 # Labels by which ECS's agent, a kubelet (cri-dockerd) and Swarm know their containers.
 ORCHESTRATORS = ("com.amazonaws.ecs.", "io.kubernetes.", "com.docker.swarm.")
-NEVER_STARTED_S = 60.0  # at least so old: a busy engine takes its time between create and start
+NEVER_STARTED_S = 60.0  # the least age: a busy engine needs time between create and start
 
 
 class Kept(StrEnum):
@@ -32,7 +32,7 @@ class Kept(StrEnum):
     NEVER_PUSHED = "never_pushed"  # was built here, and its registry does not have it
     PARENT = "parent"  # of an image that stays
     TOO_YOUNG = "too_young"  # ended, or used, not long enough ago
-    NOT_NEEDED = "below_mark"  # may go, but there is room enough without
+    NOT_NEEDED = "below_mark"  # may be removed, but there is room enough
     ORCHESTRATED = "orchestrated"  # ECS's agent, a kubelet or Swarm started it, and removes it
     NOT_PULLABLE = "not_pullable"  # its registry can't give it back now
 
@@ -48,11 +48,11 @@ class Image:
     size: int = 0
     last_used_at: float = 0.0
     layers: tuple[tuple[str, int], ...] = ()  # key and bytes of each, where they have been looked up
-    heard: frozenset[str] = frozenset()  # repositories that it was heard to come from, or to go to
+    heard: frozenset[str] = frozenset()  # repositories of its pull and push events
 
     @property
     def name(self) -> str:
-        """What people know it by."""
+        """Its name for people."""
         return (*self.names, self.id)[0]
 
     @property
@@ -91,7 +91,7 @@ class Registries:
 
 @dataclass(frozen=True, slots=True)
 class Usage:
-    """Bytes; None where that could not be measured or is not asked for."""
+    """Bytes; None if not measured."""
 
     disk_used: int | None = None
     disk_total: int | None = None
@@ -119,7 +119,7 @@ class Judged:
 def judge_container(
     container: Container, image: Image | None, rules: ContainerRules, registries: Registries, now: float
 ) -> Kept | None:
-    """Why a container stays; None if it goes. `image` is the one that it was made of, if that is still there."""
+    """Why a container stays; None if it is removed. `image` is its image, if that still exists."""
     if container.state not in ENDED:
         return Kept.RUNNING
     if not rules.every and not _is_ours(container, image, registries.ours):
@@ -137,7 +137,7 @@ def judge_container(
 
 
 def _is_ours(container: Container, image: Image | None, ours: Collection[str]) -> bool:
-    """By the name it was made with; by all names of its image, where the engine shows an id in its place."""
+    """By the name it was created with; if the engine shows an id instead, by all names of its image."""
     if names.host(container.image_name) in ours:
         return True
     return image is not None and shows_id(container) and bool(_hosts(image)) and _hosts(image) <= set(ours)
@@ -197,7 +197,7 @@ def _why_kept(image: Image, used: bool, rules: ImageRules, registries: Registrie
 
 
 def _hosts(image: Image) -> frozenset[str]:
-    """By its names; one that has lost all of them is of where it came from."""
+    """By its names; without any, by the repositories it came from."""
     return frozenset(map(names.host, image.names or image.pulled))
 
 
@@ -243,7 +243,7 @@ def goal(usage: Usage, rules: ImageRules) -> Goal:
 def may_wait(waited_s: float, filled: int, left: int) -> bool:
     """Whether a cleanup may go on waiting for downloads to end, before it removes something.
 
-    What is being pulled should not be disturbed, but on a busy host there is always some pull under way, and the disk
+    Pulls should not be disturbed, but on a busy host some pull is always under way, and the disk
     must not fill meanwhile: in `waited_s`, `filled` bytes of it were used up, and `left` are left.
     """
     return waited_s < DOWNLOADS_S and left > FILLED_MAX * filled
@@ -271,7 +271,7 @@ def _layers(image: Image) -> dict[str, int]:
 
 
 def own(images: Sequence[Image], used: Collection[str] = ()) -> list[Image]:
-    """The images without the nameless ones that others are built on.
+    """The images, except nameless ones that others are built on.
 
     The engine removes those with their last child, so they keep no layer; only those that containers use do.
     """

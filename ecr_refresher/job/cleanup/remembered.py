@@ -1,6 +1,6 @@
-"""What one cleanup leaves for those of the next hour: answers of registries, and where the space is.
+"""What one cleanup keeps for the next hour's cleanups: answers of registries, and where the space is.
 
-Both cost requests or a walk over the disk, and a cleanup is a process of its own each minute.
+Both cost requests or a walk over the disk, and each cleanup is a new process.
 """
 
 from __future__ import annotations
@@ -14,11 +14,11 @@ from ..files.atomic_file import Folder, Ownership
 
 REMEMBERED_S = 3600.0
 ANSWERS_MAX = 5000
-Answers = dict[str, tuple[float, str]]  # image id -> when its registry was asked, and what it said against it
+Answers = dict[str, tuple[float, str]]  # image id -> when its registry was asked, and why it can't be pulled
 
 
 class Remembered(msgspec.Struct):
-    """Read from and kept in a file beside the state file. Losing it costs requests, and no image."""
+    """Kept in a file beside the state file. Losing it costs requests, but no image."""
 
     answers: Answers = {}
     unreclaimed: dict[str, int] = {}
@@ -26,7 +26,7 @@ class Remembered(msgspec.Struct):
 
     @classmethod
     def load(cls, state_file: str, now: float) -> Remembered:
-        """What still counts; empty if the file can't be read or is malformed."""
+        """The entries that still count; empty if the file can't be read or is malformed."""
         directory, name = os.path.split(f"{state_file}.asked")
         try:
             with Folder(directory) as folder:
@@ -39,7 +39,7 @@ class Remembered(msgspec.Struct):
         return read
 
     def save(self, state_file: str) -> None:
-        """Keep it. Raises Failed."""
+        """Save it. Raises Failed."""
         directory, name = os.path.split(f"{state_file}.asked")
         newest = dict(sorted(self.answers.items(), key=lambda item: -item[1][0])[:ANSWERS_MAX])
         content = msgspec.json.encode(Remembered(newest, self.unreclaimed, self.unreclaimed_at))

@@ -14,7 +14,7 @@ from .policy import Container, Image, Kept, Usage
 
 TIMEOUT_S = 60  # for one answer of the engine: the removal of a big image takes its time
 CONFLICT = 409
-LATER = "later"  # the time of this cleanup is over
+LATER = "later"  # this cleanup's time is used up
 RETRIED = "Nothing to do: the next cleanup tries again"
 What = Literal["container", "image", "build_cache", "engine", "disk", "state_file", "events"]
 
@@ -44,7 +44,7 @@ class Gone(_Judged):
 class Stayed(_Judged):
     """One thing that stays, and why."""
 
-    word: str | None = None  # what its registry said, where that is the reason
+    word: str | None = None  # the registry's answer, if that is the reason
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +80,7 @@ class CleanupReport:
             if not self.dry_run:
                 act()
         except NotFound:
-            return True  # somebody else was faster
+            return True  # somebody else has removed it
         except UsedAgain:
             kept = Stayed(going.what, going.id, going.name, str(Kept.IN_USE), going.last_used_at, going.size)
             self.stayed.append(kept)
@@ -103,7 +103,7 @@ class CleanupReport:
         logs.get().info(event, name=gone.name, id=gone.id[:19], why=gone.why, freed_bytes=gone.freed or None)
 
     def stays(self, why: str, *things: Container | Image, word: str | None = None) -> None:
-        """Enter things that stay for one reason."""
+        """Enter things that stay for the same reason."""
         for one in things:
             if isinstance(one, Container):
                 self.stayed.append(Stayed("container", one.id, one.name, str(why), one.ended_at))

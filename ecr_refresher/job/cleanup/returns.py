@@ -35,7 +35,7 @@ class Returns:
     def refusal(self, image: Image) -> str | None:
         """Why the image can't be pulled again, in its registries' words; None if one of them can give it back.
 
-        None as well for an image that has no name in a registry of ours: that is for the rules to judge.
+        None too for an image without a name in our registries: the rules judge that.
         """
         wanted = list(self._manifests(image))
         at, word = self.remembered.get(image.id, (0.0, ""))
@@ -64,7 +64,7 @@ class Returns:
                 yield self.registries[host], f"/v2/{repository.removeprefix(f'{host}/')}/manifests/{reference}"
 
     def _asked(self, registry: Registry, path: str) -> str | None:
-        """What the registry says against it; None if it can give the image back."""
+        """Why the registry can't give the image back; None if it can."""
         try:
             key = registry.principal.key
             if key not in self._logins:

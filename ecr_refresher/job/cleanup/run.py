@@ -50,9 +50,9 @@ def clean(
     login: Login | None = None,
     ask: Ask = proof.manifest_status,
 ) -> CleanupReport:
-    """One cleanup by the plan's rules; what failed is in the report that it returns, and has been reported.
+    """One cleanup by the plan's rules; returns the report, which includes what failed.
 
-    `valid` are the registries of which a credential is valid now. Nothing new is begun after `ends_at`, on the boot
+    `valid` are the registries of which a credential is valid now. It starts nothing new after `ends_at`, on the boot
     clock. `heard` tells that a listener has heard the engine all along; `explains` asks where the space is that no rule
     covers, even if nothing is short. `login` gives the credential by which a registry is asked whether it can give an
     image back. By default that is a token of the registry's principal, fetched only if an image is about to go: reading

@@ -1,4 +1,4 @@
-"""What the steps of one cleanup share: the engine, what is known of it, the rules, the report, and the time left."""
+"""What the steps of one cleanup share: the engine, its history of uses, the rules, the report, and the time left."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class Work:
     registries: Registries
     record: CleanupReport
     clock: AwsClock
-    ends_at: float  # on the boot clock; nothing new is begun after it
+    ends_at: float  # on the boot clock; nothing new starts after it
 
     def time_is_up(self) -> bool:
         return self.clock.boot() > self.ends_at

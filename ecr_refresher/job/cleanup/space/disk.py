@@ -10,9 +10,9 @@ from dataclasses import dataclass
 
 from ....core.model import Failed, Reason
 
-# What a data root has in it, whichever storage driver.
+# What every data root contains, with any storage driver.
 _MARKS = {"image", "overlay2", "containers", "engine-id", "volumes", "io.containerd.content.v1.content", "storage.lock"}
-# In a container docker mounts these from its data root, so their file system is the one that is wanted.
+# In a container docker mounts these from its data root, so they are on the file system to measure.
 _OWN_MOUNT = re.compile(r"/containers/(?P<id>[0-9a-f]{64})/(?:hosts|hostname|resolv\.conf)$")
 
 
@@ -29,14 +29,14 @@ class Disk:
         return {"disk_used": used, "disk_total": whole}
 
     def measure(self) -> tuple[int, int]:
-        """Bytes in use, and bytes in all; what is reserved for root is left out, as `df` does."""
+        """Bytes in use, and bytes in all; without what is reserved for root, as in `df`."""
         seen = os.statvfs(self.place)
         used = (seen.f_blocks - seen.f_bfree) * seen.f_frsize
         return used, used + seen.f_bavail * seen.f_frsize
 
 
 def find(told: str, override: str | None, knows: Callable[[str], bool], mounts: str = "/proc/self/mountinfo") -> Disk:
-    """The disk of the engine's data root, which it says is at `told`; `override` is where it is seen from here.
+    """The disk of the engine's data root, which the engine reports at `told`; `override` is its path as seen from here.
 
     `knows` says whether the engine has a container of that id. Raises Failed where the disk can't be seen.
     """
@@ -59,7 +59,7 @@ def _looks_right(root: str) -> bool:
     try:
         return bool(_MARKS & set(os.listdir(root)))
     except PermissionError:
-        return True  # closed to us, as the engine's is; its disk can be measured all the same
+        return True  # unreadable, as the engine's is; its disk can still be measured
     except OSError:
         return False
 

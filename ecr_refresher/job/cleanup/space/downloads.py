@@ -1,4 +1,4 @@
-"""What is being pulled may end before something is removed, as far as that can be seen: in the engine's own files."""
+"""Waits for running pulls to end before something is removed; sees them in the engine's own files."""
 
 from __future__ import annotations
 
@@ -11,21 +11,21 @@ from collections.abc import Callable
 from ..policy import may_wait
 from .disk import Disk
 
-EVERY_S = 0.05  # how often it is looked whether there are downloads still
-STALLED_S = 10.0  # a download that has got nothing for so long is none
-# Of a containerd of its own, whose root `data_root` names; and of the one that the engine itself has started.
+EVERY_S = 0.05  # between two looks for downloads
+STALLED_S = 10.0  # a download without new data for so long does not count
+# In containerd's own root, if `data_root` names it; and in that of a containerd that the engine started.
 INGESTS = tuple(f"{root}io.containerd.content.v1.content/ingest" for root in ("", "containerd/daemon/"))
 
 
 class Patience:
-    """How long one cleanup waits, over all removals; the engine does not tell of which repository a download is."""
+    """How long one cleanup waits, over all removals; the engine does not say which repository a download belongs to."""
 
     def __init__(self, boot: Callable[[], float]) -> None:
         self._boot = boot
         self._waited_s, self._filled = 0.0, 0  # and how much of the disk was filled meanwhile
 
     def await_quiet(self, seen: Disk) -> None:
-        """Return when nothing is being downloaded, when that can't be seen, or when patience is at its end."""
+        """Return when nothing is being downloaded, when that can't be seen, or when the waiting time is used up."""
         if seen.data_root is None:
             return
         began, (before, _) = self._boot(), seen.measure()
@@ -43,7 +43,7 @@ def under_way(data_root: str) -> bool:
     if glob.glob("tmp/GetImageBlob*", root_dir=data_root):
         return True
     for data in (data for store in INGESTS for data in glob.glob(f"{store}/*/data", root_dir=data_root)):
-        with contextlib.suppress(OSError):  # what was broken off stays there for a day
+        with contextlib.suppress(OSError):  # leftovers of a broken download stay for a day
             if time.time() - os.stat(os.path.join(data_root, data)).st_mtime < STALLED_S:
                 return True
     return False

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from docker import APIClient
 
 LOGS = ("*-json.log*", "local-logs*")
-WALK_S = 10.0  # for each kind that has to be summed up file by file
+WALK_S = 10.0  # for each kind that is summed up file by file
 _LAYER = re.compile(r"[0-9a-f]{64}(-init)?")  # of images and containers; BuildKit names its own otherwise
 
 
@@ -44,7 +44,7 @@ def measured(api: APIClient, rules: Cleanup, data_root: str | None) -> dict[str,
 
 
 def _leftovers(api: APIClient, overlay: str, seen: Mapping[str, Any]) -> Iterator[str]:
-    """Layers on the disk that no image and no container has: what a broken pull or a crash left behind."""
+    """Layers on the disk that no image and no container has: leftovers of a broken pull or a crash."""
     there = [path for path in _children(overlay) if _LAYER.fullmatch(os.path.basename(path))]
     if not there:
         return
@@ -64,7 +64,7 @@ def _children(path: str) -> Sequence[str]:
 
 
 def _bytes_of(paths: Iterator[str]) -> int:
-    """What these files and directories take on the disk; cut off when it takes too long."""
+    """Bytes of these files and directories on the disk; stops counting when time is up."""
     ends_at, total, todo = time.monotonic() + WALK_S, 0, list(paths)
     while todo and time.monotonic() < ends_at:
         path = todo.pop()

@@ -25,7 +25,7 @@ USES = {
 }
 MOVES = ("pull", "tag", "import", "load")  # of a name to another image
 REMOVALS = ("delete", "untag", "destroy")
-PODMANS = {("container", "remove"): "destroy", ("container", "exec"): "exec_start"}  # its words for the same
+PODMANS = {("container", "remove"): "destroy", ("container", "exec"): "exec_start"}  # its names for the same actions
 STARTS, ENDS = ("start", "restart"), ("die", "destroy")
 _BARE_ID = re.compile("[0-9a-f]{64}")
 
@@ -47,7 +47,7 @@ class Event:
 
 
 def parse(raw: Any) -> Event | None:
-    """Read one event of the engine; None for those that say nothing of images."""
+    """Read one event of the engine; None if it is not about an image."""
     try:
         kind, actor = raw["Type"], raw["Actor"]
         action = str(raw["Action"]).partition(":")[0]  # 'exec_start: sh -c …'
@@ -55,7 +55,7 @@ def parse(raw: Any) -> Event | None:
         if kind not in USES or action not in (*USES[kind], *REMOVALS):
             return None
         attributes = actor.get("Attributes") or {}
-        ident = str(actor["ID"] or attributes["name"])  # Podman tells no id of a pull
+        ident = str(actor["ID"] or attributes["name"])  # Podman's pull events have no id
         if kind == "image" and _BARE_ID.fullmatch(ident):
             ident = f"sha256:{ident}"
         image = names.familiar(str(attributes.get("image", "")) if kind == "container" else ident)
@@ -125,7 +125,7 @@ class Index:
 
 
 class Gap:
-    """A time in which nobody listened; its events are heard late, and tell names that have moved on since.
+    """A time in which nobody listened; its events are read late, and their names may mean other images now.
 
     `whole` tells that the engine has kept all of them.
     """
@@ -150,21 +150,21 @@ class Gap:
         if event.kind == "container":
             if known := index.containers.get(event.id) or self._containers.get(event.id):
                 return frozenset({known})
-            created = self._created.get(event.id)  # whatever it does later, its image is the one that was named then
+            created = self._created.get(event.id)  # a container keeps the image that it was created with
             if created is None and not self._whole:
                 return frozenset(history.images)
             event = created or event
         now, moves = index.exact(event.image), self._moves[_tagged(event.image)]
         if now & {event.image}:
-            return now  # told by its id
+            return now  # named by its id
         before, given = self._before[_tagged(event.image)], {move.id for move in moves if move.name}
         repository = names.repository(event.image)
         akin = {i for i, seen in history.images.items() if repository in seen.repositories}
         came_before = any(move.at <= event.at for move in moves)
         if not self._whole and not came_before and (moves or not now):
-            return frozenset(history.images)  # its move to the one that it meant is not among the events: any of them
+            return frozenset(history.images)  # the event that named it is lost: it may be any of them
         if len(moves) > 1 and before != now:
-            return now | given | akin  # who knows which it was between two moves
+            return now | given | akin  # between two moves it may have been any of these
         return now | before | given | (akin - self._known)
 
 
@@ -181,7 +181,7 @@ class Stream:
         threading.Thread(target=self._hear, name="events", daemon=True).start()
 
     def _hear(self) -> None:
-        with contextlib.suppress(Exception):  # whatever it is, it is the end of the stream
+        with contextlib.suppress(Exception):  # any error ends the stream
             for raw in self._stream:
                 if (event := parse(raw)) is not None:
                     self._queue.put(event)
@@ -197,7 +197,7 @@ class Stream:
 
 
 def kept(api: APIClient, until: float) -> tuple[list[Event], float | None, int]:
-    """The events that the engine has kept: those that matter, when its oldest was, and how many it has."""
+    """The events that the engine has kept: the relevant ones, the time of its oldest, and their number."""
     raw: list[Mapping[str, Any]] = list(_events(api, since="0", until=f"{until:.9f}"))
     times = [one["timeNano"] / 1e9 for one in raw if "timeNano" in one]
     found = [event for event in map(parse, raw) if event is not None]
@@ -205,7 +205,7 @@ def kept(api: APIClient, until: float) -> tuple[list[Event], float | None, int]:
 
 
 def newest(api: APIClient, since: float, until: float) -> float | None:
-    """When the newest event was that matters, of those that the engine has kept from then; None if there is none."""
+    """The time of the newest relevant event that the engine has kept since then; None if there is none."""
     found = map(parse, _events(api, since=f"{since:.9f}", until=f"{until:.9f}"))
     return max((event.at for event in found if event is not None), default=None)
 

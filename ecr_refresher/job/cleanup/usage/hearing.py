@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 CATCH_UP_S = 5.0
-LAG_S = 0.5  # so late Podman's events may come; it can't be asked for its newest one
+LAG_S = 0.5  # Podman's events may come so late; it can't be asked for its newest one
 AHEAD_S = 10.0  # an engine's clock that was further ahead was wrong; newer engines share an answer, which may be late
 
 
@@ -33,7 +33,7 @@ def caught_up(history: History, index: Index, gap: Gap, event: Event, heard_unti
 
 
 def pulls_of(heard: Iterable[Event], index: Index) -> dict[str, str]:
-    """Images that came from a registry, or went there, as far as their names still tell: image -> repository."""
+    """Images that came from a registry, or went there, as far as their names still show: image -> repository."""
     found = {}
     for event in heard:
         if event.action in ("pull", "push") and len(index.exact(event.image)) == 1:
@@ -66,7 +66,7 @@ class Hearing:
             raise
         self.index = Index.of(self.images, self.containers)
         known = history or History(self.engine.id)
-        if known.heard_until > self.engine.time + AHEAD_S:  # it was, then: what has been kept since can't be told
+        if known.heard_until > self.engine.time + AHEAD_S:  # the clock was wrong: what was kept since is unknown
             known = replace(known.used(known.images, now), heard_until=0.0)
         if known.engine != self.engine.id:
             known = History(self.engine.id)
@@ -86,11 +86,11 @@ class Hearing:
         self._stream.close()
 
     def remembered(self) -> History:
-        """What is to outlive this connection."""
+        """What outlives this connection."""
         return replace(self.history, containers=dict(self.index.containers))
 
     def known(self) -> list[Image]:
-        """The images that were there at the beginning and still are, with what is remembered of each."""
+        """The images that existed at the beginning and still do, with the known uses of each."""
         uses = self.history.images
         return [
             replace(image, last_used_at=uses[image.id].used_at, heard=uses[image.id].pulled)
@@ -99,11 +99,11 @@ class Hearing:
         ]
 
     def still_used(self) -> None:
-        """What containers run of is in use at this moment; an engine that breaks down tells nobody of their end."""
+        """Count the images of running containers as used now; an engine that crashes sends no event of their end."""
         self.history = self.history.used(self.index.in_use() & self.index.ids.keys(), self._clock.now())
 
     def used(self, image_id: str, at: float) -> None:
-        """One image was used then, as an engine's answer tells."""
+        """Note that an image was used then, by an answer of the engine."""
         if image_id in self.index.ids:
             self.history = self.history.used((image_id,), min(at, self._clock.now()))
 
@@ -116,14 +116,14 @@ class Hearing:
         return True
 
     def drain(self) -> None:
-        """Take in all that has been said so far. Raises ConnectionError if the stream has ended."""
+        """Take in all events so far. Raises ConnectionError if the stream has ended."""
         with contextlib.suppress(queue.Empty):
             while self.wait(0):
                 pass
             raise ConnectionError("the engine's events have ended")
 
     def catch_up(self) -> None:
-        """Take in all that has happened until this very moment: the stream may be behind by some milliseconds.
+        """Take in all events until this very moment: the stream may be behind by some milliseconds.
 
         The engine is asked for the newest event that it has, and the stream is heard until that has come. Raises
         ConnectionError if it does not come.
@@ -169,6 +169,6 @@ class Hearing:
         except APIError:
             if event.action == "delete":
                 self.index.drop(event.id)
-            return  # else gone meanwhile; its 'delete' is on the way
+            return  # else it is gone; its 'delete' is on the way
         self.index.put(image.id, image.names)
         self.history = self.history.named(image.id, image.names, self._clock.now())

@@ -15,14 +15,14 @@ from msgspec import MsgspecError, Struct, json, structs
 
 from ..names import repository
 
-IMAGES_MAX = 20_000  # 3 MB of state; beyond, those longest unused are forgotten, and so begin anew
+IMAGES_MAX = 20_000  # 3 MB of state; beyond that the longest unused are forgotten, and count as new
 CONTAINERS_MAX = 10_000
 NOT_COUNTED = 16  # of those that are kept, at most: events of the very moment in which they were asked for
 ENGINE_KEEPS = 256  # events; fewer than this are all since the engine's start (eventsLimit in moby/daemon/events)
 
 
 class Seen(Struct, frozen=True, array_like=True):
-    """One image: when it was first there for us, and last used; the same if never.
+    """One image: when it was first seen, and last used; the same time if never.
 
     An event that is heard late tells the name of then: `names` are those that it had when it was last heard of,
     `repositories` all in which it ever had one.
@@ -32,7 +32,7 @@ class Seen(Struct, frozen=True, array_like=True):
     used_at: float
     names: frozenset[str] = frozenset()
     repositories: frozenset[str] = frozenset()
-    pulled: frozenset[str] = frozenset()  # those of them that it was seen to come from, or to go to
+    pulled: frozenset[str] = frozenset()  # those of them that it was pulled from or pushed to
 
     def named(self, names: Iterable[str]) -> Seen:
         now = frozenset(names)
@@ -49,13 +49,13 @@ class History:
     containers: Mapping[str, str] = field(default_factory=dict)  # to their images; its end may be heard late
 
     def used(self, ids: Iterable[str], at: float) -> History:
-        """These were used; ones not met before are met now."""
+        """Note that these were used; unknown ones count as first seen now."""
         known = {image_id: self.images.get(image_id, Seen(at, at)) for image_id in ids}
         newer = {image_id: structs.replace(seen, used_at=max(seen.used_at, at)) for image_id, seen in known.items()}
         return replace(self, images={**self.images, **newer}) if newer else self
 
     def named(self, image_id: str, image_names: Iterable[str], now: float) -> History:
-        """This one has these names now, and no other one has them any more."""
+        """Give this one these names, and take them from all others."""
         its = frozenset(image_names)
         images = {
             other: structs.replace(seen, names=seen.names - its) if seen.names & its else seen
@@ -65,7 +65,7 @@ class History:
         return replace(self, images=images)
 
     def pulled(self, found: Mapping[str, str]) -> History:
-        """These images are in these repositories of a registry: they were pulled from there, or pushed."""
+        """Note the repositories that these images were pulled from or pushed to."""
         seen = {image_id: self.images[image_id] for image_id in found if image_id in self.images}
         told = {i: structs.replace(one, pulled=one.pulled | {found[i]}) for i, one in seen.items()}
         return replace(self, images={**self.images, **told}) if told else self
@@ -74,7 +74,7 @@ class History:
         return replace(self, heard_until=max(self.heard_until, engine_time))
 
     def met(self, present: Mapping[str, Iterable[str]], now: float) -> History:
-        """These are all that there are, by their names: new ones are first seen now, and what is gone is forgotten.
+        """Note all images, by their names: new ones count as first seen now, and missing ones are forgotten.
 
         A use in the future is one of now: the clock has been set back since.
         """
@@ -86,7 +86,7 @@ class History:
         return replace(self, images=images)
 
     def missed_none(self, oldest: float | None, count: int, *, held: bool) -> bool:
-        """Whether all that has happened since is among the engine's kept events: `count`, the oldest from `oldest`.
+        """Whether the engine's kept events have everything since: `count`, the oldest from `oldest`.
 
         It is if an event that was taken in before is still among them, or if the stream was `held` to the very end of
         the engine that it came from, and all since the start of the new one are kept.
@@ -94,7 +94,7 @@ class History:
         return (oldest is not None and oldest <= self.heard_until) or (held and count < ENGINE_KEEPS - NOT_COUNTED)
 
     def resumed(self, engine: str, oldest: float | None, count: int, now: float, skew: float, *, held: bool) -> History:
-        """Take up again after a pause; see `missed_none`. `skew` is the engine's clock minus AWS's."""
+        """Go on after a pause; see `missed_none`. `skew` is the engine's clock minus AWS's."""
         if engine != self.engine:
             return History(engine)
         if self.missed_none(oldest, count, held=held):
@@ -104,7 +104,7 @@ class History:
 
 
 def merged(one: History, other: History) -> History:
-    """What both know, with the names and containers of the other one: two writers of one file lose nothing."""
+    """Everything from both, with the names and containers of the second: two writers of one file lose nothing."""
     if one.engine != other.engine:
         return other
     images = dict(one.images)

@@ -21,7 +21,7 @@ from .last_use import ENGINE_KEEPS, History
 from .state_file import SAVE_WITHIN_S, StateFile
 
 PAUSE_FIRST_S, PAUSE_MAX_S = 0.5, 30.0
-SAVE_AFTER = ENGINE_KEEPS // 4  # events, if they come thick: whoever reads must find the rest among the engine's
+SAVE_AFTER = ENGINE_KEEPS // 4  # events, if many come at once: a reader must find the rest among the engine's kept ones
 TIMEOUT_S = 30
 GARBAGE = (700, 10, 10)  # Python's own thresholds: other workers look for garbage seldom, since they soon end
 
@@ -40,7 +40,7 @@ def listen(rules: Cleanup, clock: AwsClock, report: Report, pause: Callable[[flo
 
 
 def end_with_reader(descriptor: int, end: Callable[[], None]) -> None:
-    """Have `end` called once nobody reads a pipe any more: the supervisor is gone."""
+    """Call `end` once nobody reads the pipe any more: the supervisor is gone."""
     poll = select.poll()
     poll.register(descriptor, 0)  # poll reports a pipe's error unasked
 
@@ -52,17 +52,17 @@ def end_with_reader(descriptor: int, end: Callable[[], None]) -> None:
 
 
 class Listener:
-    """What it knows outlives each connection."""
+    """Listens, with a memory that outlives each connection."""
 
     def __init__(self, rules: Cleanup, clock: AwsClock, report: Report) -> None:
         self._rules, self._clock, self._report = rules, clock, report
         self._history: History | None = None
         self._held = False
         self._trouble = ""
-        self.heard = False  # the last connection stood
+        self.heard = False  # whether the last connection worked
 
     def hear(self) -> Failure:
-        """Connect and hear, until the engine ends it; gives why."""
+        """Connect and listen until the engine ends it; returns why."""
         self.heard = False
         try:
             with engine.connected(self._rules.engine, TIMEOUT_S, budgets.ENGINE_LIST_MAX) as api:
@@ -114,7 +114,7 @@ class Listener:
 
 
 def serve(job: wire.Job, report: Report, pipe: int, end: Callable[[], None]) -> None:
-    """Do the job of a listener; `pipe` leads to the supervisor."""
+    """Do a listener's job; `pipe` leads to the supervisor."""
     if job.plan is None:
         raise ValueError("a listener needs a plan")
     logs.configure(job.plan.log.level, job.plan.log.format)

@@ -1,4 +1,4 @@
-"""The file in which last uses outlive a restart: replaced whole, under a lock, by listener and janitor alike."""
+"""The file in which last uses outlive a restart: replaced whole, under a lock, by the listener and by cleanups."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from ...files.lock import locked
 from . import last_use
 from .last_use import History
 
-SAVE_WITHIN_S = 1.0  # so soon after a use the listener writes it down
+SAVE_WITHIN_S = 1.0  # the listener saves a use after so long
 
 
 class StateFile:
@@ -28,7 +28,7 @@ class StateFile:
         return last_use.load(content), content is not None
 
     def save(self, history: History, present: Collection[str]) -> History:
-        """Write down what is known of the images that are present, together with what others have written."""
+        """Save the uses of present images, merged with what others have written."""
         with Folder(self._directory) as folder, locked(folder, f"{self._name}.lock"):
             before = last_use.load(folder.read(self._name).content)
             whole = history if before is None else last_use.merged(before, history)
