@@ -243,8 +243,8 @@ def goal(usage: Usage, rules: ImageRules) -> Goal:
 def may_wait(waited_s: float, filled: int, left: int) -> bool:
     """Whether a cleanup may go on waiting for downloads to end, before it removes something.
 
-    Pulls should not be disturbed, but on a busy host some pull is always under way, and the disk
-    must not fill meanwhile: in `waited_s`, `filled` bytes of it were used up, and `left` are left.
+    Pulls should not be disturbed, but on a busy host some pull is always under way, and the disk must not fill
+    meanwhile: in `waited_s`, `filled` bytes of it were used up, and `left` are left.
     """
     return waited_s < DOWNLOADS_S and left > FILLED_MAX * filled
 

@@ -109,7 +109,7 @@ def dump(tree: dict[str, Any], remark: Remark, place: Place = ()) -> Iterator[st
 
 
 def _is_deep(value: object) -> bool:
-    """Whether there are keys below it, which have remarks of their own."""
+    """Whether it has keys below it, which have their own remarks."""
     return isinstance(value, dict) or (isinstance(value, list) and any(map(_is_deep, value)))
 
 

@@ -1,4 +1,4 @@
-"""What is wrong with the settings: every error at once, each under the name that its author knows.
+"""Errors and warnings about the settings: all at once, each under the name that the user wrote.
 
 A place is a tuple of keys and indices, as in pydantic's errors. People see `airflow[0].url`, or the variable or option
 that the value came from. No text here holds a value that may be secret.
@@ -41,7 +41,7 @@ class Problem:
 
 
 class SettingsError(Exception):
-    """The settings are wrong; `problems` has everything that is, `errors` the same as texts."""
+    """The settings are wrong: `problems` has every error, `errors` the same as texts."""
 
     def __init__(self, problems: Sequence[Problem]) -> None:
         self.problems = tuple(problems)
@@ -54,14 +54,14 @@ class Problems:
 
     def __init__(self) -> None:
         self.tree: dict[str, Tree] = {}
-        self.sources: dict[Place, str] = {}  # the variables and options that what is at a place came from
+        self.sources: dict[Place, str] = {}  # place -> the variable or option that set it
         self.warnings: list[Problem] = []
         self._errors: dict[Problem, None] = {}  # in the order of their finding, each once
         self.spoiled: set[Place] = set()  # could not be read: nothing that depends on it is judged
 
     @property
     def errors(self) -> tuple[Problem, ...]:
-        """Every error; of a file that is all errors, the first hundred."""
+        """The errors, at most the first hundred."""
         every = tuple(self._errors)
         if (left := len(every) - ERRORS_MAX) <= 0:
             return every
@@ -89,7 +89,7 @@ class Spot:
 
     @property
     def source(self) -> str | None:
-        """The variable or option that what is here came from; None for the settings file."""
+        """The variable or option that set this; None for the settings file."""
         sources = self.problems.sources
         return next((sources[head] for head in _heads(self.place) if head in sources), None)
 
@@ -158,7 +158,7 @@ def quoted(text: str) -> str:
 
 
 def did_you_mean(word: str, known: Iterable[str]) -> str:
-    """The fix for a name that is not known: the name that was probably meant, or all that there are."""
+    """The fix for an unknown name: the most similar known name, or all of them."""
     names = sorted({name for name in known if logs.is_fit_to_show(name)})
     close = difflib.get_close_matches(word, names, 1)
     return f"Did you mean '{close[0]}'?" if close else f"Write one of these: {', '.join(names) or 'none'}"

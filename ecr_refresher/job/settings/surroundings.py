@@ -1,4 +1,4 @@
-"""What settings depend on: this user's home directory, and what AWS's, Docker's and Podman's own settings say."""
+"""What settings depend on: this user's home directory, and the settings of the AWS, Docker and Podman tools."""
 
 from __future__ import annotations
 

@@ -33,7 +33,7 @@ _OTHER = ("is not of the right kind", "See docs/settings.md")
 
 
 def validate(problems: Problems, surroundings: Surroundings | None = None) -> Settings:
-    """The settings in the tree of `problems`. What is wrong is noted there and left out, so that the rest is judged."""
+    """Validate the tree of `problems`. Wrong values are noted there and left out, so that the rest is judged."""
     while True:
         try:
             return Settings.model_validate(problems.tree, context=surroundings)
@@ -48,7 +48,7 @@ def validate(problems: Problems, surroundings: Surroundings | None = None) -> Se
 
 
 def _faulty(place: Place) -> Place:
-    """What is left out for an error: of a list of names, the whole list."""
+    """The place to leave out for an error: for a name in a list, the whole list."""
     return place[:-1] if len(place) > 2 and isinstance(place[-1], int) else place
 
 
@@ -71,7 +71,7 @@ def _said(error: ErrorDetails) -> tuple[str, str]:
 
 
 def _leave_out(tree: dict[str, Tree], place: Place) -> None:
-    """Take what is wrong out of the tree. An entry of a list becomes an empty one: the others keep their numbers."""
+    """Remove a wrong value from the tree. An entry of a list becomes an empty one: the others keep their numbers."""
     *_, (last, node) = way(tree, place)
     if isinstance(node, list):
         node[int(last)] = {}

@@ -131,7 +131,7 @@ class _Builder:
         return tree
 
     def _copy(self, tree: Tree, depth: int, alias: Any) -> Tree:
-        """What an alias stands for, counted as if it were written out."""
+        """The tree behind an alias, counted as if it were written out."""
         self._count(depth, alias)
         if isinstance(tree, dict):
             return {key: self._copy(value, depth + 1, alias) for key, value in tree.items()}

@@ -121,7 +121,7 @@ class AirflowCommand:
         return int(found[1]) if found else 2
 
     def connection(self, connection: str) -> dict[str, Any] | None:
-        """The connection; None where there is no database. What is printed holds the password. Raises Failed."""
+        """The connection; None without a database. The output holds the password. Raises Failed."""
         try:
             printed = self._run("connections", "get", connection, "-o", "json", environ=self._as_worker)
         except Failed:

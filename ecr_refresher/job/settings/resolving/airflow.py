@@ -36,7 +36,7 @@ _OURS = ("accept", "connection", "content-length", "content-type", "host", "tran
 def resolve(
     entries: Sequence[AirflowEntry], at: Spot, registries: Registries, surroundings: Surroundings
 ) -> tuple[plan.Airflow, ...]:
-    """Make the plan's Airflows; what is wrong with them is noted."""
+    """Make the plan's Airflows, and note what is wrong."""
     claims: dict[tuple[str, str | None, str], Spot] = {}
     found = []
     for index, entry in enumerate(entries):

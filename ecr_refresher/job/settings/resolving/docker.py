@@ -20,7 +20,7 @@ _ID_MAX = 2**32 - 2  # the highest number means 'leave as it is' to the kernel
 def resolve(
     entries: Sequence[DockerEntry], at: Spot, registries: Registries, surroundings: Surroundings, euid: int
 ) -> tuple[plan.DockerConfig, ...]:
-    """Make the plan's files; what is wrong with them is noted. The disk is not asked."""
+    """Make the plan's files, and note what is wrong. Reads no file."""
     found = []
     seen: dict[str, Spot] = {}
     for index, entry in enumerate(entries):
@@ -48,7 +48,7 @@ def resolve(
 
 
 def engine(entry: DockerEntry | CleanupEntry, at: Spot, surroundings: Surroundings) -> plan.Engine | None:
-    """The engine of a section and the files of its TLS; None where none is given, or what is given is wrong."""
+    """The engine of a section and the files of its TLS; None if it is missing or wrong."""
     here, address = at / "engine", entry.engine
     files = entry.model_dump(include={"tls_ca", "tls_cert", "tls_key"}, exclude_none=True)
     if here.is_spoiled():

@@ -14,7 +14,7 @@ from .registries import Registries
 def resolve(
     entries: Sequence[KubernetesEntry], at: Spot, registries: Registries, surroundings: Surroundings
 ) -> tuple[plan.KubernetesSecret, ...]:
-    """Make the plan's secrets; what is wrong with them is noted."""
+    """Make the plan's secrets, and note what is wrong."""
     found = []
     seen: dict[tuple[str, ...], Spot] = {}
     for index, entry in enumerate(entries):
@@ -37,7 +37,7 @@ def resolve(
 
 
 def _namespaces(entry: KubernetesEntry, at: Spot, surroundings: Surroundings) -> tuple[str, ...] | None:
-    """The namespaces that are named, or the pod's own; None where a selector finds them."""
+    """The named namespaces, or the pod's own; None if a selector finds them."""
     named = at / "namespaces"
     if entry.namespace_selector is not None:
         if entry.namespaces is not None:

@@ -192,7 +192,7 @@ WAYS: dict[str, type[_Airflow]] = {
 
 def _way(given: Any) -> str:
     """The tag of the model that reads an entry."""
-    if not isinstance(given, dict):  # a model that is written again; for other things, the error of a model will do
+    if not isinstance(given, dict):  # a model that is serialized; anything else gets the error of ApiEntry
         return next((way for way, model in WAYS.items() if isinstance(given, model)), "url")
     kind = given.get("kind") or "api"
     if isinstance(kind, str) and kind.lower() != "api":

@@ -222,7 +222,7 @@ _HOSTS = "|".join((ecr_host.PATTERN, *(host.replace(".", r"\.") for host in ecr_
 HOST_SCHEMA = Kind("a host", _HOSTS, "").schema
 HOSTS_SCHEMA = Kind("some hosts, comma-separated", rf"[\s,]*(?:{_HOSTS})(?:[\s]*,[\s,]*(?:{_HOSTS}))*[\s,]*", "").schema
 _LABEL = "[a-z0-9](?:[a-z0-9-]*[a-z0-9])?"
-# What is not such a name gets a better answer from the grammar of ECR's hosts.
+# Other names get a better error from the grammar of ECR's hosts.
 _DOMAIN = {"pattern": rf"^{_LABEL}(?:\.{_LABEL})+$"}
 Host = Annotated[str, Kind("a host", r".*\S.*", "Write the registry's host", _plain, more=_DOMAIN)]
 

@@ -62,7 +62,7 @@ class Section(BaseModel):
         json_schema_extra=_as_editors_see_it,
     )
     key_of_a_text: ClassVar[str | None] = None
-    """The key that is meant where a text stands in place of the mapping."""
+    """The key that a text in place of the mapping sets."""
 
     @model_validator(mode="before")
     @classmethod
@@ -81,7 +81,7 @@ class Section(BaseModel):
 
     @classmethod
     def unknown(cls, key: str) -> Wrong:
-        """What to say of a key that is not known here."""
+        """The error for an unknown key."""
         if key in _SECRETS:
             fix = f"Put it into a file and name that as {key}_file, or into a variable and name that as {key}_env"
             return Wrong("is a secret, and the settings must not hold one", fix)
