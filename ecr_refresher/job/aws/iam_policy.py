@@ -18,6 +18,13 @@ from ...core.plan import PRIVATE, PUBLIC, Airflow, Plan
 Purpose = Literal["pull", "push"]
 
 _PULL = ("BatchGetImage", "GetDownloadUrlForLayer")
+_OF_SINKS = {
+    "Mwaa": ("airflow:InvokeRestApi",),
+    "Secrets": ("secretsmanager:GetSecretValue", "secretsmanager:PutSecretValue"),
+    "CreateSecrets": ("secretsmanager:CreateSecret",),
+    "Parameters": ("ssm:GetParameter", "ssm:PutParameter"),
+    "DescribeParameters": ("ssm:DescribeParameters",),
+}
 _PUSH = ("BatchCheckLayerAvailability", "CompleteLayerUpload", "InitiateLayerUpload", "PutImage", "UploadLayerPart")
 
 _NAME = r"[a-z0-9*?]+(?:[._/*?-]+[a-z0-9*?]+)*[*?]*"
@@ -52,8 +59,13 @@ class Wanted:
 
 def repository(text: str) -> str:
     """Return the ARN of an ARN or HOST/NAME. Raises ValueError with what is wrong and a valid example."""
-    if match := _ARN.fullmatch(text):
-        _check_place(match, text)
+    if arn := _ARN.fullmatch(text):
+        home = partitions.of_region(region := arn["region"])
+        if arn["service"] == PUBLIC and region:
+            raise ValueError(f"'{text}' has a region, which ARNs of ECR Public don't have; write ecr-public::ACCOUNT")
+        if arn["service"] == PRIVATE and (not region or (home is not None and home.id != arn["partition"])):
+            told = f"'{region}' is in partition {home.id}" if home else "it has no region"
+            raise ValueError(f"'{text}' can't be: {told}; write e.g. {_EXAMPLE}")
         return text
     if text.startswith("arn:"):
         raise ValueError(f"'{text}' is not the ARN of a repository; write e.g. {_EXAMPLE}")
@@ -75,19 +87,6 @@ def repository(text: str) -> str:
     return f"arn:{parsed.partition.id}:{PRIVATE}:{parsed.region}:{parsed.account}:repository/{name}"
 
 
-def _check_place(arn: re.Match[str], text: str) -> None:
-    """An ARN's partition and region must belong together; ECR Public's have no region."""
-    region = arn["region"]
-    if arn["service"] == PUBLIC:
-        if region:
-            raise ValueError(f"'{text}' has a region, which ARNs of ECR Public don't have; write ecr-public::ACCOUNT")
-        return
-    home = partitions.of_region(region)
-    if not region or (home is not None and home.id != arn["partition"]):
-        told = f"'{region}' is in partition {home.id}" if home else "it has no region"
-        raise ValueError(f"'{text}' can't be: {told}; write e.g. {_EXAMPLE}")
-
-
 def role(text: str) -> str:
     """Return the ARN of a role as it is. Raises ValueError."""
     if not _ROLE.fullmatch(text):
@@ -103,7 +102,7 @@ def of_settings(wanted: Wanted, plan: Plan) -> Wanted:
     Raises ValueError where the settings name no registry by its host, since the account is not known then.
     """
     repositories, roles, public = [], [], False
-    grants: list[Grant] = []
+    resources: dict[str, list[str]] = {}  # of sinks in AWS, by the grant's sid
     for registry in plan.registries:
         if registry.alias_of is not None:
             continue
@@ -120,43 +119,31 @@ def of_settings(wanted: Wanted, plan: Plan) -> Wanted:
         if way is not None and way.role_arn is not None:
             roles.append(way.role_arn)
         elif way is not None:
-            grants += _of_airflow(airflow, way.region)
-    resources: dict[tuple[str, tuple[str, ...]], list[str]] = {}
-    for grant in grants:
-        resources.setdefault((grant.sid, grant.actions), []).extend(grant.resources)
-    return replace(
-        wanted,
-        repositories=_unique(repositories),
-        roles=_unique(roles),
-        public=public,
-        grants=tuple(Grant(sid, actions, _unique(arns)) for (sid, actions), arns in resources.items()),
-    )
+            for sid, arn in _of_airflow(airflow, way.region):
+                resources.setdefault(sid, []).append(arn)
+    grants = tuple(Grant(sid, _OF_SINKS[sid], _unique(arns)) for sid, arns in resources.items())
+    return replace(wanted, repositories=_unique(repositories), roles=_unique(roles), public=public, grants=grants)
 
 
 def _unique(arns: Iterable[str]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(arns))
 
 
-def _of_airflow(airflow: Airflow, region: str) -> Iterator[Grant]:
+def _of_airflow(airflow: Airflow, region: str) -> Iterator[tuple[str, str]]:
+    """What is granted, and on which resource."""
     partition = partitions.of_region(region)
     own = f"arn:{partition.id if partition else 'aws'}"
     if mwaa := airflow.mwaa:
-        role = f"{own}:airflow:{region}:*:role/{mwaa.environment}/Op"
-        yield Grant("Mwaa", ("airflow:InvokeRestApi",), (role,))
-    elif manager := airflow.secrets_manager:
-        arn = f"{own}:secretsmanager:{region}:*:secret:"
-        names = {manager.secret_of(connection): connection.create for connection in airflow.connections}
-        actions = ("secretsmanager:GetSecretValue", "secretsmanager:PutSecretValue")
-        yield Grant("Secrets", actions, tuple(f"{arn}{name}-??????" for name in names))
-        # A secret to create has no suffix yet.
-        new = tuple(f"{arn}{name}*" for name, create in names.items() if create)
-        yield Grant("CreateSecrets", ("secretsmanager:CreateSecret",), new)
-    elif store := airflow.parameter_store:
-        arn = f"{own}:ssm:{region}:*:parameter"
-        parameters = tuple(arn + store.parameter_of(connection) for connection in airflow.connections)
-        yield Grant("Parameters", ("ssm:GetParameter", "ssm:PutParameter"), parameters)
-        # AWS knows no resource for DescribeParameters but "*".
-        yield Grant("DescribeParameters", ("ssm:DescribeParameters",), ("*",))
+        yield "Mwaa", f"{own}:airflow:{region}:*:role/{mwaa.environment}/Op"
+    for connection in airflow.connections:
+        if manager := airflow.secrets_manager:
+            arn = f"{own}:secretsmanager:{region}:*:secret:{manager.secret_of(connection)}"
+            yield "Secrets", f"{arn}-??????"
+            if connection.create:
+                yield "CreateSecrets", f"{arn}*"  # a secret to create has no suffix yet
+        elif store := airflow.parameter_store:
+            yield "Parameters", f"{own}:ssm:{region}:*:parameter{store.parameter_of(connection)}"
+            yield "DescribeParameters", "*"  # AWS knows no other resource for it
 
 
 def document(wanted: Wanted) -> dict[str, Any]:

@@ -10,20 +10,14 @@ from collections.abc import Mapping
 from typing import Any
 from urllib.parse import quote, unquote, urlsplit
 
+from .....core.model import Failed, Reason
+
 _COMMENT = re.compile(r"\s*#")
 
 
-class Unreadable(Exception):
-    """What is wrong with a file, to stand behind its path, and the fix. Shows nothing of the text."""
-
-    def __init__(self, said: str, fix: str) -> None:
-        super().__init__(said)
-        self.said, self.fix = said, fix
-
-
-def entry(text: str, connection: str) -> dict[str, Any] | None:
-    """One connection by its fields, its options as `query`; None if it is not there. Raises Unreadable."""
-    _check(text)
+def entry(text: str, path: str, connection: str) -> dict[str, Any] | None:
+    """One connection by its fields, its options as `query`; None if it is not there. Raises Failed."""
+    _check(text, path)
     uri, note = None, None
     for line in text.splitlines():
         if line.startswith(f"{connection}="):
@@ -36,14 +30,15 @@ def entry(text: str, connection: str) -> dict[str, Any] | None:
         parts = urlsplit(uri)
         found: dict[str, Any] = {"conn_type": parts.scheme, "host": unquote(parts.hostname or ""), "port": parts.port}
     except ValueError:
-        raise Unreadable(f"has no URI behind {connection}=", "Correct it, or remove the line") from None
+        message = f"{path} has no URI behind {connection}="
+        raise Failed(Reason.INVALID, message, "Correct it, or remove the line") from None
     found |= {"login": unquote(parts.username or ""), "password": unquote(parts.password or "")}
     return found | {"schema": unquote(parts.path[1:]), "query": parts.query, "description": note}
 
 
-def replaced(text: str, connection: str, entry: Mapping[str, Any]) -> str:
-    """The text with this entry in it, and every other line as it was. Raises Unreadable."""
-    _check(text)
+def replaced(text: str, path: str, connection: str, entry: Mapping[str, Any]) -> str:
+    """The text with this entry in it, and every other line as it was. Raises Failed."""
+    _check(text, path)
     written = f"{_note(connection)}{entry['description']}\n{connection}={_uri(entry)}\n"
     kept, put = "", False
     for line in text.splitlines(keepends=True):
@@ -68,15 +63,17 @@ def _note(connection: str) -> str:
     return f"# {connection} "
 
 
-def _check(text: str) -> None:
-    """Raise Unreadable where Airflow would read no connection of the file."""
+def _check(text: str, path: str) -> None:
+    """Raise Failed where Airflow would read no connection of the file."""
     seen = set()
     for number, line in enumerate(text.splitlines(), 1):
         key, _, value = line.partition("=")
         if not line or _COMMENT.match(line):
             continue
         if not key or not value:
-            raise Unreadable(f"has a line {number} that is not ID=URI", "Correct or remove that line")
+            message = f"{path} has a line {number} that is not ID=URI"
+            raise Failed(Reason.INVALID, message, "Correct or remove that line")
         if key in seen:
-            raise Unreadable(f"has a connection twice (line {number})", "Remove one of the two")
+            message = f"{path} has a connection twice (line {number})"
+            raise Failed(Reason.INVALID, message, "Remove one of the two")
         seen.add(key)

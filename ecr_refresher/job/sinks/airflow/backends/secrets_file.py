@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Any
 
 from ..... import logs
@@ -17,7 +15,6 @@ from ....files.lock import locked
 from .. import entry
 from ..entry import Shape, Wanted
 from . import file_format
-from .env_file import Unreadable
 
 ROUNDS = 5  # how often somebody else may write in the moment of our write
 
@@ -39,10 +36,10 @@ class SecretsFileSink:
         if not os.path.isdir(place.folder):
             make_directories(place.folder)
             place = paths.locate(self._path)
-        with paths.opened(self._path, place) as folder, locked(folder, place.beside("lock")), self._named():
+        with paths.opened(self._path, place) as folder, locked(folder, place.beside("lock")):
             for _ in range(ROUNDS):
                 snapshot = paths.read(folder, place)
-                text = _text(snapshot)
+                text = self._text(snapshot)
                 kept = file_format.entry_of(text, self._path, connection.id)
                 if not still_wanted(self._holding(connection, host, kept)):
                     return Outcome.SKIPPED
@@ -79,24 +76,17 @@ class SecretsFileSink:
         place = paths.locate(self._path)
         if not os.path.isdir(place.folder):
             return None
-        with paths.opened(self._path, place) as folder, self._named():
-            return file_format.entry_of(_text(paths.read(folder, place)), self._path, connection.id)
+        with paths.opened(self._path, place) as folder:
+            return file_format.entry_of(self._text(paths.read(folder, place)), self._path, connection.id)
 
     def _holding(self, connection: Connection, host: str, kept: dict[str, Any] | None) -> Holding:
         if kept is None and not connection.create:
             raise Failed(Reason.MISSING, f"{self._path} has no connection {connection.id}", entry.CREATE_IT)
         return entry.holding(kept, host)
 
-    @contextmanager
-    def _named(self) -> Iterator[None]:
+    def _text(self, snapshot: Snapshot) -> str:
         try:
-            yield
-        except Unreadable as error:  # no cause: a parser's error shows what it parsed
-            raise Failed(Reason.INVALID, f"{self._path} {error.said}", error.fix) from None
-
-
-def _text(snapshot: Snapshot) -> str:
-    try:
-        return (snapshot.content or b"").decode()
-    except UnicodeDecodeError:
-        raise Unreadable("is not UTF-8 text", "Correct it, or move it away") from None
+            return (snapshot.content or b"").decode()
+        except UnicodeDecodeError:
+            message = f"{self._path} is not UTF-8 text"
+            raise Failed(Reason.INVALID, message, "Correct it, or move it away") from None
