@@ -59,9 +59,5 @@ class AwsClock:
 def not_to_set_the_clock(plan: Plan) -> set[str]:
     """The endpoints whose `Date` speaks for nobody else: neither AWS's own, nor shared by all registries."""
     urls = {registry.principal.endpoint_url for registry in plan.registries}
-    return {url for url in urls if url is not None and len(urls) > 1 and not _is_of_aws(url)}
-
-
-def _is_of_aws(url: str) -> bool:
-    parts = urlsplit(url)
-    return parts.scheme == "https" and partitions.is_of_aws(parts.hostname or "")
+    of_few = [(url, urlsplit(url)) for url in urls if url is not None and len(urls) > 1]
+    return {url for url, at in of_few if not (at.scheme == "https" and partitions.is_of_aws(at.hostname or ""))}

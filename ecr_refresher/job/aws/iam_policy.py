@@ -18,6 +18,7 @@ from ...core.plan import PRIVATE, PUBLIC, Airflow, Plan
 Purpose = Literal["pull", "push"]
 
 _PULL = ("BatchGetImage", "GetDownloadUrlForLayer")
+_PUSH = ("BatchCheckLayerAvailability", "CompleteLayerUpload", "InitiateLayerUpload", "PutImage", "UploadLayerPart")
 _OF_SINKS = {
     "Mwaa": ("airflow:InvokeRestApi",),
     "Secrets": ("secretsmanager:GetSecretValue", "secretsmanager:PutSecretValue"),
@@ -25,7 +26,6 @@ _OF_SINKS = {
     "Parameters": ("ssm:GetParameter", "ssm:PutParameter"),
     "DescribeParameters": ("ssm:DescribeParameters",),
 }
-_PUSH = ("BatchCheckLayerAvailability", "CompleteLayerUpload", "InitiateLayerUpload", "PutImage", "UploadLayerPart")
 
 _NAME = r"[a-z0-9*?]+(?:[._/*?-]+[a-z0-9*?]+)*[*?]*"
 _ARN = re.compile(

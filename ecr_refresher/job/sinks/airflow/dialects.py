@@ -5,14 +5,11 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
 
 from ....core.model import Failed, Reason, Secret
 from .answers import Answer, failure
-
-if TYPE_CHECKING:
-    from .mwaa import MwaaTransport
-    from .transport import Transport
+from .mwaa import MwaaTransport
+from .transport import Transport
 
 PASSWORD_MAX = 3679  # characters; encrypted they fill the VARCHAR(5000) of Airflow before 2.8 (TEXT since)
 
