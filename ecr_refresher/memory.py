@@ -37,12 +37,17 @@ def data_max(cgroup: int | None) -> int:
     return min(budgets.DATA_MAX, max(budgets.DATA_MIN, cgroup - budgets.BESIDE))
 
 
+def within(most: int) -> int:
+    """So many bytes of data, or fewer where the hard limit is lower: without root nobody may raise that."""
+    _, hard = resource.getrlimit(resource.RLIMIT_DATA)
+    return most if hard == resource.RLIM_INFINITY else min(hard, most)
+
+
 @contextlib.contextmanager
 def bounded() -> Iterator[None]:
     """Let what takes too much end in a MemoryError, before the kernel ends this process or another one."""
     before, hard = resource.getrlimit(resource.RLIMIT_DATA)
-    most = data_max(read().limit)
-    resource.setrlimit(resource.RLIMIT_DATA, (most if hard == resource.RLIM_INFINITY else min(hard, most), hard))
+    resource.setrlimit(resource.RLIMIT_DATA, (within(data_max(read().limit)), hard))
     try:
         yield
     finally:

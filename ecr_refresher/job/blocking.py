@@ -4,8 +4,6 @@ What many of them need is made once. The threads are daemons: one that waits for
 end of the process.
 """
 
-from __future__ import annotations
-
 import asyncio
 import threading
 from collections.abc import Callable, Hashable
@@ -42,23 +40,19 @@ class BlockingCalls:
         except TimeoutError:
             raise self._too_late() from None
         try:
-            return await self._in_time(min(limit_s, self._left()), function, *args)
-        finally:  # after a timeout as well: a server that lets one call hang may answer the next
-            free.release()
-
-    async def _in_time(self, limit_s: float, function: Callable[..., T], *args: object) -> T:
-        if limit_s <= 0:
-            raise self._too_late()
-        deadline = asyncio.timeout(limit_s)
-        try:
+            limit_s = min(limit_s, self._left())
+            if limit_s <= 0:
+                raise self._too_late()
+            deadline = asyncio.timeout(limit_s)
             async with deadline:
                 return await asyncio.get_running_loop().run_in_executor(self._threads, function, *args)
         except TimeoutError:
             if not deadline.expired():
                 raise
-            raise Failed(
-                Reason.TRANSIENT, f"no answer within {limit_s:.0f} s", "Find out what hangs; it is tried again"
-            ) from None
+            fix = "Find out what hangs; it is tried again"
+            raise Failed(Reason.TRANSIENT, f"no answer within {limit_s:.0f} s", fix) from None
+        finally:  # after a timeout as well: a server that lets one call hang may answer the next
+            free.release()
 
     def _too_late(self) -> Failed:
         message = f"{self._whole} ended before its turn"

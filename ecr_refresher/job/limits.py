@@ -1,7 +1,5 @@
 """What a job's process may use: memory, time, and no terminal."""
 
-from __future__ import annotations
-
 import faulthandler
 import os
 import resource
@@ -20,9 +18,7 @@ EXIT_ORPHANED = 3
 def bound_memory() -> None:
     """Let a leak end in a MemoryError here, before the kernel ends this process or its supervisor."""
     threading.stack_size(budgets.STACK)  # by default as large as `ulimit -s`, and stacks count as data
-    _, hard = resource.getrlimit(resource.RLIMIT_DATA)
-    most = memory.data_max(memory.read().limit)
-    most = most if hard == resource.RLIM_INFINITY else min(hard, most)
+    most = memory.within(memory.data_max(memory.read().limit))
     resource.setrlimit(resource.RLIMIT_DATA, (most, most))
 
 

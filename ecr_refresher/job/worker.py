@@ -1,7 +1,5 @@
 """The worker process: one job on standard input, report lines on standard output, then the end."""
 
-from __future__ import annotations
-
 import os
 import threading
 from collections.abc import Callable

@@ -4,8 +4,6 @@ Everything goes by the directory's descriptor, so renaming a directory on the pa
 The last component is never followed as a link.
 """
 
-from __future__ import annotations
-
 import contextlib
 import errno
 import os
@@ -13,6 +11,7 @@ import stat
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Self
 
 from ...core.budgets import FILE_MAX
 from ...core.model import Failed, Reason, witness_of
@@ -70,7 +69,7 @@ class Folder:
         with os_errors(path):
             self.fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
 
-    def __enter__(self) -> Folder:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:

@@ -1,7 +1,5 @@
 """What the operating system says about a file, as a `Failed` with the path, the reason and the fix."""
 
-from __future__ import annotations
-
 import errno
 import os
 import stat

@@ -1,7 +1,5 @@
 """Examines the place of a file without writing there: directory, disk, mount, mode, owner."""
 
-from __future__ import annotations
-
 import os
 import stat
 from collections.abc import Sequence

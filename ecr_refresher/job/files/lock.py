@@ -1,7 +1,5 @@
 """An exclusive lock between processes and threads: flock on a file of its own, with a bounded wait."""
 
-from __future__ import annotations
-
 import fcntl
 import os
 import stat

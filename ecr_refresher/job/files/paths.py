@@ -1,7 +1,5 @@
 """Resolves a file's path link by link, and refuses a path that another user could lead elsewhere."""
 
-from __future__ import annotations
-
 import errno
 import os
 import stat

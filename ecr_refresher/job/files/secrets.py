@@ -1,7 +1,5 @@
 """Reads the secrets that settings refer to, afresh at each pass, and hides them from every message."""
 
-from __future__ import annotations
-
 import os
 import stat
 from collections.abc import Callable, Mapping

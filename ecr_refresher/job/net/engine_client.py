@@ -3,8 +3,6 @@
 Imported when the first engine is asked: docker-py takes 10 MB.
 """
 
-from __future__ import annotations
-
 import io
 import time
 from typing import Any

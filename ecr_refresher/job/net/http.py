@@ -1,7 +1,5 @@
 """One HTTP request, sent once: through the proxy and with the trust that the environment names, within budgets."""
 
-from __future__ import annotations
-
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass

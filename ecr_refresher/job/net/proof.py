@@ -1,7 +1,5 @@
 """Proof at the registry: would a pull with this token pass? Only ECR's own refusal counts as one."""
 
-from __future__ import annotations
-
 import re
 
 import urllib3

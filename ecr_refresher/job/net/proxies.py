@@ -1,7 +1,5 @@
 """Which proxy leads to a URL, by one rule for every client; none ever leads to instance metadata."""
 
-from __future__ import annotations
-
 import contextlib
 import ipaddress
 import os

@@ -10,8 +10,6 @@ Else the system's store is trusted, as OpenSSL finds it (SSL_CERT_FILE, SSL_CERT
 such a store trusts the CAs of the certifi package.
 """
 
-from __future__ import annotations
-
 import os
 import ssl
 import stat

@@ -1,7 +1,5 @@
 """What goes wrong between us and a server, as failures: proxies, names, connections, TLS, certificates."""
 
-from __future__ import annotations
-
 import re
 import ssl
 from urllib.parse import urlsplit

@@ -1,7 +1,5 @@
 """Requests of many threads, done in few acts: what arrives during one act shares the next."""
 
-from __future__ import annotations
-
 import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future

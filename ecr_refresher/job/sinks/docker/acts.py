@@ -1,7 +1,5 @@
 """What is done with one `config.json`, with the rights of whoever runs this: here, or in a child of child.py."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar

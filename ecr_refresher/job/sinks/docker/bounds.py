@@ -1,7 +1,5 @@
 """Bounds a child of child.py and the helpers that it starts: memory, processes, and what they may leave behind."""
 
-from __future__ import annotations
-
 import contextlib
 import os
 import resource
@@ -10,6 +8,7 @@ import threading
 import time
 from typing import Any
 
+from .... import memory
 from ....core.budgets import PROCESSES, PROCESSES_MAX
 from .processes import END_S
 
@@ -22,8 +21,7 @@ _SMALL = b"size=1m,nr_inodes=1k,mode=1777"
 
 def limit_memory(most: int) -> None:
     """Bound memory, and be the first to go where the host's or container's memory runs out."""
-    _, hard = resource.getrlimit(resource.RLIMIT_DATA)  # the worker's: without root nobody may raise it
-    most = most if hard == resource.RLIM_INFINITY else min(hard, most)
+    most = memory.within(most)
     resource.setrlimit(resource.RLIMIT_DATA, (most, most))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     with contextlib.suppress(OSError), open("/proc/self/oom_score_adj", "w", encoding="ascii") as score:

@@ -11,8 +11,6 @@ home, from where Python would run code as it starts (see the standard library's 
 The order comes as one line on standard input, the answer goes to standard output.
 """
 
-from __future__ import annotations
-
 import contextlib
 import os
 import pwd

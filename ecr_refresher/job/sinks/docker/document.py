@@ -4,14 +4,12 @@ Keys of Go's structs are read as Go reads them, in any case; keys of its maps (h
 where the docker command would refuse it, or where a key that is given twice would be lost.
 """
 
-from __future__ import annotations
-
 import contextlib
 import json
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
-from typing import Any, NoReturn
+from dataclasses import dataclass, field, replace
+from typing import Any, NoReturn, Self
 
 import msgspec
 from msgspec import Raw
@@ -37,7 +35,7 @@ class Document:
     _content: dict[str, Raw] = field(repr=False)
 
     @classmethod
-    def parse(cls, path: str, text: bytes | None, uid: int = 0) -> Document:
+    def parse(cls, path: str, text: bytes | None, uid: int = 0) -> Self:
         """Read the text; none, or an empty one, is an empty object, as for the docker command. Raises Failed."""
         text = (text or b"").strip() or b"{}"
         try:
@@ -103,7 +101,7 @@ class Document:
         """Keys for a part of this host, `HOST/team` say, which Podman prefers for images below it."""
         return tuple(key for key in self._section("auths") if key.startswith(f"{host}/"))
 
-    def with_logins(self, logins: Mapping[str, str | None]) -> Document:
+    def with_logins(self, logins: Mapping[str, str | None]) -> Self:
         """The same with these logins, by host; None names the host only, since a helper keeps the login.
 
         Other keys of the entries stay (the docker command keeps an old `email`). Raises Failed.
@@ -117,7 +115,7 @@ class Document:
         for key, value in self._content.items():
             is_auths = key.casefold() == "auths"
             content["auths" if is_auths else key] = section if is_auths else value
-        return Document(self.path, self.uid, {**content, "auths": section})
+        return replace(self, _content={**content, "auths": section})
 
     def render(self) -> bytes:
         """The text, indented."""

@@ -5,8 +5,6 @@ them is not used: it has no timeout, passes the helper's standard error on, and 
 quote a secret, into its errors. Helpers only run in a child of `child.py`, as the file's user and without a terminal.
 """
 
-from __future__ import annotations
-
 import json
 import os
 import shutil

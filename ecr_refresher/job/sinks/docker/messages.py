@@ -1,7 +1,5 @@
 """What is said about one `config.json`: plain values here, JSON to and from a child process."""
 
-from __future__ import annotations
-
 from ....core.model import Credential, Failure, Outcome, Record
 
 

@@ -1,7 +1,5 @@
 """Runs a program within bounds of time and output."""
 
-from __future__ import annotations
-
 import contextlib
 import os
 import selectors

@@ -3,8 +3,6 @@
 BuildKit is given logins by the docker command. Run as whoever pulls, in a child: it runs that user's helpers.
 """
 
-from __future__ import annotations
-
 import os
 import shutil
 from collections.abc import Iterator, Mapping

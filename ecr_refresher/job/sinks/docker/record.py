@@ -4,12 +4,10 @@ A login is known by a salted fingerprint, so the record holds no secret. Lost or
 of its own beside the lock file, because a file that is replaced can't be the one that is locked.
 """
 
-from __future__ import annotations
-
 import hashlib
 import hmac
 import os
-from typing import Literal
+from typing import Literal, Self
 
 import msgspec
 from msgspec import Struct
@@ -30,7 +28,7 @@ class Record(Struct, frozen=True, forbid_unknown_fields=True):
     expires_at: float
 
     @classmethod
-    def of(cls, host: str, auth: str, credential: Credential) -> Record:
+    def of(cls, host: str, auth: str, credential: Credential) -> Self:
         salt = os.urandom(_SALT_BYTES).hex()
         return cls(salt, _fingerprint(salt, host, auth), credential.issued_at, credential.expires_at)
 

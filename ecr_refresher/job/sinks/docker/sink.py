@@ -1,7 +1,5 @@
 """The sink `config.json`: what the docker command, docker-py, Podman and the like log in with."""
 
-from __future__ import annotations
-
 import contextlib
 import os
 import stat

@@ -1,7 +1,5 @@
 """Reads one `config.json` with its record, and writes logins into both: under our lock, merged, whole or not at all."""
 
-from __future__ import annotations
-
 import base64
 import os
 import stat
@@ -9,6 +7,7 @@ import time
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
+from typing import Self
 
 from ....core.budgets import config_max, login_max
 from ....core.model import Credential, Failed, Failure, Outcome, Reason, Secret, witness_of
@@ -101,7 +100,7 @@ class _Change:
     by_helper: bool
 
     @classmethod
-    def of(cls, login: Login, most: int, helper: str | None, document: Document) -> _Change | Claimed | Refused:
+    def of(cls, login: Login, most: int, helper: str | None, document: Document) -> Self | Claimed | Refused:
         """Claimed if the file gives the host to another helper than this one; Refused if it is larger than `most`."""
         host, credential = login
         auth = auth_of(credential.username, credential.secret)
