@@ -194,9 +194,8 @@ def test_metadata_is_never_asked_through_a_proxy(world: World, metadata: Metadat
             "NO_PROXY": "example.com",
         }
         done = world.once({"host": HOST}, env=env)
-    assert done.exit_code == 1  # ECR is asked by the proxy, as the environment wants it
-    assert len(metadata.asked) == 3
-    assert {asked.split("/")[2].split(":")[1] for asked in proxy.asked} == {str(world.ecr.port)}
+    assert done.exit_code == 0, done.stderr
+    assert (len(metadata.asked), proxy.asked) == (3, [])
 
 
 def test_no_credentials_are_told_with_every_source_that_was_tried(world: World) -> None:
@@ -214,11 +213,11 @@ def test_a_profile_that_is_not_there_is_named(world: World) -> None:
 
 
 @pytest.mark.parametrize("command", ["once", "check"])
-def test_a_network_in_no_proxy_is_asked_directly(world: World, tmp_path: Path, command: str) -> None:
+def test_what_is_on_this_machine_is_asked_directly(world: World, tmp_path: Path, command: str) -> None:
     password = tmp_path / "password"
     password.write_text("ecr-refresher")
     password.chmod(0o600)
-    env = {"AWS_ENDPOINT_URL_STS": world.ecr.url, "HTTP_PROXY": "http://127.0.0.1:9", "NO_PROXY": "127.0.0.0/8"}
+    env = {"AWS_ENDPOINT_URL_STS": world.ecr.url, "HTTP_PROXY": "http://127.0.0.1:9"}
     with AirflowStandIn() as airflow:
         settings = {
             "registries": [{"host": HOST, "registry_url": world.front.url}],

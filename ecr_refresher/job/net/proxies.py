@@ -12,6 +12,7 @@ from urllib.request import getproxies, proxy_bypass
 
 import urllib3
 
+from ...core.loopback import is_loopback
 from ...core.model import Failed, Reason
 from ...core.printable import printable
 
@@ -47,9 +48,12 @@ def proxy_for(url: str) -> str | None:
     """The URL of the proxy that the environment names for this URL, or None.
 
     HTTPS_PROXY, HTTP_PROXY and ALL_PROXY by the URL's scheme, unless NO_PROXY names the host: as a name, a domain, an
-    address, or a network such as 10.0.0.0/8. Raises Failed where a variable names no proxy.
+    address, or a network such as 10.0.0.0/8. None leads to this machine itself: plain http is allowed there because
+    it stays here. Raises Failed where a variable names no proxy.
     """
     parts = urlsplit(url)
+    if is_loopback(parts.hostname or ""):
+        return None
     proxies = getproxies()
     proxy = proxies.get(parts.scheme) or proxies.get("all")
     if not proxy or proxy_bypass(parts.netloc.rpartition("@")[2], proxies):

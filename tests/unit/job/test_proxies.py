@@ -163,3 +163,12 @@ def test_a_dead_proxy_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HTTPS_PROXY", f"127.0.0.1:{port}")
     with pytest.raises(Failed, match=f"the proxy http://127.0.0.1:{port} can't be reached"):
         send("GET", "https://a.example/", Trust(), LIMITS)
+
+
+@pytest.mark.parametrize("host", ["localhost", "127.0.0.1", "127.8.9.10:8080", "[::1]:8080", "LOCALHOST"])
+def test_no_proxy_gets_what_is_for_this_machine_itself(monkeypatch: pytest.MonkeyPatch, host: str) -> None:
+    for name in ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY"):
+        monkeypatch.setenv(name, "http://proxy.example:3128")
+    assert proxy_for(f"http://{host}/api/v2/connections/docker_default") is None
+    assert proxy_for(f"https://{host}") is None
+    assert proxy_for("http://airflow.example/") == "http://proxy.example:3128"

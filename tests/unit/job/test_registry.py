@@ -212,9 +212,11 @@ def test_the_environment_s_proxy_is_used_and_no_proxy_honoured(
 ) -> None:
     proxy, front = serve(), serve()
     monkeypatch.setenv("http_proxy", proxy.url)
-    registry.prove(front.registry(), CREDENTIAL)
-    assert [path for path, _ in proxy.asked] == [f"{front.url}/v2/"]
-    monkeypatch.setenv("no_proxy", "127.0.0.1")
+    registry.prove(front.registry(registry_url="http://registry.invalid"), CREDENTIAL)
+    assert [path for path, _ in proxy.asked] == ["http://registry.invalid/v2/"]
+    monkeypatch.setenv("no_proxy", "registry.invalid")
+    with pytest.raises(Failed):
+        registry.prove(front.registry(registry_url="http://registry.invalid"), CREDENTIAL)
     registry.prove(front.registry(), CREDENTIAL)
     assert (len(proxy.asked), len(front.asked)) == (1, 1)
 

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import ipaddress
 from typing import Annotated
 from urllib.parse import urlsplit
 
 from pydantic import AnyHttpUrl, TypeAdapter, ValidationError
 
+from ....core.loopback import is_loopback
 from ..problems import Wrong
 from .kinds import Kind
 
@@ -33,12 +33,7 @@ def _base(text: str) -> str:
 def is_foreign_http(url: str) -> bool:
     """Whether the URL would send secrets over the network in the clear."""
     parts = urlsplit(url)
-    if parts.scheme != "http" or parts.hostname == "localhost":
-        return False
-    try:
-        return not ipaddress.ip_address(parts.hostname or "").is_loopback
-    except ValueError:
-        return True
+    return parts.scheme == "http" and not is_loopback(parts.hostname or "")
 
 
 def _secure(text: str) -> str:

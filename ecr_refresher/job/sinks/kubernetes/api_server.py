@@ -19,6 +19,7 @@ from kubernetes.client.exceptions import ApiException
 from kubernetes.config.config_exception import ConfigException
 
 from ....core import budgets
+from ....core.loopback import is_loopback
 from ....core.model import Failed, Reason
 from ...files.paths import locate, others_may_write
 from ...net import http
@@ -33,7 +34,6 @@ LIMITS = http.Limits(*TIMEOUTS_S, total_s=20.0, answer_max=budgets.KUBERNETES_AN
 PAGE = 50  # namespaces in one answer: each may have long annotations
 DNS_LABEL = re.compile("[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")
 MERGE = "application/merge-patch+json"
-LOOPBACK = ("127.0.0.1", "::1", "localhost")
 Send = Callable[..., Any]  # a method of the client
 CONFLICT, NOT_FOUND, FORBIDDEN = 409, 404, 403
 
@@ -51,7 +51,7 @@ class ApiServer:
             what = f"the kubeconfig turns off the verification of TLS with {settings.host}"
             fix = "Put certificate-authority there in place of insecure-skip-tls-verify"
             raise Failed(Reason.INVALID, what, fix)
-        if settings.host.startswith("http://") and urlsplit(settings.host).hostname not in LOOPBACK:
+        if settings.host.startswith("http://") and not is_loopback(urlsplit(settings.host).hostname or ""):
             what = f"the kubeconfig sends its token to {settings.host} without TLS"
             raise Failed(Reason.INVALID, what, "Name the API server by https:// there")
         settings.proxy = proxy = proxy_for(settings.host)

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import base64
 import gzip
+import http.server
 import json
 import os
 import resource
 import subprocess
 import sys
+import threading
 from collections.abc import Callable
 from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
@@ -19,7 +21,7 @@ from ecr_refresher.core.model import Credential, Failed, Reason, Secret
 from ecr_refresher.job.sinks.kubernetes.api_server import ApiServer
 from ecr_refresher.job.sinks.kubernetes.pull_secret import PullSecret
 from tests.testbed.certificates import CertificateAuthority
-from tests.testbed.standins.serving import Exchange, Reply
+from tests.testbed.standins.serving import Reply
 
 from .test_airflow.conftest import Scripted
 
@@ -120,18 +122,23 @@ def test_a_server_whose_certificate_is_not_trusted_is_named_with_the_ca(tmp_path
 
 def test_a_proxy_gets_its_login(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     asked = []
-    with Scripted(lambda _method, _path: Reply(404)) as proxy:
 
-        def respond(exchange: Exchange) -> None:
-            asked.append((exchange.path, exchange.headers.get("Proxy-Authorization")))
-            exchange.send(Reply(404))
+    class Proxy(http.server.BaseHTTPRequestHandler):
+        def do_CONNECT(self) -> None:
+            asked.append((self.path, self.headers["Proxy-Authorization"]))
+            self.send_error(502)
 
-        monkeypatch.setattr(proxy, "respond", respond)
-        monkeypatch.setenv("HTTP_PROXY", proxy.url.replace("://", "://bob:secret@"))
+        def log_message(self, *_: object) -> None:
+            pass
+
+    with http.server.HTTPServer(("127.0.0.1", 0), Proxy) as proxy:
+        threading.Thread(target=proxy.serve_forever, args=(0.01,), daemon=True).start()
+        monkeypatch.setenv("HTTPS_PROXY", f"http://bob:secret@127.0.0.1:{proxy.server_port}")
         monkeypatch.delenv("NO_PROXY", raising=False)
         with pytest.raises(Failed):
-            api_server_at("http://localhost:9", tmp_path).version()
-    assert asked == [("http://localhost:9/version/", f"Basic {base64.b64encode(b'bob:secret').decode()}")]
+            api_server_at("https://cluster.example:6443", tmp_path).version()
+        proxy.shutdown()
+    assert asked == [("cluster.example:6443", f"Basic {base64.b64encode(b'bob:secret').decode()}")]
 
 
 @pytest.mark.parametrize("status", [200, 500])

@@ -79,9 +79,8 @@ def test_a_proxy_that_is_not_there_is_named_without_its_login(
     world: World, monkeypatch: pytest.MonkeyPatch, secrets_seen: object
 ) -> None:
     monkeypatch.setenv("HTTP_PROXY", "http://ann:her-proxy-word@127.0.0.1:9")
-    failure = world.failure(
-        lambda: world.sink().look(DOCKER_DEFAULT, HOST), Reason.TRANSIENT, "http://127.0.0.1:9", "NO_PROXY"
-    )
+    sink = world.sink(url="http://airflow.invalid")
+    failure = world.failure(lambda: sink.look(DOCKER_DEFAULT, HOST), Reason.TRANSIENT, "http://127.0.0.1:9", "NO_PROXY")
     assert "her-proxy-word" not in failure.message
 
 
