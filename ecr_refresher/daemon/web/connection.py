@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import errno
 import socket
 import ssl
 from collections.abc import Callable
@@ -14,6 +15,7 @@ from .pages import PLAIN, Answer
 
 HEAD_MAX = 8192  # bytes of a request's head
 TLS_RECORD = 16384  # bytes
+TLS_STEP_MAX = 65536  # bytes that a client may send for one handshake, or for the next bytes of a request
 REQUEST_S = 5.0  # for a TLS handshake, for a head to arrive, and for an answer to be read
 IDLE_S = 75.0  # between two requests of one connection; longer than a scrape interval
 
@@ -35,6 +37,7 @@ class Stream:
         """The next bytes; none at the end of the connection."""
         loop = asyncio.get_running_loop()
         some = await loop.sock_recv(self._sock, HEAD_MAX)
+        await asyncio.sleep(0)  # the loop serves others, however fast this client sends
         self.active_at = loop.time()
         return some
 
@@ -73,13 +76,15 @@ class TlsStream(Stream):
         await self._flush()
 
     async def _complete(self, step: Callable[[], T]) -> T:
-        """Repeat a step until it has received all that it needs."""
-        while True:
+        """Repeat a step until it has received all that it needs. Raises OSError if that takes too much."""
+        taken = 0
+        while taken <= TLS_STEP_MAX:
             try:
                 done = step()
             except ssl.SSLWantReadError:
                 await self._flush()
                 some = await super().receive()
+                taken += len(some)
                 if some:
                     self._incoming.write(some)
                 else:
@@ -87,6 +92,7 @@ class TlsStream(Stream):
             else:
                 await self._flush()
                 return done
+        raise OSError(errno.EMSGSIZE, "a flood of TLS records that hold nothing, such as key updates")
 
     async def _flush(self) -> None:
         await super().send(self._outgoing.read())

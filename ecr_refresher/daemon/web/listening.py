@@ -5,6 +5,7 @@ import errno
 import os
 import socket
 import ssl
+import stat
 
 from ... import logs
 from ...core.model import witness_of
@@ -59,15 +60,18 @@ class Certificate:
                 self._context = self._read()
             except OSError as error:  # perhaps one of the two files is still to come
                 message = f"cannot use the new certificate {self._file}: {error.strerror or type(error).__name__}"
-                fix = "Write a certificate and its key to the files in server.tls_cert and server.tls_key"
+                fix = "Write a certificate and its key, without a passphrase, to server.tls_cert and server.tls_key"
                 logs.get().warning("certificate_not_read", error=message, fix=fix)
             else:
                 logs.get().info("certificate_read", file=self._file)
         return self._context
 
     def _read(self) -> ssl.SSLContext:
+        for file in (self._file, self._key or self._file):
+            if not stat.S_ISREG(os.stat(file).st_mode):  # a pipe would block whoever opens it
+                raise OSError(errno.EINVAL, f"{file} is not a regular file")
         context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
-        context.load_cert_chain(self._file, self._key)
+        context.load_cert_chain(self._file, self._key, password=lambda: "")  # else it asks for one on the terminal
         return context
 
     def _witness(self) -> tuple[str, ...]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import ctypes
 import http.client
 import itertools
 import json
@@ -13,10 +14,12 @@ import ssl
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from cryptography.hazmat.primitives import serialization
 from prometheus_client.openmetrics.parser import text_string_to_metric_families as parse_openmetrics
 from prometheus_client.parser import text_string_to_metric_families as parse_text
 
@@ -466,6 +469,74 @@ def test_handshakes_that_never_end_are_let_go(authority: CertificateAuthority, m
             assert rest_of(sock) == b""
     finally:
         house.stop()
+
+
+@pytest.mark.timeout(30)
+def test_key_updates_without_end_hold_up_nobody(authority: CertificateAuthority) -> None:
+    """TLS 1.3 lets a client renew its keys at any time; Python's ssl can't, but the library below it can."""
+    certificate, key = authority.issue("127.0.0.1")
+    house = House(World().served(), Server(port=0, tls_cert=certificate, tls_key=key))
+    context = ssl.create_default_context(cafile=str(authority.ca_file))
+    try:
+        with house.dial() as flood:
+            cut = threading.Event()
+            threading.Thread(target=_update_keys, args=(flood, cut), daemon=True).start()
+            for _ in range(20):
+                began = time.monotonic()
+                with house.dial() as sock, context.wrap_socket(sock, server_hostname="127.0.0.1") as tls:
+                    tls.sendall(b"GET /livez HTTP/1.0\r\n\r\n")
+                    assert b"200" in tls.recv(100)
+                assert time.monotonic() - began < 2
+            assert cut.wait(5)
+    finally:
+        house.stop()
+
+
+def _update_keys(sock: socket.socket, cut: threading.Event) -> None:
+    import _ssl
+
+    tls = ctypes.CDLL(_ssl.__file__)  # finds OpenSSL's functions, which Python's module is linked to
+    for name in ("TLS_client_method", "SSL_CTX_new", "SSL_new"):
+        getattr(tls, name).restype = ctypes.c_void_p
+    sock.setblocking(True)
+    method = ctypes.c_void_p(tls.TLS_client_method())
+    client = ctypes.c_void_p(tls.SSL_new(ctypes.c_void_p(tls.SSL_CTX_new(method))))
+    tls.SSL_set_fd(client, sock.fileno())
+    assert tls.SSL_connect(client) == 1
+    ends_at = time.monotonic() + 20
+    while time.monotonic() < ends_at and tls.SSL_key_update(client, 0) == 1 and tls.SSL_do_handshake(client) == 1:
+        continue
+    if time.monotonic() < ends_at:
+        cut.set()
+
+
+@pytest.mark.timeout(30)
+@pytest.mark.parametrize("what", ["a pipe", "a device", "an encrypted key"])
+def test_a_certificate_that_would_block_the_daemon_leaves_the_old_one_at_work(
+    authority: CertificateAuthority, tmp_path: Path, capfd: pytest.CaptureFixture[str], what: str
+) -> None:
+    shown, key = (tmp_path / name for name in ("shown.crt", "shown.key"))
+    for place, source in zip((shown, key), authority.issue("127.0.0.1"), strict=True):
+        place.write_bytes(Path(source).read_bytes())
+    context = ssl.create_default_context(cafile=str(authority.ca_file))
+    house = House(World().served(), Server(port=0, tls_cert=str(shown), tls_key=str(key)))
+    try:
+        if what == "a pipe":
+            shown.unlink()
+            os.mkfifo(shown)
+        elif what == "a device":
+            shown.unlink()
+            shown.symlink_to("/dev/zero")
+        else:
+            plain = serialization.load_pem_private_key(key.read_bytes(), None)
+            pem, pkcs8 = serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8
+            key.write_bytes(plain.private_bytes(pem, pkcs8, serialization.BestAvailableEncryption(b"a-word")))
+        with house.dial() as sock, context.wrap_socket(sock, server_hostname="127.0.0.1") as tls:
+            tls.sendall(b"GET /livez HTTP/1.0\r\n\r\n")
+            assert b"200" in tls.recv(100)
+    finally:
+        house.stop()
+    assert "without a passphrase" in "".join(capfd.readouterr())
 
 
 def test_a_certificate_that_is_not_there_is_an_os_error(tmp_path: Path) -> None:
