@@ -3,7 +3,7 @@
 A slot is one entry of the document's `slots`; `now` and times are seconds since the epoch, on AWS's clock.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
@@ -97,11 +97,19 @@ def skew(skew_s: float) -> str:
     return f"{span(abs(skew_s))} {'ahead of' if skew_s > 0 else 'behind'} AWS's"
 
 
-def trouble(slot: Mapping[str, Any], registries: Sequence[Mapping[str, Any]]) -> Mapping[str, Any] | None:
+def registries(status: Mapping[str, Any]) -> list[tuple[Mapping[str, Any], list[tuple[int, Mapping[str, Any]]]]]:
+    """Each registry of a status document, with its slots and their numbers. Raises KeyError for a slot of another."""
+    slots: dict[str, list[tuple[int, Mapping[str, Any]]]] = {registry["name"]: [] for registry in status["registries"]}
+    for number, slot in enumerate(status["slots"]):
+        slots[slot["registry"]].append((number, slot))
+    return [(registry, slots[registry["name"]]) for registry in status["registries"]]
+
+
+def trouble(slot: Mapping[str, Any], registry: Mapping[str, Any]) -> Mapping[str, Any] | None:
     """A slot's error; None if its registry has the same one, which is shown once, there."""
     error: Mapping[str, Any] | None = slot["last_error"]
-    known = [registry["last_error"] for registry in registries if registry["name"] == slot["registry"]]
-    return None if error and any(other and other["message"] == error["message"] for other in known) else error
+    known = registry["last_error"]
+    return None if error and known and known["message"] == error["message"] else error
 
 
 def error_words(error: Mapping[str, Any], now: float) -> str:

@@ -31,14 +31,13 @@ def _head(status: Mapping[str, Any], now: float) -> Iterator[Words]:
 
 
 def _registries(status: Mapping[str, Any], now: float) -> Iterator[tuple[Words, ...]]:
-    for registry in status["registries"]:
+    for registry, slots in phrases.registries(status):
         yield ("",)
         yield (_registry(registry, now),)
         yield from _error(registry["last_error"], now, "  ")
-        for slot in status["slots"]:
-            if slot["registry"] == registry["name"]:
-                yield _row(slot, now)
-                yield from _error(phrases.trouble(slot, status["registries"]), now, "     ")
+        for _, slot in slots:
+            yield _row(slot, now)
+            yield from _error(phrases.trouble(slot, registry), now, "     ")
 
 
 def _cleanup(status: Mapping[str, Any], now: float) -> Iterator[tuple[Words, ...]]:

@@ -79,7 +79,7 @@ def render(status: Mapping[str, Any]) -> bytes:
 <button id="pause" type="button" hidden aria-pressed="false">Pause</button></div>
 {_head(status, now, how)}
 <main>
-{"".join(_registry(number, registry, status, now) for number, registry in enumerate(status["registries"]))}
+{"".join(_registry(number, *found, now) for number, found in enumerate(phrases.registries(status)))}
 {_cleanup(status, now)}</main>
 <footer>{_LINKS}</footer>
 <script>{_SCRIPT}</script>
@@ -119,13 +119,12 @@ def _head(status: Mapping[str, Any], now: float, how: str) -> str:
 </header>"""
 
 
-def _registry(number: int, registry: Mapping[str, Any], status: Mapping[str, Any], now: float) -> str:
-    slots = [(index, slot) for index, slot in enumerate(status["slots"]) if slot["registry"] == registry["name"]]
+def _registry(number: int, registry: Mapping[str, Any], slots: list[tuple[int, Mapping[str, Any]]], now: float) -> str:
     slots.sort(key=lambda entry: _WORST_FIRST.index(phrases.health(entry[1], now)))  # stable: in the settings' order
     about = " · ".join(_about(registry, now))
     table = f"""<table role="table" aria-labelledby="r{number}">
 <thead role="rowgroup"><tr role="row">{_COLUMNS}</tr></thead>
-{"".join(_slot(index, slot, phrases.trouble(slot, [registry]), now) for index, slot in slots)}</table>"""
+{"".join(_slot(index, slot, phrases.trouble(slot, registry), now) for index, slot in slots)}</table>"""
     return f"""<section class="registry">
 <div data-part id="registry-{number}"><h2 id="r{number}">{escape(registry["name"])}</h2>
 <p class="about">{about}</p>{_trouble(registry["last_error"], now, phrases.OUT)}</div>

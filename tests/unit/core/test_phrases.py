@@ -94,13 +94,11 @@ def test_an_error_is_said_with_its_reason_and_age() -> None:
 
 
 def test_what_is_the_registry_s_trouble_is_not_each_slot_s_too() -> None:
-    registries: list[dict[str, Any]] = [{"name": "own", "last_error": ERROR}, {"name": "partner", "last_error": None}]
-    assert phrases.trouble({**FAILED, "registry": "own"}, registries) is None
-    assert phrases.trouble({**FAILED, "registry": "partner"}, registries) == ERROR
-    assert (
-        phrases.trouble({**FAILED, "registry": "own", "last_error": {**ERROR, "message": "?"}}, registries) is not None
-    )
-    assert phrases.trouble({**slot(), "registry": "own"}, registries) is None
+    own: dict[str, Any] = {"name": "own", "last_error": ERROR}
+    assert phrases.trouble(FAILED, own) is None
+    assert phrases.trouble(FAILED, {**own, "last_error": None}) == ERROR
+    assert phrases.trouble({**FAILED, "last_error": {**ERROR, "message": "?"}}, own) is not None
+    assert phrases.trouble(slot(), own) is None
 
 
 @pytest.mark.parametrize(
