@@ -4,15 +4,13 @@ Loading the whole settings takes a second, so this reads only ECR_REFRESHER_LIST
 The daemon itself reports what is wrong with them.
 """
 
-from __future__ import annotations
-
 import os
 import stat
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
     import ssl
-    from collections.abc import Mapping
 
 DEFAULT = "127.0.0.1:9719"
 FILE_MAX = 1 << 20  # bytes
@@ -47,7 +45,7 @@ class Address(NamedTuple):
     def url(self) -> str:
         return f"{self.scheme}://{self.authority}{self.prefix}"
 
-    def trust(self) -> ssl.SSLContext:
+    def trust(self) -> "ssl.SSLContext":
         """For https. Raises BadAddress if the file can't be read."""
         import ssl
 

@@ -3,8 +3,6 @@
 Source: AWS's endpoint pages and the partitions in botocore's endpoint data.
 """
 
-from __future__ import annotations
-
 import re
 from dataclasses import dataclass, replace
 
@@ -49,7 +47,7 @@ class EcrHost:
         """Whether the domain is of another partition than the region: there is no such host."""
         return self.account is not None and self.partition not in partitions.of_suffix(self.suffix)
 
-    def names(self) -> tuple[EcrHost, ...]:
+    def names(self) -> tuple["EcrHost", ...]:
         """Every name of this registry, this one included: plain, FIPS, dual-stack, both, as far as AWS has them."""
         if self.account is None:
             return tuple(map(parse, PUBLIC_HOSTS))
