@@ -39,7 +39,7 @@ PULL_LOGIN_MAX = 32 << 10  # of one registry in a pull secret, which may have 1 
 SELECTED_MAX = 1000  # slots of one namespace_selector: twice as many are looked at in 30 s, and fit into 160 MB
 KUBERNETES_ANSWER_MAX = 2 << 20  # a secret has 1 MiB at most, and a third more as base64
 PROOF_ANSWER_MAX = 8192  # what is read of a registry's answer
-ENGINE_ANSWER_MAX = 1 << 20  # an engine's word on a login: some may be asked at a time
+ENGINE_ANSWER_MAX = 64 << 10  # an engine's version, or its word on a login: PROOFS may be asked at a time
 ENGINE_LIST_MAX = 16 << 20  # its lists: 10,000 images or containers, one list at a time
 STRAY_LINE, STRAY_ALL = 1000, 65536  # what libraries and children print, into the log
 

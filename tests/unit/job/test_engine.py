@@ -108,7 +108,7 @@ def test_an_endless_answer_ends_and_takes_a_bounded_share_of_memory(serve: Serve
 def test_an_engine_that_answers_its_version_without_end_is_named(serve: Serve, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(f"{__name__}.VERSION", b'{"ApiVersion": "' + b"x" * (2 << 20) + b'"}')
     asked, _ = serve(endless)
-    assert "sent an answer of more than 1024 KiB" in refusal(lambda: engine.version(asked)).failure.message
+    assert "sent an answer of more than 64 KiB" in refusal(lambda: engine.version(asked)).failure.message
 
 
 @pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
