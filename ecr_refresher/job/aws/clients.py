@@ -159,7 +159,7 @@ class Aws:
             if tells_time:
                 self._clock.observe(sent, answer.headers.get("date"))
             said: Any = answer.headers
-            raw = HTTPResponse(io.BytesIO(answer.body), preload_content=False)
+            raw = HTTPResponse(io.BytesIO(answer.data), preload_content=False)
             return AWSResponse(request.url, answer.status, said, raw)
 
         return send

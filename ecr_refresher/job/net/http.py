@@ -1,5 +1,6 @@
 """One HTTP request, sent once: through the proxy and with the trust that the environment names, within budgets."""
 
+import io
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -33,15 +34,6 @@ class Limits:
     status_only: bool = False  # the body may be cut off: by its size, its slowness, or a broken connection
 
 
-@dataclass(frozen=True, slots=True)
-class Answer:
-    """What the server said. The body may hold secrets."""
-
-    status: int
-    headers: Mapping[str, str]
-    body: bytes
-
-
 def send(
     method: str,
     url: str,
@@ -50,32 +42,29 @@ def send(
     *,
     headers: Mapping[str, Any] | None = None,
     body: bytes | str | None = None,
-) -> Answer:
+) -> urllib3.HTTPResponse:
     """Send the request, and read the answer whatever its status. No redirect is followed, nothing is tried again.
 
     Raises Failed (as `Silent` where only the answer did not come) with the host's name in its message, and nothing of
-    the request or the answer.
+    the request or the answer. The answer's `data` may hold secrets.
     """
     host = "the server"
-    ends_at = time.monotonic() + limits.total_s
     try:
         host = urlsplit(url).hostname or host
-        context = trusts.context(trust) if url.lower().startswith("https:") else None
-        response = pool_for(url, context).request(
-            method,
-            url,
-            headers=headers,
-            body=body,
-            timeout=urllib3.Timeout(connect=limits.connect_s, read=limits.read_s),
-            retries=False,
-            redirect=False,
-            preload_content=False,
-            decode_content=False,
-        )
-        content = read(response, limits, ends_at, host)
+        pool = pool_for(url, trusts.context(trust) if url.lower().startswith("https:") else None)
     except (exceptions.HTTPError, OSError, ValueError) as error:
         raise wire_errors.failure(error, url, host, trust, limits.connect_s, limits.read_s) from None
-    return Answer(response.status, response.headers, content)
+    return Bounded(pool, host, trust, limits).request(
+        method,
+        url,
+        headers=headers,
+        body=body,
+        timeout=urllib3.Timeout(connect=limits.connect_s, read=limits.read_s),
+        retries=False,
+        redirect=False,
+        preload_content=False,
+        decode_content=False,
+    )
 
 
 class Bounded:
@@ -95,7 +84,10 @@ class Bounded:
             body = read(response, limits, ends_at, self._who)
         except (exceptions.HTTPError, OSError, ValueError) as error:
             raise wire_errors.failure(error, url, self._who, self._trust, limits.connect_s, limits.read_s) from None
-        return urllib3.HTTPResponse(body, response.headers, response.status, reason=response.reason)
+        whole = io.BytesIO(body)
+        return urllib3.HTTPResponse(
+            whole, response.headers, response.status, reason=response.reason, decode_content=False
+        )
 
 
 def read(response: urllib3.BaseHTTPResponse, limits: Limits, ends_at: float, host: str) -> bytes:

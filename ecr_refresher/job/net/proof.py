@@ -48,7 +48,7 @@ def probe(registry: Registry, credential: Credential, trust: Trust | None = None
     answer = _get(registry, credential, f"/v2/{repository}/manifests/{tag or 'latest'}", trust)
     if answer.status in (401, 403):
         message = f"{image} may not be pulled from {registry.host} ({answer.status})"
-        raise Failed(Reason.DENIED, message, _allow(answer.body))
+        raise Failed(Reason.DENIED, message, _allow(answer.data))
     if answer.status == 404:
         cached = f"; for a pull-through cache, allow {_PULL_THROUGH}" if "/" in repository else ""
         message = f"{registry.host} has no image {image}"
@@ -75,7 +75,7 @@ def manifest_status(registry: Registry, credential: Credential, path: str) -> in
 
 def _get(
     registry: Registry, credential: Credential, path: str, trust: Trust | None, method: str = "GET"
-) -> http.Answer:
+) -> urllib3.HTTPResponse:
     base = registry.registry_url or f"https://{registry.host}"
     login = urllib3.make_headers(basic_auth=f"{credential.username}:{credential.secret.reveal()}")
     headers = {**login, "Host": registry.host, "Accept": _MANIFESTS}

@@ -90,7 +90,7 @@ class Transport:
         response = self._client.request(
             method, url, headers=headers, body=body, post_params=form, _request_timeout=self._timeout_s
         ).response
-        raw = _unpacked(response.data or b"", response.headers.get("Content-Encoding", ""))
+        raw = _unpacked(response.data, response.headers.get("Content-Encoding", ""))
         if len(raw) > ANSWER_MAX:
             message = f"{self.who} sent an answer of more than {ANSWER_MAX >> 10} KiB"
             raise Failed(Reason.INVALID, message, "Check that url is an Airflow's")
