@@ -1,7 +1,5 @@
 """The container engine, Docker's or Podman's: a client, its errors in our words, the proof of a login, and mounts."""
 
-from __future__ import annotations
-
 import contextlib
 import grp
 import os
@@ -87,7 +85,7 @@ def containers_that_mount(engine: Engine, path: str) -> list[str]:
 @contextlib.contextmanager
 def connected(
     engine: Engine, timeout_s: int = TIMEOUT_S, answer_max: int = budgets.ENGINE_ANSWER_MAX
-) -> Iterator[APIClient]:
+) -> Iterator["APIClient"]:
     """A client of the engine, which has answered with its version.
 
     What goes wrong with the engine inside is raised as Failed, without the original error.
