@@ -107,8 +107,8 @@ def _seen_files(state: State, files: dict[str, str], now: float) -> State:
 def _next_pass(state: State, now: float) -> State:
     orders = due_orders(state, now)
     serves = state.loaded and (orders or state.force)
-    # Settings that have killed a worker come after the slots that are due: those renew by the old plan.
-    wanted = now >= state.load_boot and not (state.load_tries and serves)
+    # Settings that were refused, or killed a worker, come after the slots that are due: those renew by the old plan.
+    wanted = now >= state.load_boot and not (serves and not state.last_reload_ok)
     if not (wanted or serves):
         return state
     loads = wanted or state.plan.unresolved

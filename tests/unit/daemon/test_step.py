@@ -314,6 +314,25 @@ def test_refused_settings_are_read_again_only_when_the_file_changes_again() -> N
     assert world.job().load is not None
 
 
+def test_a_file_that_keeps_changing_and_is_always_refused_delays_no_renewal() -> None:
+    world = World().served(life=300.0)
+    world.turn()
+    loads = renewals = 0
+    for number in range(1500):
+        world.files[SETTINGS] = f"settings {number}"
+        world.wait(1).turn()
+        if world.state.running is None:
+            continue
+        if world.state.running.job.load is not None:
+            loads += 1
+            world.finish(wire.Refused(("bad",)))
+        else:
+            renewals += 1
+            world.finish(world.fetched(300.0), *world.deliveries(300.0))
+        assert ready(world.state, world.boot)
+    assert loads > renewals > 3
+
+
 def test_a_reload_whose_worker_dies_is_said_and_counted_and_tried_again_after_a_pause() -> None:
     world = World().served()
     world.ask("reload").turn()
