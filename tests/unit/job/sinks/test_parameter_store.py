@@ -92,6 +92,29 @@ def test_what_others_gave_a_parameter_stays(aws: Aws, sink: ParameterStoreSink) 
     assert (aws.puts()[0]["KeyId"], aws.puts()[0]["Description"]) == ("alias/of-the-team", "pulls")
 
 
+def test_what_others_gave_a_parameter_stays_where_an_empty_page_comes_first(
+    aws: Aws, sink: ParameterStoreSink, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """DescribeParameters may answer with an empty page and a NextToken, says AWS."""
+    aws.ssm.put_parameter(Name=NAME, Value="{}", Type="SecureString", KeyId="alias/of-the-team", Description="pulls")
+    describe = aws.ssm.describe_parameters
+
+    def paged(NextToken: str | None = None, **request: Any) -> Any:  # noqa: N803 - AWS's own name
+        return describe(**request) if NextToken == "more" else {"Parameters": [], "NextToken": "more"}
+
+    monkeypatch.setattr(aws.ssm, "describe_parameters", paged)
+    sink.deliver(DOCKER, HOST, credential(), still_wanted=wanted)
+    assert (aws.puts()[0]["KeyId"], aws.puts()[0]["Description"]) == ("alias/of-the-team", "pulls")
+
+
+def test_pages_without_end_are_an_error(aws: Aws, sink: ParameterStoreSink, monkeypatch: pytest.MonkeyPatch) -> None:
+    aws.ssm.put_parameter(Name=NAME, Value="{}", Type="SecureString")
+    monkeypatch.setattr(aws.ssm, "describe_parameters", lambda **_: {"Parameters": [], "NextToken": "more"})
+    with pytest.raises(Failed, match="pages that describe it"):
+        sink.deliver(DOCKER, HOST, credential(), still_wanted=wanted)
+    assert aws.puts() == []
+
+
 def test_a_team_has_parameters_of_its_own(aws: Aws, sink: ParameterStoreSink) -> None:
     sink.deliver(Connection("docker_default", HOST, team_name="data"), HOST, credential(), still_wanted=wanted)
     assert aws.value("/airflow/connections/data--docker_default")["host"] == HOST

@@ -20,6 +20,7 @@ Call = Callable[[str, str, Mapping[str, Any]], Answer]
 
 _NO_PARAMETER, _PARAMETER_EXISTS = "ParameterNotFound", "ParameterAlreadyExists"
 _NO_SECRET, _SECRET_EXISTS = "ResourceNotFoundException", "ResourceExistsException"
+PAGES_MAX = 10
 _KEPT = ("KeyId", "Description", "AllowedPattern")  # a new parameter version gets the defaults of those not named
 
 
@@ -172,13 +173,24 @@ class ParameterStoreSink(AwsStore):
         """A new version keeps the key, the description and the pattern of the one before."""
         if new:
             return self._put(connection, text, _PARAMETER_EXISTS)
-        named = {"Key": "Name", "Option": "Equals", "Values": [self.name(connection)]}
-        answer = self.ask(connection, "describe_parameters", {"ParameterFilters": [named]}) or {}
-        found: Mapping[str, Any] = next(iter(answer.get("Parameters") or []), {})
+        found = self._described(connection)
         if found.get("Type", "SecureString") != "SecureString":
             said = f"is a {found['Type']}, and AWS changes no parameter's type"
             raise self.failed(connection, Reason.INVALID, said, "Delete it, so that it is created as a SecureString")
         return self._put(connection, text, Overwrite=True, **{name: found[name] for name in _KEPT if found.get(name)})
+
+    def _described(self, connection: Connection) -> Mapping[str, Any]:
+        """What the store says of the parameter; an empty page may come before the one that has it."""
+        named = {"Key": "Name", "Option": "Equals", "Values": [self.name(connection)]}
+        request: dict[str, Any] = {"ParameterFilters": [named]}
+        for _ in range(PAGES_MAX):
+            answer = self.ask(connection, "describe_parameters", request) or {}
+            found: Mapping[str, Any] = next(iter(answer.get("Parameters") or []), {})
+            if found or not answer.get("NextToken"):
+                return found
+            request["NextToken"] = answer["NextToken"]
+        said = f"was on none of the {PAGES_MAX} pages that describe it"
+        raise self.failed(connection, Reason.TRANSIENT, said, "Nothing to do: it is tried again")
 
     def may_write(self, connection: Connection) -> None:
         """Ask to create the parameter where it is there already, which can't be done."""
