@@ -19,6 +19,7 @@ DOWNLOADS_S = 30.0  # the longest that one cleanup waits for downloads to end
 FILLED_MAX = 10  # times the space that was filled while it waited must still be free
 # Labels by which ECS's agent, a kubelet (cri-dockerd) and Swarm know their containers.
 ORCHESTRATORS = ("com.amazonaws.ecs.", "io.kubernetes.", "com.docker.swarm.")
+PARENTS_MAX = 127  # an image has no more layers (MaxLayerDepth in moby's layer/layer.go is 125)
 NEVER_STARTED_S = 60.0  # the least age: a busy engine needs time between create and start
 
 
@@ -212,7 +213,9 @@ def _matches(image: Image, pattern: str) -> bool:
 
 def _ancestors(image: Image, by_id: Mapping[str, Image]) -> Iterable[str]:
     above = image.parent
-    while above in by_id:
+    for _ in range(PARENTS_MAX):  # a hostile engine could name them in a circle
+        if above not in by_id:
+            return
         yield above
         above = by_id[above].parent
 

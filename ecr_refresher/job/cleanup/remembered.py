@@ -5,12 +5,11 @@ Both cost requests or a walk over the disk, and each cleanup is a new process.
 
 from __future__ import annotations
 
-import os
-
 import msgspec
 
 from ...core.model import Failed
-from ..files.atomic_file import Folder, Ownership
+from ..files.atomic_file import Ownership
+from ..files.paths import locate, opened
 
 REMEMBERED_S = 3600.0
 ANSWERS_MAX = 5000
@@ -27,10 +26,11 @@ class Remembered(msgspec.Struct):
     @classmethod
     def load(cls, state_file: str, now: float) -> Remembered:
         """The entries that still count; empty if the file can't be read or is malformed."""
-        directory, name = os.path.split(f"{state_file}.asked")
+        path = f"{state_file}.asked"
         try:
-            with Folder(directory) as folder:
-                read = msgspec.json.decode(folder.read(name).content or b"{}", type=cls)
+            file = locate(path)
+            with opened(path, file) as folder:
+                read = msgspec.json.decode(folder.read(file.name).content or b"{}", type=cls)
         except (Failed, msgspec.MsgspecError, RecursionError):
             return cls()
         read.answers = {image: (at, word) for image, (at, word) in read.answers.items() if 0 <= now - at < REMEMBERED_S}
@@ -40,8 +40,9 @@ class Remembered(msgspec.Struct):
 
     def save(self, state_file: str) -> None:
         """Save it. Raises Failed."""
-        directory, name = os.path.split(f"{state_file}.asked")
+        path = f"{state_file}.asked"
+        file = locate(path)
         newest = dict(sorted(self.answers.items(), key=lambda item: -item[1][0])[:ANSWERS_MAX])
         content = msgspec.json.encode(Remembered(newest, self.unreclaimed, self.unreclaimed_at))
-        with Folder(directory) as folder:
-            folder.replace(name, content, Ownership(0o600))
+        with opened(path, file) as folder:
+            folder.replace(file.name, content, Ownership(0o600))

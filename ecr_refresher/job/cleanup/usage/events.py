@@ -27,6 +27,7 @@ MOVES = ("pull", "tag", "import", "load")  # of a name to another image
 REMOVALS = ("delete", "untag", "destroy")
 PODMANS = {("container", "remove"): "destroy", ("container", "exec"): "exec_start"}  # its names for the same actions
 STARTS, ENDS = ("start", "restart"), ("die", "destroy")
+UNHEARD_MAX, UNHEARD_S = 10_000, 5.0  # events that wait to be taken in, and how long for more of them
 _BARE_ID = re.compile("[0-9a-f]{64}")
 
 
@@ -177,14 +178,14 @@ class Stream:
 
     def __init__(self, api: APIClient, since: float | None = None) -> None:
         self._stream = _events(api, **({} if since is None else {"since": f"{since:.9f}"}))
-        self._queue: queue.SimpleQueue[Event | None] = queue.SimpleQueue()
+        self._queue: queue.Queue[Event | None] = queue.Queue(UNHEARD_MAX)
         threading.Thread(target=self._hear, name="events", daemon=True).start()
 
     def _hear(self) -> None:
         with contextlib.suppress(Exception):  # any error ends the stream
             for raw in self._stream:
                 if (event := parse(raw)) is not None:
-                    self._queue.put(event)
+                    self._queue.put(event, timeout=UNHEARD_S)  # when full for so long, the stream ends
         self._queue.put(None)
 
     def next(self, timeout_s: float | None = None) -> Event | None:

@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
-from typing import Any
+import itertools
+import time
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any, cast
 
 import pytest
 
 from ecr_refresher.job.cleanup.policy import Container, Image
+from ecr_refresher.job.cleanup.usage import events
 from ecr_refresher.job.cleanup.usage.events import Event, Gap, Index, parse
 from ecr_refresher.job.cleanup.usage.last_use import History
+
+if TYPE_CHECKING:
+    from docker import APIClient
 
 WEB, OLD, NEW, OTHER = "registry.example.com/web", "sha256:old", "sha256:new", "sha256:other"
 CREATE = Event(20.0, "container", "create", "c1", f"{WEB}:1")
@@ -122,3 +129,18 @@ def test_names_come_and_go() -> None:
     assert here.exact("busybox") == frozenset()
     here.put(OLD, ["busybox:latest"])
     assert here.exact("busybox") == {OLD}
+
+
+def test_a_flood_of_events_ends_the_stream_before_it_fills_the_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Flooding:
+        def events(self, **_: Any) -> Iterator[dict[str, Any]]:
+            return itertools.repeat(raw())
+
+    monkeypatch.setattr(events, "UNHEARD_S", 0.01)
+    stream = events.Stream(cast("APIClient", Flooding()))
+    heard = 0
+    while stream.next(10.0) is not None:
+        heard += 1
+        if heard == 1:
+            time.sleep(0.5)  # as long as one of many events takes that asks the engine
+    assert heard <= events.UNHEARD_MAX + 2

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
@@ -9,10 +10,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ecr_refresher.core.model import Failed
+from ecr_refresher.job.cleanup.remembered import Remembered
 from ecr_refresher.job.cleanup.usage import last_use
 from ecr_refresher.job.cleanup.usage.last_use import ENGINE_KEEPS, IMAGES_MAX, History, Seen
 from ecr_refresher.job.cleanup.usage.state_file import StateFile
 
+ALICE = 20_000 + os.getpid() % 30_000  # nobody on any machine
 KNOWN = History("engine", 100.0, {"a": Seen(10.0, 50.0), "b": Seen(20.0, 90.0)})
 
 times = st.floats(-1e12, 1e12)
@@ -132,3 +135,22 @@ def test_a_place_that_cannot_be_written_is_told(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(Failed, match="file"):
         StateFile(str(tmp_path / "file" / "uses.json")).load()
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root has files that others may not lead it to")
+def test_root_follows_no_link_that_another_user_made(tmp_path: Path) -> None:
+    """Neither for the uses nor for what is remembered beside them."""
+    kept, hers = tmp_path / "kept", tmp_path / "hers"
+    kept.mkdir()
+    (kept / "uses.json").write_text("root's own")
+    hers.mkdir()
+    (hers / "state").symlink_to(kept)
+    os.chown(hers, ALICE, ALICE)
+    os.chown(hers / "state", ALICE, ALICE, follow_symlinks=False)
+    for act in (
+        lambda: StateFile(str(hers / "state" / "uses.json")),
+        lambda: Remembered().save(str(hers / "state" / "uses.json")),
+    ):
+        with pytest.raises(Failed, match="could lead root to another file"):
+            act()
+    assert [(file.name, file.read_text()) for file in kept.iterdir()] == [("uses.json", "root's own")]

@@ -148,3 +148,10 @@ def test_downloads_are_waited_for_while_the_disk_does_not_fill(
     waited_s: float, filled: int, left: int, may: bool
 ) -> None:
     assert may_wait(waited_s, filled, left) is may
+
+
+@pytest.mark.timeout(10)
+def test_images_that_an_engine_calls_each_other_s_parents_end_no_cleanup() -> None:
+    circle = [replace(IMAGE, id=f"sha256:{number}", parent=f"sha256:{(number + 1) % 2000}") for number in range(2000)]
+    judged = judge_images(circle, (), ImageRules(), REGISTRIES, NOW)
+    assert len(judged.candidates) + len(judged.kept) == len(circle)
