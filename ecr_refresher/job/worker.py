@@ -4,7 +4,7 @@ import os
 import threading
 from collections.abc import Callable
 
-from .. import logs
+from .. import logs, memory
 from ..boot_clock import boot_time
 from ..core import budgets, wire
 from ..core.exits import EXIT_DONE
@@ -21,9 +21,10 @@ def serve() -> int:
         job = wire.load_job(file.read())
     lines, _ = limits.leave_terminal()
     report = _reporter(job.id, lines)
-    if job.kind != "pass":
+    if job.kind != "pass":  # what an engine sends must not end a pass
         from .net import engine
 
+        memory.be_first_to_go()
         engine.ignore_users_logins()
     if job.kind == "listen":
         from .cleanup.usage import listener

@@ -191,7 +191,7 @@ class Aws:
         if not all(given.get(name) for name in KEY_NAMES.values()):
             message = f"{doing.what}: the answer of STS holds no keys"
             raise Failed(Reason.INVALID, message, "Look for a proxy or a test endpoint in between")
-        return {ours: logs.hide(Secret(given[theirs])) for ours, theirs in KEY_NAMES.items()}
+        return {ours: logs.hide(Secret(given[theirs]), logs.SHORTEST_TOKEN) for ours, theirs in KEY_NAMES.items()}
 
 
 def _ca_file(principal: Principal, service: str) -> str | None:

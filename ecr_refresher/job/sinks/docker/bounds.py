@@ -24,8 +24,7 @@ def limit_memory(most: int) -> None:
     most = memory.within(most)
     resource.setrlimit(resource.RLIMIT_DATA, (most, most))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    with contextlib.suppress(OSError), open("/proc/self/oom_score_adj", "w", encoding="ascii") as score:
-        score.write("1000")
+    memory.be_first_to_go()
 
 
 def limit_processes() -> None:
