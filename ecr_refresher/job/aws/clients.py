@@ -4,8 +4,6 @@ A client belongs to one principal and service. All of them send by `net.http`, f
 AWS is asked through the same proxies and with the same trust as everything else, and an answer has a largest size.
 """
 
-from __future__ import annotations
-
 import functools
 import io
 import os

@@ -1,7 +1,5 @@
 """The clock of a pass: the boot clock, and its offset to AWS's time."""
 
-from __future__ import annotations
-
 import time
 from collections.abc import Callable
 from urllib.parse import urlsplit

@@ -3,8 +3,6 @@
 Nothing that a source prints or answers is passed on, since it may hold keys.
 """
 
-from __future__ import annotations
-
 import os
 import re
 from collections.abc import Iterator, Mapping

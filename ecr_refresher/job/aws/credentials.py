@@ -3,8 +3,6 @@
 Getting them may run a `credential_process` or ask a metadata service, so it takes a while or hangs.
 """
 
-from __future__ import annotations
-
 import os
 from collections.abc import Callable
 from typing import Any

@@ -1,7 +1,5 @@
 """Tokens of Amazon ECR, private and public, and the host of the caller's own registry."""
 
-from __future__ import annotations
-
 import base64
 import binascii
 import math

@@ -4,8 +4,6 @@ AWS's own messages are not passed on, since they may quote the request. Taken fr
 that was denied, and the kind of policy that denied it.
 """
 
-from __future__ import annotations
-
 import re
 from dataclasses import dataclass
 from typing import Any

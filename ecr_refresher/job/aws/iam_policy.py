@@ -4,8 +4,6 @@ Sources: the ECR user guide's pages image-pull-iam, image-push-iam and pull-thro
 guide's public-repository-policies. An identity belongs to one partition, and so does its policy.
 """
 
-from __future__ import annotations
-
 import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace

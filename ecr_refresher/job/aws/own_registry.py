@@ -1,7 +1,5 @@
 """The caller's own registry, for settings that name none: AWS says its host."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 
 from msgspec.structs import replace

@@ -1,7 +1,5 @@
 """Namespaces that a label selector stands for: asked for at each pass over their secrets, since they come and go."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 
 from msgspec.structs import replace

@@ -3,8 +3,6 @@
 Bodies are read and never quoted: Airflow 3 echoes the password in a 422.
 """
 
-from __future__ import annotations
-
 import re
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field

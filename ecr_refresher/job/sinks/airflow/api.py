@@ -1,7 +1,5 @@
 """One Airflow as a place for credentials: each connection is looked at, and given what is ours, never more."""
 
-from __future__ import annotations
-
 import time
 from collections.abc import Callable
 from dataclasses import dataclass

@@ -5,8 +5,6 @@ that costs a pass. Requests and answers are JSON of our own here, so the modules
 place that imports a library's parts without the library; where a version does not allow that, it is imported whole.
 """
 
-from __future__ import annotations
-
 import importlib
 import importlib.util
 import sys

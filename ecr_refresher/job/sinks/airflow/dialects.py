@@ -1,7 +1,5 @@
 """What differs between Airflow 3 and Airflow 2, and which of them answers."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace

@@ -1,7 +1,5 @@
 """The fields of a connection that are ours, wherever it is kept: what a pull needs, and the marker. Pure."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Callable, Mapping
 from contextlib import suppress

@@ -1,7 +1,5 @@
 """OAuth 2.0 client credentials (RFC 6749, section 4.4): a bearer token from an identity provider."""
 
-from __future__ import annotations
-
 import base64
 from urllib.parse import quote_plus
 

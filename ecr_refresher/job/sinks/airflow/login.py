@@ -1,7 +1,5 @@
 """The login at one Airflow: made once for all threads, again when it is spent, and tried once with a wrong password."""
 
-from __future__ import annotations
-
 import base64
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass

@@ -1,7 +1,5 @@
 """The marker in a connection's description: what the connection holds, recorded behind the user's own text. Pure."""
 
-from __future__ import annotations
-
 import re
 
 from ....core.times import moment, rfc3339

@@ -1,7 +1,5 @@
 """Amazon's managed Airflow (MWAA): its REST API through AWS's `invoke_rest_api`, with AWS's rights as the login."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Mapping
 from typing import Any
 

@@ -1,7 +1,5 @@
 """When the next request to one server may go: no faster than it allows, and not before its `Retry-After`."""
 
-from __future__ import annotations
-
 import threading
 import time
 from collections.abc import Callable

@@ -1,7 +1,5 @@
 """Requests to one server over the official client's transport, each sent once, and what goes wrong on the wire."""
 
-from __future__ import annotations
-
 import math
 import ssl
 import zlib

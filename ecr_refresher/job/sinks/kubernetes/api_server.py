@@ -3,8 +3,6 @@
 Bodies of answers are never shown: a 422 may quote the secret that was sent.
 """
 
-from __future__ import annotations
-
 import os
 import re
 import stat

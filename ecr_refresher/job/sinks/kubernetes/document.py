@@ -4,8 +4,6 @@ A `kubernetes.io/dockerconfigjson` secret holds one value, `.dockerconfigjson`: 
 Its annotations record for each registry until when the token is valid, and a fingerprint of the entry.
 """
 
-from __future__ import annotations
-
 import base64
 import hashlib
 import json

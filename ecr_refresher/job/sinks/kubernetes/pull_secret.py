@@ -4,8 +4,6 @@ In place matters: a kubelet from 1.35 on trusts a cached image for a rotated sec
 (KEP-2535).
 """
 
-from __future__ import annotations
-
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass

@@ -1,7 +1,5 @@
 """Connections as JSON texts in Secrets Manager or Parameter Store, as the amazon provider's backends read them."""
 
-from __future__ import annotations
-
 import json
 import uuid
 from abc import ABC, abstractmethod

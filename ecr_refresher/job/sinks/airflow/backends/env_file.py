@@ -3,8 +3,6 @@
 A URI has no place for a description, so the marker stands in a comment on the line before.
 """
 
-from __future__ import annotations
-
 import re
 from collections.abc import Mapping
 from typing import Any

@@ -3,8 +3,6 @@
 Of a YAML file only the one entry's lines are replaced, so that comments and the order of the other entries stay.
 """
 
-from __future__ import annotations
-
 import json
 from collections.abc import Mapping
 from contextlib import suppress

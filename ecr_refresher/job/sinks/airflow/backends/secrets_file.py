@@ -1,7 +1,5 @@
 """Connections in a file that Airflow's LocalFilesystemBackend reads at each lookup: replaced whole, never torn."""
 
-from __future__ import annotations
-
 import os
 import stat
 from typing import Any
