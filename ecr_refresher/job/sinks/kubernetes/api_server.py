@@ -154,13 +154,7 @@ class ApiServer:
         return str(user.username) if user and user.username else None
 
     def _call(
-        self,
-        what: str,
-        send: Send,
-        *request: Any,
-        ignored: Sequence[int] = (),
-        namespace: str = "",
-        **how: Any,
+        self, what: str, send: Send, *request: Any, ignored: Sequence[int] = (), namespace: str = "", **how: Any
     ) -> Any:
         """What the server answers; None for an `ignored` status. A 404 means that there is no such `namespace`.
 
