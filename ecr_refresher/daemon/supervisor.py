@@ -13,8 +13,9 @@ from .. import __version__, logs
 from ..boot_clock import boot_time
 from ..core import wire
 from ..core.exits import EXIT_FAILED
-from ..core.model import Failure, Reason, witness_of
+from ..core.model import Failure, Reason
 from ..core.plan import Plan
+from .file_watch import FileWatch
 from .machine import events
 from .machine.bookings import OUR_FAULT
 from .machine.due import next_boot
@@ -49,6 +50,7 @@ class Supervisor:
         self._state = initial(int.from_bytes(os.urandom(6)), load, boot_time(), time.time(), time.monotonic())
         self._pages = Pages(self._state, boot_time, time.monotonic)
         self._notifier = Notifier(environ, os.getpid())
+        self._files = FileWatch()
         self._server: WebServer | None = None
         self._workers: dict[int | None, Worker] = {}  # by job; the pass's worker by None
         self._woken = asyncio.Event()  # something has happened since the last turn
@@ -59,7 +61,8 @@ class Supervisor:
         self._catch_signals()
         logs.get().info("daemon_started", version=__version__, pid=os.getpid())
         while self._exit_code is None:
-            self._apply(events.Turn(time.time(), time.monotonic(), self._witnesses()))
+            files = await self._files.look(self._watched())
+            self._apply(events.Turn(time.time(), time.monotonic(), files))
             self._notify()
             if self._exit_code is None:
                 await self._wait()
@@ -142,12 +145,11 @@ class Supervisor:
         worker.close()
         del self._workers[key]
 
-    def _witnesses(self) -> dict[str, str]:
-        """Look at the stat of each watched file."""
+    def _watched(self) -> set[str]:
         plan = self._state.plan
         paths = {plan.settings_file, *(docker.config_file for docker in plan.dockers)}
         paths.update(*(airflow.secret_paths for airflow in plan.airflows))
-        return {path: _witness(path) for path in paths if path is not None}
+        return {path for path in paths if path is not None}
 
     # --- actions -----------------------------------------------------------------------------------------------------
     def _apply(self, event: events.Event) -> None:
@@ -204,12 +206,3 @@ class Supervisor:
             self._notifier.phase("reloading")
         elif started(self._state, boot_time()):
             self._notifier.phase("ready")
-
-
-def _witness(path: str) -> str:
-    try:
-        return witness_of(os.stat(path))
-    except FileNotFoundError:
-        return witness_of(None)
-    except OSError as error:
-        return f"error {error.errno}"

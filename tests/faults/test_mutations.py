@@ -129,7 +129,7 @@ MUTATIONS = {
         DAEMON + "test_bookings.py::test_a_batch_of_lines_copies_each_map_once",
     ),
     "a dead reload comes before what is due": Mutation(
-        edit("daemon.machine.step", "not (state.load_tries and", "not (False and"),
+        edit("daemon.machine.step", "not (serves and not state.last_reload_ok)", "True"),
         DAEMON + "test_step.py::test_a_slot_that_is_due_comes_before_settings_that_have_killed_a_worker",
     ),
     "an end waits for its worker for ever": Mutation(

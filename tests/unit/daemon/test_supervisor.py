@@ -24,7 +24,7 @@ from ecr_refresher.daemon.supervisor import TURN_MIN_S
 from . import fake_worker
 
 RUN = """
-import json, os, sys
+import json, os, sys, time
 from ecr_refresher.core import wire
 from ecr_refresher.daemon import supervisor, workers
 from ecr_refresher.daemon.machine import events
@@ -37,6 +37,9 @@ def counting(state, event, now):
     return step(state, event, now)
 if "COUNTED" in os.environ:
     supervisor.step = counting
+if "HANGS" in os.environ:
+    stat, dead = os.stat, os.environ["HANGS"]
+    os.stat = lambda path, **how: time.sleep(3600) if path == dead else stat(path, **how)
 status = supervisor.run(wire.Load(config="settings.yaml"), sys.argv[1:], os.environ)
 if counted:
     moments, lines = zip(*counted)
@@ -167,6 +170,25 @@ def test_it_loads_serves_and_tells(start: Start) -> None:
     (job,) = daemon.jobs()
     assert job["load"] == {"config": "settings.yaml"}
     assert job["id"] == 1
+
+
+def test_a_file_system_that_hangs_stops_nothing_but_the_look_at_its_files(start: Start, tmp_path: Path) -> None:
+    """Such as a home directory whose NFS server is dead."""
+    dead, well = (str(tmp_path / name / "config.json") for name in ("dead", "well"))
+    dockers = [{"config_file": file, "registries": ["own"]} for file in (dead, well)]
+    daemon = start("serve", plan(dockers=dockers), HANGS=dead)
+    daemon.port = int(daemon.hear("listening")["address"].rpartition(":")[2])
+    assert dead in daemon.hear("file_hangs")["error"]
+    passes = len(daemon.jobs())
+    Path(well).parent.mkdir()
+    Path(well).write_text("{}")  # a change, which is looked at
+    ends_at = time.monotonic() + END_S
+    while len(daemon.jobs()) == passes and time.monotonic() < ends_at:
+        assert daemon.ask("/livez")[0] == 200
+        time.sleep(0.1)
+    assert len(daemon.jobs()) > passes
+    daemon.signal(signal.SIGTERM)
+    assert daemon.ended() == 0
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
