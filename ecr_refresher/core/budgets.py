@@ -29,6 +29,7 @@ STACK = 1 << 20  # of each thread; all of them count as data of the process
 DATA_MAX = 1 << 30  # of a process without a cgroup's limit: a pass over 1,000 registries takes less
 DATA_MIN = 128 << 20  # no process gets by with less
 BESIDE = 48 << 20  # of a cgroup's limit, for the supervisor and the kernel's buffers
+HEAD_MAX = 64 << 10  # the status, headers and sizes of chunks of an answer; real ones have 2 KiB
 ANSWER_MAX = 64 << 10  # an answer of AWS: keys, or a token, which has some thousands; as objects it takes 30 times more
 STORE_ANSWER_MAX = 256 << 10  # of AWS's stores of secrets and of MWAA; a secret has 64 KiB at most
 AIRFLOW_ANSWER_MAX = 256 << 10  # a connection with a long description and extra

@@ -13,8 +13,8 @@ from urllib3 import exceptions
 
 from ...core import budgets
 from ...core.model import Failed, Reason
+from . import heads, wire_errors
 from . import trust as trusts
-from . import wire_errors
 from .proxies import pool_for
 from .trust import Trust
 from .wire_errors import Silent
@@ -75,6 +75,7 @@ class Bounded:
 
     def __init__(self, pool: Any, who: str, trust: Trust, limits: Limits) -> None:
         self.pool, self._who, self._trust, self._limits = pool, who, trust, limits
+        heads.bound(pool)
 
     def request(self, method: str, url: str, **how: Any) -> urllib3.HTTPResponse:
         """Send the request; the answer's body is as it came. Raises Failed."""

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import subprocess
 import sys
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -103,3 +105,43 @@ def test_of_an_airflow(tmp_path: Path, status: int, field: str, shape: str) -> N
         connections = {f"c{number}": HOSTS[0] for number in range(len(HOSTS))}
         slots = once(tmp_path, ecr, {"registries": HOSTS[:1], "airflow": {**airflow, "connections": connections}})
     assert {slot["error"] and slot["error"]["reason"] for slot in slots} <= {None, "invalid"}
+
+
+HEADS = {
+    "headers": b"HTTP/1.1 200 OK\r\n" + b"".join(b"X-%d: %s\r\n" % (n, b"a" * 65_000) for n in range(95)) + b"\r\n",
+    "interim answers": b"HTTP/1.1 100 Continue\r\n\r\n" * 200_000,
+    "the size of a chunk": b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n" + b"0" * (6 << 20),
+}
+
+
+class HostileHead(HostileAirflow):
+    """Logs everybody in, and answers all else with 6 MB that are no body."""
+
+    def __init__(self, head: bytes) -> None:
+        super().__init__(b"", 200)
+        self._head = head
+
+    def respond(self, exchange: Exchange) -> None:
+        if exchange.path in ("/api/v2/version", "/auth/token"):
+            super().respond(exchange)
+            return
+        with contextlib.suppress(OSError):
+            exchange.wfile.write(self._head)
+        exchange.cut()
+
+
+@pytest.mark.parametrize("head", HEADS.values(), ids=HEADS)
+def test_what_is_not_the_body_has_a_largest_size_too(tmp_path: Path, head: bytes) -> None:
+    password = tmp_path / "password"
+    password.write_text("the password")
+    password.chmod(0o600)
+    with EcrStandIn(TokenBook()) as ecr, HostileHead(head) as hostile:
+        connections = {f"c{number}": HOSTS[0] for number in range(len(HOSTS) // 2)}
+        login = {"username": "u", "password_file": str(password)}
+        airflow = {"url": hostile.url, **login, "connections": connections}
+        registries = [{"host": HOSTS[0]}]
+        registries += [{"host": host, "endpoint_url": f"{hostile.url}/{host}"} for host in HOSTS[1 : len(HOSTS) // 2]]
+        config = {"config_file": f"{tmp_path}/docker/"}
+        slots = once(tmp_path, ecr, {"registries": registries, "airflow": airflow, "docker": config})
+    by_reason = Counter(slot["error"]["reason"] if slot["error"] else slot["outcome"] for slot in slots)
+    assert by_reason == {"written": 1, "transient": len(HOSTS) - 1}
