@@ -13,6 +13,7 @@ from requests import PreparedRequest, Response
 
 from ...core.model import Failed, Reason
 from . import http
+from .proxies import proxy_for
 
 
 class BoundedClient(APIClient):
@@ -27,7 +28,9 @@ class BoundedClient(APIClient):
 
     def send(self, request: PreparedRequest, **kwargs: Any) -> Response:
         """Send one request of docker-py's, which goes where the settings say and nowhere else."""
-        response = super().send(request, **{**kwargs, "stream": True, "allow_redirects": False})
+        proxy = proxy_for(request.url or "")
+        proxies = {} if proxy is None else {"http": proxy, "https": proxy}
+        response = super().send(request, **{**kwargs, "stream": True, "allow_redirects": False, "proxies": proxies})
         if response.is_redirect:
             response.close()
             what = f"{self._name} redirects ({response.status_code})"

@@ -54,8 +54,7 @@ Serve = Callable[[Callable[[Script], None]], tuple[Engine, list[tuple[str, str]]
 def serve(monkeypatch: pytest.MonkeyPatch) -> Iterator[Serve]:
     """`serve(trick)`: an engine with its own list of what it was asked."""
     servers: list[ThreadingHTTPServer] = []
-    for name in ("http_proxy", "HTTP_PROXY", "all_proxy", "ALL_PROXY"):
-        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("http_proxy", "http://127.0.0.1:9")  # which no engine on this machine is asked through
 
     def begin(trick: Callable[[Script], None]) -> tuple[Engine, list[tuple[str, str]]]:
         asked: list[tuple[str, str]] = []
@@ -134,3 +133,11 @@ def test_a_login_that_the_registry_refuses_says_so_and_quotes_nothing(serve: Ser
     failure = refusal(lambda: engine.login(asked, HOST, CREDENTIAL)).failure
     assert failure.reason is Reason.DENIED
     assert failure.message.endswith("the registry refused the token")
+
+
+def test_an_engine_elsewhere_is_asked_through_the_proxy(serve: Serve, monkeypatch: pytest.MonkeyPatch) -> None:
+    proxy, asked = serve(endless)
+    monkeypatch.setenv("http_proxy", proxy.url.replace("tcp:", "http:"))
+    assert engine.version(Engine("tcp://engine.invalid:2375")) == "Docker 25.0, API 1.44"
+    assert asked
+    assert all(path.startswith("http://engine.invalid:2375/") for _, path in asked)
