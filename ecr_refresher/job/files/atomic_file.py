@@ -8,6 +8,7 @@ import contextlib
 import errno
 import os
 import stat
+import struct
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -20,7 +21,10 @@ from .errors import os_errors, refuse_irregular
 _READ = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC  # non-blocking: a FIFO must not hang us
 _CREATE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 NEW_MODE = 0o600
-_GROUPS_BITS = 0o070
+_GROUPS_BITS, _OTHERS_BITS = 0o070, 0o007
+ACL = "system.posix_acl_access"  # rights of single users and groups; the mode's group bits then bound them (acl(5))
+_ACL_ENTRY = struct.Struct("<HHI")  # tag, rights and id; the entries follow four bytes of version
+_ACL_OWNING_GROUP = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +50,10 @@ class Snapshot:
 
 @dataclass(frozen=True, slots=True)
 class Ownership:
-    """The mode, user and group that a file must have. None keeps what an existing file has, as far as we may."""
+    """The mode, user and group that a file must have. None keeps what an existing file has, as far as we may.
+
+    Without a mode, its ACL is kept too.
+    """
 
     mode: int | None = None
     uid: int | None = None
@@ -126,9 +133,10 @@ class Folder:
             if old and above.st_mode & stat.S_ISVTX and os.geteuid() not in (0, old.st_uid, above.st_uid):
                 # The rename in this sticky directory would fail; until then, who may read that file could read ours.
                 raise PermissionError(errno.EPERM, os.strerror(errno.EPERM))
+            acl = None if owner.mode is not None or old is None else self._acl(name)
             descriptor = os.open(temporary, _CREATE, NEW_MODE, dir_fd=self.fd)
             try:
-                _fill(descriptor, content, owner, old)
+                _fill(descriptor, content, owner, old, acl)
                 os.fsync(descriptor)
                 if not still(self.stat(name)):
                     self._remove(temporary)
@@ -148,13 +156,24 @@ class Folder:
                     raise
         return written
 
+    def _acl(self, name: str) -> bytes | None:
+        """The file's ACL; None where it or its file system has none."""
+        with contextlib.suppress(FileNotFoundError):
+            descriptor = os.open(name, _READ, dir_fd=self.fd)
+            try:
+                with contextlib.suppress(OSError):
+                    return os.getxattr(descriptor, ACL)
+            finally:
+                os.close(descriptor)
+        return None
+
     def _remove(self, name: str) -> None:
         with contextlib.suppress(FileNotFoundError):
             os.unlink(name, dir_fd=self.fd)
 
 
-def _fill(descriptor: int, content: bytes, owner: Ownership, old: os.stat_result | None) -> None:
-    """Write the content, and give the file its user, group and mode."""
+def _fill(descriptor: int, content: bytes, owner: Ownership, old: os.stat_result | None, acl: bytes | None) -> None:
+    """Write the content, and give the file its user, group, and mode or ACL."""
     with open(descriptor, "wb", closefd=False) as file:
         file.write(content)
     new, uid, gid, mode = os.fstat(descriptor), owner.uid, owner.gid, owner.mode
@@ -164,14 +183,33 @@ def _fill(descriptor: int, content: bytes, owner: Ownership, old: os.stat_result
         uid = old.st_uid
     if uid not in (None, new.st_uid):
         os.fchown(descriptor, uid, -1)
+    as_others = mode & (~_GROUPS_BITS | (mode & _OTHERS_BITS) << 3)
     if gid is None and old is not None:
         try:
             _give_to_group(descriptor, old.st_gid)
-        except PermissionError:  # not a group of ours: then no other group may read the file in its place
-            mode &= ~_GROUPS_BITS
+        except PermissionError:  # not a group of ours: then the group in its place may do what everybody may
+            mode, acl = as_others, acl and _with_group_as_others(acl, mode)
     elif gid is not None:
         _give_to_group(descriptor, gid)
+    if owner.mode is None and old is not None:
+        with contextlib.suppress(OSError):  # what the directory gives to each new file
+            os.removexattr(descriptor, ACL)
+    if acl is not None:
+        try:
+            os.setxattr(descriptor, ACL, acl)  # sets the mode too
+        except OSError:  # it names users whom our user namespace does not know, say
+            mode = as_others
+        else:
+            return
     os.fchmod(descriptor, mode)
+
+
+def _with_group_as_others(acl: bytes, mode: int) -> bytes:
+    entries = [
+        _ACL_ENTRY.pack(tag, rights & mode & _OTHERS_BITS if tag == _ACL_OWNING_GROUP else rights, number)
+        for tag, rights, number in _ACL_ENTRY.iter_unpack(acl[4:])
+    ]
+    return acl[:4] + b"".join(entries)
 
 
 def _give_to_group(descriptor: int, gid: int) -> None:

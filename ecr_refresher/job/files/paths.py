@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from ...core.budgets import FILE_MAX, LINKS
 from ...core.model import Failed, Reason
-from .atomic_file import Folder, Snapshot
+from .atomic_file import ACL, Folder, Snapshot
 from .errors import os_errors
 
 
@@ -129,8 +129,8 @@ def others_may_write(directory: str, seen: os.stat_result) -> bool:
 
 
 def _has_acl(directory: str) -> bool:
-    """Whether other users than owner and group have rights of their own; the group's bits bound those (acl(5))."""
+    """Whether other users than owner and group have rights of their own."""
     with suppress(OSError):
-        os.getxattr(directory, "system.posix_acl_access")
+        os.getxattr(directory, ACL)
         return True
     return False

@@ -57,7 +57,7 @@ class SecretsFileSink:
         return examination.examine(paths.locate(self._path).path)
 
     def _ownership(self, seen: os.stat_result | None) -> Ownership:
-        """Mode, owner and group as they were: Airflow, often another user, must be able to read it afterwards."""
+        """Mode, ACL, owner and group as they were: Airflow, often another user, must be able to read it afterwards."""
         mode = self._mode if self._mode is not None or seen is None else stat.S_IMODE(seen.st_mode)
         if seen is None or mode is None:
             return Ownership(mode)
@@ -68,7 +68,7 @@ class SecretsFileSink:
             message = f"{self._path} belongs to the group {seen.st_gid}, which uid {os.geteuid()} is not in"
             raise Failed(Reason.DENIED, f"{message}: its readers would lose it", f"Join the group {seen.st_gid}")
         # By its number, so that root without CAP_CHOWN fails: left to itself, a write would lock the group out.
-        return Ownership(mode, gid=seen.st_gid if may_keep_group and mode & stat.S_IRWXG else None)
+        return Ownership(self._mode, gid=seen.st_gid if may_keep_group and mode & stat.S_IRWXG else None)
 
     def _fields(self, connection: Connection) -> dict[str, Any] | None:
         place = paths.locate(self._path)
