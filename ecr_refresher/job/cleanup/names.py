@@ -4,13 +4,25 @@ from __future__ import annotations
 
 DOCKER_HUB = "docker.io"
 _HUB_PREFIXES = ("docker.io/", "index.docker.io/")
+_LIBRARY = "library/"
 
 
 def familiar(name: str) -> str:
     """As the engine shows it: `docker.io/library/busybox:1` is `busybox:1` in its lists."""
     for prefix in _HUB_PREFIXES:
         name = name.removeprefix(prefix)
-    return name.removeprefix("library/")
+    return name.removeprefix(_LIBRARY)
+
+
+def spellings(name: str) -> set[str]:
+    """The name with and without its host; one of Docker Hub in every way that Docker, Podman or people write it."""
+    of = host(name)
+    spelled = {name, name.removeprefix(f"{of}/")}
+    if f"{of}/" in _HUB_PREFIXES:
+        short = familiar(name)
+        long = short if "/" in short else f"{_LIBRARY}{short}"
+        spelled |= {f"{prefix}{one}" for prefix in ("", *_HUB_PREFIXES) for one in (short, long)}
+    return spelled
 
 
 def host(name: str) -> str:

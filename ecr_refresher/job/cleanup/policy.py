@@ -203,12 +203,11 @@ def _hosts(image: Image) -> frozenset[str]:
 
 
 def _matches(image: Image, pattern: str) -> bool:
-    """A pattern may be of the whole name or leave out host or tag; where it has none, the tag is `<none>`."""
+    """A pattern may be of the whole name or leave out host, tag or digest; without a tag of its own it is `<none>`."""
     untagged = set(map(names.repository, image.names or image.pulled)) - set(map(names.repository, image.tags))
-    spelled = [*image.tags, *(f"{repository}:<none>" for repository in untagged)]
-    spelled += [names.repository(name) for name in spelled]
-    spelled += [name.removeprefix(f"{names.host(name)}/") for name in spelled]
-    return any(fnmatchcase(name, pattern) for name in spelled)
+    whole = [*image.names, *(f"{repository}:<none>" for repository in untagged)]
+    spelled = (each for name in (*whole, *map(names.repository, whole)) for each in names.spellings(name))
+    return any(fnmatchcase(each, pattern) for each in spelled)
 
 
 def _ancestors(image: Image, by_id: Mapping[str, Image]) -> Iterable[str]:

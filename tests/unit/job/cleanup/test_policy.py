@@ -93,6 +93,50 @@ def test_patterns_keep_with_and_without_the_host(pattern: str) -> None:
     assert why_kept(IMAGE, ImageRules(keep=("*/base:*", "webs"))) is None
 
 
+BUSYBOX = [
+    "busybox:1",
+    "busybox:*",
+    "busybox",
+    "library/busybox:1",
+    "docker.io/busybox:1",
+    "docker.io/library/busybox:*",
+    "index.docker.io/library/busybox",
+    "docker.io/*",
+]
+
+
+@pytest.mark.parametrize(
+    ("name", "pattern"),
+    [
+        *[(name, pattern) for name in ("busybox:1", "docker.io/library/busybox:1") for pattern in BUSYBOX],
+        ("acme/x:1", "docker.io/acme/x:1"),
+        ("acme/x:1", "index.docker.io/acme/*"),
+        ("docker.io/acme/x:1", "acme/x:1"),
+        ("localhost/x:1", "localhost/x:*"),
+        ("localhost/x:1", "x"),
+        ("registry:5000/x:1", "registry:5000/*"),
+    ],
+)
+def test_patterns_keep_images_by_what_docker_podman_and_people_call_them(name: str, pattern: str) -> None:
+    for image in (Image("sha256:1", (name,)), Image("sha256:1", (), (f"{names.repository(name)}@sha256:a",))):
+        rules = ImageRules(every=True, keep=(pattern.replace(":1", ":*"),))
+        assert why_kept(image, rules) is Kept.KEPT
+
+
+@pytest.mark.parametrize(
+    "pattern", ["docker.io/*", "index.docker.io/*", "library/*", "docker.io/library/web", "localhost/*", "web@*:b"]
+)
+def test_patterns_of_docker_hub_and_of_other_digests_keep_nothing_else(pattern: str) -> None:
+    for image in (IMAGE, replace(IMAGE, tags=("localhost/web:1",), digests=("localhost/web@sha256:a",))):
+        kept = why_kept(image, ImageRules(every=True, keep=(pattern,))) is Kept.KEPT
+        assert kept is (pattern == "localhost/*" and image is not IMAGE)
+
+
+@pytest.mark.parametrize("pattern", [f"{OURS}/web@sha256:a", "web@sha256:a", "*@sha256:a"])
+def test_a_pattern_may_name_a_digest(pattern: str) -> None:
+    assert why_kept(IMAGE, ImageRules(keep=(pattern,))) is Kept.KEPT
+
+
 def test_an_untagged_image_is_kept_by_a_pattern_of_any_tag() -> None:
     untagged = replace(IMAGE, tags=())
     assert why_kept(untagged, ImageRules(keep=("*/web:*",))) is Kept.KEPT
