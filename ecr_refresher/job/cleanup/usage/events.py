@@ -101,8 +101,8 @@ class Index:
 
     def put(self, image_id: str, image_names: Iterable[str]) -> None:
         self.drop(image_id)
-        self.ids[image_id] = frozenset(image_names)
-        self.names.update(dict.fromkeys(image_names, image_id))
+        self.ids[image_id] = frozenset(map(names.familiar, image_names))  # as events show them; Podman's lists don't
+        self.names.update(dict.fromkeys(self.ids[image_id], image_id))
 
     def drop(self, image_id: str) -> None:
         for name in self.ids.pop(image_id, ()):

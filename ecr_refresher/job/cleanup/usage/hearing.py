@@ -171,4 +171,4 @@ class Hearing:
                 self.index.drop(event.id)
             return  # else it is gone; its 'delete' is on the way
         self.index.put(image.id, image.names)
-        self.history = self.history.named(image.id, image.names, self._clock.now())
+        self.history = self.history.named(image.id, self.index.ids[image.id], self._clock.now())

@@ -131,6 +131,16 @@ def test_names_come_and_go() -> None:
     assert here.exact("busybox") == {OLD}
 
 
+def test_podmans_events_mean_the_images_that_it_lists_by_their_long_names() -> None:
+    here = Index.of([Image(OLD, ("docker.io/library/busybox:1",)), Image(NEW, ("docker.io/acme/x:1",))], ())
+    for name, meant in (("docker.io/library/busybox:1", OLD), ("busybox:1", OLD), ("docker.io/acme/x:1", NEW)):
+        event = parse({"Type": "image", "Action": "pull", "timeNano": 0, "Actor": {"ID": name}})
+        assert event is not None
+        assert here.meant_by(event, History("engine")) == {meant}
+    here.drop(OLD)
+    assert here.exact("busybox:1") == frozenset()
+
+
 def test_a_flood_of_events_ends_the_stream_before_it_fills_the_memory(monkeypatch: pytest.MonkeyPatch) -> None:
     class Flooding:
         def events(self, **_: Any) -> Iterator[dict[str, Any]]:
