@@ -65,8 +65,7 @@ def _worker() -> NoReturn:
     logs.silence_libraries()
     sys.stdout = sys.stderr = logs.Printed()  # its answers go to the descriptor, not through these
     status = limits.bare_of_values("worker", worker.serve)
-    sys.stdout.flush()
-    sys.stderr.flush()
+    limits.hear_out()
     os._exit(status)  # at once: a thread that waits for a hung server must not delay the end
 
 

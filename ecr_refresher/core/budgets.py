@@ -43,6 +43,7 @@ PROOF_ANSWER_MAX = 8192  # what is read of a registry's answer
 ENGINE_ANSWER_MAX = 64 << 10  # an engine's version, or its word on a login: PROOFS may be asked at a time
 ENGINE_LIST_MAX = 16 << 20  # its lists: 10,000 images or containers, one list at a time
 STRAY_LINE, STRAY_ALL = 1000, 65536  # what libraries and children print, into the log
+STRAY_S = 0.5  # to read the last of it at a process's end, which a child that outlives it would delay
 
 # Files, records, credential helpers, and the children that handle them
 FILE_MAX = 16 << 20  # any file of ours that has no smaller limit

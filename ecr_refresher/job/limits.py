@@ -13,6 +13,7 @@ from ..core import budgets
 from ..core.exits import EXIT_FAILED, EXIT_MEMORY
 
 EXIT_ORPHANED = 3
+_STRAY = "stray output"
 
 
 def bound_memory() -> None:
@@ -65,8 +66,17 @@ def leave_terminal() -> tuple[int, int]:
     os.dup2(writing, 2)
     os.close(writing)
     os.close(nothing)
-    threading.Thread(target=_log_lines, args=(reading,), name="stray output", daemon=True).start()
+    threading.Thread(target=_log_lines, args=(reading,), name=_STRAY, daemon=True).start()
     return output, errors
+
+
+def hear_out() -> None:
+    """Log all that has been printed, before this process ends; a child that outlives it is not waited for."""
+    for thread in threading.enumerate():
+        if thread.name == _STRAY:
+            os.dup2(0, 1)  # the thread ends once nobody can write to its pipe
+            os.dup2(0, 2)
+            thread.join(budgets.STRAY_S)
 
 
 def _log_lines(descriptor: int) -> None:

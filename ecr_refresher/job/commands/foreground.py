@@ -113,4 +113,5 @@ def _do(name: str, work: Work, limit_s: float, alive: int, *, as_json: bool) -> 
         return result.status
 
     status = limits.bare_of_values(name, work_and_print)
+    limits.hear_out()
     return EXIT_FAILED if status == EXIT_MEMORY else status

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+import time
 
 import pytest
 
@@ -12,7 +13,6 @@ from ecr_refresher import memory
 from ecr_refresher.core import budgets
 
 MB = 1 << 20
-READ_TO_THE_END = "os.close(1)\nos.close(2)\n[t.join(20) for t in threading.enumerate() if t.daemon]"
 
 
 @pytest.mark.parametrize(
@@ -72,8 +72,10 @@ def test_what_children_print_becomes_log_lines_and_their_input_is_closed() -> No
         "import subprocess\n"
         "output, errors = limits.leave_terminal()\n"
         "subprocess.run(['sh', '-c', 'cat; echo said \\033[2J; echo complained >&2; head -c 3000 /dev/zero'])\n"
-        "os.write(output, b'the result\\n')\n" + READ_TO_THE_END
+        "os.write(output, b'the result\\n')\n"
+        "limits.hear_out()\n"
     )
+    assert done.returncode == 0
     assert done.stdout == "the result\n"
     lines = [json.loads(line) for line in done.stderr.splitlines()]
     assert {line["event"] for line in lines} == {"stray_output"}
@@ -87,7 +89,47 @@ def test_what_children_print_becomes_log_lines_and_their_input_is_closed() -> No
 def test_a_child_that_prints_for_ever_fills_no_log() -> None:
     done = python(
         "import subprocess\nlimits.leave_terminal()\n"
-        "subprocess.run('yes | head -c 2000000', shell=True)\n" + READ_TO_THE_END
+        "subprocess.run('yes | head -c 2000000', shell=True)\n"
+        "limits.hear_out()\n"
     )
+    assert done.returncode == 0
     assert len(done.stderr) < 200 * budgets.STRAY_ALL
     assert sum(len(json.loads(line)["text"]) for line in done.stderr.splitlines()) <= budgets.STRAY_ALL
+
+
+COMMAND = """
+import subprocess
+from ecr_refresher.job.commands import foreground
+def work(_):
+    subprocess.run(['sh', '-c', {script!r}])
+    return foreground.Result(0, 'done')
+sys.exit(foreground.run('test', work, 20))
+"""
+
+
+def test_the_last_words_of_a_commands_children_are_logged() -> None:
+    done = python(COMMAND.format(script="seq 500 >&2"))
+    assert (done.returncode, done.stdout) == (0, "done\n")
+    assert [json.loads(line)["text"] for line in done.stderr.splitlines()] == [str(n) for n in range(1, 501)]
+
+
+def test_a_child_that_lives_on_delays_no_commands_end() -> None:
+    began = time.monotonic()
+    done = python(COMMAND.format(script="echo said; setsid sleep 8 &"))
+    assert time.monotonic() - began < 6
+    assert json.loads(done.stderr)["text"] == "said"
+
+
+def test_the_last_words_of_a_workers_children_are_logged() -> None:
+    done = python(
+        "import subprocess\n"
+        "from ecr_refresher import cli\n"
+        "from ecr_refresher.job import worker\n"
+        "def serve():\n"
+        "    limits.leave_terminal()\n"
+        "    return subprocess.run(['sh', '-c', 'seq 500 >&2']).returncode\n"
+        "worker.serve = serve\n"
+        "cli.main(['worker'])\n"
+    )
+    assert done.returncode == 0
+    assert [json.loads(line)["text"] for line in done.stderr.splitlines()] == [str(n) for n in range(1, 501)]
