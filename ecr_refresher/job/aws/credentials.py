@@ -10,14 +10,17 @@ from typing import Any
 import boto3
 import botocore.session
 from botocore.config import Config
+from botocore.loaders import Loader
 
 from ...core.model import Failed, Reason
+from ..files.paths import locate
 from ..net.trust import Trust, trust_for
 from . import credential_errors
 from .credential_errors import chain, whose
 
 BEFORE_SEND = "before-send"
 Sender = Callable[..., Any]
+_FILES = {"config_file": "AWS_CONFIG_FILE", "credentials_file": "AWS_SHARED_CREDENTIALS_FILE"}
 _KEYS = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "AWS_SECURITY_TOKEN")
 
 
@@ -29,6 +32,8 @@ class Base:
         self.profile = profile
         self.core = core = botocore.session.Session(profile=profile)  # knows the profile's settings
         try:
+            if os.geteuid() == 0:
+                _refuse_others(core)
             # botocore's own calls, for a role of the profile or a web identity, keep to the same rules as ours.
             core.set_default_client_config(config)
             # The sender decides whom to trust; botocore refuses an empty bundle.
@@ -42,6 +47,28 @@ class Base:
             raise credential_errors.explain(error, core, profile, 0.0) from None
         self.sender = sender(lambda: trust_for(aws=True, profile_bundle=self.ca_bundle))
         self.session.events.register(BEFORE_SEND, self.sender)  # clients inherit it
+
+
+def _refuse_others(core: Any) -> None:
+    """Refuse, for root, AWS's files on a path that another user controls. Raises Failed.
+
+    They may name a program to run, and models in ~/.aws/models another server. What is not there is not looked for.
+    """
+    for name, variable in _FILES.items():
+        path = os.path.abspath(os.path.expanduser(os.path.expandvars(core.get_config_variable(name))))
+        try:
+            locate(path)
+        except Failed as error:
+            if os.path.isfile(path):
+                what = f"{error.failure.message}, which may name a program for root to run"
+                fix = f"Name root's own file in {variable}, set HOME to root's, or run as that user"
+                fix += "; into a container, mount the file and not its directory"
+                raise Failed(Reason.DENIED, what, fix) from None
+            core.set_config_variable(name, os.devnull)
+    try:
+        locate(os.path.join(Loader.CUSTOMER_DATA_PATH, "any"))
+    except Failed:
+        core.get_component("data_loader").search_paths.remove(Loader.CUSTOMER_DATA_PATH)
 
 
 def find(base: Base, skew_s: Callable[[], float]) -> str:

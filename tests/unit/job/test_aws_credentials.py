@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from botocore.loaders import Loader
 
 from ecr_refresher.boot_clock import boot_time
 from ecr_refresher.core.model import Failed, Failure, Reason
@@ -286,6 +287,62 @@ def test_a_credential_process_that_hangs_is_named_in_time_and_holds_up_nobody_el
         (Reason.TRANSIENT, "the credential_process of the AWS profile 'slow'")
     }
     assert len(failures) == 3
+
+
+# --- root, and files of another user
+@pytest.fixture
+def alice(as_root: None, open_path: Path) -> Path:
+    """The home of another user, whose process leaves a trace."""
+    process = program(open_path, PROCESS.replace("\n", f"\ntouch {open_path}/ran\n", 1))
+    for name, head in (("config", "profile alice"), ("credentials", "alice")):
+        (open_path / ".aws").mkdir(exist_ok=True)
+        (open_path / ".aws" / name).write_text(f"[{head}]\ncredential_process = {process}\n")
+        for made in (open_path / ".aws" / name, open_path / ".aws"):
+            os.chown(made, 12_345, 12_345)
+    return open_path
+
+
+@pytest.mark.parametrize(
+    ("variable", "name"), [("AWS_CONFIG_FILE", "config"), ("AWS_SHARED_CREDENTIALS_FILE", "credentials")]
+)
+@pytest.mark.parametrize("by_home", [False, True])
+def test_root_runs_no_program_that_another_user_s_file_names(
+    ecr: EcrStandIn, monkeypatch: pytest.MonkeyPatch, alice: Path, variable: str, name: str, by_home: bool
+) -> None:
+    if by_home:
+        monkeypatch.setenv("HOME", str(alice))
+        monkeypatch.delenv(variable)
+    else:
+        monkeypatch.setenv(variable, f"{alice}/.aws/{name}")
+    found = failure(ecr, "alice")
+    assert found.reason is Reason.DENIED
+    assert f"{alice}/.aws/{name}: uid 12345 controls {alice}/.aws" in found.message
+    assert variable in found.fix
+    assert not (alice / "ran").exists()
+
+
+def test_a_file_of_another_user_in_root_s_directory_is_root_s_choice(
+    ecr: EcrStandIn, monkeypatch: pytest.MonkeyPatch, alice: Path
+) -> None:
+    os.chown(alice / ".aws", 0, 0)
+    monkeypatch.setenv("AWS_CONFIG_FILE", f"{alice}/.aws/config")
+    fetch(ecr, "alice")
+    assert (alice / "ran").exists()
+
+
+def test_in_another_user_s_home_without_files_root_has_its_keys_and_no_models_of_that_user(
+    ecr: EcrStandIn, monkeypatch: pytest.MonkeyPatch, alice: Path
+) -> None:
+    for name, variable in (("config", "AWS_CONFIG_FILE"), ("credentials", "AWS_SHARED_CREDENTIALS_FILE")):
+        monkeypatch.delenv(variable)
+        (alice / ".aws" / name).unlink()
+    (alice / ".aws" / "models").mkdir()
+    (alice / ".aws" / "models" / "endpoints.json").write_text("none of AWS's")
+    monkeypatch.setenv("HOME", str(alice))
+    monkeypatch.setattr(Loader, "CUSTOMER_DATA_PATH", f"{alice}/.aws/models")  # botocore sets it at import
+    keys(monkeypatch)
+    fetch(ecr)
+    assert [call.access_key for call in ecr.calls] == ["AKIAIOSFODNN7EXAMPLE"]
 
 
 # --- containers
