@@ -139,7 +139,8 @@ class Aws:
         ca_file, is_of_few, is_store = _ca_file(principal, service), url in self._few, service in STORES
         if ca_file is not None or is_of_few or is_store:
             most = budgets.STORE_ANSWER_MAX if is_store else budgets.ANSWER_MAX
-            send = self._sender(lambda: self.trust_of(principal.profile, ca_file), most, tells_time=not is_of_few)
+            tells_time = not (is_of_few or is_store)  # the clock is that of the tokens
+            send = self._sender(lambda: self.trust_of(principal.profile, ca_file), most, tells_time=tells_time)
             client.meta.events.unregister(BEFORE_SEND, base.sender)
             client.meta.events.register(BEFORE_SEND, send)
         return client

@@ -18,8 +18,10 @@ from ecr_refresher.core.plan import Principal
 from ecr_refresher.job.aws import ecr
 from ecr_refresher.job.aws.clients import Aws
 from ecr_refresher.job.aws.clock import AwsClock
+from ecr_refresher.job.aws.errors import Doing
 from tests.testbed.standins.aws_faults import Denied, Throttled
 from tests.testbed.standins.ecr import EcrStandIn
+from tests.testbed.standins.serving import Exchange, Reply, StandIn
 from tests.testbed.standins.tokens import TokenBook
 
 NOW = 1_800_000_000.0
@@ -253,3 +255,22 @@ def test_an_answer_that_names_no_registry_asks_for_its_name(told: dict[str, Any]
     with pytest.raises(Failed) as caught:
         ecr.own_host(aws, Principal("ecr", "eu-west-1"))
     assert caught.value.failure.fix == "Name the registry under 'registries' in the settings"
+
+
+@pytest.mark.parametrize(
+    ("service", "call", "told"), [("ssm", "get_parameter", False), ("sts", "get_caller_identity", True)]
+)
+def test_the_clock_is_not_that_of_a_store_of_secrets(
+    stand_in: EcrStandIn, monkeypatch: pytest.MonkeyPatch, service: str, call: str, told: bool
+) -> None:
+    class Store(StandIn):
+        def respond(self, exchange: Exchange) -> None:
+            exchange.send(Reply.json(400, {"__type": "AccessDeniedException"}))
+
+    clock = AwsClock()
+    with Store(date_offset_s=-1e8) as store:
+        monkeypatch.setenv(f"AWS_ENDPOINT_URL_{service.upper()}", store.url)
+        request: dict[str, Any] = {"Name": "/x"} if service == "ssm" else {}
+        with pytest.raises(Failed):
+            Aws(clock).call(Doing("asking", "us-east-1"), Principal("ecr", "us-east-1"), service, call, **request)
+    assert (clock.offset is not None) is told

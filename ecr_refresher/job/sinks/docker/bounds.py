@@ -12,7 +12,7 @@ from .... import memory
 from ....core.budgets import PROCESSES, PROCESSES_MAX
 from .processes import END_S
 
-_SUBREAPER = 36  # PR_SET_CHILD_SUBREAPER of prctl(2)
+_DEATH_SIGNAL, _SUBREAPER = 1, 36  # PR_SET_PDEATHSIG and PR_SET_CHILD_SUBREAPER of prctl(2)
 _NEW_MOUNTS, _NEW_IPC = 0x00020000, 0x08000000  # CLONE_NEWNS, CLONE_NEWIPC of unshare(2)
 _READ_ONLY, _REMOUNT, _BIND, _ALL_BELOW, _SLAVE = 1, 32, 4096, 16384, 1 << 19  # MS_* of mount(2)
 _KEPT = os.ST_NOSUID | os.ST_NODEV | os.ST_NOEXEC | os.ST_NOATIME | os.ST_NODIRATIME  # the same bits as MS_*
@@ -73,6 +73,11 @@ def adopt_orphans() -> None:
     Only the child itself can do that before its user may kill it.
     """
     _libc().prctl(_SUBREAPER, 1, 0, 0, 0)
+
+
+def end_with_parent() -> None:
+    """Have the kernel end this process with its parent, also one that its user has stopped. Call it as that user."""
+    _libc().prctl(_DEATH_SIGNAL, signal.SIGKILL, 0, 0, 0)
 
 
 def end_children() -> None:

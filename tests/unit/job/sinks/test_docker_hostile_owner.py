@@ -73,6 +73,11 @@ def running_as(uid: int) -> str:
     return subprocess.run(["pgrep", "-u", str(uid)], capture_output=True, text=True, check=False).stdout
 
 
+def states(uid: int) -> list[str]:
+    shown = subprocess.run(["ps", "-o", "state=", "-u", str(uid)], capture_output=True, text=True, check=False)
+    return shown.stdout.split()
+
+
 # --- before the child is the user -----------------------------------------------------------------------------------
 def test_python_runs_nothing_of_the_users_home_as_root(
     home: Path, open_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -351,6 +356,19 @@ def test_root_without_the_right_to_kill_waits_no_longer_for_her_child(home: Path
         assert "no answer within 2 s" in done.stdout
     finally:
         subprocess.run(["pkill", "-KILL", "-u", str(ALICE)], check=False)
+
+
+def test_a_child_that_she_has_stopped_ends_with_its_parent(home: Path, helper: Any) -> None:
+    helper("test", "kill -STOP $PPID")
+    own(home / "config.json", '{"credsStore": "test"}')
+    code = (
+        "import sys; from tests.unit.job.sinks.docker_world import *\n"
+        "sink(sys.argv[1], uid=int(sys.argv[2]), gid=int(sys.argv[2])).look(HOST, NOW)\n"
+    )
+    with subprocess.Popen([sys.executable, "-c", code, str(home / "config.json"), str(ALICE)]) as parent:
+        wait_until(lambda: "T" in states(ALICE), 20, "her child to be stopped")
+        parent.kill()
+    wait_until(lambda: not running_as(ALICE), 5, "its end")
 
 
 def test_a_helper_gets_the_users_own_groups_and_never_roots(home: Path, helper: Any, open_path: Path) -> None:

@@ -107,10 +107,13 @@ def test_what_others_gave_a_parameter_stays_where_an_empty_page_comes_first(
     assert (aws.puts()[0]["KeyId"], aws.puts()[0]["Description"]) == ("alias/of-the-team", "pulls")
 
 
-def test_pages_without_end_are_an_error(aws: Aws, sink: ParameterStoreSink, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("page", [{"Parameters": []}, {"Parameters": [], "NextToken": "more"}])
+def test_a_parameter_that_is_not_described_is_not_overwritten(
+    aws: Aws, sink: ParameterStoreSink, monkeypatch: pytest.MonkeyPatch, page: dict[str, Any]
+) -> None:
     aws.ssm.put_parameter(Name=NAME, Value="{}", Type="SecureString")
-    monkeypatch.setattr(aws.ssm, "describe_parameters", lambda **_: {"Parameters": [], "NextToken": "more"})
-    with pytest.raises(Failed, match="pages that describe it"):
+    monkeypatch.setattr(aws.ssm, "describe_parameters", lambda **_: page)
+    with pytest.raises(Failed, match="key and pattern are not known"):
         sink.deliver(DOCKER, HOST, credential(), still_wanted=wanted)
     assert aws.puts() == []
 

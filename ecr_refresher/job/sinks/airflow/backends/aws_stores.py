@@ -184,10 +184,12 @@ class ParameterStoreSink(AwsStore):
         for _ in range(PAGES_MAX):
             answer = self.ask(connection, "describe_parameters", request) or {}
             found: Mapping[str, Any] = next(iter(answer.get("Parameters") or []), {})
-            if found or not answer.get("NextToken"):
+            if found:
                 return found
+            if not answer.get("NextToken"):
+                break
             request["NextToken"] = answer["NextToken"]
-        said = f"was on none of the {PAGES_MAX} pages that describe it"
+        said = "is not described by AWS, so its key and pattern are not known"
         raise self.failed(connection, Reason.TRANSIENT, said, "Nothing to do: it is tried again")
 
     def may_write(self, connection: Connection) -> None:
