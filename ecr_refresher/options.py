@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 from . import __version__
+from .core.printable import is_utf8
 
 PROG = "ecr-refresher"
 LEVELS = ("debug", "info", "warning", "error")
@@ -63,6 +64,12 @@ class _PrintCompletion(argparse.Action):
         top.exit()
 
 
+def _text(text: str) -> str:
+    if not is_utf8(text):
+        raise argparse.ArgumentTypeError("is not UTF-8 text. Write it in UTF-8")
+    return text
+
+
 def _seconds(text: str) -> float:
     match = re.fullmatch(r"(\d+(?:\.\d+)?)(s|m|h)?", text)
     if match is None or float(match[1]) <= 0:
@@ -86,7 +93,7 @@ def _flag(name: str, help: str) -> _Option:  # noqa: A002 - argparse's word
 
 
 def _value(name: str, metavar: str, help: str, **more: object) -> _Option:  # noqa: A002 - argparse's word
-    return name, {"metavar": metavar, "help": help, **more}
+    return name, {"metavar": metavar, "help": help, "type": _text, **more}
 
 
 def _each(name: str, metavar: str, help: str) -> _Option:  # noqa: A002 - argparse's word

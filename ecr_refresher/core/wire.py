@@ -188,7 +188,7 @@ def load_job(text: bytes) -> Job:
 
 
 def dump_line(job_id: int, line: Line) -> bytes:
-    """A report line; its errors are cut where they are too long."""
+    """A report line; its errors are cut where they are too long, and have names of files that are not UTF-8 escaped."""
     if isinstance(line, Refused):
         line = Refused(tuple(map(_cut, line.errors)))
     elif isinstance(line, Fetched | Proved | Delivered | Hindered) and (why := line.failure) is not None:
@@ -197,6 +197,7 @@ def dump_line(job_id: int, line: Line) -> bytes:
 
 
 def _cut(text: str) -> str:
+    text = text.encode(errors="backslashreplace").decode()
     return text if len(text) <= TEXT_MAX else text[: TEXT_MAX - 1] + "…"
 
 

@@ -4,7 +4,7 @@ import contextlib
 import socket
 import time
 
-from .address import Address, StatusError
+from .address import Address, BadAddress, StatusError
 
 TIMEOUT_S = 10.0  # for all of it
 ANSWER_MAX = 16 << 20  # bytes; 1,000 slots take 1 MB
@@ -15,7 +15,7 @@ class Unanswered(StatusError):
 
 
 def get(address: Address, path: str, *expected: int) -> tuple[int, bytes]:
-    """GET a path; returns the HTTP status, one of those expected, and the body. Raises Unanswered."""
+    """GET a path; returns the HTTP status, one of those expected, and the body. Raises StatusError."""
     try:
         head, _, body = _exchange(address, path).partition(b"\r\n\r\n")
     except ConnectionRefusedError:
@@ -24,6 +24,9 @@ def get(address: Address, path: str, *expected: int) -> tuple[int, bytes]:
     except TimeoutError:
         fix = "Read the daemon's log" + (", or ask with http" if address.scheme == "https" else "")
         raise Unanswered(f"{address.url} gave no whole answer within {TIMEOUT_S:.0f} s", fix) from None
+    except UnicodeError:  # of the codec for names of hosts
+        message = f"{address.host} is not the name of a host"
+        raise BadAddress(message, "Correct --url or ECR_REFRESHER_LISTEN") from None
     except OSError as error:
         message, fix = _explain(error, address)
         raise Unanswered(f"{address.url}: {message}", fix) from None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import subprocess
 from pathlib import Path
@@ -37,6 +38,18 @@ def test_help_is_one_screen(
     shown = lines[lines.index("examples:") + 1 :] if command else []
     assert not command or all(line.startswith(("  ", "HEALTHCHECK")) for line in shown if line)
     assert max(map(len, lines)) <= 100
+
+
+@pytest.mark.parametrize(
+    "words",
+    [["run", "--config"], ["status", "--url"], ["status", "--ca"], ["iam-policy", "pull", "--repository"]],
+    ids=lambda words: words[-1],
+)
+def test_an_argument_that_is_not_utf_8_is_2_and_named(words: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        options.parse([*words, os.fsdecode(b"/\xff")])
+    assert ended.value.code == 2
+    assert f"argument {words[-1]}: is not UTF-8 text. Write it in UTF-8" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("shell", ["bash", "zsh", "tcsh"])

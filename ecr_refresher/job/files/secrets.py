@@ -8,6 +8,7 @@ from ... import logs
 from ...core.budgets import SECRET_MAX
 from ...core.model import Failed, Reason, Secret
 from ...core.plan import SecretRef
+from ...core.printable import is_utf8
 from .paths import resolve
 
 ReadSecret = Callable[[SecretRef], Secret]
@@ -25,6 +26,8 @@ def read_secret(ref: SecretRef, environ: Mapping[str, str] = os.environ) -> Secr
         text = environ[ref.where]
     else:
         raise Failed(Reason.MISSING, f"{describe(ref)} is not set", "Set it, or name a file instead")
+    if not is_utf8(text):
+        raise Failed(Reason.INVALID, f"{describe(ref)} is not UTF-8 text", "Write the secret as plain text")
     if not text:
         raise Failed(Reason.MISSING, f"{describe(ref)} is empty", "Put the secret there")
     return logs.hide(Secret(text))

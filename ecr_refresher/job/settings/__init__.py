@@ -10,6 +10,7 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+import msgspec
 from msgspec import structs
 
 from ...core import wire
@@ -41,6 +42,7 @@ def load(source: wire.Load, environ: Mapping[str, str], *, euid: int | None = No
 
     Raises SettingsError with everything that is wrong. Neither errors nor warnings show a value that may be secret.
     """
+    environment.refuse_other_bytes(environ)
     problems, surroundings = Problems(), Surroundings(environ)
     file = source.config or environ.get(environment.CONFIG) or None
     if file is not None:
@@ -52,6 +54,11 @@ def load(source: wire.Load, environ: Mapping[str, str], *, euid: int | None = No
     plan = resolve(settings, Spot(problems), surroundings, os.geteuid() if euid is None else euid)
     if problems.errors:
         raise SettingsError(problems.errors)
-    named = {name for entry in settings.airflow for name in airflow.variables(entry)}
     plan = structs.replace(aliases.spell_out(plan), settings_file=file)
+    try:
+        msgspec.json.encode(plan)  # as a daemon's worker reports it
+    except UnicodeEncodeError:
+        what = "the path of the working directory, or of a home directory, is not UTF-8 text"
+        raise SettingsError([Problem("settings", what, "Write paths from the root on")]) from None
+    named = {name for entry in settings.airflow for name in airflow.variables(entry)}
     return Loaded(plan, (*problems.warnings, *environment.unknown(environ, named)), settings, surroundings, problems)

@@ -9,7 +9,8 @@ import difflib
 import re
 from collections.abc import Iterator, Mapping
 
-from .problems import Problem, Problems, Tree
+from ...core.printable import is_utf8
+from .problems import Problem, Problems, SettingsError, Tree
 
 PREFIX = "ECR_REFRESHER_"
 CONFIG = f"{PREFIX}CONFIG"
@@ -42,8 +43,23 @@ _REPLACED = {
     **dict.fromkeys(_TOKEN, ("username", *_PASSWORD, *_OTHERS)),
 }
 
+# What this reads itself, or by the libraries of AWS, Docker and Kubernetes.
+_READ = re.compile(
+    rf"{PREFIX}.*|AWS_.*|DOCKER_.*|HOME|KUBECONFIG|REGISTRY_AUTH_FILE|STATE_DIRECTORY|XDG_\w+"
+    r"|(?i:https?|all|no)_(?i:proxy)"
+)
+
+_FIX = "Write it in UTF-8, and rename files and directories whose names are not"
+
 # What Kubernetes puts into every pod beside a Service named ecr-refresher (kubernetes/kubernetes#35189).
 _SERVICE_LINK = re.compile(r"ECR_REFRESHER(_\w+)?_(SERVICE_HOST|SERVICE_PORT.*|PORT(_.*)?)")
+
+
+def refuse_other_bytes(environ: Mapping[str, str]) -> None:
+    """Refuse variables that are not UTF-8: settings, reports and logs could not show them. Raises SettingsError."""
+    wrong = sorted(name for name in environ if _READ.fullmatch(name) and not is_utf8(environ[name]))
+    if wrong:
+        raise SettingsError([Problem(name, "is not UTF-8 text", _FIX) for name in wrong])
 
 
 def lay_over(problems: Problems, environ: Mapping[str, str], options: Mapping[tuple[str, str], str | None]) -> None:

@@ -13,6 +13,7 @@ import shlex
 from collections.abc import Mapping
 from typing import Any
 
+from ...core.printable import is_utf8
 from . import bounded_file
 from .problems import Wrong, quoted
 
@@ -46,9 +47,11 @@ class Surroundings:
 
     def _value(self, found: re.Match[str]) -> str:
         name = found[1] or found[2]
+        shown = f"${name}" if name.isupper() else "a variable"  # a secret may have a $ in it
         if not (value := self._environ.get(name, "")):
-            shown = f"${name}" if name.isupper() else "a variable"  # a secret may have a $ in it
             raise Wrong(f"has {shown} in it, which is not set", "Set it, or write the path out")
+        if not is_utf8(value):
+            raise Wrong(f"has {shown} in it, which is not UTF-8 text", "Write that in UTF-8")
         return value
 
     def home(self) -> str | None:

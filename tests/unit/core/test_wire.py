@@ -60,6 +60,14 @@ def test_a_line_comes_out_as_it_went_in_and_is_one_line(job: int, line: wire.Lin
     assert wire.load_line(text) == (job, line)
 
 
+def test_a_name_that_is_not_utf_8_is_escaped_in_an_error_and_ends_no_job() -> None:
+    def line(name: str) -> wire.Line:
+        return wire.Delivered("docker//x", "r", Outcome.FAILED, failure=Failure(Reason.DENIED, f"no {name}", name))
+
+    assert wire.load_line(wire.dump_line(1, line("/x/\udcff"))) == (1, line(r"/x/\udcff"))
+    assert wire.load_line(wire.dump_line(1, wire.Refused(("/\udcff",)))) == (1, wire.Refused((r"/\udcff",)))
+
+
 @given(st.binary())
 def test_any_bytes_are_a_line_or_a_value_error(text: bytes) -> None:
     for load in (wire.load_line, wire.load_job):

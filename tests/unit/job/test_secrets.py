@@ -94,6 +94,13 @@ def test_a_variable_that_is_not_set_is_missing_and_says_which() -> None:
     assert "PASSWORD is not set" in str(failed)
 
 
+def test_a_variable_that_is_not_utf_8_is_invalid_and_not_shown() -> None:
+    failed = refusal(SecretRef("env", "PASSWORD"), {"PASSWORD": os.fsdecode(b"hunter2\xff")})
+    assert failed.failure.reason is Reason.INVALID
+    assert failed.failure.message == "the environment variable PASSWORD is not UTF-8 text"
+    assert "hunter2" not in str(failed)
+
+
 def test_an_empty_secret_is_missing(path: Path) -> None:
     path.write_text("\n")
     for failed in (refusal(file(path)), refusal(SecretRef("env", "PASSWORD"), {"PASSWORD": ""})):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -9,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ecr_refresher.core.plan import Connection, DockerConfig, Engine, Plan, SecretRef, Server
+from ecr_refresher.job.settings import environment
 from tests.unit.job.settings_reader import HOME, HOST, PARTNER, airflow, error, errors, plan, warnings
 
 P = "ECR_REFRESHER_"
@@ -133,6 +136,57 @@ def test_an_error_names_the_variable(environ: dict[str, str], source: str, gist:
     assert found.startswith(f"{P}{source}: ")
     assert gist in found
     assert "hunter2" not in found
+
+
+NOT_UTF8 = os.fsdecode(b"/hunter2/\xff")
+
+
+@pytest.mark.parametrize("variable", [*environment.KEYS, "CONFIG"])
+def test_bytes_that_are_not_utf_8_are_an_error_that_names_the_variable(variable: str) -> None:
+    found = error(None, {P + variable: NOT_UTF8})
+    assert found.startswith(f"{P}{variable}: is not UTF-8 text. Write it in UTF-8")
+    assert "hunter2" not in found
+
+
+@pytest.mark.parametrize(
+    "variable",
+    [
+        "HOME",
+        "DOCKER_CONFIG",
+        "DOCKER_HOST",
+        "REGISTRY_AUTH_FILE",
+        "KUBECONFIG",
+        "STATE_DIRECTORY",
+        "XDG_STATE_HOME",
+        "AWS_PROFILE",
+        "AWS_CONFIG_FILE",
+        "HTTPS_PROXY",
+        "no_proxy",
+    ],
+)
+def test_the_same_goes_for_the_variables_of_other_tools(variable: str) -> None:
+    assert error({}, {variable: NOT_UTF8}).startswith(f"{variable}: is not UTF-8 text. ")
+
+
+def test_all_of_them_are_named_at_once_and_those_of_others_may_be_as_they_like() -> None:
+    environ = {P + "AIRFLOW_TOKEN": NOT_UTF8, "HOME": NOT_UTF8}
+    assert [one.partition(":")[0] for one in errors(None, environ)] == [P + "AIRFLOW_TOKEN", "HOME"]
+    assert plan(None, {"LS_COLORS": NOT_UTF8}) == plan(None)
+
+
+def test_a_variable_in_a_path_must_be_utf_8_too() -> None:
+    found = error({"docker": {"config_file": "$DIR/config.json"}}, {"DIR": NOT_UTF8})
+    assert found == "docker.config_file: has $DIR in it, which is not UTF-8 text. Write that in UTF-8"
+
+
+def test_a_working_directory_that_is_not_utf_8_is_an_error_where_a_path_needs_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    there = tmp_path / os.fsdecode(b"\xff")
+    there.mkdir()
+    monkeypatch.chdir(there)
+    assert "the working directory" in error({"docker": {"config_file": "config.json"}})
+    assert plan({"docker": {"config_file": "/config.json"}})
 
 
 def test_an_error_of_a_command_line_option_names_the_option() -> None:

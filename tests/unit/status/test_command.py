@@ -169,6 +169,13 @@ def test_a_wrong_address_is_2(capsys: Said) -> None:
     assert "--url is not a URL of the daemon. Write http://host:port" in capsys.readouterr().err
 
 
+def test_a_host_that_can_t_be_one_is_2(capsys: Said, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ECR_REFRESHER_LISTEN", os.fsdecode(b"a\xff:80"))
+    for words in ([], ["--url", "http://a..b:80"]):
+        assert cli.main(["status", *words]) == 2
+        assert "is not the name of a host. Correct --url or ECR_REFRESHER_LISTEN" in capsys.readouterr().err
+
+
 def test_the_environment_says_where(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("ECR_REFRESHER_LISTEN", f":{house.server.port}")
     assert cli.main(["status", "--live"]) == 0
