@@ -138,8 +138,7 @@ def main() -> None:
         os.environ.pop(name, None)
     try:
         bounds.limit_memory(budgets.HELPER_MEMORY if act.runs_helpers else budgets.child_memory(order.file.logins))
-        if act.runs_helpers:
-            bounds.adopt_orphans()
+        bounds.adopt_orphans()
         if act is acts.READ:
             import docker.auth  # noqa: F401 - before the change of user
         if order.user is not None:
