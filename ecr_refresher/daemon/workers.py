@@ -25,8 +25,8 @@ class Worker:
 
     def __init__(self, argv: Sequence[str], environ: Mapping[str, str], job: wire.Job) -> None:
         """Start the process; its standard input is the job. Raises OSError."""
-        self.fault: str | None = None  # why its report makes no sense
-        self.ended = False  # nothing more can be read: the report has ended, or makes no sense
+        self.fault: str | None = None  # why its report is not valid
+        self.ended = False  # nothing more can be read: the report has ended, or is not valid
         self._killed = False
         self._kills_before = memory.read().kills
         self._rest = b""

@@ -49,7 +49,7 @@ def explain(error: Exception, core: Any, name: str | None, skew_s: float) -> Fai
 
 
 def _misconfigured(error: Exception, name: str | None) -> Failed | None:
-    """A variable or a profile that makes no sense, and which."""
+    """The failure for a variable or profile that is wrong, which it names; None if it is something else."""
     match error:
         case boto.PartialCredentialsError():
             message = f"{whose(name)} holds only a part of an access key"

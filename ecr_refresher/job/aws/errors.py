@@ -75,7 +75,7 @@ def explain(doing: Doing, error: Exception, *, skew_s: float) -> Failed:
     if isinstance(error, boto.BotoCoreError) and re.search("Config|Profile|Validation|NotFound", kind):
         message = f"{doing.what}: AWS's configuration is wrong ({kind})"
         return Failed(Reason.INVALID, message, "Correct the file that AWS_CONFIG_FILE names, or ~/.aws/config")
-    # botocore's parsers let plain errors out when an answer makes no sense (a date of the year 99999, say)
+    # botocore's parsers raise plain errors for values that they can't read (a date of the year 99999, say)
     return Failed(Reason.INVALID, f"{doing.what}: the answer makes no sense ({kind})", _ELSEWHERE)
 
 

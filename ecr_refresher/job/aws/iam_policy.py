@@ -147,9 +147,9 @@ def _of_airflow(airflow: Airflow, region: str) -> Iterator[tuple[str, str]]:
 def document(wanted: Wanted) -> dict[str, Any]:
     """The policy document. Raises ValueError where one policy is not enough, or would allow nothing."""
     if wanted.create_repository and wanted.purpose == "pull":
-        raise ValueError("--create-repository goes with push; what a pull creates, --pull-through-cache allows")
+        raise ValueError("--create-repository applies only to push; what a pull creates, --pull-through-cache allows")
     if wanted.pull_through_cache and wanted.purpose == "push":
-        raise ValueError("--pull-through-cache goes with pull")
+        raise ValueError("--pull-through-cache applies only to pull")
     if not wanted.repositories and (wanted.create_repository or wanted.pull_through_cache):
         raise ValueError(f"there is no repository to allow that for; give --repository, e.g. {_EXAMPLE}")
     grants = [grant for grant in _grants(wanted) if grant.resources]

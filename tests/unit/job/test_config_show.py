@@ -133,7 +133,7 @@ def test_every_fault_of_a_policy_s_command_line_is_told(capfd: pytest.CaptureFix
     for gist in ("'web' is neither", "has a tag", "'ecr-pull' is no ARN of a role"):
         assert gist in told
     assert iam.policy(Load(), iam_policy.Wanted("pull", create_repository=True), (f"{HOST}/ok",), ()).status == 2
-    assert "goes with push" in capfd.readouterr().err
+    assert "applies only to push" in capfd.readouterr().err
 
 
 @pytest.mark.parametrize(

@@ -202,8 +202,8 @@ def test_roles_by_their_arns() -> None:
     ("wanted", "gist"),
     [
         (Wanted("pull"), "nothing to allow"),
-        (Wanted("pull", (WEB,), create_repository=True), "goes with push"),
-        (Wanted("push", (WEB,), pull_through_cache=True), "goes with pull"),
+        (Wanted("pull", (WEB,), create_repository=True), "applies only to push"),
+        (Wanted("push", (WEB,), pull_through_cache=True), "applies only to pull"),
         (Wanted("push", public=True, create_repository=True), "no repository to allow that for"),
         (Wanted("pull", (WEB, CHINAS)), "partitions apart"),
         (Wanted("pull", (CHINAS, repository(PUBLIC_ARN))), "partitions apart"),

@@ -144,7 +144,7 @@ class _Search:
 
 
 def _login(document: Document, entry: str) -> Login:
-    """The login of an entry, where it makes sense."""
+    """The login of an entry; None if it has none, or an invalid one."""
     with suppress(Failed):
         return login_in(document.auth(entry) or "")
     return None

@@ -55,7 +55,7 @@ def _fingerprint(salt: str, host: str, auth: str) -> str:
 
 
 def read(folder: Folder, name: str, logins: int) -> Records:
-    """Read the records. One that can't be read, makes no sense, or that another user wrote, is as good as none."""
+    """Read the records. One that can't be read or parsed, or that another user wrote, counts as none."""
     try:
         snapshot = folder.read(name, record_max(logins))
         if snapshot.content is None or snapshot.stat is None or snapshot.stat.st_uid != os.geteuid():

@@ -69,7 +69,7 @@ def read(file: ConfigFile) -> State:
 
 
 def _read(folder: Folder, place: Resolved, file: ConfigFile) -> State:
-    """Read the file. One that is empty or makes no sense may be half written: read it again."""
+    """Read the file. One that is empty or can't be parsed may be half written: read it again."""
     expected = os.geteuid() if file.uid is None else file.uid
     for left in range(_TORN_TRIES - 1, -1, -1):
         snapshot = paths.read(folder, place, config_max(file.logins))
@@ -114,7 +114,7 @@ class _Change:
             if helper is not None:
                 return cls(host, credential, auth, auth, document.emptied(host), True)
             held = document.auth(host)
-        except Failed as error:  # an entry that makes no sense fails its own host only
+        except Failed as error:  # an invalid entry fails its own host only
             return Refused(error.failure)
         return cls(host, credential, auth, held, held == auth, False)
 

@@ -24,7 +24,7 @@ _NAME_MAX = 63  # of an annotation's name behind its prefix (Kubernetes' rule fo
 
 @dataclass(frozen=True, slots=True)
 class Content:
-    """A secret as it was read. `version` is its resourceVersion; `auths` is None where the value makes no sense."""
+    """A secret as it was read. `version` is its resourceVersion; `config` is None where the value is not valid."""
 
     type: str
     version: str
