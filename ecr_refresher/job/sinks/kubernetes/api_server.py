@@ -32,6 +32,7 @@ LIMITS = http.Limits(*TIMEOUTS_S, total_s=20.0, answer_max=budgets.KUBERNETES_AN
 PAGE = 50  # namespaces in one answer: each may have long annotations
 DNS_LABEL = re.compile("[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")
 MERGE = "application/merge-patch+json"
+_TRY_IT = "Try it with `kubectl --kubeconfig … auth can-i list secrets`"
 Send = Callable[..., Any]  # a method of the client
 CONFLICT, NOT_FOUND, FORBIDDEN = 409, 404, 403
 
@@ -217,7 +218,10 @@ def _find(kubeconfig: str | None, settings: client.Configuration) -> None:
         raise Failed(Reason.MISSING, what, "Make the file readable") from None
     except Exception as error:  # noqa: BLE001 - parsers and exec plugins raise what they like, and may quote
         what = f"{where} is not a kubeconfig that can be used ({type(error).__name__})"
-        raise Failed(Reason.INVALID, what, "Try it with `kubectl --kubeconfig … auth can-i list secrets`") from None
+        raise Failed(Reason.INVALID, what, _TRY_IT) from None
+    if settings.host.startswith("https:") and not (settings.api_key or settings.cert_file or settings.username):
+        what = f"{where} gives no identity for {settings.host}"  # the client only logs that an exec plugin has failed
+        raise Failed(Reason.MISSING, what, f"{_TRY_IT}; a plugin must be installed, and log in without a terminal")
 
 
 def _check(kubeconfig: str) -> None:

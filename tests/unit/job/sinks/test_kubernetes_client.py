@@ -11,8 +11,9 @@ import resource
 import subprocess
 import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
@@ -26,6 +27,7 @@ from tests.testbed.standins.serving import Reply
 from .test_airflow.conftest import Scripted
 
 ALICE = 23_456
+TOKEN = {"token": "t"}
 PROGRAM = """
 import contextlib, sys
 from ecr_refresher.core.model import Failed
@@ -97,11 +99,11 @@ def test_a_fifo_in_a_kubeconfigs_place_is_refused_at_once(tmp_path: Path) -> Non
         ApiServer(str(tmp_path / "kubeconfig"))
 
 
-def api_server_at(url: str, directory: Path) -> ApiServer:
+def api_server_at(url: str, directory: Path, user: Mapping[str, Any] = TOKEN) -> ApiServer:
     content = {
         "current-context": "it",
         "clusters": [{"name": "it", "cluster": {"server": url}}],
-        "users": [{"name": "it", "user": {"token": "t"}}],
+        "users": [{"name": "it", "user": user}],
         "contexts": [{"name": "it", "context": {"cluster": "it", "user": "it"}}],
     }
     (directory / "kubeconfig").write_text(json.dumps(content))
@@ -118,6 +120,20 @@ def test_a_server_whose_certificate_is_not_trusted_is_named_with_the_ca(tmp_path
         api_server_at(server.url, tmp_path).secret("jobs", "s")
     assert caught.value.failure.reason is Reason.INVALID
     assert "the kubeconfig" in caught.value.failure.fix
+
+
+@pytest.mark.parametrize(
+    "user",
+    [
+        {},
+        {"exec": {"apiVersion": "client.authentication.k8s.io/v1", "command": "false", "interactiveMode": "Never"}},
+        {"exec": {"apiVersion": "client.authentication.k8s.io/v1", "command": "/nowhere", "interactiveMode": "Never"}},
+    ],
+)
+def test_a_user_without_identity_is_told_before_anything_is_asked(tmp_path: Path, user: dict[str, Any]) -> None:
+    with pytest.raises(Failed, match=r"gives no identity for https://cluster.example") as caught:
+        api_server_at("https://cluster.example:6443", tmp_path, user)
+    assert "plugin" in caught.value.failure.fix
 
 
 def test_a_proxy_gets_its_login(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
