@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from docker.errors import APIError, NotFound
+
 from . import listing, policy, wording
 from .policy import Container, Kept
 from .report import LATER, Gone, refusal
@@ -40,8 +42,6 @@ def clean(work: Work) -> frozenset[str]:
 
 def _inspected(work: Work, container: Container) -> Container | None:
     """The container as it is now, on our clock; None if it is gone, or so broken that the engine can't show it."""
-    from docker.errors import APIError, NotFound
-
     try:
         found = listing.ended_at(work.api, container)
     except NotFound:

@@ -8,12 +8,12 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from datetime import datetime
 from hashlib import sha256
-from typing import TYPE_CHECKING, Any
+from typing import Any
+
+from docker import APIClient
+from docker.errors import APIError, NotFound
 
 from .policy import Container, Image
-
-if TYPE_CHECKING:
-    from docker import APIClient
 
 LOOKUPS_AT_ONCE = 4
 
@@ -45,8 +45,6 @@ def inspect_image(api: APIClient, name: str) -> Mapping[str, Any]:
 
 def image_named(api: APIClient, name: str) -> str | None:
     """The id of the image that has this name now."""
-    from docker.errors import NotFound
-
     with contextlib.suppress(NotFound):
         return str(inspect_image(api, name)["Id"])
     return None
@@ -92,8 +90,6 @@ def ended_at(api: APIClient, container: Container) -> Container:
 
 def made_of(api: APIClient, container: str) -> frozenset[str]:
     """A container's image, as the engine names it; none if it is gone."""
-    from docker.errors import APIError
-
     with contextlib.suppress(APIError, KeyError):
         return frozenset({str(api.inspect_container(container)["Image"])})
     return frozenset()
@@ -106,8 +102,6 @@ def with_layers(api: APIClient, found: Iterable[Image]) -> list[Image]:
 
 
 def _with_layers(api: APIClient, one: Image) -> Image:
-    from docker.errors import APIError
-
     try:
         history: list[Mapping[str, Any]] = api.history(one.id)  # type: ignore[no-untyped-call]
         steps = [step for step in reversed(history) if step["Size"]]

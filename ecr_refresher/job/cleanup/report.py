@@ -7,6 +7,9 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+import requests
+from docker.errors import APIError, NotFound
+
 from ... import logs
 from ...core import wire
 from ...core.model import Failure, Reason
@@ -73,9 +76,6 @@ class CleanupReport:
 
     def remove(self, going: Gone, act: Callable[[], object]) -> bool:
         """Remove one thing, in a dry run only report it; False if the engine refuses: the next cleanup tries again."""
-        import requests
-        from docker.errors import APIError, NotFound
-
         try:
             if not self.dry_run:
                 act()

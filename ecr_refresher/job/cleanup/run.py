@@ -10,7 +10,8 @@ import contextlib
 import time
 from collections.abc import Callable
 from dataclasses import replace
-from typing import TYPE_CHECKING
+
+from docker import APIClient
 
 from ... import logs
 from ...core import budgets, wire
@@ -30,9 +31,6 @@ from .usage.hearing import Hearing
 from .usage.last_use import History, merged
 from .usage.state_file import SAVE_WITHIN_S, StateFile
 from .work import Work
-
-if TYPE_CHECKING:
-    from docker import APIClient
 
 Report = Callable[[wire.Line], None]
 

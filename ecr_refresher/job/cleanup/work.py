@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+
+from docker import APIClient
 
 from ...core.plan import Cleanup
 from ..aws.clock import AwsClock
 from .policy import Registries
 from .report import CleanupReport
 from .usage.hearing import Hearing
-
-if TYPE_CHECKING:
-    from docker import APIClient
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,13 +9,12 @@ import re
 import stat
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
+
+from docker import APIClient
 
 from ....core.plan import Cleanup
 from .. import listing
-
-if TYPE_CHECKING:
-    from docker import APIClient
 
 LOGS = ("*-json.log*", "local-logs*")
 WALK_S = 10.0  # for each kind that is summed up file by file

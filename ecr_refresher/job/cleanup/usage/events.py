@@ -9,15 +9,14 @@ import threading
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal
+
+from docker import APIClient
+from docker.types.daemon import CancellableStream
 
 from .. import names
 from ..policy import ENDED, Container, Image
 from .last_use import History
-
-if TYPE_CHECKING:
-    from docker import APIClient
-    from docker.types.daemon import CancellableStream
 
 USES = {
     "container": ("create", "start", "restart", "die", "exec_create", "exec_start", "commit"),

@@ -7,7 +7,9 @@ import queue
 import time
 from collections.abc import Iterable
 from dataclasses import replace
-from typing import TYPE_CHECKING
+
+from docker import APIClient
+from docker.errors import APIError
 
 from ...aws.clock import AwsClock
 from .. import listing, names
@@ -15,10 +17,6 @@ from ..policy import Image
 from . import events
 from .events import Event, Gap, Index, Stream
 from .last_use import History
-
-if TYPE_CHECKING:
-    from docker import APIClient
-
 
 CATCH_UP_S = 5.0
 LAG_S = 0.5  # Podman's events may come so late; it can't be asked for its newest one
@@ -162,8 +160,6 @@ class Hearing:
 
     def _look_at(self, event: Event) -> None:
         """Ask which names the image has now. Podman also sends a `delete` event for a removal that it refuses."""
-        from docker.errors import APIError
-
         try:
             image = listing.image(listing.inspect_image(self._api, event.id))
         except APIError:
