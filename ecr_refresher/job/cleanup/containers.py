@@ -1,7 +1,5 @@
 """Removes ended containers, one by one, as the policy judges them."""
 
-from __future__ import annotations
-
 from dataclasses import replace
 
 from docker.errors import APIError, NotFound

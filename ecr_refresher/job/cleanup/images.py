@@ -4,8 +4,6 @@ An image goes by all its names or none, and only if its registry can give it bac
 it was chosen.
 """
 
-from __future__ import annotations
-
 import contextlib
 from collections.abc import Collection
 from dataclasses import replace

@@ -1,7 +1,5 @@
 """The engine's containers and images: its answers as the policy's types."""
 
-from __future__ import annotations
-
 import contextlib
 from collections.abc import Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor

@@ -1,7 +1,5 @@
 """Image names as the engine shows them: `HOST/REPOSITORY:TAG`, `HOST/REPOSITORY@DIGEST`, or without a host."""
 
-from __future__ import annotations
-
 DOCKER_HUB = "docker.io"
 _HUB_PREFIXES = ("docker.io/", "index.docker.io/")
 _LIBRARY = "library/"

@@ -1,7 +1,5 @@
 """What one cleanup did, or would do: what it removed, what stays and why, what failed. It reports as things happen."""
 
-from __future__ import annotations
-
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field

@@ -5,8 +5,6 @@ this host renews none of that. So an image that its registry can't give back now
 manifest: it pulls nothing, and restores nothing.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 

@@ -4,8 +4,6 @@ Images are never pruned: that takes the leases of pulls under way (moby/moby#533
 itself refuses to remove what came into use a moment ago. Named volumes are never touched.
 """
 
-from __future__ import annotations
-
 import contextlib
 import time
 from collections.abc import Callable

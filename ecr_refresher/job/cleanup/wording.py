@@ -1,7 +1,5 @@
 """Durations, sizes and shares as people read them."""
 
-from __future__ import annotations
-
 
 def duration(seconds: float) -> str:
     """The two largest units: `3d4h`, `5m12s`, `7s`."""

@@ -1,7 +1,5 @@
 """What the steps of one cleanup share: the engine, its history of uses, the rules, the report, and the time left."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 from docker import APIClient

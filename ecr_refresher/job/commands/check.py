@@ -1,7 +1,5 @@
 """`check`: tries every leg, and says what is wrong and how to fix it. It changes nothing, anywhere."""
 
-from __future__ import annotations
-
 import os
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence

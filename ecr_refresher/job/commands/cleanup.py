@@ -1,7 +1,5 @@
 """`cleanup`: finds out which logins are valid now, cleans once, and lists what was removed and what stays."""
 
-from __future__ import annotations
-
 from dataclasses import asdict
 from typing import Any
 

@@ -1,7 +1,5 @@
 """`config show` and `config schema`: the settings in effect, and what a settings file may hold. Asks no network."""
 
-from __future__ import annotations
-
 import json
 import os
 

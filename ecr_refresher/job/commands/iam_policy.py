@@ -1,7 +1,5 @@
 """`iam-policy`: the policy for the repositories that are named, else for the registries of the settings."""
 
-from __future__ import annotations
-
 import json
 import os
 from collections.abc import Callable, Iterator, Sequence

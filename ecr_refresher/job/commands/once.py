@@ -1,7 +1,5 @@
 """`once`: one pass in the foreground, for init containers, cron and Jobs; and what became of each slot."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass, field
 from typing import Any
 

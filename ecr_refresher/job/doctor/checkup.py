@@ -1,7 +1,5 @@
 """What all legs of a check share: the plan, the tools of a pass, and the tokens that earlier legs fetched."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 

@@ -1,7 +1,5 @@
 """Judges files and the tools that read them. Pure."""
 
-from __future__ import annotations
-
 import os
 from collections.abc import Iterator
 

@@ -1,7 +1,5 @@
 """What trying a leg has shown: a verdict, the finding and its fix. Pure."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from enum import StrEnum

@@ -1,7 +1,5 @@
 """Judges what a slot holds: until when it is good, and whether Airflow's Docker provider can use it. Pure."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterator
 
 from ...core import decide

@@ -1,7 +1,5 @@
 """Tries legs side by side, each after the legs that it builds on, each with its own time limit."""
 
-from __future__ import annotations
-
 import asyncio
 import time
 from collections.abc import Callable, Iterable, Sequence

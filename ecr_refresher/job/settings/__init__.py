@@ -4,8 +4,6 @@
 or server that settings name. Only the settings file and AWS's and Docker's own settings are read.
 """
 
-from __future__ import annotations
-
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass

@@ -1,7 +1,5 @@
 """Files that settings name: opened without blocking, read up to a bound, and refused unless they are regular."""
 
-from __future__ import annotations
-
 import os
 import stat
 

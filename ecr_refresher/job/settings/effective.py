@@ -1,7 +1,5 @@
 """The settings in effect, as a settings file: with defaults, with absolute paths, and where each value came from."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Callable, Iterator
 from typing import Any

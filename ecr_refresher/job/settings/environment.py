@@ -3,8 +3,6 @@
 A password or token in a variable is never read here; the settings only note which variable holds it.
 """
 
-from __future__ import annotations
-
 import difflib
 import re
 from collections.abc import Iterator, Mapping

@@ -1,7 +1,5 @@
 """What settings depend on: this user's home directory, and the settings of the AWS, Docker and Podman tools."""
 
-from __future__ import annotations
-
 import configparser
 import contextlib
 import hashlib

@@ -1,7 +1,5 @@
 """A tree of texts against the schema: pydantic's errors, each in our words and without the value."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 
 from pydantic import ValidationError

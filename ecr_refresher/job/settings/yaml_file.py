@@ -4,8 +4,6 @@ Built on PyYAML's events and not on its loaders: those turn `50000:0` into 30000
 follow nesting on the C stack until it ends.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from typing import Any
 

@@ -1,7 +1,5 @@
 """The disk that holds the engine's data: found where we see it, and measured as `df` does."""
 
-from __future__ import annotations
-
 import contextlib
 import os
 import re

@@ -1,7 +1,5 @@
 """Waits for running pulls to end before something is removed; sees them in the engine's own files."""
 
-from __future__ import annotations
-
 import contextlib
 import glob
 import os

@@ -1,7 +1,5 @@
 """Where the space is that no rule of the cleanup covers: volumes, logs, containers' own layers, overlay leftovers."""
 
-from __future__ import annotations
-
 import contextlib
 import glob
 import os

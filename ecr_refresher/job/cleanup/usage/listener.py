@@ -1,7 +1,5 @@
 """The child that lives as long as the daemon: it hears the engine's events and writes down last uses, nothing else."""
 
-from __future__ import annotations
-
 import contextlib
 import gc
 import queue

@@ -1,7 +1,5 @@
 """The file in which last uses outlive a restart: replaced whole, under a lock, by the listener and by cleanups."""
 
-from __future__ import annotations
-
 from collections.abc import Collection
 from dataclasses import replace
 

@@ -1,7 +1,5 @@
 """AWS: the identity behind the base credentials, the roles that it assumes, the tokens, and the clock."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Iterator
 from functools import partial

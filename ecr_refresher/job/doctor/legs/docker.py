@@ -1,7 +1,5 @@
 """The legs of docker logins: the `config.json` files, what they hold, which tools find that, and the engines."""
 
-from __future__ import annotations
-
 import os
 from collections.abc import Iterator
 from functools import partial

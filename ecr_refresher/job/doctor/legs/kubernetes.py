@@ -1,7 +1,5 @@
 """Kubernetes: is the API server reached, has the identity each right, and would a kubelet find the login?"""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from functools import partial
 

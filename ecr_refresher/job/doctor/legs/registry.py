@@ -1,7 +1,5 @@
 """Registries: whether they accept the token, and whether the image may be pulled."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 
 from ....core.model import Failed, Reason

@@ -1,7 +1,5 @@
 """Routes: whether each server can be reached, through the proxy and with the trust that a pass uses."""
 
-from __future__ import annotations
-
 import contextlib
 from collections.abc import Callable, Iterator
 from dataclasses import replace

@@ -3,8 +3,6 @@
 Not here: how a single value is written. That is in `..schema`.
 """
 
-from __future__ import annotations
-
 from ....core import plan
 from ..problems import Spot
 from ..schema.sections import DockerEntry, RefreshEntry, Settings

@@ -1,7 +1,5 @@
 """Airflows of the plan: one login each, no secret over plain http, no connection claimed twice."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Mapping, Sequence
 from typing import Any

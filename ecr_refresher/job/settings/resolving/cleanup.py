@@ -1,7 +1,5 @@
 """The rules of the cleanup: which marks, which engine, and where last uses are remembered."""
 
-from __future__ import annotations
-
 import os
 
 from msgspec import convert

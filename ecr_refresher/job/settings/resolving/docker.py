@@ -1,7 +1,5 @@
 """`config.json` files of the plan: where they are, whose they are, what goes into each; and container engines."""
 
-from __future__ import annotations
-
 import contextlib
 import grp
 import pwd

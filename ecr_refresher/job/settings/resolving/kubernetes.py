@@ -1,7 +1,5 @@
 """Kubernetes pull secrets of the plan: which namespaces get each, and which registries go into it."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 
 from ....core import plan

@@ -1,7 +1,5 @@
 """Registries of the plan: hosts taken apart, names made unique, the caller's own registry where none is named."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Sequence
 from typing import Literal

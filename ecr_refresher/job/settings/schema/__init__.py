@@ -3,8 +3,6 @@
 Not here: what keys must fit together, and defaults that depend on the surroundings. Those are in `..resolving`.
 """
 
-from __future__ import annotations
-
 from typing import Any
 
 from pydantic.json_schema import GenerateJsonSchema

@@ -1,7 +1,5 @@
 """The `airflow` section: one model for each way into Airflow, and its keys."""
 
-from __future__ import annotations
-
 from typing import Annotated, Any, Literal, TypeAlias
 
 from pydantic import AfterValidator, BeforeValidator, Discriminator, Field, Tag, model_validator

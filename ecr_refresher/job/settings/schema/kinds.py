@@ -4,8 +4,6 @@ In the settings file every scalar is a text, as it is written there. An editor t
 Schema sees numbers and booleans, so the schema takes both where people write them.
 """
 
-from __future__ import annotations
-
 import os
 import re
 from collections.abc import Callable, Sequence

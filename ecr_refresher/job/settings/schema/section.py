@@ -1,7 +1,5 @@
 """What all sections of the settings share, and the shorter ways of writing them."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Annotated, Any, ClassVar, TypeVar

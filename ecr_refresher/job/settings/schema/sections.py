@@ -1,7 +1,5 @@
 """All sections of the settings but `airflow`; `Settings` is the whole."""
 
-from __future__ import annotations
-
 from typing import Annotated
 
 from pydantic import BeforeValidator, Field

@@ -1,7 +1,5 @@
 """URLs in settings. None is ever shown in an error: a login may be in it."""
 
-from __future__ import annotations
-
 from typing import Annotated
 from urllib.parse import urlsplit
 
