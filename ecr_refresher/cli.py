@@ -60,11 +60,12 @@ def _source(given: argparse.Namespace) -> wire.Load:
 
 def _worker() -> NoReturn:
     from . import logs
-    from .job import limits, worker
+    from .job import limits, orphans, worker
 
     logs.silence_libraries()
     sys.stdout = sys.stderr = logs.Printed()  # its answers go to the descriptor, not through these
     status = limits.bare_of_values("worker", worker.serve)
+    orphans.end_all()
     limits.hear_out()
     os._exit(status)  # at once: a thread that waits for a hung server must not delay the end
 

@@ -1,5 +1,6 @@
 """The worker process: one job on standard input, report lines on standard output, then the end."""
 
+import contextlib
 import os
 import threading
 from collections.abc import Callable
@@ -8,7 +9,7 @@ from .. import logs, memory
 from ..boot_clock import boot_time
 from ..core import budgets, wire
 from ..core.exits import EXIT_DONE
-from . import limits
+from . import limits, orphans
 from .aws.clock import AwsClock
 
 Report = Callable[[wire.Line], None]
@@ -30,6 +31,8 @@ def serve() -> int:
         from .cleanup.usage import listener
 
         listener.serve(job, report, lines, limits.end_group)
+    with contextlib.suppress(*orphans.UNABLE):
+        orphans.adopt()
     limits.set_alarm(job.ends_at - boot_time() + budgets.ALARM_GRACE_S)  # no orphan outlives a killed supervisor
     status = EXIT_DONE
     if job.kind == "cleanup":

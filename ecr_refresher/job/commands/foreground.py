@@ -1,7 +1,7 @@
 """Runs a command's work in a child process, and leaves no process behind.
 
 The child leads a session without a terminal, so that no library and no credential helper can read from the terminal or
-type into it. Afterwards its whole group is killed.
+type into it. Afterwards its whole group is killed, and what its helpers have left behind in sessions of their own.
 """
 
 from __future__ import annotations
@@ -94,8 +94,10 @@ def _wait(name: str, child: int) -> int:
 def _do(name: str, work: Work, limit_s: float, alive: int, *, as_json: bool) -> int:
     """The child: do the work; returns the exit status."""
     from ... import logs
-    from .. import limits
+    from .. import limits, orphans
 
+    with contextlib.suppress(*orphans.UNABLE):
+        orphans.adopt()
     output, errors = limits.leave_terminal()
     stream, progress = os.fdopen(output, "w"), Progress(os.fdopen(errors, "w", closefd=False))
     logs.silence_libraries()
@@ -113,5 +115,6 @@ def _do(name: str, work: Work, limit_s: float, alive: int, *, as_json: bool) -> 
         return result.status
 
     status = limits.bare_of_values(name, work_and_print)
+    orphans.end_all()
     limits.hear_out()
     return EXIT_FAILED if status == EXIT_MEMORY else status

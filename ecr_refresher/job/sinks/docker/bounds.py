@@ -1,18 +1,16 @@
-"""Bounds a child of child.py and the helpers that it starts: memory, processes, and what they may leave behind."""
+"""Bounds a child of child.py and the helpers that it starts: memory, processes, and files that outlive them."""
 
 import contextlib
 import os
 import resource
 import signal
 import threading
-import time
 from typing import Any
 
 from .... import memory
 from ....core.budgets import PROCESSES, PROCESSES_MAX
-from .processes import END_S
 
-_DEATH_SIGNAL, _SUBREAPER = 1, 36  # PR_SET_PDEATHSIG and PR_SET_CHILD_SUBREAPER of prctl(2)
+_DEATH_SIGNAL = 1  # PR_SET_PDEATHSIG of prctl(2)
 _NEW_MOUNTS, _NEW_IPC = 0x00020000, 0x08000000  # CLONE_NEWNS, CLONE_NEWIPC of unshare(2)
 _READ_ONLY, _REMOUNT, _BIND, _ALL_BELOW, _SLAVE = 1, 32, 4096, 16384, 1 << 19  # MS_* of mount(2)
 _KEPT = os.ST_NOSUID | os.ST_NODEV | os.ST_NOEXEC | os.ST_NOATIME | os.ST_NODIRATIME  # the same bits as MS_*
@@ -67,42 +65,12 @@ def shrink_file_systems_in_memory(kept: str) -> None:
             libc.mount(b"tmpfs", os.fsencode(point), b"tmpfs", flags, options)
 
 
-def adopt_orphans() -> None:
-    """Become the parent of whatever a helper leaves behind: a daemon with a session of its own is in no group of ours.
-
-    Only the child itself can do that before its user may kill it.
-    """
-    _libc().prctl(_SUBREAPER, 1, 0, 0, 0)
-
-
 def end_with_parent() -> None:
     """Have the kernel end this process with its parent, also one that its user has stopped. Call it as that user."""
     _libc().prctl(_DEATH_SIGNAL, signal.SIGKILL, 0, 0, 0)
 
 
-def end_children() -> None:
-    """Kill all children, and theirs, who become ours as their parents end."""
-    ends_at = time.monotonic() + END_S
-    while (left := _children()) and time.monotonic() < ends_at:
-        for pid in left:
-            with contextlib.suppress(ProcessLookupError, PermissionError):
-                os.kill(pid, signal.SIGKILL)
-        with contextlib.suppress(ChildProcessError):
-            while os.waitpid(-1, os.WNOHANG)[0]:
-                continue
-        time.sleep(0.001)
-
-
 def _libc() -> Any:
-    import ctypes  # the worker, which imports this, does without
+    import ctypes  # in the child only
 
     return ctypes.CDLL(None)
-
-
-def _children() -> list[int]:
-    found: list[int] = []
-    with contextlib.suppress(OSError):  # a kernel without CONFIG_PROC_CHILDREN
-        for thread in os.listdir("/proc/self/task"):
-            with open(f"/proc/self/task/{thread}/children", "rb") as pids:
-                found += map(int, pids.read().split())
-    return found

@@ -25,6 +25,7 @@ from msgspec import Raw, Struct
 
 from ....core import budgets
 from ....core.model import Failed, Failure, Reason, Secret
+from ... import orphans
 from ...files.paths import others_may_write
 from . import acts, bounds
 from .acts import A, Act, Environ, G
@@ -138,7 +139,7 @@ def main() -> None:
         os.environ.pop(name, None)
     try:
         bounds.limit_memory(budgets.HELPER_MEMORY if act.runs_helpers else budgets.child_memory(order.file.logins))
-        bounds.adopt_orphans()
+        orphans.adopt()
         if act is acts.READ:
             import docker.auth  # noqa: F401 - before the change of user
         if order.user is not None:
@@ -158,7 +159,7 @@ def main() -> None:
     except Exception as error:  # noqa: BLE001 - only its type is said: its text might quote the file
         what = f"{order.file.path}: {type(error).__name__} in the child that handles it"
         answer = Refused(Failure(Reason.INTERNAL, what, "Report this fault of ecr-refresher"))
-    bounds.end_children()
+    orphans.end_all()
     sys.stdout.buffer.write(msgspec.json.encode(answer))
 
 
@@ -166,7 +167,7 @@ def _end_with_parent() -> None:
     """Standard input ends with the parent; then all that was started here ends as well."""
     while os.read(0, 4096):
         pass
-    bounds.end_children()
+    orphans.end_all()
     os.killpg(0, signal.SIGKILL)
 
 

@@ -8,8 +8,9 @@ import subprocess
 import time
 from collections.abc import Mapping, Sequence
 
+from ...orphans import END_S
+
 _READ_SIZE = 65536
-END_S = 1.0
 
 
 class OutOfBoundsError(Exception):
