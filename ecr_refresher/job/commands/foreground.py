@@ -4,8 +4,6 @@ The child leads a session without a terminal, so that no library and no credenti
 type into it. Afterwards its whole group is killed, and what its helpers have left behind in sessions of their own.
 """
 
-from __future__ import annotations
-
 import contextlib
 import json
 import os
@@ -14,14 +12,12 @@ import sys
 import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, TextIO
+from types import FrameType
+from typing import Any, TextIO
 
 from ... import memory
 from ...core.exits import EXIT_FAILED, EXIT_MEMORY, EXIT_USAGE
 from ...terminal import LINE_BACK, Block, Progress, rendered
-
-if TYPE_CHECKING:
-    from types import FrameType
 
 _ENDING = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 

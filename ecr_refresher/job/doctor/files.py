@@ -53,8 +53,7 @@ def _ownership(seen: Examination, mode: int | None, uid: int | None, gid: int | 
         others = ", so that others may read the login" if seen.mode & 0o044 & ~mode else ""
         yield warning(f"its mode is {seen.mode:04o}, not {mode:04o}{others}", f"{again} chmod {mode:04o} {seen.path}")
     elif mode is None and seen.mode & 0o004:
-        what = f"its mode is {seen.mode:04o}, so everybody may read the login"
-        yield warning(what, f"Run chmod o-r {seen.path}")
+        yield warning(f"its mode is {seen.mode:04o}, so everybody may read the login", f"Run chmod o-r {seen.path}")
     wanted = (seen.uid if uid is None else uid, seen.gid if gid is None else gid)
     if wanted != (seen.uid, seen.gid):
         owner = "{}:{}".format(*wanted)

@@ -62,7 +62,10 @@ async def _try_all(legs: Sequence[Leg], done: Sequence[Row], say: Callable[[str]
         for key in leg.after:
             row = ended.get(key) or before.get(key)
             if row is not None and row.verdict in (Verdict.FAILED, Verdict.NOT_TRIED):
-                return Row(leg.name, leg.subject, leg.tried, (_not_tried(row),))
+                # Names the leg that failed, however many legs before.
+                earlier = (finding for finding in row.findings if finding.verdict is Verdict.NOT_TRIED)
+                why = next(earlier, Finding(Verdict.NOT_TRIED, f"'{row.leg}' of {row.subject} failed"))
+                return Row(leg.name, leg.subject, leg.tried, (why,))
         began = time.monotonic()
         trying[leg.key] = None
         tell()
@@ -77,9 +80,3 @@ async def _try_all(legs: Sequence[Leg], done: Sequence[Row], say: Callable[[str]
         tasks[leg.key] = asyncio.ensure_future(try_one(leg))
     rows = [await tasks[leg.key] for leg in legs]
     return [row if leg.required else softened(row) for leg, row in zip(legs, rows, strict=True)]
-
-
-def _not_tried(row: Row) -> Finding:
-    """Names the leg that failed, however many legs before."""
-    earlier = (finding for finding in row.findings if finding.verdict is Verdict.NOT_TRIED)
-    return next(earlier, Finding(Verdict.NOT_TRIED, f"'{row.leg}' of {row.subject} failed"))

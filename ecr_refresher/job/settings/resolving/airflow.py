@@ -7,15 +7,7 @@ from urllib.parse import quote
 
 from ....core import plan
 from ..problems import Spot, quoted
-from ..schema.airflow import (
-    AirflowEntry,
-    ApiEntry,
-    HeaderEntry,
-    MwaaEntry,
-    ParameterStoreEntry,
-    SecretsFileEntry,
-    SecretsManagerEntry,
-)
+from ..schema import airflow as schema
 from ..schema.urls import is_foreign_http
 from ..surroundings import Surroundings
 from .registries import Registries, own_region
@@ -32,7 +24,7 @@ _OURS = ("accept", "connection", "content-length", "content-type", "host", "tran
 
 
 def resolve(
-    entries: Sequence[AirflowEntry], at: Spot, registries: Registries, surroundings: Surroundings
+    entries: Sequence[schema.AirflowEntry], at: Spot, registries: Registries, surroundings: Surroundings
 ) -> tuple[plan.Airflow, ...]:
     """Make the plan's Airflows, and note what is wrong."""
     claims: dict[tuple[str, str | None, str], Spot] = {}
@@ -57,36 +49,36 @@ def resolve(
     return tuple(found)
 
 
-def variables(entry: AirflowEntry) -> list[str]:
+def variables(entry: schema.AirflowEntry) -> list[str]:
     """The environment variables that an entry names."""
-    if not isinstance(entry, ApiEntry):
+    if not isinstance(entry, schema.ApiEntry):
         return []
     of_headers = (header.env for header in entry.headers.values())
     named = (entry.password_env, entry.token_env, entry.client_secret_env, *of_headers)
     return [name for name in named if name is not None]
 
 
-def _way(entry: AirflowEntry, at: Spot, surroundings: Surroundings) -> dict[str, Any]:
+def _way(entry: schema.AirflowEntry, at: Spot, surroundings: Surroundings) -> dict[str, Any]:
     """The fields of the plan's Airflow that say how it is reached."""
-    if isinstance(entry, ApiEntry):
+    if isinstance(entry, schema.ApiEntry):
         return _by_api(entry, at)
-    if isinstance(entry, SecretsFileEntry):
+    if isinstance(entry, schema.SecretsFileEntry):
         if entry.file is None:
             (at / "file").error("is missing", "Give connections_file_path of Airflow's LocalFilesystemBackend")
         if entry.mode is not None and entry.mode & 0o004:
             (at / "mode").warn(f'"{entry.mode:04o}" lets everybody read the login', 'Write "0640" for a group')
         return {"secrets_file": plan.SecretsFile(entry.file or "", entry.mode)}
     region = entry.region or own_region(at, surroundings)
-    if isinstance(entry, SecretsManagerEntry):
+    if isinstance(entry, schema.SecretsManagerEntry):
         prefix = entry.prefix.rstrip(entry.sep)
         return {"secrets_manager": plan.SecretsManager(prefix, region, entry.role_arn, entry.sep)}
-    if isinstance(entry, ParameterStoreEntry):
+    if isinstance(entry, schema.ParameterStoreEntry):
         prefix = f"/{entry.prefix.strip('/')}".rstrip("/")
         return {"parameter_store": plan.ParameterStore(prefix, region, entry.role_arn)}
     return {"mwaa": plan.Mwaa(entry.mwaa_environment or "", region, entry.role_arn)}
 
 
-def _by_api(entry: ApiEntry, at: Spot) -> dict[str, Any]:
+def _by_api(entry: schema.ApiEntry, at: Spot) -> dict[str, Any]:
     url = at / "url"
     if entry.url is None:
         url.error("is missing", "Give Airflow's base URL, e.g. https://airflow.example.com")
@@ -94,8 +86,7 @@ def _by_api(entry: ApiEntry, at: Spot) -> dict[str, Any]:
         if entry.allow_http:
             url.warn("is plain http: others can read passwords on the way", "Write https://")
         else:
-            fix = "Write https://, or set allow_http: true in the settings file"
-            url.error("is plain http to another host", fix)
+            url.error("is plain http to another host", "Write https://, or set allow_http: true in the settings file")
     at.check_pair(entry, "client_cert", "client_key")
     return {
         **entry.model_dump(include={"username", "client_cert", "client_key", "ca_file"}),
@@ -105,7 +96,7 @@ def _by_api(entry: ApiEntry, at: Spot) -> dict[str, Any]:
     }
 
 
-def _login(entry: ApiEntry, at: Spot) -> dict[str, Any]:
+def _login(entry: schema.ApiEntry, at: Spot) -> dict[str, Any]:
     """The password, the token or the client: one of them, the others None."""
     password, token, secret = (_reference(entry, f"{name}_", at) for name in _SECRETS)
     if at.is_spoiled(*_LOGIN):
@@ -139,7 +130,7 @@ def _login(entry: ApiEntry, at: Spot) -> dict[str, Any]:
     return {"password": password, "token": token, "client": client}
 
 
-def _reference(entry: ApiEntry | HeaderEntry, prefix: str, at: Spot) -> plan.SecretRef | None:
+def _reference(entry: schema.ApiEntry | schema.HeaderEntry, prefix: str, at: Spot) -> plan.SecretRef | None:
     """Where a secret is read from: the entry's key `{prefix}file`, or `{prefix}env`."""
     file, variable = getattr(entry, f"{prefix}file"), getattr(entry, f"{prefix}env")
     if file is not None and variable is not None:
@@ -149,7 +140,7 @@ def _reference(entry: ApiEntry | HeaderEntry, prefix: str, at: Spot) -> plan.Sec
     return plan.SecretRef("env", variable) if variable is not None else None
 
 
-def _headers(headers: Mapping[str, HeaderEntry], at: Spot) -> tuple[plan.Header, ...]:
+def _headers(headers: Mapping[str, schema.HeaderEntry], at: Spot) -> tuple[plan.Header, ...]:
     """The headers that a proxy before Airflow requires."""
     found: dict[str, plan.Header] = {}
     for name, entry in headers.items():
@@ -169,7 +160,7 @@ def _headers(headers: Mapping[str, HeaderEntry], at: Spot) -> tuple[plan.Header,
     return tuple(found.values())
 
 
-def _connections(entry: AirflowEntry, at: Spot, registries: Registries) -> tuple[plan.Connection, ...]:
+def _connections(entry: schema.AirflowEntry, at: Spot, registries: Registries) -> tuple[plan.Connection, ...]:
     if not entry.connections:
         only = None if at.is_spoiled() else registries.only(at)
         return (plan.Connection(DEFAULT_CONNECTION, only),) if only else ()
@@ -184,18 +175,18 @@ def _connections(entry: AirflowEntry, at: Spot, registries: Registries) -> tuple
     return tuple(found)
 
 
-def _check_id(id_: str, team: str | None, entry: AirflowEntry, at: Spot) -> None:
+def _check_id(id_: str, team: str | None, entry: schema.AirflowEntry, at: Spot) -> None:
     """A connection id as this way into Airflow takes it."""
-    by_rest = isinstance(entry, ApiEntry | MwaaEntry)
+    by_rest = isinstance(entry, schema.ApiEntry | schema.MwaaEntry)
     if len(id_) > CONNECTION_ID_MAX:
         at.error(f"is longer than the {CONNECTION_ID_MAX} characters of Airflow's ids", "Shorten it")
     elif not re.fullmatch(r"[\w.-]+" if by_rest else r"[\w./-]+", id_):
         at.error("is not a connection id that Airflow takes", "Write letters, digits, '_', '.' and '-'")
-    elif isinstance(entry, MwaaEntry) and len(f"/connections/{quote(id_, safe='')}") > MWAA_PATH_MAX:
+    elif isinstance(entry, schema.MwaaEntry) and len(f"/connections/{quote(id_, safe='')}") > MWAA_PATH_MAX:
         at.error("is too long for the API of MWAA", f"Shorten it to {MWAA_ID_MAX} plain characters")
     if team is None:
         return
-    if isinstance(entry, SecretsFileEntry):
+    if isinstance(entry, schema.SecretsFileEntry):
         what = "has no effect: Airflow's LocalFilesystemBackend knows no teams"
         (at / "team_name").error(what, "Remove it")
     elif not by_rest and plan.TEAM_SEP in id_:

@@ -10,7 +10,6 @@ from ..schema.sections import CleanupEntry, CleanupImagesEntry
 from ..surroundings import Surroundings
 from .docker import engine
 
-STATE_FILE = "cleanup.json"
 ABOVE = 0.8  # of the disk: the mark where none is given
 APART = 0.1  # of the disk: how far below the mark a cleanup goes where nothing else is given
 
@@ -50,4 +49,4 @@ def _state_file(entry: CleanupEntry, at: Spot, surroundings: Surroundings) -> st
     directory = surroundings.state_directory()
     if directory is None and entry.enabled:
         at.error("is missing, and this user has no home directory", "Give the path")
-    return os.path.join(directory or "/", STATE_FILE)
+    return os.path.join(directory or "/", "cleanup.json")

@@ -8,6 +8,7 @@ import os
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Annotated, Any, Literal, NamedTuple
 from urllib.parse import urlsplit
 
@@ -145,8 +146,7 @@ def duration(least_s: float, most_s: float = 366 * 86400.0) -> Kind:
     """A duration in seconds within these bounds: `90s`, `5m`, `1h30m`, `1d`; a plain number is seconds."""
 
     def read(text: str) -> float:
-        parts = re.findall(r"([\d.]+)(\D*)", text)
-        read_s = sum(float(amount) * UNITS[unit or "s"] for amount, unit in parts)
+        read_s = sum(float(amount) * UNITS[unit or "s"] for amount, unit in re.findall(r"([\d.]+)(\D*)", text))
         if not least_s <= read_s <= most_s:
             raise Wrong("is out of range", f"Write a duration from {written(least_s)} to {written(most_s)}")
         return read_s
@@ -177,24 +177,18 @@ _SIZE = r"\d{1,15}(?:\.\d+)?\s?(?:[kKMGT]i?B|B)"
 Size = Annotated[int, Kind("a size", _SIZE, "Write e.g. 50GB, 500MB or 50GiB", _size, _written_size)]
 
 
-def _share(text: str) -> float:
-    return float(text.rstrip("% ")) / 100
-
-
-_SHARE = r"(?!0+(?:\.0+)?\s?%)\d{1,2}(?:\.\d+)?\s?%"
-Share = Annotated[
-    float, Kind("a share between 0% and 100%", _SHARE, "Write e.g. 80%", _share, lambda share: f"{100 * share:g}%")
-]
-
-
-def _mode(text: str) -> int:
-    return int(text.removeprefix("0o"), 8)
-
-
+_SHARE = Kind(
+    "a share between 0% and 100%",
+    r"(?!0+(?:\.0+)?\s?%)\d{1,2}(?:\.\d+)?\s?%",
+    "Write e.g. 80%",
+    lambda text: float(text.rstrip("% ")) / 100,
+    lambda share: f"{100 * share:g}%",
+)
+Share = Annotated[float, _SHARE]
 _MODE, _MODE_FIX = "(?:0o?)?[0-7]{1,3}", 'Write it in octal, from "0000" to "0777", e.g. "0600"'
 # Unquoted, 0600 is 600 to an editor, or 384 to an older one.
 _MODES = {"minimum": 0, "maximum": 777}
-Mode = Annotated[int, Kind("a file mode", _MODE, _MODE_FIX, _mode, "{:04o}".format, NUMBER, _MODES)]
+Mode = Annotated[int, Kind("a file mode", _MODE, _MODE_FIX, partial(int, base=8), "{:04o}".format, NUMBER, _MODES)]
 
 
 # --- paths, hosts and addresses --------------------------------------------------------------------------------------

@@ -4,14 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Annotated, Any, ClassVar, TypeVar
 
-from pydantic import (
-    BaseModel,
-    BeforeValidator,
-    ConfigDict,
-    GetJsonSchemaHandler,
-    ValidationError,
-    model_validator,
-)
+from pydantic import BaseModel, BeforeValidator, ConfigDict, GetJsonSchemaHandler, ValidationError, model_validator
 from pydantic_core import CoreSchema, InitErrorDetails
 
 from ..problems import Wrong, did_you_mean
@@ -41,8 +34,7 @@ def _as_editors_see_it(made: dict[str, Any], section: type[BaseModel]) -> None:
         if default is not None and not isinstance(default, dict | list):
             about["default"] = default
         kinds = any_of({name: value for name, value in found.items() if name not in ("default", "description")})
-        choices = [choice for choice in kinds["anyOf"] if choice != NULL]
-        made["properties"][key] = about | any_of(*choices, NULL)
+        made["properties"][key] = about | any_of(*(choice for choice in kinds["anyOf"] if choice != NULL), NULL)
 
 
 class Section(BaseModel):
@@ -102,10 +94,8 @@ def split(value: Any) -> Any:
     return [name for part in value.split(",") if (name := part.strip())] if isinstance(value, str) else value
 
 
-def _listed(value: Any) -> Any:
-    """The only entry of a list may stand there without the list."""
-    return [value] if isinstance(value, str | dict) else value
-
-
 Names = Annotated[list[Entry], BeforeValidator(split), Or(NAMES_SCHEMA)]
-OneOrMore = Annotated[list[Entry], BeforeValidator(_listed), Or()]
+# The only entry of a list may stand there without the list.
+OneOrMore = Annotated[
+    list[Entry], BeforeValidator(lambda value: [value] if isinstance(value, str | dict) else value), Or()
+]
