@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import resource
+import signal
 import sys
 from typing import TYPE_CHECKING, NoReturn
 
@@ -71,8 +73,6 @@ def _worker() -> NoReturn:
 
 
 def _run(given: argparse.Namespace) -> int:
-    import signal
-
     # Signals wait until the daemon handles them: as process 1 it would never get those that come before, and as
     # another process it would die of them.
     signal.pthread_sigmask(signal.SIG_BLOCK, (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGUSR1))
@@ -150,8 +150,6 @@ def _dump_no_core() -> None:
     A limit of 0 stops dumps to a file only. A limit of 1 byte also stops dumps to a program (`core_pattern` with a
     `|`), because the kernel uses it to mark that program's own crash. See core(5) and fs/coredump.c.
     """
-    import resource
-
     _, hard = resource.getrlimit(resource.RLIMIT_CORE)
     most = 1 if hard == resource.RLIM_INFINITY else min(hard, 1)
     resource.setrlimit(resource.RLIMIT_CORE, (most, most))

@@ -90,14 +90,9 @@ def _is_mixed(part: str) -> bool:
 
 def fault_of(error: BaseException) -> Failure:
     """The failure for an exception that nobody expected. Its values may be secret, so only its place is shown."""
-    return Failure(Reason.INTERNAL, f"a fault of ecr-refresher: {place_of(error)}", REPORT_IT)
-
-
-def place_of(error: BaseException) -> str:
-    """Type and place of an exception, without its values."""
     frames = traceback.extract_tb(error.__traceback__)
     where = f"{os.path.basename(frames[-1].filename)}:{frames[-1].lineno}" if frames else "nowhere"
-    return f"{type(error).__name__} at {where}"
+    return Failure(Reason.INTERNAL, f"a fault of ecr-refresher: {type(error).__name__} at {where}", REPORT_IT)
 
 
 def configure(level: str = "info", fmt: str = "json") -> None:

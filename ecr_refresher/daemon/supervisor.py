@@ -154,7 +154,7 @@ class Supervisor:
     # --- actions -----------------------------------------------------------------------------------------------------
     def _apply(self, event: events.Event) -> None:
         self._state, actions = step(self._state, event, boot_time())
-        self._pages.publish(self._state)
+        self._pages.state = self._state
         for action in actions:
             match action:
                 case events.Start(job):

@@ -1,5 +1,6 @@
 """systemd's notifications, where the environment asks for them: see sd_notify(3)."""
 
+import contextlib
 import socket
 import time
 from collections.abc import Mapping
@@ -37,9 +38,7 @@ class Notifier:
     def _send(self, message: str) -> None:
         if not self._address:
             return
-        try:
-            with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC) as sock:
-                sock.settimeout(1.0)
-                sock.sendto(message.encode(), self._address)
-        except OSError:
-            return  # a manager that is gone must not end the daemon
+        kind = socket.SOCK_DGRAM | socket.SOCK_CLOEXEC
+        with contextlib.suppress(OSError), socket.socket(socket.AF_UNIX, kind) as sock:
+            sock.settimeout(1.0)
+            sock.sendto(message.encode(), self._address)  # a manager that is gone must not end the daemon

@@ -81,7 +81,8 @@ def run(command: list[str], duration_s: float | None, say: Say, show: Say) -> in
         threading.Thread(target=services.serve_forever, daemon=True).start()
         home = Path(directory)
         slots = Slots(home / "docker" / "config.json", services)
-        address = f"127.0.0.1:{_free_port()}"
+        with socket.create_server(("127.0.0.1", 0)) as listener:  # finds a free port
+            address = f"127.0.0.1:{listener.getsockname()[1]}"
         settings = _write_settings(home, services.url, password, address)
         say(f"tokens live {life_s:.0f} s; every file is in {directory}, which the demo removes at its end")
         say(f"look at http://{address}/ (the page for people) and http://{address}/metrics")
@@ -163,11 +164,6 @@ def _environment(home: Path, ecr_url: str) -> dict[str, str]:
         "AWS_EC2_METADATA_DISABLED": "true",
         "NO_PROXY": "127.0.0.1",
     }
-
-
-def _free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        return int(listener.getsockname()[1])
 
 
 def _stop(daemon: subprocess.Popen[bytes]) -> None:

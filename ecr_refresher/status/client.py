@@ -10,32 +10,28 @@ TIMEOUT_S = 10.0  # for all of it
 ANSWER_MAX = 16 << 20  # bytes; 1,000 slots take 1 MB
 
 
-class Unanswered(StatusError):
-    """The daemon gave no usable answer."""
-
-
 def get(address: Address, path: str, *expected: int) -> tuple[int, bytes]:
     """GET a path; returns the HTTP status, one of those expected, and the body. Raises StatusError."""
     try:
         head, _, body = _exchange(address, path).partition(b"\r\n\r\n")
     except ConnectionRefusedError:
         fix = "Start the daemon, or name its address with --url or ECR_REFRESHER_LISTEN"
-        raise Unanswered(f"nothing listens at {address.url}", fix) from None
+        raise StatusError(f"nothing listens at {address.url}", fix) from None
     except TimeoutError:
         fix = "Read the daemon's log" + (", or ask with http" if address.scheme == "https" else "")
-        raise Unanswered(f"{address.url} gave no whole answer within {TIMEOUT_S:.0f} s", fix) from None
+        raise StatusError(f"{address.url} gave no whole answer within {TIMEOUT_S:.0f} s", fix) from None
     except UnicodeError:  # of the codec for names of hosts
         message = f"{address.host} is not the name of a host"
         raise BadAddress(message, "Correct --url or ECR_REFRESHER_LISTEN") from None
     except OSError as error:
         message, fix = _explain(error, address)
-        raise Unanswered(f"{address.url}: {message}", fix) from None
+        raise StatusError(f"{address.url}: {message}", fix) from None
     words = head.split(b" ", 2)
     if len(words) < 2 or not words[0].startswith(b"HTTP/1.") or not words[1].isdigit():
         fix = "Check the address" + (", or ask with https" if address.scheme == "http" else "")
-        raise Unanswered(f"{address.url} does not speak HTTP", fix)
+        raise StatusError(f"{address.url} does not speak HTTP", fix)
     if int(words[1]) not in expected:
-        raise Unanswered(f"{address.url} answered {int(words[1])}, as no ecr-refresher does", "Check the address")
+        raise StatusError(f"{address.url} answered {int(words[1])}, as no ecr-refresher does", "Check the address")
     return int(words[1]), body
 
 
@@ -52,7 +48,7 @@ def _exchange(address: Address, path: str) -> bytes:
         while piece := connection.recv(65536):
             answer += piece
             if len(answer) > ANSWER_MAX:
-                raise Unanswered(f"{address.url} sends too much for an ecr-refresher", "Check the address")
+                raise StatusError(f"{address.url} sends too much for an ecr-refresher", "Check the address")
             if (left := ends_at - time.monotonic()) <= 0:
                 raise TimeoutError
             connection.settimeout(left)

@@ -40,5 +40,6 @@ def _asked(there: address.Address, *, live: bool, as_json: bool) -> tuple[bool, 
         good = bool(status["live"] if live else status["ready"])
         text = json.dumps(status, indent=2) if as_json else rendered(page(status), sys.stdout)
     except (ValueError, TypeError, KeyError, AttributeError, RecursionError, MemoryError):
-        raise client.Unanswered(f"{there.url} does not answer as an ecr-refresher does", "Check the address") from None
+        message = f"{there.url} does not answer as an ecr-refresher does"
+        raise address.StatusError(message, "Check the address") from None
     return good, text

@@ -31,7 +31,7 @@ async def serve(slots: int, certificate: str | None = None, key: str | None = No
         while True:
             await asyncio.sleep(CHANGE_EVERY_S)
             world.boot = now()
-            pages.publish(world.turn().state)
+            pages.state = world.turn().state
 
     pages = Pages(world.state, now, now)
     server = WebServer(pages, Server(port=0, tls_cert=certificate, tls_key=key))

@@ -8,10 +8,9 @@ from dataclasses import replace
 from ...core import schedule, wire
 from ...core.model import Failure, Outcome, Reason
 from ...core.plan import Slot
-from .cleaning import counted
 from .due import draw
 from .events import Adopt, Exit, Reported, Say
-from .state import RECHECK_S, REPAIR_EVERY_S, TOGETHER_S, PrincipalState, SlotState, State
+from .state import RECHECK_S, REPAIR_EVERY_S, TOGETHER_S, PrincipalState, SlotState, State, counted
 
 SKEW_LOUD_S = 300.0
 OUR_FAULT = "Report it: this is a fault of ecr-refresher"
@@ -28,6 +27,7 @@ def book(state: State, reported: Reported, now: float) -> State:
 
 
 def _line(state: State, line: wire.Line, now: float) -> State:
+    slot = state.plan.by_id.get((line.sink, line.registry)) if isinstance(line, wire.Looked | wire.Delivered) else None
     match line:
         case wire.Planned():
             return _planned(state, line, now)
@@ -41,15 +41,11 @@ def _line(state: State, line: wire.Line, now: float) -> State:
             return replace(state, running=replace(state.running, done=True))
         case wire.Fetched():
             _fetched(state, line, now)
-        case wire.Looked() if (slot := _slot_of(state, line)) is not None:
+        case wire.Looked() if slot is not None:
             _looked(state, slot, line, now)
-        case wire.Delivered() if (slot := _slot_of(state, line)) is not None:
+        case wire.Delivered() if slot is not None:
             _delivered(state, slot, line, now)
     return state
-
-
-def _slot_of(state: State, line: wire.Looked | wire.Delivered) -> Slot | None:
-    return state.plan.by_id.get((line.sink, line.registry))
 
 
 # --- settings and clock ----------------------------------------------------------------------------------------------

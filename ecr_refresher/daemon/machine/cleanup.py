@@ -9,9 +9,8 @@ from typing import Literal
 from ...core import wire
 from ...core.model import Failure, Reason
 from ...core.plan import Cleanup
-from .cleaning import Child, Cleaning, Run, counted
 from .events import Exited, Kill, Reported, Say, Start
-from .state import State
+from .state import Child, Cleaning, Run, State, counted
 
 SWEEP_LIMIT_S = 300.0  # for one cleanup; the next one does the rest
 LISTEN_FIRST_S, LISTEN_MAX_S = 5.0, 300.0  # pauses before an ended listener starts again

@@ -60,16 +60,15 @@ def due_orders(state: State, now: float) -> tuple[wire.Order, ...]:
         return ()
     aws_now = state.aws_time(now)
 
-    def is_due(slot: Slot) -> bool:
-        """Slots join a pass early, except where that could repair one twice in a minute."""
-        repaired = now - state.slots[slot.id].repaired_boot < REPAIR_EVERY_S
-        return slot_next_boot(state, slot) <= now + (0.0 if repaired else TOGETHER_S)
-
     def near(slot: Slot, ahead_s: float) -> bool:
         renewal = renew_at(state, slot)
         return renewal is not None and renewal <= aws_now + ahead_s
 
-    due = {slot.id for slot in slots if is_due(slot)}
+    due = set()
+    for slot in slots:  # they join a pass early, except where that could repair one twice in a minute
+        repaired = now - state.slots[slot.id].repaired_boot < REPAIR_EVERY_S
+        if slot_next_boot(state, slot) <= now + (0.0 if repaired else TOGETHER_S):
+            due.add(slot.id)
     renewing = {slot.principal for slot in slots if slot.id in due and near(slot, TOGETHER_S)}
     orders = []
     for slot in slots:

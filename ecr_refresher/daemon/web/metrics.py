@@ -9,9 +9,8 @@ from prometheus_client.registry import Collector
 
 from ... import __version__
 from ...core.model import Reason
-from ..machine.cleaning import Cleaning
 from ..machine.health import holds
-from ..machine.state import PrincipalState, State
+from ..machine.state import Cleaning, PrincipalState, State
 from .view import slots_by_registry, token_expiry, token_renewal
 
 CLEANUP_FAILS = ("container", "image", "build_cache", "engine", "disk", "state_file", "events", "cleanup")

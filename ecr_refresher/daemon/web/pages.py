@@ -43,21 +43,18 @@ class Pages:
     """Answers by path. `now` reads the boot clock, `mono` the monotonic one."""
 
     def __init__(self, state: State, now: Clock, mono: Clock) -> None:
-        self._state = state
+        self.state = state  # the supervisor puts each new one here
         self._now = now
         self._mono = mono
         self._rendered: dict[str, _Rendered] = {}  # by media type
 
-    def publish(self, state: State) -> None:
-        self._state = state
-
     def answer(self, method: str, target: str, accept: str = "") -> Answer:
         path, _, query = target.partition("?")
         pages: dict[str, Callable[[], Answer]] = {
-            "/livez": lambda: _probe(view.livez(self._state, self._mono()), query),
-            "/healthz": lambda: _probe(view.livez(self._state, self._mono()), query),
-            "/readyz": lambda: _probe(view.readyz(self._state, self._now()), query),
-            "/startupz": lambda: _probe(view.startupz(self._state, self._now()), query),
+            "/livez": lambda: _probe(view.livez(self.state, self._mono()), query),
+            "/healthz": lambda: _probe(view.livez(self.state, self._mono()), query),
+            "/readyz": lambda: _probe(view.readyz(self.state, self._now()), query),
+            "/startupz": lambda: _probe(view.startupz(self.state, self._now()), query),
             "/metrics": lambda: self._metrics(accept),
             "/status": lambda: self._document("application/json", _json),
             "/": lambda: self._document("text/html; charset=utf-8", status_page.render, _PAGE_HEADERS),
@@ -70,19 +67,19 @@ class Pages:
 
     def _metrics(self, accept: str) -> Answer:
         write, content_type = metrics.encoder(accept)
-        true_until = next_boot(self._state)
-        return self._kept(content_type, lambda now: write(metrics.StateCollector(self._state, now)), true_until)
+        true_until = next_boot(self.state)
+        return self._kept(content_type, lambda now: write(metrics.StateCollector(self.state, now)), true_until)
 
     def _document(self, content_type: str, write: Callable[[dict[str, Any]], bytes], headers: Headers = ()) -> Answer:
         now = self._now()
-        next_second = now + 1.0 - self._state.aws_time(now) % 1.0  # documents show AWS's time in whole seconds
-        answer = self._kept(content_type, lambda now: write(view.status(self._state, now, self._mono())), next_second)
+        next_second = now + 1.0 - self.state.aws_time(now) % 1.0  # documents show AWS's time in whole seconds
+        answer = self._kept(content_type, lambda now: write(view.status(self.state, now, self._mono())), next_second)
         return answer._replace(headers=headers)
 
     def _kept(self, content_type: str, render: Callable[[float], bytes], true_until: float) -> Answer:
         """The last body while it is true or was expensive to render; else a new one."""
         media_type = content_type.partition(";")[0]
-        state, now, last = self._state, self._now(), self._rendered.get(media_type)
+        state, now, last = self.state, self._now(), self._rendered.get(media_type)
         if last is None or (now >= last.kept_until and (last.state is not state or now >= last.true_until)):
             began = self._mono()
             body = render(now)

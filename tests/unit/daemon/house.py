@@ -55,7 +55,7 @@ class House:
             self._loop.close()
 
     def publish(self) -> None:
-        self.pages.publish(self.world.state)
+        self.pages.state = self.world.state
 
     def dial(self) -> socket.socket:
         return socket.create_connection(("127.0.0.1", self.server.port), PATIENCE_S)

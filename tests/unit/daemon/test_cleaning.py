@@ -11,10 +11,10 @@ from prometheus_client.parser import text_string_to_metric_families
 from ecr_refresher.core import wire
 from ecr_refresher.core.model import Outcome, Reason
 from ecr_refresher.core.plan import Cleanup, Plan
-from ecr_refresher.daemon.machine.cleaning import HEAR_WITHIN_S
 from ecr_refresher.daemon.machine.cleanup import CLOCK_OFF_S, LISTEN_FIRST_S, SWEEP_LIMIT_S
 from ecr_refresher.daemon.machine.due import next_boot
 from ecr_refresher.daemon.machine.events import Exited, Kill, Say, Start
+from ecr_refresher.daemon.machine.state import HEAR_WITHIN_S
 from ecr_refresher.daemon.web import view
 
 from .world import HOST, LIFE, World, failure, plan, scraped

@@ -176,7 +176,7 @@ def test_a_page_that_takes_long_to_render_is_kept_for_a_second_and_probes_never(
         return bool(json.loads(pages.answer("GET", "/status").body)["ready"])
 
     assert ready()
-    pages.publish(world.ask("stop").state)
+    pages.state = world.ask("stop").state
     assert ready()
     assert pages.answer("GET", "/readyz").status == 503
     world.wait(1.0)

@@ -6,6 +6,7 @@ from typing import Any
 from urllib.parse import quote
 
 from ....core import plan
+from ....core.plan.airflow import TEAM_SEP
 from ..problems import Spot, quoted
 from ..schema import airflow as schema
 from ..schema.urls import is_foreign_http
@@ -189,6 +190,6 @@ def _check_id(id_: str, team: str | None, entry: schema.AirflowEntry, at: Spot) 
     if isinstance(entry, schema.SecretsFileEntry):
         what = "has no effect: Airflow's LocalFilesystemBackend knows no teams"
         (at / "team_name").error(what, "Remove it")
-    elif not by_rest and plan.TEAM_SEP in id_:
-        what = f"can't be used with an id that has '{plan.TEAM_SEP}' in it: Airflow refuses it"
+    elif not by_rest and TEAM_SEP in id_:
+        what = f"can't be used with an id that has '{TEAM_SEP}' in it: Airflow refuses it"
         (at / "team_name").error(what, "Rename the connection")
