@@ -33,7 +33,6 @@ from .errors import Doing
 
 LIMITS = http.Limits(budgets.AWS_CONNECT_S, budgets.AWS_READ_S, budgets.AWS_ALL_S)
 STORES = ("secretsmanager", "ssm", "mwaa")  # their answers hold whole connections
-SESSION_NAME = "ecr-refresher"
 # The schedule is the only retry layer: an SDK that retries hides what happens, and waits too long.
 CONFIG = Config(
     retries={"mode": "standard", "total_max_attempts": 1},
@@ -182,7 +181,7 @@ class Aws:
         return self._made_once.get(key, lambda: self._assume(caller, role))
 
     def _assume(self, caller: Principal, role: Role) -> Keys:
-        asked: dict[str, Any] = {"RoleArn": role.arn, "RoleSessionName": role.session_name or SESSION_NAME}
+        asked: dict[str, Any] = {"RoleArn": role.arn, "RoleSessionName": role.session_name or "ecr-refresher"}
         if role.external_id is not None:
             asked["ExternalId"] = role.external_id
         doing = _assuming(caller, role)

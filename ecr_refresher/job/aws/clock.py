@@ -24,21 +24,16 @@ class AwsClock:
     ) -> None:
         self.boot = boot
         self._wall = wall
-        self._offset = offset
+        self.offset = offset  # AWS's time minus the boot clock; None until measured
         self._on_change = on_change
 
     def now(self) -> float:
-        return self._wall() if self._offset is None else self.boot() + self._offset
+        return self._wall() if self.offset is None else self.boot() + self.offset
 
     @property
     def skew(self) -> float:
         """By how many seconds the wall clock is ahead of AWS's; 0 until measured."""
-        return 0.0 if self._offset is None else self._wall() - self.now()
-
-    @property
-    def offset(self) -> float | None:
-        """AWS's time minus the boot clock; None until measured."""
-        return self._offset
+        return 0.0 if self.offset is None else self._wall() - self.now()
 
     def observe(self, sent_boot: float, date: str | None) -> None:
         """Learn from the `Date` header of an answer of AWS that came just now, to a request sent at `sent_boot`."""
@@ -46,10 +41,10 @@ class AwsClock:
         if seconds is None:
             return
         answered = self.boot()
-        known = self._wall() - answered if self._offset is None else self._offset
+        known = self._wall() - answered if self.offset is None else self.offset
         offset = schedule.clamp_offset(known, sent_boot, answered, seconds)
-        if offset != self._offset:
-            self._offset = offset
+        if offset != self.offset:
+            self.offset = offset
             if self._on_change is not None:
                 self._on_change(offset, self.skew)
 

@@ -17,8 +17,6 @@ from ...core.printable import printable
 from . import errors
 from .errors import Doing
 
-_CONTAINER_FILES = ("/.dockerenv", "/run/.containerenv")
-
 
 def explain(error: Exception, core: Any, name: str | None, skew_s: float) -> Failed:
     """Return the failure for any exception that botocore lets out while it looks for the profile's credentials."""
@@ -105,8 +103,7 @@ def _container_failed(said: str) -> Failed:
         fix = "Check that the agent runs on this node, and that the service account has a Pod Identity association"
     else:
         who, fix = "the credentials endpoint of the container", "Check the task role, and the log of the ECS agent"
-    message = f"{who} at {urlsplit(url).netloc.rpartition('@')[2]} {what}"
-    return Failed(Reason.TRANSIENT, message, fix)
+    return Failed(Reason.TRANSIENT, f"{who} at {urlsplit(url).netloc.rpartition('@')[2]} {what}", fix)
 
 
 def _file_unreadable(error: OSError, core: Any, name: str | None) -> Failed:
@@ -130,7 +127,7 @@ def none_found(name: str | None, environ: Mapping[str, str] = os.environ) -> Fai
     if name is None:
         where.insert(0, "the environment (AWS_ACCESS_KEY_ID)")
     fix = "Give the instance, task or pod a role, or name a profile"
-    if environ.get("KUBERNETES_SERVICE_HOST") or any(map(os.path.exists, _CONTAINER_FILES)):
+    if environ.get("KUBERNETES_SERVICE_HOST") or any(map(os.path.exists, ("/.dockerenv", "/run/.containerenv"))):
         fix += "; in a container on EC2 the instance's metadata hop limit must be 2 (modify-instance-metadata-options)"
     disabled = environ.get("AWS_EC2_METADATA_DISABLED", "").lower() == "true"
     message = f"no AWS credentials were found in {', '.join(where)}{' (AWS_EC2_METADATA_DISABLED is set)' * disabled}"
@@ -143,8 +140,7 @@ def whose(name: str | None) -> str:
 
 def _quoted(name: str) -> str:
     """The name of a profile; not where it may be a key in the wrong place."""
-    parts = filter(None, re.split(r"\W+", name))
-    fit = not logs.is_key(name) and all(map(logs.is_fit_to_show, parts))
+    fit = not logs.is_key(name) and all(map(logs.is_fit_to_show, filter(None, re.split(r"\W+", name))))
     return f"'{printable(name)}'" if fit else "whose name looks like a secret"
 
 

@@ -32,8 +32,7 @@ def known(plan: Plan, hosts: dict[str, str]) -> Plan:
     registries, names = [], {}
     for registry in plan.registries:
         host = registry.host or hosts.get(registry.principal.key, "")
-        is_unnamed = registry.name == OWN and not registry.host
-        names[registry.name] = host if host and is_unnamed else registry.name
+        names[registry.name] = host if host and registry.name == OWN and not registry.host else registry.name
         registries.append(replace(registry, name=names[registry.name], host=host))
 
     def named(old: tuple[str, ...]) -> tuple[str, ...]:

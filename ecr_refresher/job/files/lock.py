@@ -12,7 +12,6 @@ from ...core.model import Failed, Reason
 from .atomic_file import Folder
 from .errors import os_errors
 
-_POLL_S = 0.01
 _FLAGS = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 
 
@@ -44,7 +43,7 @@ def _wait_for(descriptor: int, path: str, ends_at: float) -> None:
         if time.monotonic() >= ends_at:
             what = f"{path} is locked by {_holder(descriptor)}"
             raise Failed(Reason.TRANSIENT, what, "Wait for the next try, or end that process")
-        time.sleep(_POLL_S)
+        time.sleep(0.01)
 
 
 def _holder(descriptor: int) -> str:

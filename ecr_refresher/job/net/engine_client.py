@@ -33,8 +33,7 @@ class BoundedClient(APIClient):
         response = super().send(request, **{**kwargs, "stream": True, "allow_redirects": False, "proxies": proxies})
         if response.is_redirect:
             response.close()
-            what = f"{self._name} redirects ({response.status_code})"
-            raise Failed(Reason.INVALID, what, "Give its final address")
+            raise Failed(Reason.INVALID, f"{self._name} redirects ({response.status_code})", "Give its final address")
         if not kwargs.get("stream"):
             limits = http.Limits(self.timeout, self.timeout, self.timeout, self._answer_max)
             response.raw = io.BytesIO(http.read(response.raw, limits, time.monotonic() + self.timeout, self._name))

@@ -5,22 +5,23 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
+from http import client
 from typing import Any
 from urllib.parse import urlsplit
 
 import urllib3
-from urllib3 import exceptions
+from urllib3 import HTTPConnectionPool, HTTPSConnectionPool, exceptions
+from urllib3.connection import HTTPConnection, HTTPSConnection
 
 from ...core import budgets
 from ...core.model import Failed, Reason
-from . import heads, wire_errors
 from . import trust as trusts
+from . import wire_errors
 from .proxies import pool_for
 from .trust import Trust
 from .wire_errors import Silent
 
 RETRY_AFTER_MAX_S = 86_400.0
-_CHUNK = 1 << 16
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,12 +71,12 @@ def send(
 class Bounded:
     """In place of a client's `pool_manager`: its answers are within limits, and what goes wrong on the wire is Failed.
 
-    By itself a client reads, and unpacks, an answer of any size.
+    By itself a client reads, and unpacks, an answer of any size, and http.client takes 6 MB of headers.
     """
 
     def __init__(self, pool: Any, who: str, trust: Trust, limits: Limits) -> None:
         self.pool, self._who, self._trust, self._limits = pool, who, trust, limits
-        heads.bound(pool)
+        pool.pool_classes_by_scheme = {"http": _HttpPool, "https": _HttpsPool}
 
     def request(self, method: str, url: str, **how: Any) -> urllib3.HTTPResponse:
         """Send the request; the answer's body is as it came. Raises Failed."""
@@ -91,6 +92,41 @@ class Bounded:
         )
 
 
+class _Lines(io.BufferedReader):
+    """An answer. Its status, headers, sizes of chunks and trailers are read by lines, its body is not."""
+
+    left = budgets.HEAD_MAX
+
+    def readline(self, size: int | None = -1) -> bytes:
+        line = super().readline(self.left + 1 if size is None or size < 0 else min(size, self.left + 1))
+        self.left -= len(line)
+        if self.left < 0:
+            raise client.LineTooLong("the head of an answer")
+        return line
+
+
+class _Response(client.HTTPResponse):
+    def __init__(self, *args: Any, **how: Any) -> None:
+        super().__init__(*args, **how)
+        self.fp = _Lines(self.fp.detach())
+
+
+class _HttpConnection(HTTPConnection):
+    response_class = _Response
+
+
+class _HttpsConnection(HTTPSConnection):
+    response_class = _Response
+
+
+class _HttpPool(HTTPConnectionPool):
+    ConnectionCls = _HttpConnection
+
+
+class _HttpsPool(HTTPSConnectionPool):
+    ConnectionCls = _HttpsConnection
+
+
 def read(response: urllib3.BaseHTTPResponse, limits: Limits, ends_at: float, host: str) -> bytes:
     """Read the answer's body within the limits, and as it came: unpacked it might be any size. Closes the response.
 
@@ -99,7 +135,7 @@ def read(response: urllib3.BaseHTTPResponse, limits: Limits, ends_at: float, hos
     content = bytearray()
     try:
         while len(content) <= limits.answer_max and time.monotonic() < ends_at:
-            chunk = response.read1(_CHUNK, decode_content=False)
+            chunk = response.read1(1 << 16, decode_content=False)
             if not chunk:
                 return bytes(content)
             content += chunk

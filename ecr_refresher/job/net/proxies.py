@@ -92,8 +92,7 @@ def _pool(proxy: str | None, context: ssl.SSLContext | None) -> urllib3.PoolMana
     how: dict[str, Any] = {"num_pools": HOSTS_MAX, "maxsize": CONNECTIONS_MAX, "ssl_context": context}
     if proxy is None:
         return urllib3.PoolManager(**how)
-    headers = login_headers(proxy)
-    return urllib3.ProxyManager(origin(proxy), proxy_headers=headers, proxy_ssl_context=context, **how)
+    return urllib3.ProxyManager(origin(proxy), proxy_headers=login_headers(proxy), proxy_ssl_context=context, **how)
 
 
 def login_headers(proxy: str) -> dict[str, str]:

@@ -79,7 +79,8 @@ _reading = threading.Lock()
 def _context(trust: Trust) -> ssl.SSLContext:
     try:
         made = ssl.create_default_context(cafile=trust.file)
-        if trust.file is None and not _is_there_a_store(made):
+        directory = ssl.get_default_verify_paths().capath  # read later by OpenSSL, file by file
+        if trust.file is None and not (made.get_ca_certs() or (directory and os.listdir(directory))):
             import certifi
 
             made.load_verify_locations(certifi.where())
@@ -110,12 +111,6 @@ def show(made: ssl.SSLContext, certificate: str, key: str | None) -> None:
     except OSError as error:
         message = f"the client certificate {error.filename or certificate} can't be read: {error.strerror}"
         raise Failed(Reason.MISSING, message, fix) from None
-
-
-def _is_there_a_store(made: ssl.SSLContext) -> bool:
-    """Whether the system has CAs: in a file, which is loaded by now, or in a directory, which OpenSSL reads later."""
-    directory = ssl.get_default_verify_paths().capath
-    return bool(made.get_ca_certs() or (directory and os.listdir(directory)))
 
 
 def _check(file: str, named_by: str) -> None:

@@ -58,9 +58,8 @@ def find(transport: Transport | MwaaTransport, authorization: Secret | None, giv
     for dialect in (AIRFLOW_3, AIRFLOW_2):
         answer = transport.find(f"{dialect.api}/version", authorization)
         if answer.done and (version := re.match(r"(\d{1,4})\.(\d{1,4})", answer.fields.get("version") or "", re.ASCII)):
-            major, minor = int(version[1]), int(version[2])
-            spoken = AIRFLOW_3 if major >= 3 else AIRFLOW_2  # MWAA answers either at one path
-            return replace(spoken, version=(major, minor))
+            major, minor = int(version[1]), int(version[2])  # MWAA answers either at one path
+            return replace(AIRFLOW_3 if major >= 3 else AIRFLOW_2, version=(major, minor))
         if answer.status == 429 or answer.status >= 500:
             raise failure(transport.who, f"GET {dialect.api}/version", answer)
         refusals.append(answer)

@@ -24,7 +24,6 @@ from .answers import Answer, Body
 from .client_parts import Configuration, RESTClientObject
 from .pace import Pace
 
-USER_AGENT = f"ecr-refresher/{__version__}"
 ANSWER_MAX = budgets.AIRFLOW_ANSWER_MAX
 # To connect, and to wait for an answer: an Airflow that takes seconds for each is served; `refresh.deadline` bounds the
 # pass.
@@ -79,7 +78,7 @@ class Transport:
         return answer
 
     def _send(self, method: str, url: str, body: Body, form: Form, authorization: Secret | None) -> Answer:
-        headers = {**self._own_headers, "Accept": "application/json", "User-Agent": USER_AGENT}
+        headers = {**self._own_headers, "Accept": "application/json", "User-Agent": f"ecr-refresher/{__version__}"}
         if body is not None or form is not None:
             headers["Content-Type"] = "application/json" if form is None else "application/x-www-form-urlencoded"
         if authorization is not None:

@@ -88,8 +88,7 @@ def _stored(helper: Helper, host: str, credential: Credential) -> bool:
     helper.store(host, *login)
     if helper.get(host) != login:
         what = f"{PREFIX}{helper.name} stored the login for {host}, and `get` does not return it"
-        fix = f"Run `{PREFIX}{helper.name} get` by hand (its output is not shown here)"
-        raise Failed(Reason.TRANSIENT, what, fix)
+        raise Failed(Reason.TRANSIENT, what, f"Run `{PREFIX}{helper.name} get` by hand (its output is not shown here)")
     return True
 
 

@@ -34,7 +34,6 @@ from .processes import OutOfBoundsError, run
 
 _FOR_ANOTHER_USER = {"PATH", "LANG", "LC_ALL", "TZ", "LD_LIBRARY_PATH"}
 _FOR_THE_INTERPRETER = {"PYTHONPATH", "PYTHONHOME"}
-_STACK = 512 << 10
 _TEXT_MAX = 2000  # characters of a message or fix
 
 
@@ -133,7 +132,7 @@ def main() -> None:
     with open(0, "rb", closefd=False) as orders:
         order = msgspec.json.decode(orders.readline(), type=_Order)
     act = acts.BY_NAME[order.act]
-    threading.stack_size(_STACK)
+    threading.stack_size(512 << 10)
     threading.Thread(target=_end_with_parent, daemon=True).start()
     for name in _FOR_THE_INTERPRETER:
         os.environ.pop(name, None)

@@ -19,7 +19,6 @@ from ....core.model import Failed, Reason
 # The parts of an entry that are a login. An identity or registry token would be used instead of `auth`.
 LOGIN_KEYS = frozenset({"auth", "username", "password", "identitytoken", "registrytoken"})
 _HELPER_NAME = re.compile(r"[A-Za-z0-9_.-]{1,64}")
-_SCHEME = re.compile(r"^https?://")
 _FIX = "Correct the file, or move it away and log in again"
 _OBJECT: msgspec.json.Decoder[dict[str, Raw] | None] = msgspec.json.Decoder(dict[str, Raw] | None)
 _TEXT: msgspec.json.Decoder[str | None] = msgspec.json.Decoder(str | None)
@@ -95,7 +94,8 @@ class Document:
 
     def urls(self, host: str) -> tuple[str, ...]:
         """Keys that mean this host as well, `https://HOST` say, of an old `docker login`."""
-        return tuple(key for key in self._section("auths") if _SCHEME.match(key) and _host_of(key) == host)
+        meant = re.compile(rf"https?://{re.escape(host)}(?:/|\Z)")
+        return tuple(filter(meant.match, self._section("auths")))
 
     def paths(self, host: str) -> tuple[str, ...]:
         """Keys for a part of this host, `HOST/team` say, which Podman prefers for images below it."""
@@ -140,10 +140,6 @@ class Document:
         except msgspec.MsgspecError:
             fix = f"Run docker logout {key}, or correct the file"
             raise Failed(Reason.INVALID, f"{self.path}: the entry of {key} is not an object", fix) from None
-
-
-def _host_of(key: str) -> str:
-    return _SCHEME.sub("", key).partition("/")[0]
 
 
 class _Unreadable(Exception):

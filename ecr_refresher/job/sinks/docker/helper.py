@@ -21,7 +21,6 @@ from .processes import OutOfBoundsError, run
 
 ECR_LOGIN = "ecr-login"  # fetches a token itself whenever it is asked; its `store` says 'not implemented'
 PREFIX = "docker-credential-"
-_NOT_IMPLEMENTED = b"not implemented"
 
 
 def refuse_foreign(document: Document, name: str) -> None:
@@ -66,7 +65,7 @@ class Helper:
         """Have it keep this login, which goes by standard input only. Raises Failed."""
         order = {"ServerURL": host, "Username": username, "Secret": secret.reveal()}
         status, output = self._run("store", json.dumps(order).encode())
-        if status and _NOT_IMPLEMENTED in output:
+        if status and b"not implemented" in output:
             what = f"{PREFIX}{self.name} can't store logins"
             raise Failed(Reason.INVALID, what, f"Name another helper for {host} in `credHelpers`")
         if status:

@@ -10,8 +10,6 @@ from collections.abc import Mapping, Sequence
 
 from ...orphans import END_S
 
-_READ_SIZE = 65536
-
 
 class OutOfBoundsError(Exception):
     """The program took too long or printed too much. The text says which."""
@@ -59,7 +57,7 @@ def _exchange(
         while (left := ends_at - time.monotonic()) > 0:
             for key, _ in pipes.select(left):
                 if key.fileobj is child.stdout:
-                    printed = os.read(key.fd, _READ_SIZE)
+                    printed = os.read(key.fd, 1 << 16)
                     if not printed:
                         return output
                     output += printed
@@ -96,7 +94,7 @@ def _end(child: subprocess.Popen[bytes], *, own_session: bool) -> None:
         _has_ended(child, time.monotonic() + END_S)
     with contextlib.suppress(ProcessLookupError, PermissionError):
         (os.killpg if own_session else os.kill)(child.pid, signal.SIGKILL)
-    for pipe in (child.stdin, child.stdout):
-        pipe.close()  # type: ignore[union-attr]  # both are pipes
+    for pipe in filter(None, (child.stdin, child.stdout)):
+        pipe.close()
     with contextlib.suppress(subprocess.TimeoutExpired):  # stopped by its user, and not to be killed
         child.wait(END_S)

@@ -16,8 +16,6 @@ from ....core.budgets import LOGIN_LIFE_S, record_max
 from ....core.model import Credential, Failed
 from ...files.atomic_file import Folder, Ownership
 
-_SALT_BYTES = 16
-
 
 class Record(Struct, frozen=True, forbid_unknown_fields=True):
     """One login that we brought to a host, and its life."""
@@ -29,7 +27,7 @@ class Record(Struct, frozen=True, forbid_unknown_fields=True):
 
     @classmethod
     def of(cls, host: str, auth: str, credential: Credential) -> Self:
-        salt = os.urandom(_SALT_BYTES).hex()
+        salt = os.urandom(16).hex()
         return cls(salt, _fingerprint(salt, host, auth), credential.issued_at, credential.expires_at)
 
     def matches(self, host: str, auth: str) -> bool:

@@ -31,9 +31,9 @@ CONNECTIONS = 16
 LIMITS = http.Limits(*TIMEOUTS_S, total_s=20.0, answer_max=budgets.KUBERNETES_ANSWER_MAX)
 PAGE = 50  # namespaces in one answer: each may have long annotations
 DNS_LABEL = re.compile("[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")
-MERGE = "application/merge-patch+json"
 _TRY_IT = "Try it with `kubectl --kubeconfig … auth can-i list secrets`"
 Send = Callable[..., Any]  # a method of the client
+MERGE = "application/merge-patch+json"
 CONFLICT, NOT_FOUND, FORBIDDEN = 409, 404, 403
 
 
@@ -48,8 +48,7 @@ class ApiServer:
         _find(kubeconfig, settings)
         if not settings.verify_ssl:
             what = f"the kubeconfig turns off the verification of TLS with {settings.host}"
-            fix = "Put certificate-authority there in place of insecure-skip-tls-verify"
-            raise Failed(Reason.INVALID, what, fix)
+            raise Failed(Reason.INVALID, what, "Put certificate-authority there in place of insecure-skip-tls-verify")
         if settings.host.startswith("http://") and not is_loopback(urlsplit(settings.host).hostname or ""):
             what = f"the kubeconfig sends its token to {settings.host} without TLS"
             raise Failed(Reason.INVALID, what, "Name the API server by https:// there")
@@ -64,7 +63,6 @@ class ApiServer:
         rest.rest_client.pool_manager = http.Bounded(rest.rest_client.pool_manager, self.who, trust, LIMITS)
         self._api: client.ApiClient = rest
         self._core: Any = client.CoreV1Api(self._api)  # bodies are plain dictionaries, which its types do not know
-        self._access: Any = client.AuthorizationV1Api(self._api)
 
     # --- secrets -----------------------------------------------------------------------------------------------------
     def secret(self, namespace: str, name: str) -> Content | None:
@@ -89,8 +87,7 @@ class ApiServer:
     def pull_secrets(self, namespace: str, account: str) -> tuple[str, list[str]] | None:
         """The ServiceAccount's resourceVersion and imagePullSecrets; None if there is no such one. Raises Failed."""
         what = f"get serviceaccounts/{account} in namespace {namespace}"
-        read = self._core.read_namespaced_service_account
-        found = self._call(what, read, account, namespace, ignored=(NOT_FOUND,))
+        found = self._call(what, self._core.read_namespaced_service_account, account, namespace, ignored=(NOT_FOUND,))
         if found is None:
             return None
         return found.metadata.resource_version, [entry.name for entry in found.image_pull_secrets or ()]
@@ -98,8 +95,7 @@ class ApiServer:
     def set_pull_secrets(self, namespace: str, account: str, version: str, names: list[str]) -> bool:
         """Write the whole list, which is atomic; False if the account has changed since it was read. Raises Failed."""
         body = {"metadata": {"resourceVersion": version}, "imagePullSecrets": [{"name": name} for name in names]}
-        patch = self._core.patch_namespaced_service_account
-        return self._patch(patch, "serviceaccounts", account, namespace, body)
+        return self._patch(self._core.patch_namespaced_service_account, "serviceaccounts", account, namespace, body)
 
     def _patch(self, patch: Send, kind: str, name: str, namespace: str, body: Mapping[str, Any]) -> bool:
         what, gone = f"patch {kind}/{name} in namespace {namespace}", (CONFLICT, NOT_FOUND)
@@ -138,7 +134,7 @@ class ApiServer:
         """Whether the identity may do this, by the API server's own judgement. Raises Failed."""
         attributes = {"verb": verb, "resource": resource, "namespace": namespace, "name": name}
         review = {"spec": {"resourceAttributes": {key: value for key, value in attributes.items() if value}}}
-        ask = self._access.create_self_subject_access_review
+        ask = client.AuthorizationV1Api(self._api).create_self_subject_access_review
         answer = self._call("create selfsubjectaccessreviews", ask, review)
         return bool(answer.status and answer.status.allowed)
 
@@ -231,9 +227,8 @@ def _check(kubeconfig: str) -> None:
         seen = os.stat(path)
     except OSError:
         return  # the client says why
-    if not stat.S_ISREG(seen.st_mode):
-        what = f"{kubeconfig} is not a regular file"  # reading a fifo would wait for its writer
-        raise Failed(Reason.INVALID, what, "Name a kubeconfig file")
+    if not stat.S_ISREG(seen.st_mode):  # reading a fifo would wait for its writer
+        raise Failed(Reason.INVALID, f"{kubeconfig} is not a regular file", "Name a kubeconfig file")
     if os.geteuid() == 0 and others_may_write(path, seen):
         what = f"{kubeconfig}: another user than root may change it, and it may name a program, which root would run"
         raise Failed(Reason.DENIED, what, f"Let only root write it: chown root {path}; chmod go-w {path}")

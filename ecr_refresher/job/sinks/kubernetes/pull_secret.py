@@ -92,8 +92,7 @@ class PullSecret:
         content = self._look()
         if content is None:
             return Examination(False)
-        auths = (content.config or {}).get("auths", {})
-        longer = [key for key in auths if document.bare(key).startswith(f"{host}/")]
+        longer = [key for key in (content.config or {}).get("auths", {}) if document.bare(key).startswith(f"{host}/")]
         return Examination(True, document.holding(content, host).until, tuple(longer))
 
     def attach(self) -> None:

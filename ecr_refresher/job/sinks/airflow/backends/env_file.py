@@ -3,14 +3,11 @@
 A URI has no place for a description, so the marker stands in a comment on the line before.
 """
 
-import re
 from collections.abc import Mapping
 from typing import Any
 from urllib.parse import quote, unquote, urlsplit
 
 from .....core.model import Failed, Reason
-
-_COMMENT = re.compile(r"\s*#")
 
 
 def entry(text: str, path: str, connection: str) -> dict[str, Any] | None:
@@ -66,12 +63,11 @@ def _check(text: str, path: str) -> None:
     seen = set()
     for number, line in enumerate(text.splitlines(), 1):
         key, _, value = line.partition("=")
-        if not line or _COMMENT.match(line):
+        if not line or line.lstrip().startswith("#"):
             continue
         if not key or not value:
             message = f"{path} has a line {number} that is not ID=URI"
             raise Failed(Reason.INVALID, message, "Correct or remove that line")
         if key in seen:
-            message = f"{path} has a connection twice (line {number})"
-            raise Failed(Reason.INVALID, message, "Remove one of the two")
+            raise Failed(Reason.INVALID, f"{path} has a connection twice (line {number})", "Remove one of the two")
         seen.add(key)

@@ -86,5 +86,4 @@ class SecretsFileSink:
         try:
             return (snapshot.content or b"").decode()
         except UnicodeDecodeError:
-            message = f"{self._path} is not UTF-8 text"
-            raise Failed(Reason.INVALID, message, "Correct it, or move it away") from None
+            raise Failed(Reason.INVALID, f"{self._path} is not UTF-8 text", "Correct it, or move it away") from None
