@@ -65,9 +65,12 @@ def shrink_file_systems_in_memory(kept: str) -> None:
             libc.mount(b"tmpfs", os.fsencode(point), b"tmpfs", flags, options)
 
 
-def end_with_parent() -> None:
-    """Have the kernel end this process with its parent, also one that its user has stopped. Call it as that user."""
-    _libc().prctl(_DEATH_SIGNAL, signal.SIGKILL, 0, 0, 0)
+def go_on_without_parent() -> None:
+    """Have the kernel wake this process when its parent ends, so that one that its user has stopped can end as well.
+
+    Call it as that user. Killed by the kernel, it could not end what its helpers have left behind.
+    """
+    _libc().prctl(_DEATH_SIGNAL, signal.SIGCONT, 0, 0, 0)
 
 
 def _libc() -> Any:

@@ -145,7 +145,7 @@ def main() -> None:
             if act.runs_helpers:
                 bounds.shrink_file_systems_in_memory(order.file.path)
             _become(order.user)
-            bounds.end_with_parent()
+            bounds.go_on_without_parent()
             if act.runs_helpers:
                 bounds.limit_processes()
         given = msgspec.json.decode(order.given, type=act.given, dec_hook=lambda kind, text: kind(text))
