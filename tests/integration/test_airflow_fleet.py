@@ -22,6 +22,7 @@ from tests.testbed.airflow import Airflow
 from tests.testbed.airflow_flavours import SIMPLE
 from tests.testbed.processes import wait_until
 from tests.testbed.registry import HOST
+from tests.testbed.relay import Relay
 from tests.testbed.secret_hunt import Secrets
 from tests.testbed.standins.tokens import TokenBook
 
@@ -29,6 +30,7 @@ pytestmark = [pytest.mark.real("airflow"), pytest.mark.xdist_group("beside")]
 CONNECTION = "docker_default"
 SOAK = bool(os.environ.get("ECR_REFRESHER_SOAK"))  # `make soak`
 CLIENTS, LIFE_S, WRITES_MAX = (200, 300.0, 4) if SOAK else (50, 60.0, 8)
+ROUND_TRIPS_S = (0.0, 0.08) if SOAK else (0.0,)
 # As docs/airflow.md advises: with its 15 database connections, Airflow blocks for 30 s when more requests are open.
 POOL = {"AIRFLOW__DATABASE__SQL_ALCHEMY_MAX_OVERFLOW": str(CLIENTS)}
 
@@ -51,8 +53,15 @@ def airflow(airflows: Airflows) -> Iterator[Airflow]:
         own.close()
 
 
+@pytest.fixture(params=ROUND_TRIPS_S)
+def url(airflow: Airflow, request: pytest.FixtureRequest) -> Iterator[str]:
+    """Where the clients find that Airflow, as far away as this."""
+    with Relay(airflow.url, request.param) as relay:
+        yield relay.url if request.param else airflow.url
+
+
 @pytest.fixture
-def plan(airflow: Airflow, tmp_path: Path) -> Plan:
+def plan(airflow: Airflow, url: str, tmp_path: Path) -> Plan:
     password = tmp_path / "password"
     password.write_text(airflow.passwords["oper"])
     password.chmod(0o600)
@@ -60,7 +69,7 @@ def plan(airflow: Airflow, tmp_path: Path) -> Plan:
     login = {"username": "oper", "password": SecretRef("file", str(password))}
     return Plan(
         (PlannedRegistry(HOST, HOST, Principal("ecr", "us-east-1")),),
-        airflows=(Planned("default", airflow.url, connections, **login),),  # type: ignore[arg-type]
+        airflows=(Planned("default", url, connections, **login),),  # type: ignore[arg-type]
         refresh=Refresh(prove=False),
     )
 
@@ -75,7 +84,7 @@ def stored(airflow: Airflow) -> tuple[str | None, float]:
 
 @pytest.mark.timeout(1200 if SOAK else 300)
 def test_a_fleet_writes_each_renewal_few_times_and_every_client_is_ready(
-    airflow: Airflow, plan: Plan, tokens: TokenBook, record_property: Callable[[str, object], None]
+    airflow: Airflow, url: str, plan: Plan, tokens: TokenBook, record_property: Callable[[str, object], None]
 ) -> None:
     login = airflow.login("admin")
     passwords: set[str | None] = set()
@@ -97,9 +106,10 @@ def test_a_fleet_writes_each_renewal_few_times_and_every_client_is_ready(
                 time.sleep(0.5)
     counts = renewals(fleet.writes, LIFE_S)
     record_property("writes_per_renewal", counts)
+    where = "near" if url == airflow.url else "far"
     print(
-        f"{CLIENTS} clients, tokens of {LIFE_S:g} s: writes {counts}, looks {fleet.looks}, reads {len(answers)},"
-        f" failures {len(fleet.failures)}, ready after {ready_s:.1f} s"
+        f"{CLIENTS} clients {where}, tokens of {LIFE_S:g} s: writes {counts}, looks {fleet.looks},"
+        f" reads {len(answers)}, failures {len(fleet.failures)}, ready after {ready_s:.1f} s"
     )
     assert fleet.crashes() == []
     assert {failure.reason for failure in fleet.failures} <= {Reason.TRANSIENT}  # late answers of a busy machine
