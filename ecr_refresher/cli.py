@@ -120,11 +120,11 @@ def _work(given: argparse.Namespace, progress: Progress) -> Result:
 
             return cleanup.run(source, progress, dry_run=given.dry_run)
         case "config":
-            from .job.commands import config
+            from .job.commands import documents
 
-            return config.schema() if given.what == "schema" else config.show(source)
+            return documents.schema() if given.what == "schema" else documents.show(source)
     from .job.aws.iam_policy import Wanted
-    from .job.commands import iam_policy
+    from .job.commands import documents
 
     wanted = Wanted(
         given.purpose,
@@ -132,7 +132,7 @@ def _work(given: argparse.Namespace, progress: Progress) -> Result:
         pull_through_cache=given.pull_through_cache,
         create_repository=given.create_repository,
     )
-    return iam_policy.policy(source, wanted, given.repository, given.assume_role)
+    return documents.policy(source, wanted, given.repository, given.assume_role)
 
 
 def _fill_what_is_closed() -> None:

@@ -13,7 +13,7 @@ from botocore import xform_name
 from ecr_refresher import options
 from ecr_refresher.core.wire import Load
 from ecr_refresher.job.aws.iam_policy import Wanted
-from ecr_refresher.job.commands import iam_policy as iam
+from ecr_refresher.job.commands import documents
 
 from .pages import Block, blocks, commands
 
@@ -65,6 +65,6 @@ def test_the_policy_on_the_page_is_the_one_that_the_command_prints() -> None:
     command, policy = (block for block in blocks("sh", "json") if block.page == "docs/iam.md" and block.line < 35)
     ((*words,),) = commands(command.text)
     given = options.parse(words)
-    printed = iam.policy(Load(), Wanted(given.purpose), given.repository, given.assume_role)
+    printed = documents.policy(Load(), Wanted(given.purpose), given.repository, given.assume_role)
     assert printed.status == 0
     assert json.loads(policy.text) == json.loads(str(printed.page))

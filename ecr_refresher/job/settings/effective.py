@@ -2,6 +2,8 @@
 
 import json
 from collections.abc import Callable, Iterator
+from functools import reduce
+from operator import getitem
 from typing import Any
 
 import yaml
@@ -24,26 +26,19 @@ def text(loaded: Loaded) -> str:
         head = f"# The settings in effect, from {_scalar(file)} and the environment.\n"
         head += "# A value without a remark is from that file. "
     tree: Any = _document(loaded)
-    given = loaded.settings.model_dump(exclude_unset=True)
+    given: Any = loaded.settings.model_dump(exclude_unset=True)
 
     def origin(place: Place) -> str | None:
         """A variable, an option, a default; None for the settings file."""
-        if _holds(given, place):
-            return Spot(loaded.problems, place).source
-        if place[-1] == "region":
+        try:
+            reduce(getitem, place, given)
+        except (LookupError, TypeError):
+            if place[-1] != "region":
+                return "default"
             return loaded.surroundings.aws_region(tree[place[0]][place[1]].get("profile"))[0]
-        return "default"
+        return Spot(loaded.problems, place).source
 
     return f"{head}Secrets are masked.\n" + "\n".join(dump(tree, origin))
-
-
-def _holds(tree: Any, place: Place) -> bool:
-    for step in place:
-        try:
-            tree = tree[step]
-        except (LookupError, TypeError):
-            return False
-    return True
 
 
 def _document(loaded: Loaded) -> dict[str, Any]:
@@ -77,8 +72,7 @@ def _document(loaded: Loaded) -> dict[str, Any]:
         entry |= {"config_file": docker.config_file, "registries": logins(docker)}
     for entry, secret in zip(tree["kubernetes"], made.kubernetes, strict=True):
         entry |= {"namespaces": [*(secret.namespaces or ())], "registries": logins(secret)}
-    shown: dict[str, Any] = _without_gaps(tree)
-    return shown
+    return dict(_without_gaps(tree))
 
 
 def _without_gaps(value: Any) -> Any:

@@ -16,8 +16,7 @@ import pytest
 from ecr_refresher.core.wire import Load
 from ecr_refresher.job import settings
 from ecr_refresher.job.aws import iam_policy
-from ecr_refresher.job.commands import config
-from ecr_refresher.job.commands import iam_policy as iam
+from ecr_refresher.job.commands import documents
 from ecr_refresher.job.commands.foreground import Result
 from ecr_refresher.job.settings import effective
 from tests.unit.job.settings_reader import HOST, PARTNER, SURROUNDINGS, error
@@ -89,7 +88,7 @@ def test_the_command_shows_warnings_apart(
     file: str, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("ECR_REFRESHER_LISTN", "x")
-    done = config.show(Load(file))
+    done = documents.show(Load(file))
     assert done.status == 0
     assert str(done.page).startswith("# The settings in effect")
     assert "Did you mean 'ECR_REFRESHER_LISTEN'" in capfd.readouterr().err
@@ -97,7 +96,7 @@ def test_the_command_shows_warnings_apart(
 
 def test_wrong_settings_end_both_commands_with_2(file: str, capfd: pytest.CaptureFixture[str]) -> None:
     Path(file).write_text("registrys: []\nrefresh: {deadline: 1 hour}")
-    for command in (config.show, lambda source: iam.policy(source, iam_policy.Wanted("pull"), (), ())):
+    for command in (documents.show, lambda source: documents.policy(source, iam_policy.Wanted("pull"), (), ())):
         assert command(Load(file)) == Result(2)
         assert sorted(capfd.readouterr().err.splitlines()) == [
             "ecr-refresher: settings: refresh.deadline: is not a duration. Write e.g. 90s, 5m, 1h30m or 1d",
@@ -106,18 +105,18 @@ def test_wrong_settings_end_both_commands_with_2(file: str, capfd: pytest.Captur
 
 
 def test_the_schema_is_printed_as_json() -> None:
-    assert json.loads(str(config.schema().page))["title"] == "Settings of ecr-refresher"
+    assert json.loads(str(documents.schema().page))["title"] == "Settings of ecr-refresher"
 
 
 def test_a_policy_of_what_is_named(file: str) -> None:
-    done = iam.policy(Load("/no/such/file"), iam_policy.Wanted("push"), (f"{HOST}/a", f"{HOST}/a"), ())
+    done = documents.policy(Load("/no/such/file"), iam_policy.Wanted("push"), (f"{HOST}/a", f"{HOST}/a"), ())
     assert done.status == 0
     (push,) = (each for each in json.loads(str(done.page))["Statement"] if each["Sid"] == "EcrPush")
     assert push["Resource"] == ["arn:aws:ecr:us-east-1:123456789012:repository/a"]
 
 
 def test_a_policy_of_what_the_settings_name(file: str) -> None:
-    done = iam.policy(Load(file), iam_policy.Wanted("pull"), (), ())
+    done = documents.policy(Load(file), iam_policy.Wanted("pull"), (), ())
     assert done.status == 0
     assert {each["Sid"]: each["Resource"] for each in json.loads(str(done.page))["Statement"]} == {
         "EcrLogin": "*",
@@ -128,11 +127,11 @@ def test_a_policy_of_what_the_settings_name(file: str) -> None:
 
 def test_every_fault_of_a_policy_s_command_line_is_told(capfd: pytest.CaptureFixture[str]) -> None:
     wanted = iam_policy.Wanted("pull")
-    assert iam.policy(Load(), wanted, ("web", f"{HOST}/web:latest", f"{HOST}/ok"), ("ecr-pull",)) == Result(2)
+    assert documents.policy(Load(), wanted, ("web", f"{HOST}/web:latest", f"{HOST}/ok"), ("ecr-pull",)) == Result(2)
     told = capfd.readouterr().err
     for gist in ("'web' is neither", "has a tag", "'ecr-pull' is no ARN of a role"):
         assert gist in told
-    assert iam.policy(Load(), iam_policy.Wanted("pull", create_repository=True), (f"{HOST}/ok",), ()).status == 2
+    assert documents.policy(Load(), iam_policy.Wanted("pull", create_repository=True), (f"{HOST}/ok",), ()).status == 2
     assert "applies only to push" in capfd.readouterr().err
 
 

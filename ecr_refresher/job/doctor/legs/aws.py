@@ -40,6 +40,12 @@ def legs(checkup: Checkup) -> Iterator[Leg]:
 
 def _legs(checkup: Checkup, principal: Principal) -> Iterator[Leg]:
     """The legs of one principal; principals share those with the same key."""
+
+    def fetch() -> list[Finding]:
+        credential = checkup.credentials[principal.key] = checkup.tools.fetch(principal)
+        left = phrases.span(credential.expires_at - checkup.tools.clock.now())
+        return [ok(f"good until {rfc3339(credential.expires_at)} (for {left})")]
+
     partition = partitions.of_region(principal.region)
     required = any(registry.required for registry in checkup.plan.registries if registry.principal == principal)
     whose = f"profile {principal.profile}" if principal.profile else "base identity"
@@ -56,8 +62,7 @@ def _legs(checkup: Checkup, principal: Principal) -> Iterator[Leg]:
         yield (role := Leg("role", subject, words, act, after, required=required))
         after += (role.key,)
     words = f"asked {'ECR' if principal.service == 'ecr' else 'ECR Public'} in {principal.region} for a token"
-    act = partial(_token, checkup, principal)
-    yield Leg(*token_key(principal), words, act, (*after, api_key(principal)), required=required)
+    yield Leg(*token_key(principal), words, fetch, (*after, api_key(principal)), required=required)
 
 
 def _who(checkup: Checkup, base: Principal) -> list[Finding]:
@@ -78,12 +83,6 @@ def _identity(checkup: Checkup, principal: Principal) -> str:
     answer = checkup.tools.aws().call(doing, principal, "sts", "get_caller_identity")
     arn = str(answer.get("Arn", ""))
     return arn if _ARN.fullmatch(arn) else "an identity with a malformed ARN"
-
-
-def _token(checkup: Checkup, principal: Principal) -> list[Finding]:
-    credential = checkup.credentials[principal.key] = checkup.tools.fetch(principal)
-    left = phrases.span(credential.expires_at - checkup.tools.clock.now())
-    return [ok(f"good until {rfc3339(credential.expires_at)} (for {left})")]
 
 
 def skew(seconds: float) -> Finding:

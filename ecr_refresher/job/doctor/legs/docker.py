@@ -69,31 +69,29 @@ def _login_legs(checkup: Checkup, docker: DockerConfig, registry: Registry) -> I
 
 
 def _engine_legs(checkup: Checkup, docker: DockerConfig, engine: Engine) -> Iterator[Leg]:
+    file = docker.config_file
+
+    def mounts() -> list[Finding]:
+        if not (names := docker_engine.containers_that_mount(engine, file)):
+            return [ok("none does")]
+        what = f"{', '.join(names)} mounts the file itself, and keeps the old one when it is replaced"
+        fix = f"Mount its directory {os.path.dirname(file)} there instead, and start the container again"
+        return [warning(what, fix)]
+
+    def log_in(registry: Registry) -> list[Finding]:
+        checkup.tools.engine_login(engine, registry.host, checkup.credential(registry))
+        return [ok("the registry accepts the token")]
+
     words, act = f"asked the engine at {engine.url} for its version", lambda: [ok(docker_engine.version(engine))]
     yield (answers := Leg("engine", engine.url, words, act, required=docker.required))
-    file = docker.config_file
     words = f"looked for running containers that mount {file} itself"
-    yield Leg("mounts", file, words, partial(_mounts, engine, file), (answers.key,), required=False)
+    yield Leg("mounts", file, words, mounts, (answers.key,), required=False)
     for registry in checkup.registries(docker.registries):
         yield Leg(
             "engine login",
             f"{engine.url} {registry.name}",
             f"had it log in at {registry.host}, which leaves nothing there",
-            partial(_engine_login, checkup, engine, registry),
+            partial(log_in, registry),
             after=(*needs_host(registry), answers.key, token_key(registry.principal)),
             required=docker.required and registry.required,
         )
-
-
-def _mounts(engine: Engine, config_file: str) -> list[Finding]:
-    names = docker_engine.containers_that_mount(engine, config_file)
-    if not names:
-        return [ok("none does")]
-    what = f"{', '.join(names)} mounts the file itself, and keeps the old one when it is replaced"
-    fix = f"Mount its directory {os.path.dirname(config_file)} there instead, and start the container again"
-    return [warning(what, fix)]
-
-
-def _engine_login(checkup: Checkup, engine: Engine, registry: Registry) -> list[Finding]:
-    checkup.tools.engine_login(engine, registry.host, checkup.credential(registry))
-    return [ok("the registry accepts the token")]

@@ -1,4 +1,4 @@
-"""`iam-policy`: the policy for the repositories that are named, else for the registries of the settings."""
+"""`config show`, `config schema` and `iam-policy`: what settings mean, may hold, and need of AWS. Asks no network."""
 
 import json
 import os
@@ -10,7 +10,26 @@ from ...core import wire
 from ...core.exits import EXIT_DONE, EXIT_USAGE
 from .. import settings
 from ..aws.iam_policy import Wanted, document, of_settings, repository, role
+from ..settings import effective
+from ..settings.schema import json_schema
 from .foreground import Result
+
+
+def show(source: wire.Load) -> Result:
+    """The settings in effect as a settings file."""
+    try:
+        loaded = settings.load(source, os.environ)
+    except settings.SettingsError as error:
+        logs.tell_settings_errors(error.errors)
+        return Result(EXIT_USAGE)
+    for warning in loaded.warnings:
+        logs.tell(f"warning: {warning}")
+    return Result(EXIT_DONE, effective.text(loaded))
+
+
+def schema() -> Result:
+    """The JSON Schema of the settings file."""
+    return Result(EXIT_DONE, json.dumps(json_schema(), indent=2))
 
 
 def policy(source: wire.Load, wanted: Wanted, repositories: Sequence[str], roles: Sequence[str]) -> Result:
