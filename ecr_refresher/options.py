@@ -9,8 +9,6 @@ from . import __version__
 from .core.printable import is_utf8
 
 PROG = "ecr-refresher"
-LEVELS = ("debug", "info", "warning", "error")
-FORMATS = ("json", "console")
 
 
 def parse(words: Sequence[str]) -> argparse.Namespace:
@@ -103,8 +101,8 @@ def _each(name: str, metavar: str, help: str) -> _Option:  # noqa: A002 - argpar
 _JSON = _flag("--json", "print the result as JSON")
 _EVERYWHERE: tuple[_Option, ...] = (
     _value("--config", "FILE", "settings in YAML (default: $ECR_REFRESHER_CONFIG, or none)"),
-    ("--log-level", {"choices": LEVELS, "help": "default: info"}),
-    ("--log-format", {"choices": FORMATS, "help": "default: json"}),
+    ("--log-level", {"choices": ("debug", "info", "warning", "error"), "help": "default: info"}),
+    ("--log-format", {"choices": ("json", "console"), "help": "default: json"}),
 )
 _COMMANDS = {
     "run": _Command(

@@ -19,7 +19,6 @@ from .file_watch import FileWatch
 from .machine import events
 from .machine.bookings import OUR_FAULT
 from .machine.due import next_boot
-from .machine.health import started
 from .machine.step import initial, step
 from .systemd import Notifier
 from .web.pages import Pages
@@ -204,5 +203,5 @@ class Supervisor:
             self._notifier.phase("stopping")
         elif self._state.reloading:
             self._notifier.phase("reloading")
-        elif started(self._state, boot_time()):
+        elif self._state.started(boot_time()):
             self._notifier.phase("ready")

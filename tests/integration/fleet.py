@@ -17,7 +17,7 @@ from ecr_refresher.boot_clock import boot_time
 from ecr_refresher.core import wire
 from ecr_refresher.core.model import Credential, Failure, Outcome, Secret
 from ecr_refresher.core.plan import Plan, Principal, Registry
-from ecr_refresher.daemon.machine import due, events, health, step
+from ecr_refresher.daemon.machine import due, events, step
 from ecr_refresher.job.aws.clock import AwsClock
 from ecr_refresher.job.refresh.refresh_pass import RefreshPass
 from ecr_refresher.job.refresh.tools import RealTools
@@ -67,7 +67,7 @@ class Fleet:
 
     def not_ready(self) -> list[int]:
         now = boot_time()
-        return [client.number for client in self.clients if not health.ready(client.state, now)]
+        return [client.number for client in self.clients if not client.state.ready(now)]
 
     def crashes(self) -> list[str]:
         return [client.crash for client in self.clients if client.crash]

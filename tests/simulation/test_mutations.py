@@ -14,10 +14,9 @@ from ecr_refresher.core import decide, schedule, wire
 from ecr_refresher.core.decide import Need
 from ecr_refresher.core.model import Failed, Failure, Holding
 from ecr_refresher.core.plan import Refresh, Slot
-from ecr_refresher.daemon.machine import bookings, health, step
+from ecr_refresher.daemon.machine import bookings, step
 from ecr_refresher.daemon.machine.events import Reported
 from ecr_refresher.daemon.machine.state import SlotState, State
-from ecr_refresher.daemon.web import view
 from ecr_refresher.job.refresh.refresh_pass import RefreshPass
 
 from .scenario import Broken, Scenario, deadly_settings, small, wrong_password
@@ -32,7 +31,7 @@ needed, paused, looks_again, delivered, failed, turned = (
     bookings.failed,
     step._turned,
 )
-booked, is_ready = bookings.book, health.ready
+booked, is_ready = bookings.book, State.ready
 
 
 def quarter_rule_off(patch: Patch) -> None:
@@ -122,8 +121,7 @@ def readiness_latched(patch: Patch) -> None:
     def latched(known: State, now: float) -> bool:
         return bool(known.was_ready) or is_ready(known, now)
 
-    for module in (health, step, view):
-        patch.setattr(module, "ready", latched)
+    patch.setattr(State, "ready", latched)
 
 
 def wall_clock_believed(patch: Patch) -> None:

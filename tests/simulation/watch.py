@@ -14,7 +14,7 @@ from math import inf
 from ecr_refresher.core import wire
 from ecr_refresher.core.model import Outcome
 from ecr_refresher.core.plan import Plan, Refresh, Slot
-from ecr_refresher.daemon.machine import events, health
+from ecr_refresher.daemon.machine import events
 from ecr_refresher.daemon.machine.state import State
 from ecr_refresher.daemon.web import view
 
@@ -363,7 +363,7 @@ class Watch:
         if known.loaded:
             required = [slot for slot in known.plan.slots if slot.required]
             good = good and all(told.until.get(slot.id, 0.0) > aws_now for slot in required)
-        if health.ready(known, now) != good:
+        if known.ready(now) != good:
             self.fail(f"(e) {host.name}: readyz says {not good}")
         if known.offset_measured:
             allowed = 12.0 + 1e-4 * (self.world.now - told.measured_at)
@@ -380,7 +380,7 @@ class Watch:
             host.state, host.boot(), host.mono(), told.until, told.fetches, told.written, told.repaired
         ):
             self.fail(f"(e) {host.name}: {wrong}")
-        if host.walks and not health.live(host.state, host.mono()):
+        if host.walks and not host.state.live(host.mono()):
             self.fail(f"(e) {host.name}: livez says no, and the loop turns")
 
     # --- retries -----------------------------------------------------------------------------------------------------

@@ -266,6 +266,8 @@ def _go_wrong(mood: str) -> None:
 class AirflowSlot:
     """A connection."""
 
+    attach = None
+
     def __init__(self, tools: Tools, slot: Slot, registry: Registry) -> None:
         self._tools, self._slot = tools, slot
         self._airflow = slot.sink.split("/")[1]
@@ -305,6 +307,8 @@ class AirflowSlot:
 
 class FileSlot:
     """An entry of a `config.json`."""
+
+    attach = None
 
     def __init__(self, tools: Tools, slot: Slot, registry: Registry) -> None:
         self._tools, self._slot, self._host = tools, slot, registry.host

@@ -12,7 +12,7 @@ from typing import Self, TypeVar
 
 from ...core import wire
 from ...core.model import Failure, Outcome, Reason
-from ...core.plan import Cleanup, Plan
+from ...core.plan import Cleanup, Plan, Slot
 from .events import Action
 
 SlotId = tuple[str, str]
@@ -225,6 +225,28 @@ class State:
     @property
     def loaded(self) -> bool:
         return self.plan is not NO_PLAN
+
+    def holds(self, slot: Slot, now: float) -> bool:
+        """Whether the slot holds an unexpired credential, as far as known."""
+        until = self.slots[slot.id].held_until
+        return until is not None and until > self.aws_time(now)
+
+    def ready(self, now: float) -> bool:
+        """Whether every required slot holds an unexpired credential; false while stopping."""
+        if not self.loaded or self.stopping:
+            return False
+        return all(self.holds(slot, now) for slot in self.plan.slots if slot.required)
+
+    def live(self, mono: float) -> bool:
+        """Whether the loop turns. Nothing outside the process can make this false."""
+        return mono - self.turned_mono <= 2 * TURN_MAX_S
+
+    def started(self, now: float) -> bool:
+        """Whether other containers may start: required files are served, a pass has ended, or a minute has passed."""
+        if now - self.started_boot >= STARTUP_GRACE_S or self.passes > 0:
+            return True
+        files = [slot for slot in self.plan.slots if slot.kind == "docker" and slot.required]
+        return bool(files) and all(self.holds(slot, now) for slot in files)
 
     def copy(self) -> Self:
         """The same state with maps of its own."""

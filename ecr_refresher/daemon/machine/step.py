@@ -8,7 +8,6 @@ from ...core.model import Failure, Reason
 from . import bookings, cleanup
 from .due import draw, due_orders, pass_ends_boot
 from .events import Action, Asked, Event, Exit, Exited, Kill, Reported, Say, Start, Turn
-from .health import ready
 from .state import STOP_S, Pass, State
 
 _TOO_LONG = "See in the log which server did not answer, or raise refresh.deadline"
@@ -71,7 +70,7 @@ def _watch_pass(state: State, running: Pass, now: float) -> State:
 
 
 def _readiness(state: State, now: float) -> State:
-    is_ready = ready(state, now)
+    is_ready = state.ready(now)
     if not state.loaded or is_ready == state.was_ready:
         return state
     if is_ready:

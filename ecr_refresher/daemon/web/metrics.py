@@ -9,7 +9,6 @@ from prometheus_client.registry import Collector
 
 from ... import __version__
 from ...core.model import Reason
-from ..machine.health import holds
 from ..machine.state import Cleaning, PrincipalState, State
 from .view import slots_by_registry, token_expiry, token_renewal
 
@@ -100,7 +99,7 @@ def _of_slots(state: State, now: float) -> Iterator[Metric]:
         skipped.add_metric(names, tally.skipped)
         duration.add_metric(names, count_value=tally.attempts, sum_value=round(tally.seconds, 6))
         until.add_metric(names, known.held_until or 0.0)
-        is_ready.add_metric(names, float(holds(state, slot, now)))
+        is_ready.add_metric(names, float(state.holds(slot, now)))
         repaired.add_metric(names, tally.repaired)
         for reason in Reason:
             failures.add_metric([*names, reason], tally.failures.get(reason, 0))

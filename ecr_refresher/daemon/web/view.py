@@ -12,7 +12,6 @@ from ...core.model import Failure, Outcome
 from ...core.plan import Cleanup, Registry, Slot
 from ...core.printable import printable
 from ..machine.due import life_of, renew_at, slot_next
-from ..machine.health import holds, live, ready, started
 from ..machine.state import State
 
 TIME_MAX = 2.0**37  # seconds; the years that follow have more than four digits
@@ -31,22 +30,22 @@ class Probe:
 
 
 def livez(state: State, mono: float) -> Probe:
-    ok = live(state, mono)
+    ok = state.live(mono)
     return Probe(ok, [("loop", None if ok else f"last turn {mono - state.turned_mono:.0f} s ago")])
 
 
 def readyz(state: State, now: float) -> Probe:
     """Shows every slot; only the required ones decide."""
-    checks = [(slot.sink, None if holds(state, slot, now) else _why_not(state, slot)) for slot in state.plan.slots]
+    checks = [(slot.sink, None if state.holds(slot, now) else _why_not(state, slot)) for slot in state.plan.slots]
     if not state.loaded:
         checks.append(("settings", "not read yet"))
     if state.stopping:
         checks.append(("running", "stopping"))
-    return Probe(ready(state, now), checks)
+    return Probe(state.ready(now), checks)
 
 
 def startupz(state: State, now: float) -> Probe:
-    ok = started(state, now)
+    ok = state.started(now)
     return Probe(ok, [("startup", None if ok else "the first pass is running")])
 
 
@@ -57,8 +56,8 @@ def status(state: State, now: float, mono: float) -> dict[str, Any]:
         "version": __version__,
         "now": _time(state.aws_time(now)),
         "started_at": _time(state.aws_time(state.started_boot)),
-        "ready": ready(state, now),
-        "live": live(state, mono),
+        "ready": state.ready(now),
+        "live": state.live(mono),
         "clock_skew_seconds": None if state.skew is None else round(state.skew, 3) + 0.0,  # + 0.0: never -0.0
         "registries": [_registry(state, registry, slots[registry.name]) for registry in state.plan.registries],
         "slots": [_slot(state, slot, now) for slot in state.plan.slots],

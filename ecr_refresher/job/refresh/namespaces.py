@@ -33,25 +33,21 @@ def resolved(
         for number, entry in reversed(list(enumerate(plan.kubernetes)))
         for namespace in entry.namespaces or ()
     }
-
-    def asked(number: int, entry: KubernetesSecret) -> KubernetesSecret:
-        if entry.namespace_selector is None:
-            return entry
+    entries = list(plan.kubernetes)
+    for number, entry in enumerate(plan.kubernetes):
+        if (selector := entry.namespace_selector) is None:
+            continue
         try:
             found = list_namespaces(entry)
         except Failed as failed:
             failures[entry] = failed.failure
-            return entry
+            continue
         own = tuple(name for name in found if owners.setdefault(entry.sink(name), number) == number)
         if len(own) < len(found):
-            error = (
-                f"another entry has {entry.secret} in some of the namespaces that {entry.namespace_selector} matches"
-            )
+            error = f"another entry has {entry.secret} in some of the namespaces that {selector} matches"
             logs.get().warning("namespaces_taken", error=error, fix="Give the secrets of two clusters two names")
-        return replace(entry, namespaces=own)
-
-    found_now = tuple(asked(number, entry) for number, entry in enumerate(plan.kubernetes))
-    return replace(plan, kubernetes=found_now), failures
+        entries[number] = replace(entry, namespaces=own)
+    return replace(plan, kubernetes=tuple(entries)), failures
 
 
 def with_orders(job: wire.Job, before: Plan, after: Plan) -> wire.Job:

@@ -7,7 +7,7 @@ its proof) is a task that the first slot starts and the others await. Blocking c
 import asyncio
 import contextlib
 from collections.abc import Awaitable, Callable, Coroutine
-from typing import Any, Protocol, TypeVar, runtime_checkable
+from typing import Any, Protocol, TypeVar
 
 from ...core import budgets, decide, schedule, wire
 from ...core.decide import Need
@@ -30,13 +30,9 @@ class Sink(Protocol):
     def deliver(self, credential: Credential, still_wanted: Callable[[Holding], bool], /) -> tuple[Outcome, str | None]:
         """Write the credential; returns the outcome and the file's witness. Raises Failed."""
 
-
-@runtime_checkable
-class Attachable(Protocol):
-    """A sink whose credential readers find by a reference elsewhere: a pull secret, by its ServiceAccounts."""
-
-    def attach(self) -> None:
-        """Make the reference, where it is missing. Raises Failed."""
+    @property
+    def attach(self) -> Callable[[], None] | None:
+        """For a pull secret: add it to its ServiceAccounts, where it is missing. Raises Failed."""
 
 
 class Tools(Protocol):
@@ -102,7 +98,7 @@ class RefreshPass:
             raise _own_unknown(self.unresolved)
         sink = self.tools.sink(slot, registry)
         holding = await self._at_sink("look", slot, sink.look)
-        if isinstance(sink, Attachable) and holding.until is not None and not self.job.dry_run:
+        if sink.attach is not None and holding.until is not None and not self.job.dry_run:
             await self._at_sink("attach", slot, sink.attach)
         if holding.life is not None and slot.sink in self._own_files:
             self._lives.setdefault(slot.principal, holding.life)

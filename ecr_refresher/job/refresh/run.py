@@ -11,7 +11,7 @@ from ...boot_clock import boot_time
 from ...core import budgets, wire
 from ...core.exits import EXIT_DONE, EXIT_USAGE
 from ...core.model import witness_of
-from ...core.plan import KubernetesSecret, Plan
+from ...core.plan import Plan
 from ..aws import own_registry
 from ..aws.clock import AwsClock
 from ..blocking import in_time
@@ -54,11 +54,9 @@ def execute(job: wire.Job, report: Report) -> int:
     if namespaces.wanted(job, plan):
         before = plan
         ends_at = boot_time() + min(_call_s(job), budgets.NAMESPACES_S)
-
-        def list_in_time(entry: KubernetesSecret) -> tuple[str, ...]:
-            return in_time(max(0.1, ends_at - boot_time()), tools.list_namespaces, entry)
-
-        plan, tools.unlisted = namespaces.resolved(before, list_in_time)
+        plan, tools.unlisted = namespaces.resolved(
+            before, lambda entry: in_time(max(0.1, ends_at - boot_time()), tools.list_namespaces, entry)
+        )
         if plan != before:
             tools.plan = plan
             report(wire.Planned(plan))

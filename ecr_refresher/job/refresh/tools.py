@@ -108,7 +108,7 @@ class RealTools:
             secret().attach()
             return outcome, None
 
-        return _Referenced(lambda: secret().look(host), put, lambda: secret().attach())
+        return _Place(lambda: secret().look(host), put, lambda: secret().attach())
 
     def docker(self, docker: DockerConfig) -> DockerConfigSink:
         """The one sink of this file, for all its registries."""
@@ -185,8 +185,4 @@ class _Place:
 
     look: Callable[[], Holding]
     deliver: Callable[[Credential, Callable[[Holding], bool]], tuple[Outcome, str | None]]
-
-
-@dataclass(frozen=True, slots=True)
-class _Referenced(_Place):
-    attach: Callable[[], None]
+    attach: Callable[[], None] | None = None

@@ -14,7 +14,6 @@ from msgspec import structs
 from ecr_refresher.core import wire
 from ecr_refresher.core.model import Outcome, Reason
 from ecr_refresher.core.plan import Connection
-from ecr_refresher.daemon.machine.health import ready
 from ecr_refresher.daemon.machine.state import RECHECK_S
 
 from .world import AIRFLOW, BOOT, CONFIG, DOCKER, EPOCH, HOST, LIFE, PRINCIPAL, World, failure, plan
@@ -44,7 +43,7 @@ def test_a_failure_is_an_attempt_and_takes_nothing_away() -> None:
     known, tally = world.slot(AIRFLOW), world.slot(AIRFLOW).tally
     assert (known.outcome, known.held_until) == (Outcome.FAILED, EPOCH + LIFE)
     assert (tally.attempts, tally.failures) == (2, {Reason.THROTTLED: 1})
-    assert ready(world.state, world.boot)
+    assert world.state.ready(world.boot)
 
 
 def test_a_failure_without_a_reason_is_a_fault_of_ours() -> None:

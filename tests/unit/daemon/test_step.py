@@ -15,7 +15,6 @@ from ecr_refresher.core.model import Outcome, Reason
 from ecr_refresher.core.plan import Airflow, Connection, DockerConfig, Plan, Principal, Refresh, Registry, SecretRef
 from ecr_refresher.daemon.machine.due import next_boot, renew_at, slot_next_boot
 from ecr_refresher.daemon.machine.events import Adopt, Exit, Kill, Say, Start
-from ecr_refresher.daemon.machine.health import live, ready, started
 from ecr_refresher.daemon.machine.state import RECHECK_S, REPAIR_EVERY_S, STOP_S, TURN_MAX_S
 
 from .world import (
@@ -61,7 +60,7 @@ def test_the_first_plan_is_adopted_at_once_though_the_pass_goes_on() -> None:
 
 def test_a_served_daemon_is_ready_and_sleeps() -> None:
     world = World().served().turn()
-    assert ready(world.state, world.boot)
+    assert world.state.ready(world.boot)
     assert [action for action in world.actions if isinstance(action, Start)] == []
 
 
@@ -298,7 +297,7 @@ def test_bad_new_settings_are_said_and_counted_and_the_old_ones_kept() -> None:
     assert world.state.plan == plan()
     assert (world.state.reloads_ok, world.state.reloads_failed, world.state.last_reload_ok) == (0, 1, False)
     assert world.state.slots == held
-    assert ready(world.state, world.boot)
+    assert world.state.ready(world.boot)
 
 
 def test_refused_settings_are_read_again_only_when_the_file_changes_again() -> None:
@@ -329,7 +328,7 @@ def test_a_file_that_keeps_changing_and_is_always_refused_delays_no_renewal() ->
         else:
             renewals += 1
             world.finish(world.fetched(300.0), *world.deliveries(300.0))
-        assert ready(world.state, world.boot)
+        assert world.state.ready(world.boot)
     assert loads > renewals > 3
 
 
@@ -361,7 +360,7 @@ def test_settings_that_kill_every_worker_stop_no_renewal_by_the_old_plan() -> No
         else:
             renewals += any(order.due for order in job.orders or ())
             world.finish(world.fetched(3600.0), *world.deliveries(3600.0, ordered(job)))
-        assert ready(world.state, world.boot)
+        assert world.state.ready(world.boot)
         assert all(known.failure is None for known in world.state.slots.values()), "no slot is to blame"
     assert renewals >= 4
     assert max(pauses[5:]) > 3 * pauses[1], "the pauses grow"
@@ -416,9 +415,9 @@ def test_new_slots_of_a_reload_are_seen_to_by_its_own_pass() -> None:
     assert world.state.running is not None
     assert DOCKER in world.state.running.open
     assert world.slot(DOCKER).held_until is None
-    assert not ready(world.state, world.boot)
+    assert not world.state.ready(world.boot)
     world.finish(world.fresh(AIRFLOW), world.delivered(DOCKER))
-    assert ready(world.state, world.boot)
+    assert world.state.ready(world.boot)
 
 
 def test_a_wrong_password_is_tried_again_as_soon_as_its_file_changes() -> None:
@@ -497,7 +496,7 @@ def test_what_is_asked_for_during_a_pass_is_done_after_it() -> None:
 def test_sigterm_ends_an_idle_daemon_at_once() -> None:
     world = World().served().ask("stop")
     assert world.said(Exit) == [Exit(0)]
-    assert not ready(world.state, world.boot)
+    assert not world.state.ready(world.boot)
 
 
 def test_sigterm_during_a_pass_kills_the_worker_and_ends_when_it_is_gone() -> None:
@@ -716,7 +715,7 @@ def test_the_own_registry_takes_its_place_once_it_is_found_out() -> None:
     assert world.state.running.open == {DOCKER}
     assert world.said(Adopt) == [Adopt(unknown), Adopt(resolved)]
     world.finish(world.fetched(), world.delivered(DOCKER))
-    assert ready(world.state, world.boot)
+    assert world.state.ready(world.boot)
     assert world.state.reloads_ok == 0
 
 
@@ -777,11 +776,11 @@ def test_a_clock_that_is_stepped_while_it_runs_is_told_once() -> None:
 def test_a_stepped_wall_clock_is_a_non_event(error: float) -> None:
     world = World().served()
     world.turn()
-    before = (next_boot(world.state), ready(world.state, world.boot))
+    before = (next_boot(world.state), world.state.ready(world.boot))
     world.actions.clear()
     world.wall_error = error
     world.turn()
-    assert (next_boot(world.state), ready(world.state, world.boot)) == before
+    assert (next_boot(world.state), world.state.ready(world.boot)) == before
     assert world.said(Start) == []
 
 
@@ -844,9 +843,9 @@ def test_readiness_ends_at_the_expiry_and_not_before_and_is_said() -> None:
     world = World().served()
     world.turn()
     world.wait(LIFE - 0.1)
-    assert ready(world.state, world.boot)
+    assert world.state.ready(world.boot)
     world.wait(0.1)
-    assert not ready(world.state, world.boot)
+    assert not world.state.ready(world.boot)
     assert world.turn().events_said() == ["not_ready"]
     world.finish(world.fetched(), *world.deliveries())
     assert world.turn().events_said() == ["ready"]
@@ -869,43 +868,43 @@ def test_the_loop_wakes_at_an_expiry() -> None:
 def test_a_slot_that_is_not_required_has_no_say_in_readiness() -> None:
     world = World().loaded(plan(required=False))
     world.finish(world.fetched(), world.delivered(DOCKER), world.failed(AIRFLOW))
-    assert ready(world.state, world.boot)
+    assert world.state.ready(world.boot)
 
 
 def test_without_settings_nothing_is_ready() -> None:
-    assert not ready(World().turn().state, 1000.0)
+    assert not World().turn().state.ready(1000.0)
 
 
 def test_the_loop_is_live_while_it_turns() -> None:
     world = World().turn()
-    assert live(world.state, world.mono + TURN_MAX_S + 1)
-    assert not live(world.state, world.mono + 3 * TURN_MAX_S)
+    assert world.state.live(world.mono + TURN_MAX_S + 1)
+    assert not world.state.live(world.mono + 3 * TURN_MAX_S)
 
 
 def test_a_machine_that_was_suspended_does_not_make_its_loop_look_dead() -> None:
     world = World().turn().sleep(3 * 3600.0)
-    assert live(world.state, world.mono)
-    assert not live(world.state, world.wait(3 * TURN_MAX_S).mono)
+    assert world.state.live(world.mono)
+    assert not world.state.live(world.wait(3 * TURN_MAX_S).mono)
 
 
 def test_startup_is_over_when_the_required_files_are_served() -> None:
     world = World().loaded()
-    assert not started(world.state, world.boot)
+    assert not world.state.started(world.boot)
     world.say(world.fetched(), world.delivered(DOCKER))
-    assert started(world.state, world.boot)
+    assert world.state.started(world.boot)
 
 
 def test_startup_is_over_with_the_first_pass_however_it_ended() -> None:
     world = World().loaded(plan(docker=False))
     world.say(world.fetched())
-    assert not started(world.state, world.boot)
-    assert started(world.exit("killed by signal 9").state, world.boot)
+    assert not world.state.started(world.boot)
+    assert world.exit("killed by signal 9").state.started(world.boot)
 
 
 def test_startup_is_over_after_a_minute_at_the_latest() -> None:
     world = World().turn()
-    assert not started(world.state, world.boot + 59.9)
-    assert started(world.state, world.boot + 60.0)
+    assert not world.state.started(world.boot + 59.9)
+    assert world.state.started(world.boot + 60.0)
 
 
 def test_no_wait_is_longer_than_a_minute() -> None:

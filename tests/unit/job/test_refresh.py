@@ -61,6 +61,7 @@ class FakeSink:
     found_at_write: Holding | None = None  # what somebody else wrote between look and write
     got: list[Credential] = field(default_factory=list)
     looks: int = 0
+    attach: None = None
 
     def look(self) -> Holding:
         self.looks += 1
