@@ -25,7 +25,6 @@ from ..refresh import namespaces
 from ..refresh.tools import RealTools
 from .foreground import Result
 
-WIDTH = 100
 _LEGS = (routes.legs, aws.legs, registry.legs, airflow.legs, docker.legs, kubernetes.legs)
 _READER_LEGS = (airflow_reader.legs, docker.legs)
 _SHOWN: dict[Verdict, tuple[str, str]] = {
@@ -67,8 +66,7 @@ def checked(
     if not reader and any(entry.namespace_selector for entry in plan.kubernetes):
         say("listing namespaces")
         # The legs say why they could not be listed.
-        list_in_time = partial(in_time, budgets.LEG_S, tools.list_namespaces)
-        tools.plan, _ = namespaces.resolved(tools.plan, list_in_time)
+        tools.plan, _ = namespaces.resolved(tools.plan, partial(in_time, budgets.LEG_S, tools.list_namespaces))
     checkup = Checkup(tools.plan, tools, reader=reader)
     legs = [leg for make in (_READER_LEGS if reader else _LEGS) for leg in make(checkup)]
     rows += try_all(legs, rows, say)
@@ -103,7 +101,7 @@ def page(rows: Sequence[Row]) -> list[Block]:
         cells += [(_SHOWN[row.verdict], row.leg, first), *(("", "", words) for words in more)]
     counted = _counted(rows)
     summary = ", ".join(f"{counted[verdict]} {word}" for verdict, (word, _) in _SHOWN.items() if counted[verdict])
-    return [Table(cells, ("STATUS", "LEG", "WHAT WAS TRIED, AND FOUND"), wrapped_at=WIDTH), "", summary]
+    return [Table(cells, ("STATUS", "LEG", "WHAT WAS TRIED, AND FOUND"), wrapped_at=100), "", summary]
 
 
 def document(rows: Sequence[Row], status: int) -> dict[str, Any]:

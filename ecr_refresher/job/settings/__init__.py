@@ -46,8 +46,7 @@ def load(source: wire.Load, environ: Mapping[str, str], *, euid: int | None = No
     if file is not None:
         file = os.path.abspath(os.path.expanduser(file))
         yaml_file.read(file, problems)
-    options = {("log", "level"): source.log_level, ("log", "format"): source.log_format}
-    environment.lay_over(problems, environ, options)
+    environment.lay_over(problems, environ, {("log", "level"): source.log_level, ("log", "format"): source.log_format})
     settings = validate(problems, surroundings)
     plan = resolve(settings, Spot(problems), surroundings, os.geteuid() if euid is None else euid)
     if problems.errors:

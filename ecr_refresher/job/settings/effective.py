@@ -95,20 +95,15 @@ def dump(tree: dict[str, Any], remark: Remark, place: Place = ()) -> Iterator[st
         if isinstance(value, dict):
             yield from (f"  {line}" for line in dump(value, remark, there))
         elif isinstance(value, list):
-            yield from (
-                f"  {line}" for index, entry in enumerate(value) for line in _entry(entry, remark, (*there, index))
-            )
+            for index, entry in enumerate(value):
+                first, *rest = dump(entry, remark, (*there, index)) if isinstance(entry, dict) else [_scalar(entry)]
+                yield f"  - {first}"
+                yield from (f"    {line}" for line in rest)
 
 
 def _is_deep(value: object) -> bool:
     """Whether it has keys below it, which have their own remarks."""
     return isinstance(value, dict) or (isinstance(value, list) and any(map(_is_deep, value)))
-
-
-def _entry(entry: object, remark: Remark, place: Place) -> Iterator[str]:
-    first, *rest = dump(entry, remark, place) if isinstance(entry, dict) else [_scalar(entry)]
-    yield f"- {first}"
-    yield from (f"  {line}" for line in rest)
 
 
 def _scalar(value: object) -> str:

@@ -71,8 +71,7 @@ def _read(checkup: Checkup, command: AirflowCommand, airflow: Airflow, connectio
         return [failed(text, "Set [database] sql_alchemy_conn, or run the check where Airflow's scheduler runs")]
     from_database = found.get("id") not in (None, "None", "")
     shadow = None if from_database else command.backend or f"the environment variable {next(_variables(connection))}"
-    until = entry.shape(found, registry.host).until
-    return [judged(until, shadow, airflow, partial(checkup.freshness, registry))]
+    return [judged(entry.shape(found, registry.host).until, shadow, airflow, partial(checkup.freshness, registry))]
 
 
 def _variables(connection: Connection) -> Iterator[str]:

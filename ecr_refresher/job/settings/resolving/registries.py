@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Literal
 
 from .... import logs
@@ -13,13 +14,12 @@ from ..schema.sections import RegistryEntry
 from ..surroundings import Surroundings
 
 
+@dataclass(frozen=True, slots=True)
 class Registries:
     """The registries in the order of the settings, and how other settings refer to them."""
 
-    def __init__(self, every: Sequence[plan.Registry], *, are_whole: bool) -> None:
-        """`are_whole`: each one's name and host could be read."""
-        self.every = tuple(every)
-        self._are_whole = are_whole
+    every: tuple[plan.Registry, ...]
+    are_whole: bool  # each one's name and host could be read
 
     def only(self, at: Spot) -> str | None:
         """The name of the only registry. With several it is an error that none is named."""
@@ -36,7 +36,7 @@ class Registries:
             return hosted[0].name
         if hosted:
             at.error(f"{len(hosted)} registries have this host", f"Give a name, one of {self._names()}")
-        elif self._are_whole:  # else it may well be the one whose name could not be read
+        elif self.are_whole:  # else it may well be the one whose name could not be read
             known = [name for registry in self.every for name in (registry.name, registry.host) if name]
             at.error(f"no registry has the name {quoted(reference)}", did_you_mean(reference, known))
         return None
@@ -79,7 +79,7 @@ def resolve(entries: Sequence[RegistryEntry], at: Spot, surroundings: Surroundin
         if other is not registry:
             what = "this registry is given twice" if other.host == registry.host else "two registries have this name"
             (here / "name").error(f"{what}: {quoted(registry.name)}", "Remove one, or give each its own name")
-    return Registries([*found.values()], are_whole=not at.is_any_spoiled("host", "name"))
+    return Registries(tuple(found.values()), are_whole=not at.is_any_spoiled("host", "name"))
 
 
 def _principal(entry: RegistryEntry, at: Spot, surroundings: Surroundings) -> plan.Principal:
