@@ -26,6 +26,7 @@ _GOOD = {FRESH, *Outcome} - {Outcome.FAILED}
 class SlotReport:
     """What became of one slot."""
 
+    slot: Slot
     until: float | None = None
     outcome: str = UNKNOWN
     why: str = ""
@@ -48,24 +49,22 @@ class PassReport:
         match line:
             case wire.Planned():
                 self.plan = line.plan
-                self.slots = {slot.id: SlotReport() for slot in line.plan.slots}
+                self.slots = {slot.id: SlotReport(slot) for slot in line.plan.slots}
             case wire.Refused():
                 logs.tell_settings_errors(line.errors)
             case wire.Clock():
                 self.offset = line.offset
             case wire.Looked():
-                slot = self.slots[line.sink, line.registry]
-                self._looked += slot.outcome == UNKNOWN
+                one = self.slots[line.sink, line.registry]
+                self._looked += one.outcome == UNKNOWN
                 self._needed += line.needed
-                slot.until, slot.outcome, slot.why = line.until, WOULD_WRITE if line.needed else FRESH, line.why
+                one.until, one.outcome, one.why = line.until, WOULD_WRITE if line.needed else FRESH, line.why
             case wire.Delivered():
-                slot = self.slots[line.sink, line.registry]
-                self._looked += slot.outcome == UNKNOWN
-                self._served += slot.outcome == WOULD_WRITE
-                slot.outcome, slot.failure = line.outcome, line.failure
-                slot.until = slot.until if line.outcome is Outcome.FAILED else line.until
-            case _:
-                pass
+                one = self.slots[line.sink, line.registry]
+                self._looked += one.outcome == UNKNOWN
+                self._served += one.outcome == WOULD_WRITE
+                one.outcome, one.failure = line.outcome, line.failure
+                one.until = one.until if line.outcome is Outcome.FAILED else line.until
 
     def progress(self) -> str:
         """How far the pass is, in a few words."""
@@ -79,16 +78,15 @@ class PassReport:
         """Return the exit status, and a warning for each failure that does no harm yet."""
         warnings: list[str] = []
         status = EXIT_DONE
-        for slot in self.plan.slots if self.plan else ():
-            failure, until = self.slots[slot.id].failure, self.slots[slot.id].until
-            if failure is None:
+        for one in self.slots.values():
+            if one.failure is None:
                 continue
-            left = (until or 0.0) - now
-            if strict or (slot.required and left < GOOD_FOR_S):
+            until = one.until or 0.0
+            if strict or (one.slot.required and until - now < GOOD_FOR_S):
                 status = EXIT_FAILED
             else:
-                still = f"its credential is good until {rfc3339(until)}" if until and left > 0 else "it is not required"
-                warnings.append(f"{slot.sink} ({slot.registry}) failed, but {still}")
+                still = f"its credential is good until {rfc3339(until)}" if until > now else "it is not required"
+                warnings.append(f"{one.slot.sink} ({one.slot.registry}) failed, but {still}")
         return status, warnings
 
 
@@ -111,33 +109,30 @@ def run(load: wire.Load, progress: Progress, *, force: bool, dry_run: bool, stri
 
 def document(report: PassReport, status: int, warnings: list[str]) -> dict[str, Any]:
     """Return the result for machines."""
-    slots = []
-    for slot in report.plan.slots if report.plan else ():
-        became = report.slots[slot.id]
-        error = became.failure and {key: getattr(became.failure, key) or None for key in ("reason", "message", "fix")}
-        slots.append(
-            {
-                "sink": slot.sink,
-                "registry": slot.registry,
-                "required": slot.required,
-                "outcome": became.outcome.replace(" ", "_"),
-                "held_until": rfc3339(became.until) if became.until else None,
-                "error": error,
-            }
-        )
+    slots = [
+        {
+            "sink": one.slot.sink,
+            "registry": one.slot.registry,
+            "required": one.slot.required,
+            "outcome": one.outcome.replace(" ", "_"),
+            "held_until": rfc3339(one.until) if one.until else None,
+            "error": one.failure and {key: getattr(one.failure, key) or None for key in ("reason", "message", "fix")},
+        }
+        for one in report.slots.values()
+    ]
     return {"status": status, "dry_run": report.dry_run, "slots": slots, "warnings": warnings}
 
 
 def page(report: PassReport, warnings: list[str], now: float) -> list[Block]:
     """A row for each slot, then each failure once with the sinks that met it, then warnings."""
-    slots = report.plan.slots if report.plan else ()
-    several = len({slot.registry for slot in slots}) > 1
+    slots = report.slots.values()
+    several = len({one.slot.registry for one in slots}) > 1
     head = ("SINK", "OUTCOME", "HELD UNTIL", "REGISTRY")[: 3 + several]
-    blocks: list[Block] = [Table([_row(report, slot, now)[: 3 + several] for slot in slots], head)]
+    blocks: list[Block] = [Table([_row(one, now, dry_run=report.dry_run)[: 3 + several] for one in slots], head)]
     failed: dict[Failure, list[str]] = {}
-    for slot in slots:
-        if failure := report.slots[slot.id].failure:
-            failed.setdefault(failure, []).append(slot.sink)
+    for one in slots:
+        if one.failure:
+            failed.setdefault(one.failure, []).append(one.slot.sink)
     for failure, sinks in failed.items():
         blocks.append([(str(failure.reason), BAD), f": {failure.message} ({_named(sinks)})"])
         blocks += [f"  fix: {failure.fix}"] if failure.fix else []
@@ -146,17 +141,16 @@ def page(report: PassReport, warnings: list[str], now: float) -> list[Block]:
     return blocks
 
 
-def _row(report: PassReport, slot: Slot, now: float) -> tuple[Words, ...]:
-    became = report.slots[slot.id]
-    outcome: Words = str(became.outcome)
-    if became.failure:
+def _row(one: SlotReport, now: float, *, dry_run: bool) -> tuple[Words, ...]:
+    outcome: Words = str(one.outcome)
+    if one.failure:
         outcome = ("failed", BAD)
-    elif report.dry_run and became.outcome == WOULD_WRITE:
-        outcome = (f"{became.outcome} ({became.why})", WARNING)
-    elif became.outcome in _GOOD:
-        outcome = (str(became.outcome), GOOD)
-    until = f"{rfc3339(became.until)}, {when(became.until, now)}" if became.until else "-"
-    return slot.sink, outcome, until, slot.registry
+    elif dry_run and one.outcome == WOULD_WRITE:
+        outcome = (f"{one.outcome} ({one.why})", WARNING)
+    elif one.outcome in _GOOD:
+        outcome = (str(one.outcome), GOOD)
+    until = f"{rfc3339(one.until)}, {when(one.until, now)}" if one.until else "-"
+    return one.slot.sink, outcome, until, one.slot.registry
 
 
 def _named(sinks: list[str]) -> str:

@@ -80,8 +80,7 @@ def _who(checkup: Checkup, base: Principal) -> list[Finding]:
 
 def _identity(checkup: Checkup, principal: Principal) -> str:
     doing = Doing("asking STS whose credentials these are", principal.region, "sts:GetCallerIdentity", "on *")
-    answer = checkup.tools.aws().call(doing, principal, "sts", "get_caller_identity")
-    arn = str(answer.get("Arn", ""))
+    arn = str(checkup.tools.aws().call(doing, principal, "sts", "get_caller_identity").get("Arn", ""))
     return arn if _ARN.fullmatch(arn) else "an identity with a malformed ARN"
 
 

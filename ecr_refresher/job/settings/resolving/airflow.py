@@ -188,8 +188,7 @@ def _check_id(id_: str, team: str | None, entry: schema.AirflowEntry, at: Spot) 
     if team is None:
         return
     if isinstance(entry, schema.SecretsFileEntry):
-        what = "has no effect: Airflow's LocalFilesystemBackend knows no teams"
-        (at / "team_name").error(what, "Remove it")
+        (at / "team_name").error("has no effect: Airflow's LocalFilesystemBackend knows no teams", "Remove it")
     elif not by_rest and TEAM_SEP in id_:
         what = f"can't be used with an id that has '{TEAM_SEP}' in it: Airflow refuses it"
         (at / "team_name").error(what, "Rename the connection")

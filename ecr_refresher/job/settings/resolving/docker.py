@@ -34,11 +34,9 @@ def resolve(
         proof = engine(entry, here, surroundings)
         socket = proof is not None and proof.url.startswith("unix:")
         if entry.engine_required and not socket and not here.is_spoiled("engine"):
-            what = "needs an engine whose socket can be looked for"
-            (here / "engine_required").error(what, "Give engine: unix:///…")
+            (here / "engine_required").error("needs an engine whose socket can be looked for", "Give engine: unix:///…")
         if entry.mode is not None and entry.mode & 0o044:
-            what = f'"{entry.mode:04o}" lets others read the login'
-            (here / "mode").warn(what, 'Write "0600" to keep it private')
+            (here / "mode").warn(f'"{entry.mode:04o}" lets others read the login', 'Write "0600" to keep it private')
         logins = registries.one_for_each_host(entry.registries, here / "registries")
         more = entry.model_dump(include={"mode", "required", "engine_required"})
         found.append(plan.DockerConfig(file, logins, uid=uid, gid=gid, engine=proof, **more))

@@ -113,8 +113,7 @@ def _place_of(
         return "ecr", _behind_a_domain(entry, at), None
     if entry.host is None:
         if entry.role_arn:
-            fix = f"Give it, e.g. {HOST_EXAMPLE}: a role opens a registry by its host"
-            (at / "host").error("is missing", fix)
+            (at / "host").error("is missing", f"Give it, e.g. {HOST_EXAMPLE}: a role opens a registry by its host")
         return "ecr", entry.region or own_region(at, surroundings, entry.profile), None
     try:
         host = parse(entry.host)
