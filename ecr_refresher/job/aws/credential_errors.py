@@ -15,7 +15,6 @@ from ... import logs
 from ...core.model import Failed, Reason
 from ...core.printable import printable
 from . import errors
-from .errors import Doing
 
 
 def explain(error: Exception, core: Any, name: str | None, skew_s: float) -> Failed:
@@ -43,7 +42,7 @@ def explain(error: Exception, core: Any, name: str | None, skew_s: float) -> Fai
         source = re.sub(r"[^\w -]", "", str(error.kwargs.get("provider", "the metadata service")))[:60]
         message = f"{source} gave no AWS credentials ({type(error).__name__})"
         return Failed(Reason.TRANSIENT, message, "See what that source says when you ask it by hand")
-    return errors.explain(Doing(f"looking for the AWS credentials of {whose(name)}", ""), error, skew_s=skew_s)
+    return errors.explain(errors.Doing(f"looking for the AWS credentials of {whose(name)}", ""), error, skew_s=skew_s)
 
 
 def _misconfigured(error: Exception, name: str | None) -> Failed | None:
@@ -83,14 +82,14 @@ def too_slow(core: Any, name: str | None, waited_s: float) -> Failed:
     return Failed(Reason.TRANSIENT, what, fix)
 
 
-def _inner_call(error: boto.ClientError, name: str | None) -> Doing:
+def _inner_call(error: boto.ClientError, name: str | None) -> errors.Doing:
     """What botocore called by itself."""
     if error.operation_name == "AssumeRoleWithWebIdentity":
-        return Doing("assuming the role of the web identity (AWS_ROLE_ARN)", "", "sts:AssumeRoleWithWebIdentity")
+        return errors.Doing("assuming the role of the web identity (AWS_ROLE_ARN)", "", "sts:AssumeRoleWithWebIdentity")
     if error.operation_name == "AssumeRole":
         what = f"assuming the role of {whose(name or 'default')}"
-        return Doing(what, "", "sts:AssumeRole", "to the caller in the trust policy of that role")
-    return Doing(f"getting the AWS credentials of {whose(name)}", "", f"{error.operation_name}")
+        return errors.Doing(what, "", "sts:AssumeRole", "to the caller in the trust policy of that role")
+    return errors.Doing(f"getting the AWS credentials of {whose(name)}", "", f"{error.operation_name}")
 
 
 def _container_failed(said: str) -> Failed:

@@ -21,13 +21,8 @@ _THROTTLED = {
     *("Throttling", "ThrottlingException", "ThrottledException", "RequestThrottled", "RequestThrottledException"),
     *("RequestLimitExceeded", "TooManyRequestsException", "LimitExceededException", "SlowDown"),
 }
-_FORBIDDEN = {"AccessDenied", "AccessDeniedException", "UnauthorizedOperation", "NotAuthorized"}
-_KEY_UNKNOWN = {"UnrecognizedClientException", "InvalidClientTokenId", "InvalidAccessKeyId", "AuthFailure"}
-_EXPIRED = {"ExpiredToken", "ExpiredTokenException"}
 _SIGNATURE = {"SignatureDoesNotMatch", "InvalidSignatureException"}
 _CLOCK = {"RequestExpired", "RequestTimeTooSkewed", "RequestInTheFuture"}
-_REGION_OFF = {"OptInRequired", "RegionDisabledException", "RegionDisabled"}
-_WEB_TOKEN = {"InvalidIdentityToken", "InvalidIdentityTokenException", "IDPRejectedClaim", "IDPRejectedClaimException"}
 _ELSEWHERE = "Look for a proxy or a test endpoint in between"
 
 # AWS's message: "User: ARN is not authorized to perform: ACTION on resource: … with an explicit deny in a KIND", or
@@ -104,30 +99,33 @@ def _refused(doing: Doing, error: boto.ClientError, skew_s: float) -> Failed:
 
 def _denied(doing: Doing, error: boto.ClientError, code: str, said: str, skew_s: float) -> tuple[str, str] | None:
     """Message and fix, where somebody must grant a right, or correct a key, a clock or a region."""
-    if code in _FORBIDDEN:
-        return _forbidden(doing, error, said)
     if code in _CLOCK or (code in _SIGNATURE and abs(skew_s) > SKEW_TOLERATED_S):
         way = "ahead of" if skew_s > 0 else "behind"
         message = f"this machine's clock is {abs(skew_s):.0f} s {way} AWS's, so AWS refuses its signatures"
         return message, "Set the clock right (chronyc tracking, timedatectl)"
-    if "scoped to a valid region" in said:
-        return None
     enable = "Enable the region (aws account enable-region)"
-    if code in _REGION_OFF:
-        return f"the opt-in region {doing.region} is switched off for this account", enable
-    if code in _KEY_UNKNOWN and partitions.is_opt_in(doing.region):
-        message = f"the opt-in region {doing.region} may be switched off for this account"
-        return message, f"{enable}, or correct the access key"
     found_first = "See which key botocore finds first (aws sts get-caller-identity)"
-    if code in _KEY_UNKNOWN:
-        return "AWS does not know the access key", found_first
-    if code in _SIGNATURE:
-        return "the secret key is wrong", found_first
-    if code in _EXPIRED:
-        return "the AWS session has expired", "Renew it, or use a role, which renews itself"
-    if code in _WEB_TOKEN:
-        message = "AWS refuses the token of the web identity"
-        return message, "Correct the account's identity provider for it, or the audience of the token"
+    match code:
+        case "AccessDenied" | "AccessDeniedException" | "UnauthorizedOperation" | "NotAuthorized":
+            return _forbidden(doing, error, said)
+        case _ if "scoped to a valid region" in said:
+            return None
+        case "OptInRequired" | "RegionDisabledException" | "RegionDisabled":
+            return f"the opt-in region {doing.region} is switched off for this account", enable
+        case "UnrecognizedClientException" | "InvalidClientTokenId" | "InvalidAccessKeyId" | "AuthFailure":
+            if not partitions.is_opt_in(doing.region):
+                return "AWS does not know the access key", found_first
+            message = f"the opt-in region {doing.region} may be switched off for this account"
+            return message, f"{enable}, or correct the access key"
+        case _ if code in _SIGNATURE:
+            return "the secret key is wrong", found_first
+        case "ExpiredToken" | "ExpiredTokenException":
+            return "the AWS session has expired", "Renew it, or use a role, which renews itself"
+        case (
+            "InvalidIdentityToken" | "InvalidIdentityTokenException" | "IDPRejectedClaim" | "IDPRejectedClaimException"
+        ):
+            message = "AWS refuses the token of the web identity"
+            return message, "Correct the account's identity provider for it, or the audience of the token"
     return None
 
 

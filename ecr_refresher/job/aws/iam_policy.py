@@ -15,7 +15,6 @@ from ...core.plan import PRIVATE, PUBLIC, Airflow, Plan
 
 Purpose = Literal["pull", "push"]
 
-_PULL = ("BatchGetImage", "GetDownloadUrlForLayer")
 _PUSH = ("BatchCheckLayerAvailability", "CompleteLayerUpload", "InitiateLayerUpload", "PutImage", "UploadLayerPart")
 _OF_SINKS = {
     "Mwaa": ("airflow:InvokeRestApi",),
@@ -177,7 +176,7 @@ def _grants(wanted: Wanted) -> Iterator[Grant]:
     # A login is for all registries: AWS has no resource for it but "*".
     yield Grant("EcrLogin", ("ecr:GetAuthorizationToken",), ("*",) if private else ())
     if wanted.purpose == "pull":
-        yield Grant("EcrPull", tuple(f"ecr:{name}" for name in _PULL), private)
+        yield Grant("EcrPull", ("ecr:BatchGetImage", "ecr:GetDownloadUrlForLayer"), private)
         if wanted.pull_through_cache:
             yield Grant("EcrPullThroughCache", ("ecr:BatchImportUpstreamImage", "ecr:CreateRepository"), private)
     else:

@@ -39,6 +39,7 @@ def examine(config_file: str, ours: Sequence[str] = ()) -> Examination:
             seen = os.stat(config_file)
             refuse_irregular(config_file, seen.st_mode)
     room = disk.f_bfree if os.geteuid() == 0 else disk.f_bavail
+    there = filter(os.path.exists, (os.path.join(wanted, name) for name in ours))
     read_only = bool(disk.f_flag & os.ST_RDONLY)
     return Examination(
         path=config_file,
@@ -49,15 +50,11 @@ def examine(config_file: str, ours: Sequence[str] = ()) -> Examination:
         read_only=read_only,
         full=bool(disk.f_blocks and room == 0) or bool(disk.f_files and not disk.f_favail),
         mounted=is_mount(config_file),
-        blocked=tuple(name for name in ours if _is_closed(os.path.join(wanted, name))),
+        blocked=tuple(os.path.basename(path) for path in there if not os.access(path, os.W_OK, effective_ids=True)),
         mode=None if seen is None else stat.S_IMODE(seen.st_mode),
         uid=None if seen is None else seen.st_uid,
         gid=None if seen is None else seen.st_gid,
     )
-
-
-def _is_closed(path: str) -> bool:
-    return os.path.exists(path) and not os.access(path, os.W_OK, effective_ids=True)
 
 
 def is_mount(path: str) -> bool:

@@ -95,11 +95,8 @@ def connected(
 
     from .engine_client import BoundedClient
 
-    tls = None
-    if engine.tls_cert and engine.tls_key:
-        tls = TLSConfig(client_cert=(engine.tls_cert, engine.tls_key), ca_cert=engine.tls_ca, verify=True)
-    elif engine.tls_ca:
-        tls = TLSConfig(ca_cert=engine.tls_ca, verify=True)
+    shown = (engine.tls_cert, engine.tls_key) if engine.tls_cert and engine.tls_key else None
+    tls = TLSConfig(client_cert=shown, ca_cert=engine.tls_ca, verify=True) if shown or engine.tls_ca else None
     try:
         with contextlib.closing(BoundedClient(engine.url, answer_max, timeout_s, tls)) as api:
             yield api

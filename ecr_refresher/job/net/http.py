@@ -15,11 +15,9 @@ from urllib3.connection import HTTPConnection, HTTPSConnection
 
 from ...core import budgets
 from ...core.model import Failed, Reason
-from . import trust as trusts
 from . import wire_errors
 from .proxies import pool_for
-from .trust import Trust
-from .wire_errors import Silent
+from .trust import Trust, context
 
 RETRY_AFTER_MAX_S = 86_400.0
 
@@ -52,7 +50,7 @@ def send(
     host = "the server"
     try:
         host = urlsplit(url).hostname or host
-        pool = pool_for(url, trusts.context(trust) if url.lower().startswith("https:") else None)
+        pool = pool_for(url, context(trust) if url.lower().startswith("https:") else None)
     except (exceptions.HTTPError, OSError, ValueError) as error:
         raise wire_errors.failure(error, url, host, trust, limits.connect_s, limits.read_s) from None
     return Bounded(pool, host, trust, limits).request(
@@ -151,7 +149,7 @@ def read(response: urllib3.BaseHTTPResponse, limits: Limits, ends_at: float, hos
         message = f"{host} sent an answer of more than {limits.answer_max >> 10} KiB"
         raise Failed(Reason.INVALID, message, "Look for a proxy or a test endpoint in between")
     message = f"{host} sent its answer too slowly: it was not complete after {limits.total_s:g} s"
-    raise Silent(Reason.TRANSIENT, message, "See the network in between; it is tried again")
+    raise wire_errors.Silent(Reason.TRANSIENT, message, "See the network in between; it is tried again")
 
 
 def retry_after_s(headers: Mapping[str, str]) -> float | None:

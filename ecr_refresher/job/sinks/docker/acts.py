@@ -11,7 +11,6 @@ from ...files import examination
 from . import readers, record, writing
 from .helper import ECR_LOGIN, PREFIX, Helper, refuse_foreign
 from .messages import Claimed, ConfigFile, Entry, Held, Inspection, Login, Looked, Reading, Refused, Result, Written
-from .writing import State, auth_of
 
 CLAIM_TRIES = 3
 G = TypeVar("G")  # what an act is given
@@ -44,7 +43,7 @@ def _look(file: ConfigFile, hosts: tuple[str, ...], _: Environ) -> Looked:
     return Looked(state.witness, tuple(entries))
 
 
-def _held(state: State, host: str, auth: str | None) -> Held:
+def _held(state: writing.State, host: str, auth: str | None) -> Held:
     found = record.match(state.records, host, auth)
     return Held() if found is None else Held(found.expires_at, found.life)
 
@@ -55,7 +54,7 @@ def _look_in_helper(file: ConfigFile, host: str, environ: Environ) -> Held:
     if name is None:
         return _held(state, host, state.document.auth(host))
     kept = Helper(name, state.document, environ).get(host)
-    return _held(state, host, None if kept is None else auth_of(*kept))
+    return _held(state, host, None if kept is None else writing.auth_of(*kept))
 
 
 def _write(file: ConfigFile, logins: tuple[Login, ...], _: Environ) -> tuple[Result, ...]:

@@ -14,7 +14,6 @@ _DEATH_SIGNAL = 1  # PR_SET_PDEATHSIG of prctl(2)
 _NEW_MOUNTS, _NEW_IPC = 0x00020000, 0x08000000  # CLONE_NEWNS, CLONE_NEWIPC of unshare(2)
 _READ_ONLY, _REMOUNT, _BIND, _ALL_BELOW, _SLAVE = 1, 32, 4096, 16384, 1 << 19  # MS_* of mount(2)
 _KEPT = os.ST_NOSUID | os.ST_NODEV | os.ST_NOEXEC | os.ST_NOATIME | os.ST_NODIRATIME  # the same bits as MS_*
-_SMALL = b"size=1m,nr_inodes=1k,mode=1777"
 
 
 def limit_memory(most: int) -> None:
@@ -59,7 +58,7 @@ def shrink_file_systems_in_memory(kept: str) -> None:
             continue
         with contextlib.suppress(OSError):  # below one that is covered by now
             if os.stat(point).st_mode & 0o002 and point not in above:
-                flags, options = os.ST_NOSUID | os.ST_NODEV, _SMALL
+                flags, options = os.ST_NOSUID | os.ST_NODEV, b"size=1m,nr_inodes=1k,mode=1777"
             else:
                 flags, options = _REMOUNT | _BIND | _READ_ONLY | os.statvfs(point).f_flag & _KEPT, None
             libc.mount(b"tmpfs", os.fsencode(point), b"tmpfs", flags, options)

@@ -17,8 +17,6 @@ from . import record, writing
 from .document import Document
 from .helper import PREFIX, Helper, refuse_foreign
 from .messages import ConfigFile, Found, Reading
-from .record import Records
-from .writing import auth_of, login_in
 
 OURS, ANOTHER, NONE = "ours", "another", "none"
 UNREADABLE = "unreadable"  # the file may not be read
@@ -73,7 +71,7 @@ class _Search:
     file: ConfigFile
     host: str
     environ: Mapping[str, str]
-    records: Records
+    records: record.Records
 
     def by_docker_py(self, document: Document) -> Found:
         """Ask docker-py itself: a pull would fail of the same errors."""
@@ -126,7 +124,7 @@ class _Search:
     def _whose(self, login: Login) -> str:
         if login is None:
             return NONE
-        return ANOTHER if record.match(self.records, self.host, auth_of(*login)) is None else OURS
+        return ANOTHER if record.match(self.records, self.host, writing.auth_of(*login)) is None else OURS
 
     def document(self, path: str) -> Document | str:
         """The file's content, or why there is none."""
@@ -146,5 +144,5 @@ class _Search:
 def _login(document: Document, entry: str) -> Login:
     """The login of an entry; None if it has none, or an invalid one."""
     with suppress(Failed):
-        return login_in(document.auth(entry) or "")
+        return writing.login_in(document.auth(entry) or "")
     return None

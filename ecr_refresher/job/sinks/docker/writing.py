@@ -16,11 +16,9 @@ from ...files.atomic_file import Folder, Ownership, Snapshot, make_directories
 from ...files.errors import mounted
 from ...files.examination import is_mount
 from ...files.lock import locked
-from ...files.paths import Resolved
 from . import record
 from .document import Document
 from .messages import Claimed, ConfigFile, Login, Refused, Result, Written
-from .record import Record, Records
 
 WRITES_MAX = 50  # merges in a row that somebody else's write made void
 _TORN_TRIES = 4
@@ -33,7 +31,7 @@ class State:
 
     witness: str
     document: Document
-    records: Records
+    records: record.Records
 
 
 def auth_of(username: str, secret: Secret) -> str:
@@ -50,7 +48,7 @@ def login_in(auth: str) -> tuple[str, Secret] | None:
     return (username, Secret(password.strip("\0"))) if colon else None
 
 
-def locate(path: str) -> Resolved:
+def locate(path: str) -> paths.Resolved:
     """Follow the links to where the file is, or is to be. Raises Failed."""
     place = paths.locate(path)
     if place.linked and not os.path.isdir(place.folder):
@@ -68,7 +66,7 @@ def read(file: ConfigFile) -> State:
         return _read(folder, place, file)
 
 
-def _read(folder: Folder, place: Resolved, file: ConfigFile) -> State:
+def _read(folder: Folder, place: paths.Resolved, file: ConfigFile) -> State:
     """Read the file. One that is empty or can't be parsed may be half written: read it again."""
     expected = os.geteuid() if file.uid is None else file.uid
     for left in range(_TORN_TRIES - 1, -1, -1):
@@ -153,7 +151,7 @@ def write(file: ConfigFile, logins: Sequence[Login], helpers: Mapping[str, str] 
 
 
 def _merge(
-    folder: Folder, place: Resolved, state: State, changes: Sequence[_Change], owner: Ownership, *, owned: bool
+    folder: Folder, place: paths.Resolved, state: State, changes: Sequence[_Change], owner: Ownership, *, owned: bool
 ) -> os.stat_result | None:
     """Write the changes into what was read, if that differs: the file's stat, or None if somebody else wrote."""
     unchanged = owned and all(change.is_there for change in changes)
@@ -167,16 +165,16 @@ def _merge(
     return folder.replace(place.name, content, owner, lambda seen: witness_of(seen) == state.witness)
 
 
-def _remember(folder: Folder, place: Resolved, records: Records, changes: Sequence[_Change]) -> None:
+def _remember(folder: Folder, place: paths.Resolved, records: record.Records, changes: Sequence[_Change]) -> None:
     """Record logins before they are written, and keep the records of those in place until then.
 
     So a kill or a full disk between the two leaves a login that is known, whichever it is.
     """
-    new: Records = {}
+    new: record.Records = {}
     for change in changes:
         if record.match(records, change.host, change.auth) is None:
             present = record.match(records, change.host, change.held)
-            made = Record.of(change.host, change.auth, change.credential)
+            made = record.Record.of(change.host, change.auth, change.credential)
             new[change.host] = (made,) if present is None else (made, present)
     if new:
         with suppress(Failed):  # a login works without its record; what prevents both fails with the file itself

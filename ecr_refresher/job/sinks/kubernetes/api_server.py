@@ -24,7 +24,6 @@ from ...net import http
 from ...net.proxies import login_headers, proxy_for
 from ...net.trust import Trust
 from . import document
-from .document import Content
 
 TIMEOUTS_S = (3.05, 10.0)  # to connect, and to wait for an answer
 CONNECTIONS = 16
@@ -65,7 +64,7 @@ class ApiServer:
         self._core: Any = client.CoreV1Api(self._api)  # bodies are plain dictionaries, which its types do not know
 
     # --- secrets -----------------------------------------------------------------------------------------------------
-    def secret(self, namespace: str, name: str) -> Content | None:
+    def secret(self, namespace: str, name: str) -> document.Content | None:
         """The secret; None if there is none. Raises Failed."""
         what = f"get secrets/{name} in namespace {namespace}"
         found = self._call(what, self._core.read_namespaced_secret, name, namespace, ignored=(NOT_FOUND,))
