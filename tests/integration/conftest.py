@@ -124,20 +124,19 @@ def airflow(airflows: Airflows, flavour: Flavour) -> Airflow:
     return airflow
 
 
+@contextlib.contextmanager
+def an_engine(machine: Machine, record: Record, log: Path, disk_mb: int | None = None) -> Iterator[Engine]:
+    """A real Docker engine of the tests' own, running."""
+    engine = available(parts.missing_engine(), lambda: Engine(machine, record, log, disk_mb=disk_mb))
+    with contextlib.closing(engine):
+        available(None, engine.start)
+        yield engine
+
+
 @pytest.fixture(scope="session")
 def engine_server(machine: Machine, record: Record, logs: Path) -> Iterator[Engine]:
-    def make() -> Engine:
-        engine = Engine(machine, record, logs / "dockerd.log")
-        try:
-            engine.start()
-            engine.prepare_image()
-        except BaseException:
-            engine.close()
-            raise
-        return engine
-
-    engine = available(parts.missing_engine(), make)
-    with contextlib.closing(engine):
+    with an_engine(machine, record, logs / "dockerd.log") as engine:
+        engine.prepare_image()
         yield engine
 
 

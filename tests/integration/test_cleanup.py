@@ -24,7 +24,7 @@ from ecr_refresher.job.aws.clock import AwsClock
 from ecr_refresher.job.cleanup.report import CleanupReport
 from ecr_refresher.job.cleanup.run import clean
 from ecr_refresher.job.cleanup.usage.listener import Listener
-from tests.integration.conftest import available
+from tests.integration.conftest import an_engine
 from tests.integration.docker_host import (
     Tasks,
     children_of,
@@ -36,7 +36,6 @@ from tests.integration.docker_host import (
     resident_mb,
     sequence,
 )
-from tests.testbed import parts
 from tests.testbed.daemon import Product
 from tests.testbed.engine import Engine
 from tests.testbed.machine import Machine
@@ -56,17 +55,7 @@ CANDIDATES = int(os.environ.get("ECR_REFRESHER_CANDIDATES", "40"))
 
 @pytest.fixture(scope="module")
 def small_server(machine: Machine, record: Record, logs: Path) -> Iterator[Engine]:
-    def make() -> Engine:
-        engine = Engine(machine, record, logs / "dockerd-small.log", disk_mb=DISK_MB)
-        try:
-            engine.start()
-        except BaseException:
-            engine.close()
-            raise
-        return engine
-
-    engine = available(parts.missing_engine(), make)
-    with contextlib.closing(engine):
+    with an_engine(machine, record, logs / "dockerd-small.log", DISK_MB) as engine:
         yield engine
 
 
