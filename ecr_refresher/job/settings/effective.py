@@ -16,8 +16,6 @@ from . import Loaded
 from .problems import Place, Spot
 from .schema.sections import DockerEntry, RegistryEntry
 
-Remark = Callable[[Place], "str | None"]
-
 
 def text(loaded: Loaded) -> str:
     """A settings file that means the same as what was loaded; remarks say where a value came from."""
@@ -85,7 +83,7 @@ def _without_gaps(value: Any) -> Any:
 
 
 # --- as YAML; PyYAML writes the scalars, but no remarks ---------------------------------------------------------------
-def dump(tree: dict[str, Any], remark: Remark, place: Place = ()) -> Iterator[str]:
+def dump(tree: dict[str, Any], remark: Callable[[Place], str | None], place: Place = ()) -> Iterator[str]:
     """The lines of a mapping. A remark is asked for at each scalar, and at each list of scalars."""
     for key, value in tree.items():
         there = (*place, key)

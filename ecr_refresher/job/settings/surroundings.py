@@ -15,10 +15,6 @@ from ...core.printable import is_utf8
 from . import bounded_file
 from .problems import Wrong, quoted
 
-DEFAULT_ENGINE = "unix:///var/run/docker.sock"
-CONTEXT_MAX = 1 << 20  # bytes
-AWS_CONFIG_MAX = 4 << 20  # bytes
-NAMESPACE_MAX = 256  # bytes
 NAMESPACE_FILE = "/var/run/secrets/kubernetes.io/serviceaccount/namespace"
 
 _VARIABLE = re.compile(r"\$(?:([A-Za-z_][A-Za-z0-9_]*)|\{([^}]*)\})")
@@ -80,7 +76,7 @@ class Surroundings:
             return host, _tls_in(tls) if self._environ.get("DOCKER_TLS_VERIFY") else {}
         name = self._environ.get("DOCKER_CONTEXT") or _json_in(docker, "config.json").get("currentContext") or "default"
         if name == "default":
-            return DEFAULT_ENGINE, {}
+            return "unix:///var/run/docker.sock", {}
         key = hashlib.sha256(str(name).encode()).hexdigest()
         try:
             host = _json_in(docker, "contexts", "meta", key, "meta.json")["Endpoints"]["docker"]["Host"]
@@ -93,7 +89,7 @@ class Surroundings:
     def pod_namespace(self) -> str | None:
         """The namespace of the pod that this runs in; None outside of one."""
         try:
-            return bounded_file.read(NAMESPACE_FILE, NAMESPACE_MAX).decode().strip() or None
+            return bounded_file.read(NAMESPACE_FILE, most=256).decode().strip() or None
         except (OSError, ValueError):
             return None
 
@@ -127,7 +123,7 @@ def _tls_in(directory: str) -> dict[str, str]:
 def _json_in(*path: str) -> dict[str, Any]:
     """A JSON object of the docker command; empty where there is none."""
     try:
-        found = json.loads(bounded_file.read(os.path.join(*path), CONTEXT_MAX))
+        found = json.loads(bounded_file.read(os.path.join(*path), most=1 << 20))
     except (OSError, ValueError):
         return {}
     return found if isinstance(found, dict) else {}
@@ -137,7 +133,7 @@ def _region_in(file: str, profile: str) -> str:
     """The region of a profile in AWS's config file, without the 0.2 s that botocore takes to load."""
     parser = configparser.RawConfigParser(strict=False, default_section="")
     with contextlib.suppress(configparser.Error, OSError, ValueError):  # botocore says later what is wrong
-        parser.read_string(bounded_file.read(file, AWS_CONFIG_MAX).decode())
+        parser.read_string(bounded_file.read(file, most=4 << 20).decode())
     names = [["profile", profile], *([["default"]] if profile == "default" else [])]
     for section in parser.sections():
         with contextlib.suppress(ValueError):

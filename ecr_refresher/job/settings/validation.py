@@ -27,7 +27,6 @@ _SAID: Mapping[str, tuple[str, str]] = {
     "greater_than_equal": ("must not be below {ge:g}", "Write a larger number"),
     "less_than": ("must be below {lt:g}", "Write a smaller number"),
 }
-_OTHER = ("is not of the right kind", "See docs/settings.md")
 
 
 def validate(problems: Problems, surroundings: Surroundings | None = None) -> Settings:
@@ -64,7 +63,7 @@ def _said(error: ErrorDetails) -> tuple[str, str]:
         return context["error"].what, context["error"].fix
     if error["type"] == "literal_error":  # 'a', 'b' or 'c'
         context = {"expected": context["expected"].replace("'", "").replace(" or ", ", ")}
-    what, fix = _SAID.get(error["type"], _OTHER)
+    what, fix = _SAID.get(error["type"], ("is not of the right kind", "See docs/settings.md"))
     return what.format(**context), fix
 
 

@@ -25,9 +25,7 @@ from ..checkup import Checkup, needs_host
 from ..findings import Finding, Verdict, failed, ok
 from ..trying import Leg
 
-AIRFLOW_S = 60.0  # its command takes seconds of CPU …
-AT_ONCE = 2  # … and 200 MB of memory
-_BACKEND = re.compile(r"[\w.]+")
+AIRFLOW_S = 60.0  # its command takes seconds of CPU
 _ELSEWHERE = "Run `ecr-refresher check` where the login is delivered"
 
 
@@ -46,7 +44,7 @@ def legs(checkup: Checkup) -> Iterator[Leg]:
                 limit_s=4 * AIRFLOW_S,
                 required=connection.required and registry.required,
                 server="airflow",
-                at_once=AT_ONCE,
+                at_once=2,  # each takes 200 MB of memory
             )
 
 
@@ -168,7 +166,7 @@ class AirflowCommand:
         if given := self._environ.get(f"AIRFLOW__{section.upper()}__{key.upper()}"):
             return given
         printed = self._run("config", "get-value", section, key).removesuffix("\n").rpartition("\n")[2]
-        return printed if _BACKEND.fullmatch(printed) else None
+        return printed if re.fullmatch(r"[\w.]+", printed) else None
 
     def _run(self, *words: str, environ: Mapping[str, str] | None = None) -> str:
         """Return what it prints. Raises Failed."""

@@ -13,10 +13,8 @@ from ..schema.urls import is_foreign_http
 from ..surroundings import Surroundings
 from .registries import Registries, own_region
 
-DEFAULT_CONNECTION = "docker_default"
 CONNECTION_ID_MAX = 200  # Airflow's column
 MWAA_PATH_MAX = 64  # characters of AWS's InvokeRestApi, "/connections/" among them
-MWAA_ID_MAX = 51
 
 _SECRETS = ("password", "token", "client_secret")
 _LOGIN = ("username", "client_id", *(f"{name}{suffix}" for name in _SECRETS for suffix in ("", "_file", "_env")))
@@ -164,7 +162,7 @@ def _headers(headers: Mapping[str, schema.HeaderEntry], at: Spot) -> tuple[plan.
 def _connections(entry: schema.AirflowEntry, at: Spot, registries: Registries) -> tuple[plan.Connection, ...]:
     if not entry.connections:
         only = None if at.is_spoiled() else registries.only(at)
-        return (plan.Connection(DEFAULT_CONNECTION, only),) if only else ()
+        return (plan.Connection("docker_default", only),) if only else ()
     found = []
     for id_, one in entry.connections.items():
         here = at / id_
@@ -184,7 +182,7 @@ def _check_id(id_: str, team: str | None, entry: schema.AirflowEntry, at: Spot) 
     elif not re.fullmatch(r"[\w.-]+" if by_rest else r"[\w./-]+", id_):
         at.error("is not a connection id that Airflow takes", "Write letters, digits, '_', '.' and '-'")
     elif isinstance(entry, schema.MwaaEntry) and len(f"/connections/{quote(id_, safe='')}") > MWAA_PATH_MAX:
-        at.error("is too long for the API of MWAA", f"Shorten it to {MWAA_ID_MAX} plain characters")
+        at.error("is too long for the API of MWAA", "Shorten it to 51 plain characters")
     if team is None:
         return
     if isinstance(entry, schema.SecretsFileEntry):

@@ -20,7 +20,10 @@ def resolve(entry: CleanupEntry, at: Spot, surroundings: Surroundings) -> plan.C
     for key, rules in (("containers", entry.containers), ("images", entry.images)):
         made[key] = {**rules.model_dump(exclude={"of"}, exclude_none=True), "every": rules.of == "all"}
     made["images"] |= _marks(entry.images, at / "images")
-    made["state_file"] = _state_file(entry, at / "state_file", surroundings)
+    directory = surroundings.state_directory()
+    if entry.enabled and entry.state_file is None and directory is None:
+        (at / "state_file").error("is missing, and this user has no home directory", "Give the path")
+    made["state_file"] = entry.state_file or os.path.join(directory or "/", "cleanup.json")
     made["build_cache_max"] = entry.build_cache.max_size
     made["engine"] = engine(entry, at, surroundings) or plan.Cleanup().engine
     return convert(made, plan.Cleanup)
@@ -41,12 +44,3 @@ def _marks(entry: CleanupImagesEntry, at: Spot) -> dict[str, float]:
     elif below > above:
         until.error("is above when_disk_above", "Write a lower share, e.g. 70%")
     return {"when_disk_above": above, "until_below": below}
-
-
-def _state_file(entry: CleanupEntry, at: Spot, surroundings: Surroundings) -> str:
-    if entry.state_file is not None:
-        return entry.state_file
-    directory = surroundings.state_directory()
-    if directory is None and entry.enabled:
-        at.error("is missing, and this user has no home directory", "Give the path")
-    return os.path.join(directory or "/", "cleanup.json")

@@ -12,7 +12,6 @@ from ..problems import Wrong, did_you_mean
 Entry = TypeVar("Entry")
 NAMES_SCHEMA = {"title": "names, comma-separated", "type": ["string", "number", "boolean"]}
 NULL = {"type": "null"}
-_SECRETS = ("password", "token", "client_secret")
 
 
 def any_of(*schemas: dict[str, Any]) -> dict[str, Any]:
@@ -72,7 +71,7 @@ class Section(BaseModel):
     @classmethod
     def unknown(cls, key: str) -> Wrong:
         """The error for an unknown key."""
-        if key in _SECRETS:
+        if key in ("password", "token", "client_secret"):
             fix = f"Put it into a file and name that as {key}_file, or into a variable and name that as {key}_env"
             return Wrong("is a secret, and the settings must not hold one", fix)
         return Wrong("is not a known key", did_you_mean(key, cls.model_fields))
