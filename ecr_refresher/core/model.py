@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import NoReturn, Self
 
-from msgspec import Struct
+from msgspec import Struct, structs
 
 MASK = "***"
 
@@ -113,9 +113,7 @@ class Failed(Exception):
     @classmethod
     def of(cls, failure: Failure) -> Self:
         """The exception for a failure that another attempt met."""
-        failed = cls(failure.reason, failure.message)
-        failed.failure = failure
-        return failed
+        return cls(**structs.asdict(failure))
 
 
 @dataclass(frozen=True, slots=True, eq=False)

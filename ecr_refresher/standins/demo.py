@@ -21,8 +21,6 @@ HOST = "123456789012.dkr.ecr.us-east-1.amazonaws.com"
 CONNECTION = "docker_default"
 LIFE_S = 60.0
 LIFE_MIN_S = 8.0
-LOOK_EVERY_S = 0.1
-STOP_S = 15.0  # a daemon takes 10 s at most
 PASSED_ON = ("PATH", "LANG", "PYTHONPATH", "TZ", "COVERAGE_PROCESS_START", "COVERAGE_PROCESS_CONFIG")
 SHOWN = {
     "ready": "ready: every slot holds a valid token",
@@ -96,7 +94,7 @@ def run(command: list[str], duration_s: float | None, say: Say, show: Say) -> in
                 while daemon.poll() is None and (duration_s is None or time.monotonic() < began + duration_s):
                     _tell(log, say)
                     show(f"after {time.monotonic() - began:.0f} s, {slots.state()}; Ctrl-C ends the demo")
-                    time.sleep(LOOK_EVERY_S)
+                    time.sleep(0.1)
             except KeyboardInterrupt:
                 say("")
             finally:
@@ -169,7 +167,7 @@ def _environment(home: Path, ecr_url: str) -> dict[str, str]:
 def _stop(daemon: subprocess.Popen[bytes]) -> None:
     daemon.send_signal(signal.SIGTERM)
     try:
-        daemon.wait(STOP_S)
+        daemon.wait(15.0)  # it takes 10 s at most
     except subprocess.TimeoutExpired:
         daemon.kill()
         daemon.wait()

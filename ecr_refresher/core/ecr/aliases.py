@@ -21,8 +21,11 @@ def spell_out(plan: Plan) -> Plan:
     by_name: dict[str, list[Registry]] = {}
     for registry in plan.registries:
         if registry.aliases and registry.host and registry.alias_of is None:
-            others = [str(name) for name in registry.ecr.names()]
-            by_name[registry.name] = [_alias(registry, host) for host in others if host not in hosts]
+            others = [host for host in map(str, registry.ecr.names()) if host not in hosts]
+            # Settings allow no '@' in names, so such a name is free; two roles of one registry keep their own aliases.
+            under = "" if registry.name == registry.host else f"{registry.name}@"
+            alias = replace(registry, aliases=False, alias_of=registry.name, probe_image=None)
+            by_name[registry.name] = [replace(alias, name=under + host, host=host) for host in others]
     new = [alias for aliases in by_name.values() for alias in aliases]
     known = {registry.name for registry in plan.registries}
     return replace(
@@ -31,12 +34,6 @@ def spell_out(plan: Plan) -> Plan:
         dockers=tuple(_with(docker, by_name) for docker in plan.dockers),
         kubernetes=tuple(_with(secret, by_name) for secret in plan.kubernetes),
     )
-
-
-def _alias(registry: Registry, host: str) -> Registry:
-    # Settings allow no '@' in names, so this name is free; two roles of one registry keep their own aliases.
-    name = host if registry.name == registry.host else f"{registry.name}@{host}"
-    return replace(registry, name=name, host=host, aliases=False, alias_of=registry.name, probe_image=None)
 
 
 def _with(holder: Holder, by_name: dict[str, list[Registry]]) -> Holder:

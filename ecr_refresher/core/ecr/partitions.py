@@ -26,9 +26,6 @@ class Partition:
     dualstack: str | None
     regions: str  # a pattern
 
-    def has(self, region: str) -> bool:
-        return re.fullmatch(self.regions, region) is not None
-
 
 PARTITIONS = (
     Partition("aws", "amazonaws.com", "on.aws", r"(us|eu|ap|sa|ca|me|af|il|mx)-\w+-\d+"),
@@ -44,7 +41,7 @@ PARTITIONS = (
 
 def of_region(region: str) -> Partition | None:
     """The partition of a region; None for an unknown kind of region."""
-    return next((partition for partition in PARTITIONS if partition.has(region)), None)
+    return next((partition for partition in PARTITIONS if re.fullmatch(partition.regions, region)), None)
 
 
 def of_suffix(suffix: str) -> tuple[Partition, ...]:

@@ -8,8 +8,7 @@ from msgspec import Struct, field
 
 from ..model import Record
 from .airflow import Airflow
-from .engine import Cleanup, DockerConfig
-from .kubernetes import IN_CLUSTER, KubernetesSecret
+from .engine import IN_CLUSTER, Cleanup, DockerConfig, KubernetesSecret
 from .registries import Registry
 
 SinkKind = Literal["airflow", "docker", "kubernetes"]
