@@ -41,14 +41,12 @@ CONFIG = Config(
     user_agent_extra=f"ecr-refresher/{__version__}",  # to find the calls in CloudTrail
 )
 
-
 Keys = dict[str, Secret]  # boto3's names for the temporary keys of a role; they outlive a pass
 KEY_NAMES = {
     "aws_access_key_id": "AccessKeyId",
     "aws_secret_access_key": "SecretAccessKey",
     "aws_session_token": "SessionToken",
 }
-NOBODY: Keys = dict.fromkeys(KEY_NAMES, Secret("nobody"))  # for a client that sends nothing
 
 
 class Aws:
@@ -86,7 +84,7 @@ class Aws:
     def endpoint(self, principal: Principal) -> str:
         """The URL that the principal's tokens are asked for at; needs no credentials. Raises Failed."""
         with self._making:
-            client = self._made(principal, principal.service, NOBODY)
+            client = self._made(principal, principal.service, dict.fromkeys(KEY_NAMES, Secret("nobody")))
         return str(client.generate_presigned_url("get_authorization_token")).partition("?")[0]
 
     def source(self, profile: str | None) -> str:

@@ -37,10 +37,7 @@ def _fetching(principal: Principal) -> Doing:
 
 
 def own_host(aws: Aws, principal: Principal) -> str:
-    """Return the host of the caller's own registry in a region: STS says it and needs no right, else ECR.
-
-    Raises Failed.
-    """
+    """The host of the caller's own registry in a region: STS says it and needs no right, else ECR. Raises Failed."""
     doing = Doing("asking STS for the caller's account", principal.region, "sts:GetCallerIdentity", "on *")
     try:
         account = aws.call(doing, principal, "sts", "get_caller_identity")["Account"]

@@ -12,10 +12,7 @@ from ..blocking import in_time
 
 
 def find_out(plan: Plan, own_host: Callable[[Principal], str], limit_s: float) -> tuple[dict[str, str], Failure | None]:
-    """Ask for the hosts that are missing, for so many seconds in all.
-
-    Return those found, by the principal's key, and why another was not.
-    """
+    """The missing hosts found within `limit_s` seconds, by the principal's key, and why another was not found."""
     ends_at = boot_time() + limit_s
     found: dict[str, str] = {}
     failure = None

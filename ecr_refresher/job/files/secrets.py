@@ -16,10 +16,7 @@ _READ = os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC  # non-blocking: a FIFO must 
 
 
 def read_secret(ref: SecretRef, environ: Mapping[str, str] = os.environ) -> Secret:
-    """Read a secret from its file or variable, without one line end at its end.
-
-    Raises Failed: `missing` where there is none (yet), `denied` where it may not be read.
-    """
+    """Read a secret without the line end at its end. Raises Failed: `missing` if there is none yet, or `denied`."""
     if ref.kind == "file":
         text = _from_file(ref.where)
     elif ref.where in environ:

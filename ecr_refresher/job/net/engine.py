@@ -86,10 +86,7 @@ def containers_that_mount(engine: Engine, path: str) -> list[str]:
 def connected(
     engine: Engine, timeout_s: int = TIMEOUT_S, answer_max: int = budgets.ENGINE_ANSWER_MAX
 ) -> Iterator["APIClient"]:
-    """A client of the engine, which has answered with its version.
-
-    What goes wrong with the engine inside is raised as Failed, without the original error.
-    """
+    """A client of the engine, which has answered. What goes wrong with the engine inside is raised as Failed."""
     from docker.errors import APIError, DockerException
     from docker.tls import TLSConfig
 

@@ -17,10 +17,7 @@ from .proxies import proxy_for
 
 
 class BoundedClient(APIClient):
-    """A client of the engine at `url`, which it asks for its version first.
-
-    Raises Failed as well, for an answer of more than `answer_max` bytes; a stream of events has no such bound.
-    """
+    """A client of the engine at `url`. Raises Failed for an answer over `answer_max` bytes; events have no bound."""
 
     def __init__(self, url: str, answer_max: int, timeout_s: int, tls: TLSConfig | None) -> None:
         self._name, self._answer_max = f"the engine at {url}", answer_max

@@ -109,20 +109,14 @@ class _Response(client.HTTPResponse):
         self.fp = _Lines(self.fp.detach())
 
 
-class _HttpConnection(HTTPConnection):
-    response_class = _Response
-
-
-class _HttpsConnection(HTTPSConnection):
-    response_class = _Response
-
-
 class _HttpPool(HTTPConnectionPool):
-    ConnectionCls = _HttpConnection
+    class ConnectionCls(HTTPConnection):
+        response_class = _Response
 
 
 class _HttpsPool(HTTPSConnectionPool):
-    ConnectionCls = _HttpsConnection
+    class ConnectionCls(HTTPSConnection):
+        response_class = _Response
 
 
 def read(response: urllib3.BaseHTTPResponse, limits: Limits, ends_at: float, host: str) -> bytes:

@@ -22,10 +22,7 @@ class Batches(Generic[T, R]):
         self._pending: list[tuple[T, Future[R]]] = []
 
     def do(self, request: T) -> R:
-        """Return the request's result, from an act of this thread or of another one.
-
-        Raises TimeoutError after `wait_s`, if that is given, for an act of another one.
-        """
+        """The request's result. Raises TimeoutError where an act of another thread takes longer than `wait_s`."""
         mine = Future[R]()
         with self._changed:
             self._pending.append((request, mine))

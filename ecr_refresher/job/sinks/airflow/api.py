@@ -18,7 +18,6 @@ from .login import Session
 from .mwaa import Invoke, MwaaTransport
 from .transport import TIMEOUT_S, Transport, bare
 
-NO_NAME = "no name of a connection!"  # no Airflow takes it
 LOOK_HOLDS_S = 1.0  # an older look, or one older than it took itself, is no ground for a write
 ROUNDS = 3  # how often somebody else may create or delete the connection in the moment of our write
 
@@ -114,7 +113,7 @@ class AirflowSink:
         Airflow 3, which misses conn_type; 400 or 404 of Airflow 2, where an id can't be changed). Raises Failed.
         """
         another = {"connection_id": f"{connection.id}."[-200:]}
-        nameless = {"connection_id": NO_NAME}
+        nameless = {"connection_id": "no name of a connection!"}  # no Airflow takes it
         if connection.team_name is not None:
             nameless["team_name"] = connection.team_name
         tries = {"can_edit": ("PATCH", _path(connection), another), "can_create": ("POST", "/connections", nameless)}

@@ -15,7 +15,6 @@ from .pace import Pace
 Invoke = Callable[[str, Mapping[str, Any]], Mapping[str, Any]]
 
 EVERY_S = 0.125  # AWS throttles at about ten calls a second, and does not document it (apache/airflow#47035)
-THROTTLED_REST_S = 1.0
 
 
 class MwaaTransport:
@@ -69,7 +68,7 @@ class MwaaTransport:
             case "ValidationException":
                 reason, fix = Reason.INVALID, "Check that the environment is available, with Airflow 2.4 or newer"
             case "ThrottlingException" | "TooManyRequestsException":
-                self._pace.rest(THROTTLED_REST_S, Reason.THROTTLED)
+                self._pace.rest(1.0, Reason.THROTTLED)
                 reason, fix = Reason.THROTTLED, "Have fewer other clients call this environment's API, if this stays"
             case _:
                 reason, fix = Reason.TRANSIENT, "Look at the environment's health in AWS's console, if this stays"

@@ -127,10 +127,7 @@ def bare(url: str) -> str:
 
 
 def _unpacked(raw: bytes, encoding: str) -> bytes:
-    """What a server packed that was not asked to; of something larger than an answer may be, the beginning.
-
-    Before 2.6 urllib3 unpacks a small answer to any size.
-    """
+    """What a server packed unasked, cut off behind the largest answer: urllib3 before 2.6 unpacks to any size."""
     if encoding.strip().lower() not in ("gzip", "x-gzip", "deflate"):
         return raw
     try:

@@ -20,15 +20,12 @@ Environ = Mapping[str, str]  # by which helpers are found, and which they get
 
 @dataclass(frozen=True, slots=True)
 class Act(Generic[G, A]):
-    """Something to do with a file, and how JSON is read as what it is given and what it answers. It raises Failed.
-
-    Acts that run helpers serve one host, in a child.
-    """
+    """Something to do with a file, and how JSON is read as what it is given and what it answers. It raises Failed."""
 
     do: Callable[[ConfigFile, G, Environ], A]
     given: Any
     answer: Any
-    runs_helpers: bool = False
+    runs_helpers: bool = False  # for one host, in a child
 
 
 def _look(file: ConfigFile, hosts: tuple[str, ...], _: Environ) -> Looked:

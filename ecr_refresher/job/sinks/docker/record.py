@@ -30,11 +30,6 @@ class Record(Struct, frozen=True, forbid_unknown_fields=True):
         salt = os.urandom(16).hex()
         return cls(salt, _fingerprint(salt, host, auth), credential.issued_at, credential.expires_at)
 
-    def matches(self, host: str, auth: str) -> bool:
-        """Whether it is of this login, with a life that a token can have."""
-        same = hmac.compare_digest(self.fingerprint.encode(), _fingerprint(self.salt, host, auth).encode())
-        return same and 0 < self.life <= LOGIN_LIFE_S
-
     @property
     def life(self) -> float:
         return self.expires_at - self.issued_at
@@ -64,10 +59,14 @@ def read(folder: Folder, name: str, logins: int) -> Records:
 
 
 def match(records: Records, host: str, auth: str | None) -> Record | None:
-    """The record of this very login."""
+    """The record of this very login, with a life that a token can have."""
     if auth is None:
         return None
-    return next((record for record in records.get(host, ()) if record.matches(host, auth)), None)
+    for found in records.get(host, ()):
+        same = hmac.compare_digest(found.fingerprint.encode(), _fingerprint(found.salt, host, auth).encode())
+        if same and 0 < found.life <= LOGIN_LIFE_S:
+            return found
+    return None
 
 
 def write(folder: Folder, name: str, records: Records) -> None:

@@ -72,10 +72,7 @@ class AwsStore(ABC):
         return None if kept is None else entry.shape({"password": "", **kept}, host)
 
     def ask(self, connection: Connection, call: str, request: Mapping[str, Any], *expected: str) -> Answer | None:
-        """Make one call; None where AWS refused it with one of the `expected` codes.
-
-        Raises Failed for other errors. AWS's text is not shown: it may quote.
-        """
+        """One call; None where AWS refuses with an `expected` code. Raises Failed without AWS's text: it may quote."""
         answer = self._call(f"{call} of the {self.word} {self.name(connection)}", call, request)
         error = answer.get("Error")
         if not isinstance(error, Mapping):

@@ -55,10 +55,7 @@ def entry_of(text: str, path: str, connection: str) -> dict[str, Any] | None:
 
 
 def replaced(text: str, path: str, connection: str, entry: Mapping[str, Any]) -> str:
-    """The text with this entry in it, and every other one as it was. Raises Failed where Airflow would not read it.
-
-    Airflow reads no connection of a file in which one is written as it may not be.
-    """
+    """The text with this entry in it, and every other one as it was. Raises Failed where Airflow would not read it."""
     if path.endswith(ENV):
         return env_file.replaced(text, path, connection, entry)
     wanted = {**read(text, path), connection: dict(entry)}
