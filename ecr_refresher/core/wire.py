@@ -4,6 +4,7 @@ Lines are streamed as things happen, so that a killed worker loses nothing that 
 """
 
 import re
+from collections.abc import Callable
 from typing import Literal, TypeVar
 
 import msgspec
@@ -165,6 +166,7 @@ class Done(_Line, frozen=True):
 
 
 Line = Planned | Refused | Clock | Looked | Fetched | Proved | Delivered | Listening | Removed | Hindered | Swept | Done
+Report = Callable[[Line], None]
 
 
 class _Report(Record, frozen=True):

@@ -57,7 +57,11 @@ class Supervisor:
         self._exit_code: int | None = None
 
     async def run(self) -> int:
-        self._catch_signals()
+        loop = asyncio.get_running_loop()
+        for number in _ASKED:
+            loop.add_signal_handler(number, self._asked, number)
+        loop.add_signal_handler(signal.SIGCHLD, self._woken.set)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, _ASKED)  # cli blocks them while the daemon loads
         logs.get().info("daemon_started", version=__version__, pid=os.getpid())
         while self._exit_code is None:
             files = await self._files.look(self._watched())
@@ -77,13 +81,6 @@ class Supervisor:
         return self._exit_code
 
     # --- events ------------------------------------------------------------------------------------------------------
-    def _catch_signals(self) -> None:
-        loop = asyncio.get_running_loop()
-        for number in _ASKED:
-            loop.add_signal_handler(number, self._asked, number)
-        loop.add_signal_handler(signal.SIGCHLD, self._woken.set)
-        signal.pthread_sigmask(signal.SIG_UNBLOCK, _ASKED)  # cli blocks them while the daemon loads
-
     def _asked(self, number: signal.Signals) -> None:
         self._apply(_ASKED[number])
         self._woken.set()

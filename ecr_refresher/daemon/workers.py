@@ -15,8 +15,6 @@ TOTAL_MAX = 16 << 20  # bytes that one worker may report
 READ_SIZE = 65536  # what a pipe usually holds
 READS_MAX = 8  # at a time, so that a worker that never stops does not keep the loop from its turns
 READS_ALL = TOTAL_MAX // READ_SIZE + 2  # everything that a dead worker has left
-# glibc gives threads heaps of their own, 8 for each core. Two halve the memory of a pass with many threads.
-_FEW_ARENAS = {"MALLOC_ARENA_MAX": "2"}
 _NOTIFICATIONS = ("NOTIFY_SOCKET", "WATCHDOG_USEC", "WATCHDOG_PID")  # only the daemon itself speaks to systemd
 
 
@@ -88,7 +86,9 @@ class Worker:
 
 def surroundings(environ: Mapping[str, str]) -> dict[str, str]:
     """The environment of workers."""
-    return {**_FEW_ARENAS, **{name: value for name, value in environ.items() if name not in _NOTIFICATIONS}}
+    kept = {name: value for name, value in environ.items() if name not in _NOTIFICATIONS}
+    # glibc gives threads heaps of their own, 8 for each core. Two halve the memory of a pass with many threads.
+    return {"MALLOC_ARENA_MAX": "2", **kept}
 
 
 def reap() -> list[tuple[int, int]]:

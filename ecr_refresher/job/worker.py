@@ -3,7 +3,6 @@
 import contextlib
 import os
 import threading
-from collections.abc import Callable
 
 from .. import logs, memory
 from ..boot_clock import boot_time
@@ -11,8 +10,6 @@ from ..core import budgets, wire
 from ..core.exits import EXIT_DONE
 from . import limits, orphans
 from .aws.clock import AwsClock
-
-Report = Callable[[wire.Line], None]
 
 
 def serve() -> int:
@@ -45,7 +42,7 @@ def serve() -> int:
     return status
 
 
-def _clean(job: wire.Job, report: Report) -> None:
+def _clean(job: wire.Job, report: wire.Report) -> None:
     from .cleanup.run import clean
 
     if job.plan is None:
@@ -62,7 +59,7 @@ def _clean(job: wire.Job, report: Report) -> None:
     )
 
 
-def _reporter(job_id: int, descriptor: int) -> Report:
+def _reporter(job_id: int, descriptor: int) -> wire.Report:
     """Write whole lines; end at once where nobody reads them any more."""
     lock = threading.Lock()
 

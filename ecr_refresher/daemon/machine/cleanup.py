@@ -15,7 +15,6 @@ from .state import Child, Cleaning, Run, State, counted
 SWEEP_LIMIT_S = 300.0  # for one cleanup; the next one does the rest
 LISTEN_FIRST_S, LISTEN_MAX_S = 5.0, 300.0  # pauses before an ended listener starts again
 CLOCK_OFF_S = 5.0  # a listener whose clock is off AWS's by more is started again: cleanups go by AWS's time
-FOR_EVER_S = 1e9
 
 
 def turned(state: State, now: float) -> State:
@@ -27,7 +26,7 @@ def turned(state: State, now: float) -> State:
     if not rules.enabled:
         return state
     if state.cleaning.listener is None and now >= state.cleaning.listen_boot:
-        job = _job(state, "listen", now + FOR_EVER_S)
+        job = _job(state, "listen", now + 1e9)  # until it is killed
         child = Child(job, rules, state.offset)
         cleaning = replace(state.cleaning, listener=child, hears=False, listening_since_boot=now)
         state = replace(state, jobs=job.id, cleaning=cleaning).then(Start(job))

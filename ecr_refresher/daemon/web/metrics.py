@@ -86,9 +86,8 @@ def _of_slots(state: State, now: float) -> Iterator[Metric]:
     failures = _counter("delivery_failures", "Deliveries that failed.", *slot_labels, "reason")
     skipped = _counter("delivery_skipped", "Deliveries skipped because the slot was fresh.", *slot_labels)
     duration = _summary("delivery_duration_seconds", "Time spent on deliveries.", *slot_labels)
-    until = _gauge(
-        "delivered_token_expiration_timestamp_seconds", "Expiry of what the slot holds; 0: not known.", *slot_labels
-    )
+    text = "Expiry of what the slot holds; 0: not known."
+    until = _gauge("delivered_token_expiration_timestamp_seconds", text, *slot_labels)
     is_ready = _gauge("sink_ready", "1 while the slot holds an unexpired credential.", *slot_labels)
     repaired = _counter("drift_repaired", "Repairs after somebody removed or changed the entry.", *slot_labels)
     distinct = _counter("distinct_tokens", "Different tokens written into Airflow.", "sink")
@@ -133,9 +132,8 @@ def _of_cleanup(cleaning: Cleaning) -> Iterator[Metric]:
     yield _gauge("cleanup_listening", "1 while the engine's events are received.", value=float(cleaning.hears))
     last_at, success_at = cleaning.last.at or 0.0, cleaning.last_success_at or 0.0
     yield _gauge("cleanup_last_run_timestamp_seconds", "When the last cleanup ended; 0: none yet.", value=last_at)
-    yield _gauge(
-        "cleanup_last_success_timestamp_seconds", "When a cleanup last succeeded; 0: none yet.", value=success_at
-    )
+    text = "When a cleanup last succeeded; 0: none yet."
+    yield _gauge("cleanup_last_success_timestamp_seconds", text, value=success_at)
     swept = cleaning.last.swept
     if swept is None:
         return

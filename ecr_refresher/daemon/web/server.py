@@ -38,10 +38,9 @@ class WebServer:
 
     def start(self) -> None:
         """Listen, in the running loop. Raises OSError if the port is taken or the certificate can't be read."""
-        settings = self.settings
-        if settings.tls_cert is not None:
-            self._certificate = Certificate(settings.tls_cert, settings.tls_key)
-        self._listeners = listen(settings.host, settings.port)
+        if self.settings.tls_cert is not None:
+            self._certificate = Certificate(self.settings.tls_cert, self.settings.tls_key)
+        self._listeners = listen(self.settings.host, self.settings.port)
         self.port = self._listeners[0].getsockname()[1]
         self._watch()
 

@@ -59,7 +59,7 @@ class Trouble:
 class CleanupReport:
     """Filled as things happen; each goes to the report lines and the log at once."""
 
-    report: Callable[[wire.Line], None]
+    report: wire.Report
     dry_run: bool = False
     gone: list[Gone] = field(default_factory=list)
     stayed: list[Stayed] = field(default_factory=list)

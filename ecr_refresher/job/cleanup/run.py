@@ -6,7 +6,6 @@ itself refuses to remove what came into use a moment ago. Named volumes are neve
 
 import contextlib
 import time
-from collections.abc import Callable
 from dataclasses import replace
 
 from docker import APIClient
@@ -30,14 +29,12 @@ from .usage.last_use import History, merged
 from .usage.state_file import SAVE_WITHIN_S, StateFile
 from .work import Work
 
-Report = Callable[[wire.Line], None]
-
 
 def clean(
     plan: Plan,
     valid: tuple[str, ...],
     clock: AwsClock,
-    report: Report,
+    report: wire.Report,
     *,
     dry_run: bool,
     ends_at: float,

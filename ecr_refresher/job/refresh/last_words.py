@@ -1,7 +1,5 @@
 """What a pass says about each slot, fetch and proof: one report line for machines, one log line for people."""
 
-from collections.abc import Callable
-
 from msgspec.structs import replace
 
 from ... import logs
@@ -15,7 +13,7 @@ from ..aws.clock import AwsClock
 class LastWords:
     """Reports and logs; `began` is a moment on the boot clock."""
 
-    def __init__(self, report: Callable[[wire.Line], None], clock: AwsClock) -> None:
+    def __init__(self, report: wire.Report, clock: AwsClock) -> None:
         self._report, self._clock = report, clock
 
     def fetched(self, principal: str, credential: Credential, began: float) -> None:

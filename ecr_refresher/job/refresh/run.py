@@ -2,7 +2,6 @@
 
 import asyncio
 import os
-from collections.abc import Callable
 
 from msgspec.structs import replace
 
@@ -21,10 +20,8 @@ from . import namespaces
 from .refresh_pass import RefreshPass
 from .tools import RealTools
 
-Report = Callable[[wire.Line], None]
 
-
-def execute(job: wire.Job, report: Report) -> int:
+def execute(job: wire.Job, report: wire.Report) -> int:
     """Do the job; returns the exit status. The pass ends within the job's limit and `refresh.deadline`."""
     began = boot_time()
     proxies.keep_metadata_direct()
@@ -67,7 +64,7 @@ def execute(job: wire.Job, report: Report) -> int:
     return EXIT_DONE
 
 
-def _load(source: wire.Load, report: Report) -> Plan | None:
+def _load(source: wire.Load, report: wire.Report) -> Plan | None:
     """Read the settings; every error is reported, and then there is no plan."""
     from .. import settings
 

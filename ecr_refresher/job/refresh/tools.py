@@ -39,9 +39,7 @@ class RealTools:
     Libraries are loaded by the first slot that needs them, in its own thread.
     """
 
-    def __init__(
-        self, plan: Plan, clock: AwsClock, report: Callable[[wire.Line], None], ends_at: float | None = None
-    ) -> None:
+    def __init__(self, plan: Plan, clock: AwsClock, report: wire.Report, ends_at: float | None = None) -> None:
         """`ends_at` is when the pass ends, on the boot clock."""
         self.plan, self.clock, self.report, self.ends_at = plan, clock, report, ends_at
         self._environ = dict(os.environ)  # before it is changed for docker-py

@@ -23,10 +23,8 @@ SAVE_AFTER = ENGINE_KEEPS // 4  # events, if many come at once: a reader must fi
 TIMEOUT_S = 30
 GARBAGE = (700, 10, 10)  # Python's own thresholds: other workers look for garbage seldom, since they soon end
 
-Report = Callable[[wire.Line], None]
 
-
-def listen(rules: Cleanup, clock: AwsClock, report: Report, pause: Callable[[float], None] = time.sleep) -> None:
+def listen(rules: Cleanup, clock: AwsClock, report: wire.Report, pause: Callable[[float], None] = time.sleep) -> None:
     """Hear events until killed; after a lost connection it connects again, without end."""
     listener, tries = Listener(rules, clock, report), 0
     while True:
@@ -52,7 +50,7 @@ def end_with_reader(descriptor: int, end: Callable[[], None]) -> None:
 class Listener:
     """Listens, with a memory that outlives each connection."""
 
-    def __init__(self, rules: Cleanup, clock: AwsClock, report: Report) -> None:
+    def __init__(self, rules: Cleanup, clock: AwsClock, report: wire.Report) -> None:
         self._rules, self._clock, self._report = rules, clock, report
         self._history: History | None = None
         self._held = False
@@ -111,7 +109,7 @@ class Listener:
             self._trouble = ""
 
 
-def serve(job: wire.Job, report: Report, pipe: int, end: Callable[[], None]) -> None:
+def serve(job: wire.Job, report: wire.Report, pipe: int, end: Callable[[], None]) -> None:
     """Do a listener's job; `pipe` leads to the supervisor."""
     if job.plan is None:
         raise ValueError("a listener needs a plan")
