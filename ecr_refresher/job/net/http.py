@@ -84,9 +84,8 @@ class Bounded:
             body = read(response, limits, ends_at, self._who)
         except (exceptions.HTTPError, OSError, ValueError) as error:
             raise wire_errors.failure(error, url, self._who, self._trust, limits.connect_s, limits.read_s) from None
-        whole = io.BytesIO(body)
         return urllib3.HTTPResponse(
-            whole, response.headers, response.status, reason=response.reason, decode_content=False
+            io.BytesIO(body), response.headers, response.status, reason=response.reason, decode_content=False
         )
 
 

@@ -49,8 +49,7 @@ class Transport:
         self._timeout_s = timeout_s  # without it the client waits for ever
         # total=False: never tried again (not after Retry-After either), redirects given back instead of followed,
         # errors raised as they are. The client's own default is urllib3's: three more tries.
-        once = urllib3.Retry(total=False)
-        configuration = Configuration(host=url, ssl_ca_cert=self._trust.file, retries=once)
+        configuration = Configuration(host=url, ssl_ca_cert=self._trust.file, retries=urllib3.Retry(total=False))
         configuration.cert_file, configuration.key_file = airflow.client_cert, airflow.client_key
         # Set, not passed: the client's versions differ in reading the environment.
         configuration.proxy = proxy = proxy_for(url)

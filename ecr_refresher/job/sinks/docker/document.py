@@ -22,7 +22,6 @@ _HELPER_NAME = re.compile(r"[A-Za-z0-9_.-]{1,64}")
 _FIX = "Correct the file, or move it away and log in again"
 _OBJECT: msgspec.json.Decoder[dict[str, Raw] | None] = msgspec.json.Decoder(dict[str, Raw] | None)
 _TEXT: msgspec.json.Decoder[str | None] = msgspec.json.Decoder(str | None)
-_LOGIN = msgspec.json.Decoder(str)
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +80,7 @@ class Document:
         if LOGIN_KEYS.intersection(entry) != {"auth"}:
             return None
         with contextlib.suppress(msgspec.MsgspecError):
-            return _LOGIN.decode(entry["auth"]) or None
+            return msgspec.json.decode(entry["auth"], type=str) or None
         return None
 
     def emptied(self, host: str) -> bool:
