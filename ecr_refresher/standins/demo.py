@@ -20,7 +20,6 @@ Say = Callable[[str], None]
 HOST = "123456789012.dkr.ecr.us-east-1.amazonaws.com"
 CONNECTION = "docker_default"
 LIFE_S = 60.0
-LIFE_MIN_S = 8.0
 PASSED_ON = ("PATH", "LANG", "PYTHONPATH", "TZ", "COVERAGE_PROCESS_START", "COVERAGE_PROCESS_CONFIG")
 SHOWN = {
     "ready": "ready: every slot holds a valid token",
@@ -72,7 +71,7 @@ def run(command: list[str], duration_s: float | None, say: Say, show: Say) -> in
     `command` starts ecr-refresher; `duration_s` is in seconds, None for ever. `say` prints text that stays; `show` says
     below it what is going on now.
     """
-    life_s = LIFE_S if duration_s is None else min(LIFE_S, max(LIFE_MIN_S, duration_s * 2 / 3))
+    life_s = LIFE_S if duration_s is None else min(LIFE_S, max(8.0, duration_s * 2 / 3))
     password = secrets.token_urlsafe(12)
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     with tempfile.TemporaryDirectory(prefix="ecr-refresher-demo-") as directory, Services(life_s, password) as services:

@@ -58,11 +58,10 @@ def due_orders(state: State, now: float) -> tuple[wire.Order, ...]:
     slots = state.plan.slots
     if not any(slot_next_boot(state, slot) <= now for slot in slots):
         return ()
-    aws_now = state.aws_time(now)
 
     def near(slot: Slot, ahead_s: float) -> bool:
         renewal = renew_at(state, slot)
-        return renewal is not None and renewal <= aws_now + ahead_s
+        return renewal is not None and renewal <= state.aws_time(now) + ahead_s
 
     due = set()
     for slot in slots:  # they join a pass early, except where that could repair one twice in a minute
