@@ -137,7 +137,7 @@ def test_a_place_that_cannot_be_written_is_told(tmp_path: Path) -> None:
         StateFile(str(tmp_path / "file" / "uses.json")).load()
 
 
-@pytest.mark.skipif(os.geteuid() != 0, reason="only root has files that others may not lead it to")
+@pytest.mark.usefixtures("as_root")
 def test_root_follows_no_link_that_another_user_made(tmp_path: Path) -> None:
     """Neither for the uses nor for what is remembered beside them."""
     kept, hers = tmp_path / "kept", tmp_path / "hers"
