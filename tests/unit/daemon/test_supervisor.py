@@ -10,6 +10,7 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import closing, suppress
@@ -178,7 +179,15 @@ def test_a_file_system_that_hangs_stops_nothing_but_the_look_at_its_files(start:
     dockers = [{"config_file": file, "registries": ["own"]} for file in (dead, well)]
     daemon = start("serve", plan(dockers=dockers), HANGS=dead)
     daemon.port = int(daemon.hear("listening")["address"].rpartition(":")[2])
+    hung = threading.Event()
+
+    def turn() -> None:
+        while not hung.wait(0.2):
+            daemon.signal(signal.SIGCHLD)
+
+    threading.Thread(target=turn, daemon=True).start()
     assert dead in daemon.hear("file_hangs")["error"]
+    hung.set()
     passes = len(daemon.jobs())
     Path(well).parent.mkdir()
     Path(well).write_text("{}")  # a change, which is looked at
