@@ -176,7 +176,7 @@ RICH = "print(*(name for name in sys.modules if name.partition('.')[0] in ('rich
         "from ecr_refresher import logs; logs.configure('info', 'console'); logs.get().info('x')",
         "from ecr_refresher.daemon import supervisor",
         "from ecr_refresher.job import worker; from ecr_refresher.job.refresh import run, tools",
-        "from ecr_refresher.job.commands import check, cleanup, once, config, iam_policy",
+        "from ecr_refresher.job.commands import check, cleanup, documents, once",
         "from ecr_refresher import cli; cli.main(['status', '--live', '--url', 'http://127.0.0.1:1'])",
         "from ecr_refresher.terminal import *; p = Progress(sys.stdout); p.show('x'); rendered(['x'], sys.stdout)",
     ],

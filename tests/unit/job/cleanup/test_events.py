@@ -147,6 +147,7 @@ def test_a_flood_of_events_ends_the_stream_before_it_fills_the_memory(monkeypatc
             return itertools.repeat(raw())
 
     monkeypatch.setattr(events, "UNHEARD_S", 0.01)
+    monkeypatch.setattr(events, "UNHEARD_MAX", 100)
     stream = events.Stream(cast("APIClient", Flooding()))
     heard = 0
     while stream.next(10.0) is not None:
