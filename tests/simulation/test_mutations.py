@@ -140,7 +140,9 @@ def lines_of_any_worker_believed(patch: Patch) -> None:
 
 def dead_reloads_come_first(patch: Patch) -> None:
     def next_pass(known: State, now: float) -> Any:
-        return begin(replace(known, load_tries=0, load_boot=now) if known.load_tries else known, now)
+        if known.load_tries:
+            known = replace(known, load_tries=0, load_boot=now, last_reload_ok=True)
+        return begin(known, now)
 
     begin = step._next_pass
     patch.setattr(step, "_next_pass", next_pass)
