@@ -47,7 +47,7 @@ def read(raw: bytes, status: int) -> Content | None:
         return None
     try:
         return msgspec.json.decode(raw, type=Content)
-    except (ValueError, RecursionError):
+    except (ValueError, msgspec.MsgspecError, RecursionError):  # the second is no ValueError in 0.18
         return None
 
 
