@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import time
-from pathlib import Path
 from signal import SIGCONT, SIGSTOP
 
 import pytest
 
 from tests.faults.conftest import World, children
+from tests.testbed.measuring import of_threads
 from tests.testbed.processes import wait_until
 
 LIFE_S = 12.0
@@ -16,8 +16,7 @@ LIFE_S = 12.0
 
 def thread_states(pid: int) -> set[str]:
     """The letters of proc(5): R, S, T for stopped…"""
-    tasks = Path(f"/proc/{pid}/task").iterdir()
-    return {(task / "stat").read_text().rpartition(")")[2].split()[0] for task in tasks}
+    return {stat.rpartition(")")[2].split()[0] for stat in of_threads(pid, "stat")}
 
 
 def test_a_frozen_daemon_gives_no_answer_and_catches_up_when_it_goes_on(world: World) -> None:

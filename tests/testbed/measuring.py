@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import math
 import statistics
@@ -85,8 +86,8 @@ class Watched:
         return next(int(line.split()[1]) / 1024 for line in text.splitlines() if line.startswith(f"{name}:"))
 
     def own_cpu_s(self) -> float:
-        """CPU of its threads so far."""
-        return sum(int(path.read_text().split()[0]) / 1e9 for path in self._tasks("schedstat"))
+        """CPU of its threads so far, ended ones too: the clock of clock_getcpuclockid(3)."""
+        return time.clock_gettime(~self.pid << 3 | 2)
 
     def cpu_s(self) -> float:
         """The same, and that of the children that it has waited for (in steps of 10 ms)."""
@@ -94,18 +95,18 @@ class Watched:
         return self.own_cpu_s() + (int(fields[13]) + int(fields[14])) / 100
 
     def wakeups(self) -> int:
-        """Voluntary context switches of its threads so far."""
-        lines = (line for path in self._tasks("status") for line in path.read_text().splitlines())
+        """Voluntary context switches of its threads so far; not of those that have ended."""
+        lines = (line for text in of_threads(self.pid, "status") for line in text.splitlines())
         return sum(int(line.split()[1]) for line in lines if line.startswith("voluntary_ctxt_switches"))
 
     def threads(self) -> int:
-        return len(self._tasks("status"))
+        return len(of_threads(self.pid, "status"))
 
     def descriptors(self) -> int:
         return len(list(Path(f"/proc/{self.pid}/fd").iterdir()))
 
     def children(self) -> list[int]:
-        return [int(child) for path in self._tasks("children") for child in path.read_text().split()]
+        return [int(child) for text in of_threads(self.pid, "children") for child in text.split()]
 
     def peak_with_children(self, until: Callable[[], bool], within_s: float = 120) -> float:
         """Wait for that, and for the end of all children: the most megabytes seen, of a child and the process."""
@@ -117,13 +118,18 @@ class Watched:
             time.sleep(0.002)
         return peak + self.memory_mb("Rss")
 
-    def _tasks(self, name: str) -> list[Path]:
-        return list(Path(f"/proc/{self.pid}/task").glob(f"*/{name}"))
+
+def of_threads(pid: int, name: str) -> list[str]:
+    """The text of a file that proc(5) has for each thread; a thread may end meanwhile."""
+    return [text for path in Path(f"/proc/{pid}/task").glob(f"*/{name}") if (text := _text_if_there(path))]
+
+
+def _text_if_there(path: Path) -> str:
+    with contextlib.suppress(FileNotFoundError, ProcessLookupError):
+        return path.read_text()
+    return ""
 
 
 def _high_mark_mb(pid: int) -> float:
-    try:
-        status = Path(f"/proc/{pid}/status").read_text()
-    except OSError:
-        return 0.0
+    status = _text_if_there(Path(f"/proc/{pid}/status"))
     return next((int(line.split()[1]) / 1024 for line in status.splitlines() if line.startswith("VmHWM:")), 0.0)
