@@ -62,10 +62,7 @@ def _from_file(path: str) -> str:
     if len(raw) > SECRET_MAX:
         what = f"the file {path} is larger than {SECRET_MAX} bytes"
         raise Failed(Reason.INVALID, what, "Name a file that holds nothing but the secret")
-    try:
-        return raw.decode().removesuffix("\n").removesuffix("\r")
-    except UnicodeDecodeError:
-        raise Failed(Reason.INVALID, f"the file {path} is not UTF-8 text", "Write the secret as plain text") from None
+    return raw.decode(errors="surrogateescape").removesuffix("\n").removesuffix("\r")  # as the environment has it
 
 
 def _refuse_led(path: str, descriptor: int) -> None:
