@@ -3,11 +3,12 @@
 import os
 from collections.abc import Iterator
 
+from ..files.errors import mounted
 from ..files.examination import Examination
 from ..sinks.docker.helper import PREFIX
 from ..sinks.docker.messages import Found, Reading
 from ..sinks.docker.readers import ANOTHER, DOCKER, DOCKER_PY, NONE, OURS, PODMAN, UNREADABLE, UNUSABLE
-from .findings import Finding, failed, ok, warning
+from .findings import Finding, failed, of_failure, ok, warning
 from .held import DELIVER
 
 _WORDS = {
@@ -30,8 +31,7 @@ def place(seen: Examination, mode: int | None, uid: int | None = None, gid: int 
 
 def _obstacles(seen: Examination) -> Iterator[Finding]:
     if seen.mounted:
-        what = f"{seen.path} is mounted as a single file, which can't be replaced"
-        yield failed(what, "Mount its directory instead of the file")
+        yield of_failure(mounted(seen.path).failure)
     if seen.read_only:
         yield failed(f"the file system of {seen.folder} is read-only", "Mount it writable")
     elif not seen.writable:
