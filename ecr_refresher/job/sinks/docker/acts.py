@@ -94,7 +94,7 @@ def _inspect(file: ConfigFile, host: str, environ: Environ) -> Inspection:
     if name not in (None, ECR_LOGIN):
         refuse_foreign(document, name)
     on_path = name is not None and Helper(name, document, environ).program() is not None
-    return Inspection(None if name is None else PREFIX + name, on_path, document.urls(host), document.paths(host))
+    return Inspection(None if name is None else PREFIX + name, on_path, document.urls(host))
 
 
 def _examine(file: ConfigFile, _: None, __: Environ) -> examination.Examination:

@@ -110,10 +110,7 @@ class Document:
             kept: dict[str, Any] = {k: v for k, v in self._entry(host).items() if k.casefold() not in LOGIN_KEYS}
             auths[host] = kept if auth is None else {**kept, "auth": auth}
         section = Raw(msgspec.json.encode(auths))
-        content: dict[str, Raw] = {}
-        for key, value in self._content.items():
-            is_auths = key.casefold() == "auths"
-            content["auths" if is_auths else key] = section if is_auths else value
+        content = {"auths" if key.casefold() == "auths" else key: value for key, value in self._content.items()}
         return replace(self, _content={**content, "auths": section})
 
     def render(self) -> bytes:

@@ -62,12 +62,11 @@ Result = Written | Claimed | Refused
 
 
 class Inspection(_Answer, frozen=True):
-    """The helper that claims a host, whether it is on PATH, and other entries of the host: URLs, and `HOST/path`."""
+    """The helper that claims a host, whether it is on PATH, and other entries of the host: its URLs."""
 
     helper: str | None
     on_path: bool
     urls: tuple[str, ...]
-    paths: tuple[str, ...]
 
 
 class Found(Record, frozen=True):
