@@ -12,7 +12,6 @@ import struct
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Self
 
 from ...core.budgets import FILE_MAX
 from ...core.model import Failed, Reason, witness_of
@@ -68,16 +67,13 @@ class Ownership:
         )
 
 
-class Folder:
+class Folder(contextlib.AbstractContextManager["Folder"]):
     """One directory. Raises Failed for whatever the operating system refuses."""
 
     def __init__(self, path: str) -> None:
         self.path = path
         with os_errors(path):
             self.fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-
-    def __enter__(self) -> Self:
-        return self
 
     def __exit__(self, *_: object) -> None:
         os.close(self.fd)
