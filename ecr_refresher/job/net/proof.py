@@ -73,15 +73,19 @@ def manifest_status(registry: Registry, credential: Credential, path: str) -> in
     return _get(registry, credential, path, None, method="HEAD").status
 
 
+def url_of(registry: Registry) -> str:
+    """Where its tokens are tried."""
+    return registry.registry_url or f"https://{registry.host}"
+
+
 def _get(
     registry: Registry, credential: Credential, path: str, trust: Trust | None, method: str = "GET"
 ) -> urllib3.HTTPResponse:
-    base = registry.registry_url or f"https://{registry.host}"
     login = urllib3.make_headers(basic_auth=f"{credential.username}:{credential.secret.reveal()}")
     headers = {**login, "Host": registry.host, "Accept": _MANIFESTS}
     trust = trust or trust_for(registry.ca_file, aws=True)
     try:
-        return http.send(method, base.rstrip("/") + path, trust, LIMITS, headers=headers)
+        return http.send(method, url_of(registry).rstrip("/") + path, trust, LIMITS, headers=headers)
     except Failed as error:
         failure = error.failure
         raise Failed(failure.reason, f"{registry.host} could not be asked: {failure.message}", failure.fix) from None

@@ -8,7 +8,7 @@ from ...net import proof
 from ..checkup import Checkup, needs_host, token_key
 from ..findings import Finding, ok
 from ..trying import Leg
-from .routes import url_key, url_of
+from .routes import url_key
 
 
 def legs(checkup: Checkup) -> Iterator[Leg]:
@@ -31,7 +31,7 @@ def _legs(checkup: Checkup, registry: Registry) -> Iterator[Leg]:
         return [ok("a pull would pass")]
 
     words = f"logged in at {registry.host or registry.name} with the token"
-    after = (*needs_host(registry), token_key(registry.principal), url_key(url_of(registry)))
+    after = (*needs_host(registry), token_key(registry.principal), url_key(proof.url_of(registry)))
     required = registry.required and checkup.plan.refresh.prove
     yield (login := Leg("registry", registry.name, words, log_in, after, required=required))
     if image := registry.probe_image:

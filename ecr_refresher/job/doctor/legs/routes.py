@@ -8,6 +8,7 @@ from functools import partial
 from ....core import budgets
 from ....core.plan import Airflow, Principal, Registry
 from ...net import http
+from ...net.proof import url_of
 from ...net.proxies import origin, proxy_for
 from ...net.trust import Trust, trust_for
 from ...net.wire_errors import Silent
@@ -27,11 +28,6 @@ def api_key(principal: Principal) -> Key:
 def url_key(url: str) -> Key:
     """The leg of the way to a URL: one for each server."""
     return "route", origin(url)
-
-
-def url_of(registry: Registry) -> str:
-    """Where its tokens are tried."""
-    return registry.registry_url or f"https://{registry.host}"
 
 
 def legs(checkup: Checkup) -> Iterator[Leg]:
