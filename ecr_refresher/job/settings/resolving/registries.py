@@ -3,7 +3,6 @@
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal
 
 from .... import logs
 from ....core import plan
@@ -87,11 +86,11 @@ def _principal(entry: RegistryEntry, at: Spot, surroundings: Surroundings) -> pl
     for key in ("use_fips", "use_dualstack"):
         if getattr(entry, key) and entry.endpoint_url is not None:
             (at / key).error("can't be combined with endpoint_url, which names the endpoint", "Remove one of them")
-    service, region, host = _place_of(entry, at, surroundings)
+    region, host = _place_of(entry, at, surroundings)
     # The host's own kind of endpoint, unless the settings say otherwise. None leaves it to botocore.
     kind = None if entry.endpoint_url else host
     return plan.Principal(
-        service,
+        "ecr-public" if host is not None and host.public else "ecr",
         region,
         _roles(entry, at),
         profile=entry.profile,
@@ -103,18 +102,16 @@ def _principal(entry: RegistryEntry, at: Spot, surroundings: Surroundings) -> pl
     )
 
 
-def _place_of(
-    entry: RegistryEntry, at: Spot, surroundings: Surroundings
-) -> tuple[Literal["ecr", "ecr-public"], str, EcrHost | None]:
-    """Service, region and the parts of the host, if it is one of ECR."""
+def _place_of(entry: RegistryEntry, at: Spot, surroundings: Surroundings) -> tuple[str, EcrHost | None]:
+    """The region, and the parts of the host if it is one of ECR."""
     if at.is_spoiled("account"):
-        return "ecr", "", None
+        return "", None
     if entry.account is not None:
-        return "ecr", _behind_a_domain(entry, at), None
+        return _behind_a_domain(entry, at), None
     if entry.host is None:
         if entry.role_arn:
             (at / "host").error("is missing", f"Give it, e.g. {HOST_EXAMPLE}: a role opens a registry by its host")
-        return "ecr", entry.region or own_region(at, surroundings, entry.profile), None
+        return entry.region or own_region(at, surroundings, entry.profile), None
     try:
         host = parse(entry.host)
     except ValueError as error:
@@ -122,13 +119,13 @@ def _place_of(
         what = str(error).partition("; ")[0] if logs.is_fit_to_show(entry.host) else "is not a host of ECR"
         fix = f"Write e.g. {HOST_EXAMPLE} or {PUBLIC_HOSTS[0]}; for a domain of your own give account and region too"
         (at / "host").error(what, fix)
-        return "ecr", "", None
+        return "", None
     if entry.region is not None:
         (at / "region").error("is part of the host's name already", "Remove it")
     if host.misplaced:
         what = f"'{entry.host}' can't be: registries of {host.region} are under {host.partition.suffix}"
         (at / "host").error(what, "Correct the region or the domain")
-    return "ecr-public" if host.public else "ecr", host.region, host
+    return host.region, host
 
 
 def _behind_a_domain(entry: RegistryEntry, at: Spot) -> str:
