@@ -1,6 +1,6 @@
 """The `airflow` section: one model for each way into Airflow, and its keys."""
 
-from typing import Annotated, Any, Literal, TypeAlias
+from typing import Annotated, Any, Literal, TypeAlias, get_args
 
 from pydantic import AfterValidator, BeforeValidator, Discriminator, Field, Tag, model_validator
 
@@ -178,14 +178,15 @@ class ParameterStoreEntry(_OfAws, title="Parameter Store"):
     """The backend's `connections_prefix`."""
 
 
-# By their tags in pydantic's errors. The same are the words for each way in messages.
-WAYS: dict[str, type[_Airflow]] = {
-    "url": ApiEntry,
-    "mwaa_environment": MwaaEntry,
-    "kind: secrets_file": SecretsFileEntry,
-    "kind: secrets_manager": SecretsManagerEntry,
-    "kind: parameter_store": ParameterStoreEntry,
-}
+# Each with its tag in pydantic's errors, which messages use as the word for that way.
+_Way: TypeAlias = (
+    Annotated[ApiEntry, Tag("url")]
+    | Annotated[MwaaEntry, Tag("mwaa_environment")]
+    | Annotated[SecretsFileEntry, Tag("kind: secrets_file")]
+    | Annotated[SecretsManagerEntry, Tag("kind: secrets_manager")]
+    | Annotated[ParameterStoreEntry, Tag("kind: parameter_store")]
+)
+WAYS: dict[str, type[_Airflow]] = {tag.tag: model for model, tag in map(get_args, get_args(_Way))}
 
 
 def _way(given: Any) -> str:
@@ -198,11 +199,4 @@ def _way(given: Any) -> str:
     return "url" if given.get("mwaa_environment") is None else "mwaa_environment"
 
 
-AirflowEntry: TypeAlias = Annotated[
-    Annotated[ApiEntry, Tag("url")]
-    | Annotated[MwaaEntry, Tag("mwaa_environment")]
-    | Annotated[SecretsFileEntry, Tag("kind: secrets_file")]
-    | Annotated[SecretsManagerEntry, Tag("kind: secrets_manager")]
-    | Annotated[ParameterStoreEntry, Tag("kind: parameter_store")],
-    Discriminator(_way),
-]
+AirflowEntry: TypeAlias = Annotated[_Way, Discriminator(_way)]
