@@ -84,12 +84,8 @@ class RealTools:
                 lambda credential, _: self.docker(file).deliver(host, credential),
             )
         if slot.kind == "airflow":
-            airflow, connection = next(
-                (airflow, one)
-                for airflow in self.plan.airflows
-                for one in airflow.connections
-                if airflow.sink(one) == slot.sink
-            )
+            pairs = ((airflow, one) for airflow in self.plan.airflows for one in airflow.connections)
+            airflow, connection = next((airflow, one) for airflow, one in pairs if airflow.sink(one) == slot.sink)
 
             def write(credential: Credential, still_wanted: Callable[[Holding], bool]) -> tuple[Outcome, None]:
                 return self.airflow(airflow).deliver(connection, host, credential, still_wanted=still_wanted), None
@@ -157,11 +153,8 @@ class RealTools:
             return ParameterStoreSink(store, self._calls("ssm", store.region, store.role_arn))
         from ..sinks.airflow.api import AirflowSink
 
-        if mwaa := airflow.mwaa:
-            call = self._calls("mwaa", mwaa.region, mwaa.role_arn)
-            invoke = lambda doing, request: call(doing, "invoke_rest_api", request)  # noqa: E731
-            return AirflowSink(airflow, read_secret=read_secret, invoke=invoke)
-        return AirflowSink(airflow, read_secret=read_secret)
+        call = self._calls("mwaa", mwaa.region, mwaa.role_arn) if (mwaa := airflow.mwaa) else None
+        return AirflowSink(airflow, read_secret=read_secret, call=call)
 
     def _calls(self, service: str, region: str, role_arn: str | None) -> Call:
         """Calls of a service that lead into an Airflow: refusals are answers, whose codes the sink knows."""

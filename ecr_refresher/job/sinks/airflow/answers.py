@@ -72,10 +72,6 @@ class Answer:
     def fields(self) -> Content:
         return self.content if isinstance(self.content, dict) else {}
 
-    @property
-    def detail(self) -> Any:
-        return self.fields.get("detail")
-
     def refused(self, *statuses: int) -> bool:
         """True if the API itself, not a web page in front of it, answered with one of these."""
         return self.status in statuses and not self.page
@@ -107,7 +103,7 @@ def failure(who: str, what: str, answer: Answer, *, sent: Collection[str] = (), 
         reason, said = Reason.DENIED, f"{said}: it wants a login"
         fix = "Give username and password_file, token_file, or client_id"
     elif status in (400, 422):
-        said, fix = _refused_fields(f"{said}: ", answer.detail, sent)
+        said, fix = _refused_fields(f"{said}: ", answer.fields.get("detail"), sent)
     elif 200 <= status < 300:
         said, fix = f"{who} answered {what} with something other than a JSON object", "Correct url"
     return Failed(reason, said, fix, retry_after_s=retry_after_s)

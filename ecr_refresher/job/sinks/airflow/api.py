@@ -15,7 +15,7 @@ from . import entry, marker
 from .answers import Content, failure
 from .entry import Shape, Wanted
 from .login import Session
-from .mwaa import Invoke, MwaaTransport
+from .mwaa import Call, MwaaTransport
 from .transport import TIMEOUT_S, Transport, bare
 
 LOOK_HOLDS_S = 1.0  # an older look, or one older than it took itself, is no ground for a write
@@ -42,14 +42,14 @@ class AirflowSink:
         airflow: Airflow,
         *,
         read_secret: ReadSecret,
-        invoke: Invoke | None = None,
+        call: Call | None = None,
         monotonic: Callable[[], float] = time.monotonic,
         timeout_s: tuple[float, float] = TIMEOUT_S,
     ) -> None:
-        """`invoke` is AWS's `invoke_rest_api`, for an Airflow that Amazon manages."""
+        """`call` makes calls of AWS, for an Airflow that Amazon manages."""
         self._transport: Transport | MwaaTransport
-        if airflow.mwaa is not None and invoke is not None:
-            self._transport = MwaaTransport(airflow.name, airflow.mwaa, invoke)
+        if airflow.mwaa is not None and call is not None:
+            self._transport = MwaaTransport(airflow.name, airflow.mwaa, call)
         else:
             who = f"Airflow '{airflow.name}' at {bare(airflow.url)}"
             self._transport = Transport(who, airflow.url.rstrip("/"), airflow, read_secret, timeout_s)

@@ -25,7 +25,7 @@ class Dialect:
         if answer.refused(401):
             return True
         # Airflow 3 says so with 403, not 401, where the signature does not fit (core_api/security.py).
-        return not self.basic and answer.refused(403) and answer.detail == "Invalid JWT token"
+        return not self.basic and answer.refused(403) and answer.fields.get("detail") == "Invalid JWT token"
 
     def is_unknown_to(self, answer: Answer) -> bool:
         """True where the server has no such API, so it is another Airflow by now.
@@ -33,7 +33,7 @@ class Dialect:
         Airflow 3 answers 404 below /api/v1 with an `error`, Airflow 2 below /api/v2 with a page. A missing connection
         has a `detail`.
         """
-        return answer.status == 404 and not isinstance(answer.detail, str)
+        return answer.status == 404 and not isinstance(answer.fields.get("detail"), str)
 
     def too_long(self, answer: Answer, sent: Mapping[str, str]) -> tuple[str, str] | None:
         """Say what does not fit into the columns of an old Airflow, and the fix: it answers a bare 500 to it."""

@@ -11,8 +11,8 @@ from ....core.printable import printable
 from .answers import Answer, Body, Content
 from .pace import Pace
 
-# What `invoke_rest_api(**request)` gives: its answer, or the error's response where AWS or Airflow refused.
-Invoke = Callable[[str, Mapping[str, Any]], Mapping[str, Any]]
+# Makes one call by its boto3 name: gives the answer, or the error's response where AWS or Airflow refused.
+Call = Callable[[str, str, Mapping[str, Any]], Mapping[str, Any]]
 
 EVERY_S = 0.125  # AWS throttles at about ten calls a second, and does not document it (apache/airflow#47035)
 
@@ -20,9 +20,9 @@ EVERY_S = 0.125  # AWS throttles at about ten calls a second, and does not docum
 class MwaaTransport:
     """The way to one environment; thread-safe, as boto3's clients are."""
 
-    def __init__(self, name: str, mwaa: Mwaa, invoke: Invoke) -> None:
+    def __init__(self, name: str, mwaa: Mwaa, call: Call) -> None:
         self._environment = mwaa.environment
-        self._invoke = invoke
+        self._call = call
         self._pace = Pace(EVERY_S)
         self.who = f"Airflow '{name}' (MWAA environment {mwaa.environment} in {mwaa.region})"
         self._fix = (
@@ -39,7 +39,7 @@ class MwaaTransport:
             request["Body"] = body
         what = f"{method} {bare}"
         self._pace.wait(self.who)
-        found = self._invoke(f"{self.who}: {what}", request)
+        found = self._call(f"{self.who}: {what}", "invoke_rest_api", request)
         error = found.get("Error")
         if isinstance(error, Mapping) and error.get("Code") not in ("RestApiClientException", "RestApiServerException"):
             raise self._refused_by_aws(printable(str(error.get("Code"))[:80]), what)
