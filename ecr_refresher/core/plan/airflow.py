@@ -135,8 +135,13 @@ class Airflow(Record, frozen=True):
         return self.url
 
     @property
-    def secret_paths(self) -> frozenset[str]:
-        """The files that its login and headers are read from."""
+    def secrets(self) -> tuple[SecretRef, ...]:
+        """What its login and headers are read from."""
         client = None if self.client is None else self.client.secret
         refs = (self.password, self.token, client, *(header.value for header in self.headers))
-        return frozenset(ref.where for ref in refs if ref is not None and ref.kind == "file")
+        return tuple(ref for ref in refs if ref is not None)
+
+    @property
+    def secret_paths(self) -> frozenset[str]:
+        """The files among these."""
+        return frozenset(ref.where for ref in self.secrets if ref.kind == "file")

@@ -16,7 +16,7 @@ from ...core.ecr import aliases
 from ...core.plan import Plan
 from . import environment, yaml_file
 from .problems import Problem, Problems, SettingsError, Spot
-from .resolving import airflow, resolve
+from .resolving import resolve
 from .schema.sections import Settings
 from .surroundings import Surroundings
 from .validation import validate
@@ -57,5 +57,5 @@ def load(source: wire.Load, environ: Mapping[str, str], *, euid: int | None = No
     except UnicodeEncodeError:
         what = "the path of the working directory, or of a home directory, is not UTF-8 text"
         raise SettingsError([Problem("settings", what, "Write paths from the root on")]) from None
-    named = {name for entry in settings.airflow for name in airflow.variables(entry)}
+    named = {ref.where for airflow in plan.airflows for ref in airflow.secrets if ref.kind == "env"}
     return Loaded(plan, (*problems.warnings, *environment.unknown(environ, named)), settings, surroundings, problems)

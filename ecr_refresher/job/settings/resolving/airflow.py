@@ -48,15 +48,6 @@ def resolve(
     return tuple(found)
 
 
-def variables(entry: schema.AirflowEntry) -> list[str]:
-    """The environment variables that an entry names."""
-    if not isinstance(entry, schema.ApiEntry):
-        return []
-    of_headers = (header.env for header in entry.headers.values())
-    named = (entry.password_env, entry.token_env, entry.client_secret_env, *of_headers)
-    return [name for name in named if name is not None]
-
-
 def _way(entry: schema.AirflowEntry, at: Spot, surroundings: Surroundings) -> dict[str, Any]:
     """The fields of the plan's Airflow that say how it is reached."""
     if isinstance(entry, schema.ApiEntry):
