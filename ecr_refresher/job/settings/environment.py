@@ -47,8 +47,6 @@ _READ = re.compile(
     r"|(?i:https?|all|no)_(?i:proxy)"
 )
 
-_FIX = "Write it in UTF-8, and rename files and directories whose names are not"
-
 # What Kubernetes puts into every pod beside a Service named ecr-refresher (kubernetes/kubernetes#35189).
 _SERVICE_LINK = re.compile(r"ECR_REFRESHER(_\w+)?_(SERVICE_HOST|SERVICE_PORT.*|PORT(_.*)?)")
 
@@ -57,7 +55,8 @@ def refuse_other_bytes(environ: Mapping[str, str]) -> None:
     """Refuse variables that are not UTF-8: settings, reports and logs could not show them. Raises SettingsError."""
     wrong = sorted(name for name in environ if _READ.fullmatch(name) and not is_utf8(environ[name]))
     if wrong:
-        raise SettingsError([Problem(name, "is not UTF-8 text", _FIX) for name in wrong])
+        fix = "Write it in UTF-8, and rename files and directories whose names are not"
+        raise SettingsError([Problem(name, "is not UTF-8 text", fix) for name in wrong])
 
 
 def lay_over(problems: Problems, environ: Mapping[str, str], options: Mapping[tuple[str, str], str | None]) -> None:

@@ -9,20 +9,14 @@ from .problems import Place, Problems, Spot, Tree, way
 from .schema.sections import Settings
 from .surroundings import Surroundings
 
-_KEY_BY_KEY = ("is not a mapping", "Write `key: value` lines below it")
-_NUMBER = ("is not a number", "Write one such as 0.5")
-_BOOL = ("is neither true nor false", "Write one of them")
 _SAID: Mapping[str, tuple[str, str]] = {
-    "model_type": _KEY_BY_KEY,
-    "dict_type": _KEY_BY_KEY,
+    **dict.fromkeys(("model_type", "dict_type"), ("is not a mapping", "Write `key: value` lines below it")),
     "list_type": ("is not a list", "Write `- ` before each entry"),
     "string_type": ("is empty", "Write a value, or remove it"),  # nothing but a null gets here
     "literal_error": ("is none of {expected}", "Write one of them"),
     "union_tag_invalid": ("is none of api, secrets_file, secrets_manager, parameter_store", "Write one of them"),
-    "bool_parsing": _BOOL,
-    "bool_type": _BOOL,
-    "float_parsing": _NUMBER,
-    "float_type": _NUMBER,
+    **dict.fromkeys(("bool_parsing", "bool_type"), ("is neither true nor false", "Write one of them")),
+    **dict.fromkeys(("float_parsing", "float_type"), ("is not a number", "Write one such as 0.5")),
     "greater_than": ("must be above {gt:g}", "Write a larger number"),
     "greater_than_equal": ("must not be below {ge:g}", "Write a larger number"),
     "less_than": ("must be below {lt:g}", "Write a smaller number"),
