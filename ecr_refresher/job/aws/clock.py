@@ -20,7 +20,7 @@ class AwsClock:
         *,
         boot: Callable[[], float] = boot_time,
         wall: Callable[[], float] = time.time,
-        on_change: Callable[[float, float], None] | None = None,
+        on_change: Callable[[float, float], object] = lambda _offset, _skew: None,
     ) -> None:
         self.boot = boot
         self._wall = wall
@@ -45,8 +45,7 @@ class AwsClock:
         offset = schedule.clamp_offset(known, sent_boot, answered, seconds)
         if offset != self.offset:
             self.offset = offset
-            if self._on_change is not None:
-                self._on_change(offset, self.skew)
+            self._on_change(offset, self.skew)
 
 
 def not_to_set_the_clock(plan: Plan) -> set[str]:
