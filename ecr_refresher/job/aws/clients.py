@@ -65,14 +65,14 @@ class Aws:
 
     def call(
         self, doing: Doing, principal: Principal, service: str, name: str, *, refusals: bool = False, **request: Any
-    ) -> Any:
+    ) -> Mapping[str, Any]:
         """Call an operation of a service by its boto3 name, as the principal; return its answer.
 
         With `refusals`, an error of AWS is an answer too: its response. Raises Failed, which says what was being done.
         """
         client = self._client(principal, service)
         try:
-            answer = getattr(client, name)(**request)
+            answer: object = getattr(client, name)(**request)
         except Exception as error:  # noqa: BLE001 - botocore lets out whatever its parsers stumble over
             if refusals and isinstance(error, boto.ClientError):
                 return error.response

@@ -3,6 +3,7 @@
 import base64
 import binascii
 import math
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
@@ -52,7 +53,7 @@ def own_host(aws: Aws, principal: Principal) -> str:
             raise _invalid("names no registry", "Name the registry under 'registries' in the settings") from None
 
 
-def credential_from(answer: dict[str, Any], now: float, *, public: bool = False) -> Credential:
+def credential_from(answer: Mapping[str, Any], now: float, *, public: bool = False) -> Credential:
     """Read the answer of GetAuthorizationToken; ECR Public's has one object where ECR's has a list.
 
     Raises Failed (`invalid`) that says what is wrong, and nothing of the token.

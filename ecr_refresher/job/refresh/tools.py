@@ -22,8 +22,9 @@ if TYPE_CHECKING:
     from ..aws.clients import Aws
     from ..net.trust import Trust
     from ..sinks.airflow.api import AirflowSink
-    from ..sinks.airflow.backends.aws_stores import AwsStore, Call
+    from ..sinks.airflow.backends.aws_stores import AwsStore
     from ..sinks.airflow.backends.secrets_file import SecretsFileSink
+    from ..sinks.airflow.mwaa import Call
     from ..sinks.docker.sink import DockerConfigSink
     from ..sinks.kubernetes.api_server import ApiServer
     from ..sinks.kubernetes.pull_secret import PullSecret
@@ -115,9 +116,8 @@ class RealTools:
         from ..sinks.kubernetes.pull_secret import PullSecret
 
         api = partial(self.api_server, entry)
-        return self._made.get(
-            entry.sink(namespace), lambda: PullSecret(api, namespace, entry.secret, entry.service_accounts)
-        )
+        make = partial(PullSecret, api, namespace, entry.secret, entry.service_accounts)
+        return self._made.get(entry.sink(namespace), make)
 
     def list_namespaces(self, entry: KubernetesSecret) -> tuple[str, ...]:
         """The namespaces that the entry's selector matches now. Raises Failed."""
@@ -163,9 +163,7 @@ class RealTools:
         principal = Principal("ecr", region, (Role(role_arn),) if role_arn else ())
 
         def call(doing: str, operation: str, request: Mapping[str, Any]) -> Mapping[str, Any]:
-            aws, place = self.aws(), Doing(doing, region)
-            answer: Mapping[str, Any] = aws.call(place, principal, service, operation, refusals=True, **request)
-            return answer
+            return self.aws().call(Doing(doing, region), principal, service, operation, refusals=True, **request)
 
         return call
 

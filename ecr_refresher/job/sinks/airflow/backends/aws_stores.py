@@ -11,11 +11,9 @@ from .....core.plan import Connection, ParameterStore, SecretsManager
 from .....core.printable import printable
 from .. import entry
 from ..entry import Shape, Wanted
+from ..mwaa import Call
 
 Answer = Mapping[str, Any]
-# Makes one call by its boto3 name: gives the answer, or the error's response where AWS refused.
-Call = Callable[[str, str, Mapping[str, Any]], Answer]
-
 _NO_PARAMETER, _PARAMETER_EXISTS = "ParameterNotFound", "ParameterAlreadyExists"
 _NO_SECRET, _SECRET_EXISTS = "ResourceNotFoundException", "ResourceExistsException"
 PAGES_MAX = 10
