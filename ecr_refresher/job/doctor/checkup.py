@@ -32,9 +32,6 @@ class Checkup:
         every = self.plan.registries if names is None else map(self.plan.registry, names)
         return (one for one in every if one.alias_of is None)
 
-    def credential(self, registry: Registry) -> Credential:
-        return self.credentials[registry.principal.key]
-
     def freshness(self, registry: Registry, holding: Holding) -> Finding:
         """Until when what a slot holds for this registry is good. Tokens live as long as the one that was fetched."""
         credential = self.credentials.get(registry.principal.key)

@@ -79,7 +79,7 @@ def _engine_legs(checkup: Checkup, docker: DockerConfig, engine: Engine) -> Iter
         return [warning(what, fix)]
 
     def log_in(registry: Registry) -> list[Finding]:
-        checkup.tools.engine_login(engine, registry.host, checkup.credential(registry))
+        checkup.tools.engine_login(engine, registry.host, checkup.credentials[registry.principal.key])
         return [ok("the registry accepts the token")]
 
     words, act = f"asked the engine at {engine.url} for its version", lambda: [ok(docker_engine.version(engine))]

@@ -20,14 +20,14 @@ def legs(checkup: Checkup) -> Iterator[Leg]:
 def _legs(checkup: Checkup, registry: Registry) -> Iterator[Leg]:
     def log_in() -> list[Finding]:
         try:
-            checkup.tools.prove(registry, checkup.credential(registry))
+            checkup.tools.prove(registry, checkup.credentials[registry.principal.key])
         except proof.Refused:
             message = f"{registry.host} refuses the token that ECR has just granted (401)"
             raise Failed(Reason.DENIED, message, "Correct endpoint_url, or the registry's host") from None
         return [ok("it accepts the token")]
 
     def pull() -> list[Finding]:
-        checkup.tools.probe(registry, checkup.credential(registry))
+        checkup.tools.probe(registry, checkup.credentials[registry.principal.key])
         return [ok("a pull would pass")]
 
     words = f"logged in at {registry.host or registry.name} with the token"
