@@ -71,13 +71,9 @@ def proxy_for(url: str) -> str | None:
 
 def _is_in_a_network(host: str, no_proxy: str) -> bool:
     """Whether the host is an address of a network in NO_PROXY."""
-    try:
-        address = ipaddress.ip_address(host)
-    except ValueError:
-        return False
     for entry in no_proxy.replace("[", "").replace("]", "").split(","):
-        with contextlib.suppress(ValueError):
-            if address in ipaddress.ip_network(entry.strip(), strict=False):
+        with contextlib.suppress(ValueError):  # a name, of the host or in NO_PROXY
+            if ipaddress.ip_address(host) in ipaddress.ip_network(entry.strip(), strict=False):
                 return True
     return False
 

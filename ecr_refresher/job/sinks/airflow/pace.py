@@ -30,12 +30,11 @@ class Pace:
         with self._lock:
             now = self._monotonic()
             rest_s = max(0.0, self._next_at - now)
-            if rest_s <= PATIENCE_S:
-                self._next_at = now + rest_s + self._every_s
-        if rest_s > PATIENCE_S:
-            message = f"{who} has asked for no more requests for {rest_s:.0f} s"
-            fix = "Raise its limit on requests, or wait until it is up again"
-            raise Failed(self._reason, message, fix, retry_after_s=rest_s)
+            if rest_s > PATIENCE_S:
+                message = f"{who} has asked for no more requests for {rest_s:.0f} s"
+                fix = "Raise its limit on requests, or wait until it is up again"
+                raise Failed(self._reason, message, fix, retry_after_s=rest_s)
+            self._next_at = now + rest_s + self._every_s
         if rest_s:
             self._sleep(rest_s)
 
