@@ -15,7 +15,6 @@ def clean(work: Work) -> frozenset[str]:
     hearing, record, rules = work.hearing, work.record, work.rules.containers
     by_id = {image.id: image for image in hearing.known()}
     gone = set()
-    record.containers = len(hearing.containers)
     for listed in hearing.containers if rules.enabled else ():
 
         def judged(container: Container) -> Kept | None:

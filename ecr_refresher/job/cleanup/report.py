@@ -48,13 +48,6 @@ class Stayed(_Judged):
     word: str | None = None  # the registry's answer, if that is the reason
 
 
-@dataclass(frozen=True, slots=True)
-class Trouble:
-    what: What
-    failure: Failure
-    name: str | None = None
-
-
 @dataclass(slots=True)
 class CleanupReport:
     """Filled as things happen; each goes to the report lines and the log at once."""
@@ -63,12 +56,11 @@ class CleanupReport:
     dry_run: bool = False
     gone: list[Gone] = field(default_factory=list)
     stayed: list[Stayed] = field(default_factory=list)
-    troubles: list[Trouble] = field(default_factory=list)
+    troubles: list[wire.Hindered] = field(default_factory=list)
     before: Usage = field(default_factory=Usage)
     after: Usage = field(default_factory=Usage)
     unreclaimed: dict[str, int] = field(default_factory=dict)  # kind -> bytes that no rule covers
     images: int = 0
-    containers: int = 0
     short: bool = False  # a mark is still exceeded, and nothing more may be removed
     ended: bool = False
 
@@ -110,8 +102,9 @@ class CleanupReport:
 
     def trouble(self, what: What, failure: Failure, name: str | None = None) -> None:
         """Enter something that failed."""
-        self.troubles.append(Trouble(what, failure, name))
-        self.report(wire.Hindered(what, failure, name))
+        hindered = wire.Hindered(what, failure, name)
+        self.troubles.append(hindered)
+        self.report(hindered)
         logs.get().warning("cleanup_hindered", what=what, name=name, **failure.fields)
 
     def sum_up(self, duration_s: float) -> None:

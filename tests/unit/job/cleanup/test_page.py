@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import io
 
+from ecr_refresher.core import wire
 from ecr_refresher.core.model import Failure, Reason
 from ecr_refresher.core.plan import Cleanup
 from ecr_refresher.job.cleanup.policy import Usage
-from ecr_refresher.job.cleanup.report import CleanupReport, Gone, Stayed, Trouble
+from ecr_refresher.job.cleanup.report import CleanupReport, Gone, Stayed
 from ecr_refresher.job.commands import cleanup
 from ecr_refresher.terminal import rendered
 
@@ -42,7 +43,7 @@ def test_what_went_and_what_stays_are_two_tables_with_the_reasons() -> None:
 
 def test_nothing_to_do_is_said_and_troubles_come_last() -> None:
     refused = Failure(Reason.TRANSIENT, "the engine answered 409", "Nothing to do: the next cleanup tries again")
-    lines = printed(troubles=[Trouble("image", refused, "web:1")], short=True)
+    lines = printed(troubles=[wire.Hindered("image", refused, "web:1")], short=True)
     assert lines[0] == "nothing was removed"
     assert lines[-2:] == [
         "warning: the mark is still exceeded, and the rules keep everything that is left",
@@ -56,7 +57,7 @@ def test_nobody_s_names_move_the_cursor_or_forge_a_line() -> None:
     lines = printed(
         gone=[Gone("image", "i", hostile, hostile)],
         stayed=[Stayed("image", "j", hostile, hostile, word=hostile)],
-        troubles=[Trouble("image", Failure(Reason.DENIED, hostile, hostile), hostile)],
+        troubles=[wire.Hindered("image", Failure(Reason.DENIED, hostile, hostile), hostile)],
     )
     assert "".join(lines).isprintable()
     assert len([line for line in lines if line.startswith("REMOVED")]) == 1
