@@ -63,14 +63,12 @@ class Hearing:
             self._stream.close()
             raise
         self.index = Index.of(self.images, self.containers)
-        known = history or History(self.engine.id)
+        known = history if history and history.engine == self.engine.id else History(self.engine.id)
         if known.heard_until > self.engine.time + AHEAD_S:  # the clock was wrong: what was kept since is unknown
             known = replace(known.used(known.images, now), heard_until=0.0)
-        if known.engine != self.engine.id:
-            known = History(self.engine.id)
-        gap = Gap(known, late, whole=known.missed_none(oldest, count, held=held))
-        self.history = known.resumed(self.engine.id, oldest, count, now, self.skew, held=held)
-        self.history = self.history.met(self.index.ids, now)
+        whole = known.missed_none(oldest, count, held=held)
+        gap = Gap(known, late, whole=whole)
+        self.history = known.resumed(oldest, now, self.skew, whole=whole).met(self.index.ids, now)
         for event in late:
             at = min(now, event.at - self.skew)
             self.history = caught_up(self.history, self.index, gap, event, known.heard_until, at)

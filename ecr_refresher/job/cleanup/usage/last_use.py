@@ -93,11 +93,9 @@ class History:
         """
         return (oldest is not None and oldest <= self.heard_until) or (held and count < ENGINE_KEEPS - NOT_COUNTED)
 
-    def resumed(self, engine: str, oldest: float | None, count: int, now: float, skew: float, *, held: bool) -> History:
-        """Go on after a pause; see `missed_none`. `skew` is the engine's clock minus AWS's."""
-        if engine != self.engine:
-            return History(engine)
-        if self.missed_none(oldest, count, held=held):
+    def resumed(self, oldest: float | None, now: float, skew: float, *, whole: bool) -> History:
+        """Go on after a pause; `whole` as `missed_none` finds it. `skew` is the engine's clock minus AWS's."""
+        if whole:
             return self
         blind_until = now if oldest is None else min(now, oldest - skew)
         return self.used(tuple(self.images), blind_until)

@@ -107,8 +107,9 @@ class Host:
         count = ENGINE_KEEPS if self.happened > BUFFER else self.happened
         oldest = self.buffer[0].at if self.buffer else None
         heard_until, index = self.history.heard_until, self.index()
-        gap = Gap(self.history, self.buffer, whole=self.history.missed_none(oldest, count, held=False))
-        self.history = self.history.resumed("engine", oldest, count, self.now, 0.0, held=False)
+        whole = self.history.missed_none(oldest, count, held=False)
+        gap = Gap(self.history, self.buffer, whole=whole)
+        self.history = self.history.resumed(oldest, self.now, 0.0, whole=whole)
         self.history = self.history.met(self.index().ids, self.now)
         for event in self.buffer:
             self.history = caught_up(self.history, index, gap, event, heard_until, event.at)

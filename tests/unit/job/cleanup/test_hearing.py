@@ -72,6 +72,13 @@ def test_a_clock_of_the_engine_that_was_ahead_is_a_gap_and_no_end_of_all_removal
         hearing.catch_up()
 
 
+def test_of_another_engine_nothing_is_known(engine: FakeEngine) -> None:
+    began = engine.clock.now()
+    with hear(engine, History("other").met({IMAGE: (), OTHER: ()}, 10.0).heard(engine.now())) as hearing:
+        assert hearing.history.engine == "engine"
+        assert all(seen.first_at >= began for seen in hearing.history.images.values())
+
+
 def test_a_clock_of_the_engine_that_is_set_back_while_it_is_heard_stops_no_removal(engine: FakeEngine) -> None:
     engine.told = True
     with hear(engine) as hearing:

@@ -79,8 +79,9 @@ def test_uses_only_ever_move_on() -> None:
 
 
 # --- gaps ------------------------------------------------------------------------------------------------------------
-def resumed(oldest: float | None, count: int, *, held: bool = False, engine: str = "engine") -> dict[str, float]:
-    history = KNOWN.resumed(engine, oldest, count, now=200.0, skew=3.0, held=held)
+def resumed(oldest: float | None, count: int, *, held: bool = False) -> dict[str, float]:
+    whole = KNOWN.missed_none(oldest, count, held=held)
+    history = KNOWN.resumed(oldest, now=200.0, skew=3.0, whole=whole)
     return {image: seen.used_at for image, seen in history.images.items()}
 
 
@@ -100,10 +101,6 @@ def test_an_engine_that_was_started_anew_while_nobody_listened_may_have_been_use
 def test_an_engine_that_was_heard_to_its_end_has_not_been_used_since() -> None:
     assert resumed(150.0, 3, held=True) == resumed(None, 0, held=True) == {"a": 50.0, "b": 90.0}
     assert resumed(150.0, ENGINE_KEEPS, held=True) == {"a": 147.0, "b": 147.0}
-
-
-def test_of_another_engine_nothing_is_known() -> None:
-    assert resumed(100.0, ENGINE_KEEPS, engine="other") == {}
 
 
 # --- the file --------------------------------------------------------------------------------------------------------
