@@ -54,14 +54,13 @@ def _remove(
     work: Work, returns: Returns, disk: Disk | None, judged: Judged, images: list[Image], used: Collection[str]
 ) -> None:
     record, rules = work.record, work.rules.images
-    usage, patience = record.before, Patience(work.clock.boot)
-    wanted, stuck = policy.goal(usage, rules), set[str]()
+    wanted, patience = policy.goal(record.before, rules), Patience(work.clock.boot)
+    stuck: set[str] = set()
     by_id, layers = {image.id: image for image in images}, Layers(policy.own(images, used))
     seen = None if record.dry_run else disk
     for place, candidate in enumerate(judged.candidates):
         image = by_id[candidate.id]
-        record.after = usage
-        if not wanted.open(usage, rules):
+        if not wanted.open(record.after, rules):
             record.stays(Kept.NOT_NEEDED, *judged.candidates[place:])
             break
         if seen is not None:
@@ -73,17 +72,17 @@ def _remove(
             record.stays(Kept.PARENT, image)
         elif (word := returns.refusal(image)) is not None:
             record.stays(Kept.NOT_PULLABLE, image, word=word)
-        elif _removed(work, image, usage, layers.freed_by(image)):
-            usage = usage.less(layers.remove(image))
+        elif _removed(work, image, layers.freed_by(image)):
+            record.after = record.after.less(layers.remove(image))
             if seen is not None:
-                usage = replace(usage, **seen.usage())
+                record.after = replace(record.after, **seen.usage())
             continue
         stuck.add(image.parent)
-    record.after = usage
-    record.short = wanted.open(usage, rules)
+    record.short = wanted.open(record.after, rules)
 
 
-def _removed(work: Work, image: Image, usage: Usage, freed: int) -> bool:
+def _removed(work: Work, image: Image, freed: int) -> bool:
+    usage = work.record.after
     pressure = f"images of {wording.size(usage.image_bytes or 0)}"
     if usage.disk_share is not None and policy.goal(work.record.before, work.rules.images).disk:
         pressure = f"disk {wording.share(usage.disk_share)} full"
