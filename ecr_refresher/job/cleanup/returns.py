@@ -24,11 +24,10 @@ class Returns:
     """Asks for one cleanup; `remembered` are answers that keep an image, of this cleanup and those before it."""
 
     registries: dict[str, Registry]  # by host
-    login: Login
+    login: Login  # called for each manifest, so it has to remember
     ask: Ask
     now: Callable[[], float]
     remembered: Answers = field(default_factory=dict)
-    _logins: dict[str, Credential] = field(default_factory=dict)  # principal -> its login, for this cleanup
 
     def refusal(self, image: Image) -> str | None:
         """Why the image can't be pulled again, in its registries' words; None if one of them can give it back.
@@ -64,10 +63,7 @@ class Returns:
     def _asked(self, registry: Registry, path: str) -> str | None:
         """Why the registry can't give the image back; None if it can."""
         try:
-            key = registry.principal.key
-            if key not in self._logins:
-                self._logins[key] = self.login(registry.principal)
-            status = self.ask(registry, self._logins[key], path)
+            status = self.ask(registry, self.login(registry.principal), path)
         except Failed as failed:
             return f"gives no answer: {failed.failure.message}"
         return None if status == 200 else _WORDS.get(status, f"answers {status}")

@@ -7,6 +7,7 @@ itself refuses to remove what came into use a moment ago. Named volumes are neve
 import contextlib
 import time
 from dataclasses import replace
+from functools import cache
 
 from docker import APIClient
 
@@ -55,7 +56,7 @@ def clean(
     by_host = {registry.host: registry for registry in plan.registries if registry.host}
     registries = Registries(frozenset(by_host), frozenset(valid))
     record = CleanupReport(report, dry_run or rules.dry_run)
-    returns = Returns(by_host, login or RealTools(plan, clock, report).fetch, ask, clock.now)
+    returns = Returns(by_host, cache(login or RealTools(plan, clock, report).fetch), ask, clock.now)
     try:
         with engine.connected(rules.engine, TIMEOUT_S, budgets.ENGINE_LIST_MAX) as api:
             state, history = _open_state(rules, record)

@@ -40,7 +40,7 @@ def pulls_of(heard: Iterable[Event], index: Index) -> dict[str, str]:
     return found
 
 
-class Hearing:
+class Hearing(contextlib.AbstractContextManager["Hearing"]):
     """One connection's hearing; `history` is what is known at this moment.
 
     `held` tells that `history` is up to date, or was until the engine itself closed the stream. Errors of the engine
@@ -74,9 +74,6 @@ class Hearing:
             self.history = caught_up(self.history, self.index, gap, event, known.heard_until, at)
         self.history = self.history.pulled(pulls_of(late, self.index))
         self.still_used()
-
-    def __enter__(self) -> Hearing:
-        return self
 
     def __exit__(self, *_: object) -> None:
         self._stream.close()
