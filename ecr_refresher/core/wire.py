@@ -158,7 +158,6 @@ class Swept(_Line, frozen=True):
     protected: dict[str, int] = field(default_factory=dict)  # why -> how many images
     unreclaimed: dict[str, int] = field(default_factory=dict)  # kind -> bytes that no rule covers, where measured
     short: bool = False  # a mark is still exceeded, and nothing more may go
-    dry_run: bool = False
 
 
 class Done(_Line, frozen=True):

@@ -89,8 +89,8 @@ def _line(cleaning: Cleaning, job: int, line: wire.Line, at: float) -> Cleaning:
             return replace(cleaning, removed=counted(cleaning.removed, line.what), freed=cleaning.freed + line.freed)
         case wire.Hindered():
             return _hindered(cleaning, line, at)
-        case wire.Swept() if cleaning.sweep is not None:
-            return replace(cleaning, sweep=replace(cleaning.sweep, swept=line))
+        case wire.Swept():
+            return replace(cleaning, current=replace(cleaning.current, swept=line))
         case wire.Done() if cleaning.sweep is not None and cleaning.sweep.job.id == job:
             return replace(cleaning, sweep=replace(cleaning.sweep, done=True))
         case _:
@@ -122,12 +122,13 @@ def exited(state: State, event: Exited, now: float) -> State:
         failure = Failure(Reason.INTERNAL, f"the cleanup {why}", event.fix)
         cleaning = _hindered(cleaning, wire.Hindered("cleanup", failure), at)
         state = state.then(Say.failure("cleanup_died", failure))
-    went_well = sweep.done and sweep.swept is not None and sweep.swept.ended
+    swept = cleaning.current.swept
+    went_well = sweep.done and swept is not None and swept.ended
     cleaning = replace(
         cleaning,
         sweep=None,
         sweep_boot=now + sweep.rules.every,
-        last=replace(cleaning.current, at=at, swept=sweep.swept),
+        last=replace(cleaning.current, at=at),
         last_success_at=at if went_well else cleaning.last_success_at,
         failure=None if went_well and not cleaning.current.failures else cleaning.failure,
     )

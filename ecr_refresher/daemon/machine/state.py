@@ -116,7 +116,6 @@ class Child:
     rules: Cleanup
     offset: float = 0.0  # AWS's time minus the boot clock, as known when it started
     killed: bool = False
-    swept: wire.Swept | None = None
     done: bool = False
 
 

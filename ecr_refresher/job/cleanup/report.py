@@ -128,7 +128,6 @@ class CleanupReport:
                 | Counter(stayed.why for stayed in self.stayed if stayed.what == "image"),
                 unreclaimed=self.unreclaimed,
                 short=self.short,
-                dry_run=self.dry_run,
             )
         )
 

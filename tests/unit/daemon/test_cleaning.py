@@ -20,7 +20,7 @@ from ecr_refresher.daemon.web import view
 from .world import HOST, LIFE, World, failure, plan, scraped
 
 EVERY_S = 300.0
-SWEPT = wire.Swept(True, 1.5, 80, 100, 70, 12, {"in_use": 3, "too_young": 0}, short=False, dry_run=False)
+SWEPT = wire.Swept(True, 1.5, 80, 100, 70, 12, {"in_use": 3, "too_young": 0}, short=False)
 
 
 def cleaned(**rules: Any) -> Plan:
@@ -224,9 +224,7 @@ def test_counters_stand_at_0_from_the_first_plan_with_a_cleanup() -> None:
 def test_a_dry_run_counts_nothing_as_removed() -> None:
     world = Cleaner(cleaned(dry_run=True)).hears()
     job = world.sweep()
-    world.say(
-        wire.Removed("image", "web:1", 500, dry_run=True), structs.replace(SWEPT, dry_run=True), wire.Done(), job=job.id
-    )
+    world.say(wire.Removed("image", "web:1", 500, dry_run=True), SWEPT, wire.Done(), job=job.id)
     world.gone(job)
     status = view.status(world.state, world.boot, world.mono)["cleanup"]
     assert (status["dry_run"], status["removed"]["image"], status["removed_total"]["image"]) == (True, 1, 0)
