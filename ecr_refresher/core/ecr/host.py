@@ -38,8 +38,6 @@ class EcrHost:
     @property
     def partition(self) -> Partition:
         """The partition: by the region where that is known, else by the domain, which two of them share."""
-        if self.account is None:
-            return partitions.PARTITIONS[0]
         return partitions.of_region(self.region) or partitions.of_suffix(self.suffix)[0]
 
     @property

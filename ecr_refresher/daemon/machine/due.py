@@ -18,9 +18,7 @@ def draw(state: State, *purpose: object) -> float:
 
 def life_of(state: State, slot: Slot) -> float:
     """The life of the slot's tokens, as far as known; else that of ECR's tokens today."""
-    principal = state.principals.get(slot.principal)
-    known = state.slots[slot.id].life or (principal.life if principal else None)
-    return known or schedule.DEFAULT_LIFE_S
+    return state.slots[slot.id].life or state.principals[slot.principal].life or schedule.DEFAULT_LIFE_S
 
 
 def renew_at(state: State, slot: Slot) -> float | None:
