@@ -127,6 +127,14 @@ class Plan(Record, frozen=True, dict=True):
         return {slot.id: slot for slot in self.slots}
 
     @cached_property
+    def by_registry(self) -> dict[str, list[Slot]]:
+        """The slots of each registry, by its name."""
+        found: dict[str, list[Slot]] = {registry.name: [] for registry in self.registries}
+        for slot in self.slots:
+            found[slot.registry].append(slot)
+        return found
+
+    @cached_property
     def by_principal(self) -> dict[str, list[Slot]]:
         """The slots of each principal, by its key."""
         found: dict[str, list[Slot]] = {}

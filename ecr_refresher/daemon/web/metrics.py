@@ -10,7 +10,7 @@ from prometheus_client.registry import Collector
 from ... import __version__
 from ...core.model import Reason
 from ..machine.state import Cleaning, PrincipalState, State
-from .view import slots_by_registry, token_expiry, token_renewal
+from .view import token_expiry, token_renewal
 
 CLEANUP_FAILS = ("container", "image", "build_cache", "engine", "disk", "state_file", "events", "cleanup")
 PROVED_BY = ("registry", "probe_image", "engine")
@@ -63,13 +63,12 @@ def _of_registries(state: State) -> Iterator[Metric]:
     duration = _summary("refresh_duration_seconds", "Time spent fetching tokens.", "registry")
     success = _gauge("last_refresh_success_timestamp_seconds", "When a token was last fetched.", "registry")
     proofs = _counter("proof_failures", "Tests of a new token that failed; they warn only.", "registry", "by")
-    slots = slots_by_registry(state)
     for registry in state.plan.registries:
         name = registry.name
         known = state.principals.get(registry.principal.key, PrincipalState())
         tally = known.tally
-        expiry.add_metric([name], token_expiry(state, registry, slots[name]) or 0.0)
-        renewal.add_metric([name], token_renewal(state, slots[name]) or 0.0)
+        expiry.add_metric([name], token_expiry(state, registry) or 0.0)
+        renewal.add_metric([name], token_renewal(state, registry) or 0.0)
         attempts.add_metric([name], tally.attempts)
         duration.add_metric([name], count_value=tally.attempts, sum_value=round(tally.seconds, 6))
         success.add_metric([name], known.last_success_at or 0.0)

@@ -51,7 +51,6 @@ def startupz(state: State, now: float) -> Probe:
 
 def status(state: State, now: float, mono: float) -> dict[str, Any]:
     """The document at `/status`; times are RFC 3339 in UTC."""
-    slots = slots_by_registry(state)
     document: dict[str, Any] = {
         "version": __version__,
         "now": _time(state.aws_time(now)),
@@ -59,7 +58,7 @@ def status(state: State, now: float, mono: float) -> dict[str, Any]:
         "ready": state.ready(now),
         "live": state.live(mono),
         "clock_skew_seconds": None if state.skew is None else round(state.skew, 3) + 0.0,  # + 0.0: never -0.0
-        "registries": [_registry(state, registry, slots[registry.name]) for registry in state.plan.registries],
+        "registries": [_registry(state, registry) for registry in state.plan.registries],
         "slots": [_slot(state, slot, now) for slot in state.plan.slots],
     }
     if state.plan.cleanup.enabled:
@@ -67,24 +66,16 @@ def status(state: State, now: float, mono: float) -> dict[str, Any]:
     return document
 
 
-def slots_by_registry(state: State) -> dict[str, list[Slot]]:
-    """The slots of each registry, by its name."""
-    found: dict[str, list[Slot]] = {registry.name: [] for registry in state.plan.registries}
-    for slot in state.plan.slots:
-        found[slot.registry].append(slot)
-    return found
-
-
-def token_expiry(state: State, registry: Registry, slots: list[Slot]) -> float | None:
+def token_expiry(state: State, registry: Registry) -> float | None:
     """When the newest token of a registry expires: the last one fetched, or one found in its slots."""
     principal = state.principals.get(registry.principal.key)
-    found = [state.slots[slot.id].held_until for slot in slots]
+    found = [state.slots[slot.id].held_until for slot in state.plan.by_registry[registry.name]]
     return max((until for until in [*found, principal.expires_at if principal else None] if until), default=None)
 
 
-def token_renewal(state: State, slots: list[Slot]) -> float | None:
+def token_renewal(state: State, registry: Registry) -> float | None:
     """When the first of a registry's slots is due for renewal."""
-    planned = [renew_at(state, slot) for slot in slots]
+    planned = [renew_at(state, slot) for slot in state.plan.by_registry[registry.name]]
     return min((at for at in planned if at is not None), default=None)
 
 
@@ -102,13 +93,13 @@ def _why_not(state: State, slot: Slot) -> str:
     return "expired" if known.held_until else "no usable credential"
 
 
-def _registry(state: State, registry: Registry, slots: list[Slot]) -> dict[str, Any]:
+def _registry(state: State, registry: Registry) -> dict[str, Any]:
     principal = state.principals.get(registry.principal.key)
     return {
         "name": registry.name,
         "host": registry.host or None,
-        "expires_at": _time(token_expiry(state, registry, slots)),
-        "renew_at": _time(token_renewal(state, slots)),
+        "expires_at": _time(token_expiry(state, registry)),
+        "renew_at": _time(token_renewal(state, registry)),
         "last_success_at": _time(principal.last_success_at) if principal else None,
         "last_error": _error(principal.failure, principal.failed_at) if principal else None,
     }

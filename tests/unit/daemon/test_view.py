@@ -149,7 +149,7 @@ def test_times_are_rfc_3339_in_utc(until: float | None, text: str | None) -> Non
 def test_a_token_that_was_fetched_but_not_delivered_yet_counts_for_the_registry() -> None:
     world = World().served(life=100.0)
     world.ask("refresh").turn().say(world.fetched(LIFE))
-    assert view.token_expiry(world.state, plan().registries[0], list(plan().slots)) == EPOCH + LIFE
+    assert view.token_expiry(world.state, plan().registries[0]) == EPOCH + LIFE
 
 
 # --- probes ----------------------------------------------------------------------------------------------------------
