@@ -108,10 +108,11 @@ class Hearing(contextlib.AbstractContextManager["Hearing"]):
         self._take(event)
         return True
 
-    def drain(self) -> None:
-        """Take in all events so far. Raises ConnectionError if the stream has ended."""
+    def drain(self, lag_s: float = 0.0) -> None:
+        """Take in all events so far, and what comes within `lag_s`. Raises ConnectionError if the stream has ended."""
+        ends_at = time.monotonic() + lag_s
         with contextlib.suppress(queue.Empty):
-            while self.wait(0):
+            while self.wait(max(0.0, ends_at - time.monotonic())):
                 pass
             raise ConnectionError("the engine's events have ended")
 
@@ -121,14 +122,10 @@ class Hearing(contextlib.AbstractContextManager["Hearing"]):
         The engine is asked for the newest event that it has, and the stream is heard until that has come. Raises
         ConnectionError if it does not come.
         """
-        self.drain()
         if self.engine.podman:
-            ends_at = time.monotonic() + LAG_S
-            with contextlib.suppress(queue.Empty):
-                while (left := ends_at - time.monotonic()) > 0:
-                    if not self.wait(left):
-                        raise ConnectionError("the engine's events have ended")
+            self.drain(LAG_S)
             return
+        self.drain()
         since = self.history.heard_until
         newest = events.newest(self._api, since, max(since, self._clock.now() + self.skew))
         while newest is not None and self.history.heard_until < newest:
