@@ -59,12 +59,10 @@ def pass_limit(rules: Refresh, lives_left: list[float]) -> float:
     return min(rules.deadline, max(PASS_MIN_S, shortest / 4))
 
 
-def clamp_offset(offset: float | None, sent: float, answered: float, date: float) -> float:
+def clamp_offset(offset: float, sent: float, answered: float, date: float) -> float:
     """AWS's time minus the boot clock, after an answer with this `Date` (in whole seconds, cut off).
 
     The known offset stays wherever the answer allows it: `Date` is coarser than a good clock.
     """
     lowest, highest = date - answered, date + 1.0 - sent
-    if offset is None:
-        return (lowest + highest) / 2
     return min(max(offset, lowest), highest)

@@ -142,9 +142,9 @@ def test_a_limit_is_never_below_what_a_worker_needs_nor_above_the_deadline(deadl
 
 
 # --- the clock -------------------------------------------------------------------------------------------------------
-@given(st.none() | st.floats(-1e9, 1e9), st.floats(0, 1e6), st.floats(0, 60), st.floats(-1e6, 1e6))
+@given(st.floats(-1e9, 1e9), st.floats(0, 1e6), st.floats(0, 60), st.floats(-1e6, 1e6))
 def test_an_answer_narrows_the_offset_to_what_it_allows(
-    known: float | None, sent: float, took: float, true_offset: float
+    known: float, sent: float, took: float, true_offset: float
 ) -> None:
     answered = sent + took
     date = float(floor(sent + took / 2 + true_offset))  # AWS wrote it somewhere in between, cut to seconds
@@ -160,10 +160,6 @@ def test_what_was_known_stays_wherever_the_answer_allows_it(
     date = sent + known + took * share - share  # somewhere in the second that ends with the known time
     offset = schedule.clamp_offset(known, sent, sent + took, date)
     assert offset == pytest.approx(known, abs=1e-6)
-
-
-def test_a_first_answer_is_taken_in_its_middle() -> None:
-    assert schedule.clamp_offset(None, 10.0, 12.0, 1000.0) == (988.0 + 991.0) / 2
 
 
 @given(st.floats(-1e6, 1e6), st.floats(0, 1e6), st.floats(0, 60), st.floats(-1e6, 1e6))
