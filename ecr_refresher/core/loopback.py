@@ -4,10 +4,8 @@ import ipaddress
 
 
 def is_loopback(host: str) -> bool:
-    """By its name, `localhost`, or its address; without brackets."""
-    if host == "localhost":
-        return True
+    """By its address, without brackets, or its name, `localhost`."""
     try:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:
-        return False
+        return host == "localhost"
