@@ -183,9 +183,8 @@ class Supervisor:
                 error = "'server' has changed, but the address in use stays"
                 logs.get().warning("restart_needed", error=error, fix="Restart the daemon to apply it")
             return
-        self._server = WebServer(self._pages, plan.server)
         try:
-            self._server.start()
+            self._server = WebServer(self._pages, plan.server)
         except OSError as error:
             where = f"{plan.server.host}:{plan.server.port}"
             fix = "Free it, or choose another with server.listen or ECR_REFRESHER_LISTEN"

@@ -35,7 +35,6 @@ async def serve(slots: int, certificate: str | None = None, key: str | None = No
 
     pages = Pages(world.state, now, now)
     server = WebServer(pages, Server(port=0, tls_cert=certificate, tls_key=key))
-    server.start()
     print(server.port, flush=True)
     loop = asyncio.get_running_loop()
     changing = loop.create_task(change())

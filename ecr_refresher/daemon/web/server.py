@@ -28,20 +28,14 @@ class WebServer:
     """Serves `pages` at the address in `settings`."""
 
     def __init__(self, pages: Pages, settings: Server) -> None:
+        """Listen, in the running loop. Raises OSError if the port is taken or the certificate can't be read."""
         self.settings = settings
-        self.port = 0  # known after the start
         self._pages = pages
         self._open: dict[Connection, asyncio.Task[None]] = {}
-        self._certificate: Certificate | None = None
-        self._listeners: list[socket.socket] = []
         self._resting: asyncio.TimerHandle | None = None
-
-    def start(self) -> None:
-        """Listen, in the running loop. Raises OSError if the port is taken or the certificate can't be read."""
-        if self.settings.tls_cert is not None:
-            self._certificate = Certificate(self.settings.tls_cert, self.settings.tls_key)
-        self._listeners = listen(self.settings.host, self.settings.port)
-        self.port = self._listeners[0].getsockname()[1]
+        self._certificate = None if settings.tls_cert is None else Certificate(settings.tls_cert, settings.tls_key)
+        self._listeners = listen(settings.host, settings.port)
+        self.port: int = self._listeners[0].getsockname()[1]
         self._watch()
 
     async def stop(self) -> None:

@@ -24,18 +24,17 @@ class House:
     def __init__(self, world: World, settings: Server, pages: Pages | None = None) -> None:
         self.world = world
         self.pages = pages or Pages(world.state, lambda: world.boot, lambda: world.mono)
-        self.server = WebServer(self.pages, settings)
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, daemon=True)
         self._thread.start()
         try:
-            self._await(self._start())
+            self._await(self._listen(settings))
         except BaseException:
-            self.stop()
+            self._end()
             raise
 
-    async def _start(self) -> None:
-        self.server.start()
+    async def _listen(self, settings: Server) -> None:
+        self.server = WebServer(self.pages, settings)
 
     def _await(self, work: Coroutine[object, object, None]) -> None:
         asyncio.run_coroutine_threadsafe(work, self._loop).result(PATIENCE_S)
@@ -50,9 +49,12 @@ class House:
         """Stop the server, then its loop."""
         if self._thread.is_alive():
             self._await(self.server.stop())
-            self._loop.call_soon_threadsafe(self._loop.stop)
-            self._thread.join(PATIENCE_S)
-            self._loop.close()
+            self._end()
+
+    def _end(self) -> None:
+        self._loop.call_soon_threadsafe(self._loop.stop)
+        self._thread.join(PATIENCE_S)
+        self._loop.close()
 
     def publish(self) -> None:
         self.pages.state = self.world.state
