@@ -149,8 +149,7 @@ def _ended(error: BaseException | None) -> None:
 class Printed(io.TextIOBase):
     """A stand-in for `sys.stdout` that logs what a library prints, a line each."""
 
-    def __init__(self) -> None:
-        self._begun = ""
+    _begun = ""  # a line of which the end has not come yet
 
     def write(self, text: str) -> int:
         *lines, self._begun = (self._begun + text).split("\n")
@@ -187,9 +186,6 @@ class _Stderr:
 
     clear: Callable[[], None] = staticmethod(lambda: None)
     descriptor = 2
-
-    def __init__(self, *_: object) -> None:
-        pass
 
     def msg(self, line: str) -> None:
         self.clear()
