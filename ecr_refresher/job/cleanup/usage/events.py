@@ -196,18 +196,12 @@ class Stream:
             self._stream.close()
 
 
-def kept(api: APIClient, until: float) -> tuple[list[Event], float | None, int]:
-    """The events that the engine has kept: the relevant ones, the time of its oldest, and their number."""
-    raw: list[Mapping[str, Any]] = list(_events(api, since="0", until=f"{until:.9f}"))
+def kept(api: APIClient, until: float, since: float = 0.0) -> tuple[list[Event], float | None, int]:
+    """The events that the engine has kept since then: the relevant ones, the time of the oldest, and their number."""
+    raw: list[Mapping[str, Any]] = list(_events(api, since=f"{since:.9f}", until=f"{until:.9f}"))
     times = [one["timeNano"] / 1e9 for one in raw if "timeNano" in one]
     found = [event for event in map(parse, raw) if event is not None]
     return found, min(times, default=None), len(times)
-
-
-def newest(api: APIClient, since: float, until: float) -> float | None:
-    """The time of the newest relevant event that the engine has kept since then; None if there is none."""
-    found = map(parse, _events(api, since=f"{since:.9f}", until=f"{until:.9f}"))
-    return max((event.at for event in found if event is not None), default=None)
 
 
 def _events(api: APIClient, **between: str) -> CancellableStream[Any]:

@@ -127,8 +127,9 @@ class Hearing(contextlib.AbstractContextManager["Hearing"]):
             return
         self.drain()
         since = self.history.heard_until
-        newest = events.newest(self._api, since, max(since, self._clock.now() + self.skew))
-        while newest is not None and self.history.heard_until < newest:
+        found, _, _ = events.kept(self._api, max(since, self._clock.now() + self.skew), since)
+        newest = max((event.at for event in found), default=since)
+        while self.history.heard_until < newest:
             going_on = False
             with contextlib.suppress(queue.Empty):
                 going_on = self.wait(CATCH_UP_S)
