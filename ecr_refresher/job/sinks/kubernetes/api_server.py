@@ -7,6 +7,7 @@ import os
 import re
 import stat
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -23,7 +24,7 @@ from ...files.paths import locate, others_may_write
 from ...net import http
 from ...net.proxies import login_headers, proxy_for
 from ...net.trust import Trust
-from . import document
+from . import answers, document
 
 TIMEOUTS_S = (3.05, 10.0)  # to connect, and to wait for an answer
 CONNECTIONS = 16
@@ -67,10 +68,9 @@ class ApiServer:
     def secret(self, namespace: str, name: str) -> document.Content | None:
         """The secret; None if there is none. Raises Failed."""
         what = f"get secrets/{name} in namespace {namespace}"
-        found = self._call(what, self._core.read_namespaced_secret, name, namespace, ignored=(NOT_FOUND,))
-        if found is None:
-            return None
-        return document.read(found.type or "", found.metadata.resource_version, found.metadata.annotations, found.data)
+        ask = partial(self._core.read_namespaced_secret, name, namespace)
+        found = self._call(what, answers.Secret, ask, ignored=(NOT_FOUND,))
+        return None if found is None else document.read(found)
 
     def patch_secret(self, namespace: str, name: str, body: Mapping[str, Any]) -> bool:
         """Patch it; False if it has changed since it was read, or has gone. Raises Failed."""
@@ -79,14 +79,15 @@ class ApiServer:
     def create_secret(self, namespace: str, name: str, body: Mapping[str, Any]) -> bool:
         """Create it; False if it exists by now. Raises Failed."""
         what = f"create secrets in namespace {namespace} ({name})"
-        create = self._core.create_namespaced_secret
-        return self._call(what, create, namespace, body, ignored=(CONFLICT,), namespace=namespace) is not None
+        create = partial(self._core.create_namespaced_secret, namespace, body)
+        return self._call(what, answers.Written, create, (CONFLICT,), namespace) is not None
 
     # --- ServiceAccounts ---------------------------------------------------------------------------------------------
     def pull_secrets(self, namespace: str, account: str) -> tuple[str, list[str]] | None:
         """The ServiceAccount's resourceVersion and imagePullSecrets; None if there is no such one. Raises Failed."""
         what = f"get serviceaccounts/{account} in namespace {namespace}"
-        found = self._call(what, self._core.read_namespaced_service_account, account, namespace, ignored=(NOT_FOUND,))
+        ask = partial(self._core.read_namespaced_service_account, account, namespace)
+        found = self._call(what, answers.ServiceAccount, ask, ignored=(NOT_FOUND,))
         if found is None:
             return None
         return found.metadata.resource_version, [entry.name for entry in found.image_pull_secrets or ()]
@@ -97,67 +98,58 @@ class ApiServer:
         return self._patch(self._core.patch_namespaced_service_account, "serviceaccounts", account, namespace, body)
 
     def _patch(self, patch: Send, kind: str, name: str, namespace: str, body: Mapping[str, Any]) -> bool:
-        what, gone = f"patch {kind}/{name} in namespace {namespace}", (CONFLICT, NOT_FOUND)
-        return self._call(what, patch, name, namespace, body, ignored=gone, _content_type=MERGE) is not None
+        what = f"patch {kind}/{name} in namespace {namespace}"
+        send = partial(patch, name, namespace, body, _content_type=MERGE)
+        return self._call(what, answers.Written, send, ignored=(CONFLICT, NOT_FOUND)) is not None
 
     # --- namespaces and rights ---------------------------------------------------------------------------------------
     def namespaces(self, selector: str, most: int = budgets.SELECTED_MAX) -> tuple[str, ...]:
         """The names of the namespaces that match a label selector and are not being deleted. Raises Failed."""
         found: list[str] = []
-        more: dict[str, Any] = {}
+        ask, more = partial(self._core.list_namespace, label_selector=selector, limit=PAGE), ""
         for _ in range(most // PAGE + 1):
-            page = self._call("list namespaces", self._core.list_namespace, label_selector=selector, limit=PAGE, **more)
-            found += self._names(page)
-            more = {"_continue": page.metadata._continue} if page.metadata else {}
-            if not more.get("_continue"):
+            page = self._call("list namespaces", answers.Namespaces, partial(ask, _continue=more) if more else ask)
+            found += [one.metadata.name for one in page.items if one.metadata.deletion_timestamp is None]
+            more = page.metadata.continue_
+            if not more or len(found) > most:
                 break
-        if more.get("_continue") or len(found) > most:
+        if more or len(found) > most:
             what = f"{self.who} has more than {most} namespaces that match {selector}: too many for one selector"
-            raise Failed(
-                Reason.INVALID, what, "Name the namespaces, or share them out among entries by narrower selectors"
-            )
+            fix = "Name the namespaces, or share them out among entries by narrower selectors"
+            raise Failed(Reason.INVALID, what, fix)
+        if not all(map(DNS_LABEL.fullmatch, found)):
+            what = f"{self.who} lists namespaces with a name that Kubernetes does not allow"
+            raise Failed(Reason.INVALID, what, "See whether it is a Kubernetes API server")
         return tuple(sorted(found))
-
-    def _names(self, page: Any) -> list[str]:
-        """Of the namespaces that are not being deleted. Raises Failed: the server may be anything."""
-        try:
-            names = [one.metadata.name for one in page.items if one.metadata.deletion_timestamp is None]
-            if all(map(DNS_LABEL.fullmatch, names)):
-                return names
-        except (AttributeError, TypeError):
-            pass
-        what = f"{self.who} lists namespaces without a name, or with one that Kubernetes does not allow"
-        raise Failed(Reason.INVALID, what, "See whether it is a Kubernetes API server")
 
     def may(self, verb: str, resource: str, namespace: str | None, name: str | None = None) -> bool:
         """Whether the identity may do this, by the API server's own judgement. Raises Failed."""
         attributes = {"verb": verb, "resource": resource, "namespace": namespace, "name": name}
         review = {"spec": {"resourceAttributes": {key: value for key, value in attributes.items() if value}}}
-        ask = client.AuthorizationV1Api(self._api).create_self_subject_access_review
-        answer = self._call("create selfsubjectaccessreviews", ask, review)
-        return bool(answer.status and answer.status.allowed)
+        api: Any = client.AuthorizationV1Api(self._api)
+        ask = partial(api.create_self_subject_access_review, review)
+        return bool(self._call("create selfsubjectaccessreviews", answers.Review, ask).status.allowed)
 
     def version(self) -> str:
         """The server's version, e.g. `v1.33.1`. Raises Failed."""
-        return str(self._call("get /version", client.VersionApi(self._api).get_code).git_version)
+        return str(self._call("get /version", answers.Version, client.VersionApi(self._api).get_code).git_version)
 
     def who_am_i(self) -> str | None:
         """The name by which the server knows the identity; None where it is older than 1.28 and can't say."""
-        ask = client.AuthenticationV1Api(self._api).create_self_subject_review
+        api, body = client.AuthenticationV1Api(self._api), client.V1SelfSubjectReview()
+        ask = partial(api.create_self_subject_review, body)
         unknown = (NOT_FOUND, FORBIDDEN)  # an older one forbids what it does not know
-        answer = self._call("create selfsubjectreviews", ask, client.V1SelfSubjectReview(), ignored=unknown)
-        user = answer.status.user_info if answer and answer.status else None
-        return str(user.username) if user and user.username else None
+        answer = self._call("create selfsubjectreviews", answers.Review, ask, unknown)
+        return answer.status.user_info.username or None if answer else None
 
-    def _call(
-        self, what: str, send: Send, *request: Any, ignored: Sequence[int] = (), namespace: str = "", **how: Any
-    ) -> Any:
-        """What the server answers; None for an `ignored` status. A 404 means that there is no such `namespace`.
+    def _call(self, what: str, type_: type[Any], send: Send, ignored: Sequence[int] = (), namespace: str = "") -> Any:
+        """What the server answers, as this type; None for an `ignored` status. A 404 means: no such `namespace`.
 
         Raises Failed. The client's own error, which holds the answer's body, is not attached.
         """
         try:
-            return send(*request, _request_timeout=TIMEOUTS_S, **how)
+            answer = send(_request_timeout=TIMEOUTS_S, _preload_content=False)
+            return answers.read(answer.data, type_)
         except Failed:
             raise
         except ApiException as error:

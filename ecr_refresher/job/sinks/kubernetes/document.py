@@ -6,14 +6,17 @@ Its annotations record for each registry until when the token is valid, and a fi
 
 import base64
 import hashlib
-import json
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
+import msgspec
+from msgspec import Raw, Struct
+
 from ....core.model import NOTHING, Credential, Holding
 from ....core.times import moment, rfc3339
+from . import answers
 
 TYPE = "kubernetes.io/dockerconfigjson"
 KEY = ".dockerconfigjson"
@@ -28,67 +31,88 @@ class Content:
 
     type: str
     version: str
-    annotations: Mapping[str, str]
-    config: Mapping[str, Any] | None
+    annotations: bytes  # JSON
+    config: bytes | None  # JSON
 
 
-def read(type_: str, version: str, annotations: Mapping[str, str] | None, data: Mapping[str, str] | None) -> Content:
+class _Config(Struct):
+    auths: dict[str, Raw] = {}
+
+
+class _Login(Struct):
+    """An entry of `auths`, in both forms that readers want: `auth` for the kubelet, the others for Argo CD and more."""
+
+    username: str | None = None
+    password: str | None = None
+    auth: str | None = None
+
+
+def read(secret: answers.Secret) -> Content:
     """Read the parts of a secret; a value that a kubelet could not read is None."""
     config = None
     with suppress(ValueError, RecursionError):
-        found = json.loads(base64.b64decode((data or {}).get(KEY) or "", validate=True))
-        if isinstance(found, dict) and isinstance(found.setdefault("auths", {}), dict):
-            config = found
-    return Content(type_, version, annotations or {}, config)
+        text = base64.b64decode((secret.data and secret.data.config) or "", validate=True)
+        answers.read(text, _Config)
+        config = text
+    return Content(secret.type, secret.metadata.resource_version, bytes(secret.metadata.annotations), config)
 
 
 def holding(content: Content | None, host: str) -> Holding:
     """What the secret holds for this registry; nothing where a kubelet would find no login, or not the recorded one."""
-    if content is None or content.config is None:
-        return NOTHING
-    entry = content.config["auths"].get(host)
-    recorded = content.annotations.get(_annotation(FINGERPRINT, host))
-    if not isinstance(entry, dict) or recorded is None or recorded != _fingerprint(entry):
-        return NOTHING
-    return Holding(moment(content.annotations.get(_annotation(UNTIL, host), "")))
+    with answers.ONE_AT_A_TIME, suppress(KeyError, ValueError, RecursionError):
+        if content is not None and content.config is not None:
+            annotations = answers.read(content.annotations, dict[str, str])
+            login = answers.read(_auths(content.config)[host], _Login)
+            if annotations[_annotation(FINGERPRINT, host)] == _fingerprint(login):
+                return Holding(moment(annotations.get(_annotation(UNTIL, host), "")))
+    return NOTHING
 
 
 def patch(content: Content, logins: Mapping[str, Credential]) -> dict[str, Any]:
     """A merge patch that renews our entries, by host; it applies only to the version that was read."""
-    body = _body(content.config or {"auths": {}}, logins)
+    body = _body(content.config or b"{}", logins)
     body["metadata"]["resourceVersion"] = content.version
     return body
 
 
 def new(name: str, logins: Mapping[str, Credential]) -> dict[str, Any]:
     """A whole secret that holds these logins."""
-    body = _body({"auths": {}}, logins)
+    body = _body(b"{}", logins)
     body["metadata"] |= {"name": name, "labels": LABEL}
     return {"apiVersion": "v1", "kind": "Secret", "type": TYPE, **body}
 
 
-def _body(config: Mapping[str, Any], logins: Mapping[str, Credential]) -> dict[str, Any]:
-    entries = {host: _entry(credential) for host, credential in logins.items()}
+def keys(content: Content) -> list[str]:
+    """The keys of `auths`."""
+    return list(_auths(content.config or b"{}"))
+
+
+def _body(config: bytes, logins: Mapping[str, Credential]) -> dict[str, Any]:
+    entries = {host: _login(credential) for host, credential in logins.items()}
     recorded = {}
     for host, credential in logins.items():
         recorded[_annotation(UNTIL, host)] = rfc3339(credential.expires_at)
         recorded[_annotation(FINGERPRINT, host)] = _fingerprint(entries[host])
-    whole = {**config, "auths": {**config["auths"], **entries}}
-    value = base64.b64encode(json.dumps(whole, ensure_ascii=False).encode()).decode()
-    return {"metadata": {"annotations": recorded}, "data": {KEY: value}}
+    with answers.ONE_AT_A_TIME:
+        whole = answers.read(config, dict[str, Raw])
+        whole["auths"] = Raw(msgspec.json.encode({**_auths(config), **entries}))
+        text = msgspec.json.encode(whole)
+    return {"metadata": {"annotations": recorded}, "data": {KEY: base64.b64encode(text).decode()}}
 
 
-def _entry(credential: Credential) -> dict[str, str]:
-    """In both forms that readers want: `auth` for the kubelet, name and password for Argo CD and others."""
+def _auths(config: bytes) -> dict[str, Raw]:
+    return answers.read(config, _Config).auths
+
+
+def _login(credential: Credential) -> _Login:
     name, password = credential.username, credential.secret.reveal()
-    auth = base64.b64encode(f"{name}:{password}".encode()).decode()
-    return {"username": name, "password": password, "auth": auth}
+    return _Login(name, password, base64.b64encode(f"{name}:{password}".encode()).decode())
 
 
-def _fingerprint(entry: Mapping[str, Any]) -> str:
+def _fingerprint(login: _Login) -> str:
     """Half of a SHA-256 over the login; a token has far too much entropy to be guessed by it."""
-    login = [str(entry.get(key)) for key in ("username", "password", "auth")]
-    return hashlib.sha256("\0".join(login).encode()).hexdigest()[:32]
+    text = f"{login.username}\0{login.password}\0{login.auth}"
+    return hashlib.sha256(text.encode()).hexdigest()[:32]
 
 
 def _annotation(prefix: str, host: str) -> str:

@@ -19,6 +19,7 @@ from .document import Content
 
 ROUNDS = 6  # how often others may change the secret between our look and our write
 LOOK_HOLDS_S = 1.0  # after that, or after the look's own duration if that was longer, we look again before a write
+LOOK_HELD_MAX = 32 << 10  # bytes; a larger secret is read again before a write, since a pass may look at a thousand
 WAIT_S = 20.0  # for other registries' write
 
 
@@ -92,7 +93,7 @@ class PullSecret:
         content = self._look()
         if content is None:
             return Examination(False)
-        longer = [key for key in (content.config or {}).get("auths", {}) if document.bare(key).startswith(f"{host}/")]
+        longer = [key for key in document.keys(content) if document.bare(key).startswith(f"{host}/")]
         return Examination(True, document.holding(content, host).until, tuple(longer))
 
     def attach(self) -> None:
@@ -123,7 +124,8 @@ class PullSecret:
             what = f"{self._path} is of type {printable(content.type)[:100]}, which is not a pull secret"
             fix = f"Name another secret, or delete that one: its type must be {document.TYPE}"
             raise Failed(Reason.INVALID, what, fix)
-        self._seen = content, ended + max(LOOK_HOLDS_S, ended - began)
+        held = content is None or len(content.annotations) + len(content.config or b"") <= LOOK_HELD_MAX
+        self._seen = (content, ended + max(LOOK_HOLDS_S, ended - began)) if held else None
         return content
 
     def _write(self, content: Content | None, logins: Mapping[str, Credential]) -> bool:

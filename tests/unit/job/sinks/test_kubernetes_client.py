@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import contextlib
 import gzip
 import http.server
 import json
@@ -11,7 +12,9 @@ import resource
 import subprocess
 import sys
 import threading
+import tracemalloc
 from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
@@ -186,6 +189,48 @@ def test_a_secret_as_large_as_kubernetes_allows_is_read(tmp_path: Path) -> None:
         found = api_server_at(server.url, tmp_path).secret("jobs", "s")
     assert found is not None
     assert found.version == "1"
+
+
+MANY = 150_000
+ENTRIES = json.dumps({"auths": {f"{number:x}": 0 for number in range(MANY)}}, separators=(",", ":")).encode()
+HOSTILE = {
+    "entries": {"data": {".dockerconfigjson": base64.b64encode(ENTRIES).decode()}},
+    "keys of its data": {"data": {f"{number:x}": "" for number in range(MANY)}},
+    "annotations": {"metadata": {"annotations": {f"{number:x}": "" for number in range(MANY)}}},
+    "labels": {"metadata": {"labels": {f"{number:x}": "" for number in range(MANY)}}},
+    "owners": {"metadata": {"ownerReferences": [{}] * 600_000}},
+    "references": {"imagePullSecrets": [{}] * 600_000},
+}
+
+
+@pytest.mark.parametrize("parts", HOSTILE.values(), ids=HOSTILE)
+def test_an_answer_as_large_as_may_be_takes_little_memory_whatever_it_is_made_of(
+    tmp_path: Path, parts: dict[str, Any]
+) -> None:
+    body = {"type": "kubernetes.io/dockerconfigjson", **parts}
+    body["metadata"] = {"resourceVersion": "1", **body.get("metadata", {})}
+    reply = Reply(200, json.dumps(body, separators=(",", ":")).encode())
+    assert len(reply.body) > 1.5e6
+
+    with Scripted(lambda _method, _path: reply) as server:
+        api = api_server_at(server.url, tmp_path)
+
+        def use_it(number: int) -> None:
+            secret = PullSecret(lambda: api, "jobs", f"s{number}", ("default",))
+            secret.look("host")
+            with contextlib.suppress(Failed):
+                secret.deliver("host", Credential("AWS", Secret("x" * 2000), 0.0, 2e9), lambda _: True)
+            with contextlib.suppress(Failed):
+                secret.attach()
+
+        tracemalloc.start()
+        try:
+            with ThreadPoolExecutor(4) as threads:
+                list(threads.map(use_it, range(4)))
+            peak = tracemalloc.get_traced_memory()[1]
+        finally:
+            tracemalloc.stop()
+    assert peak < 60e6
 
 
 def her_directory(home: Path, monkeypatch: pytest.MonkeyPatch) -> str | None:

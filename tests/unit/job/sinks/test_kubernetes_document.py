@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ecr_refresher.core.model import NOTHING, Credential, Holding, Secret
-from ecr_refresher.job.sinks.kubernetes import document
+from ecr_refresher.job.sinks.kubernetes import answers, document
 from ecr_refresher.job.sinks.kubernetes.document import Content
 
 HOST = "123456789012.dkr.ecr.us-east-1.amazonaws.com"
@@ -20,9 +20,19 @@ TOKEN = "a-token-of-the-registry"
 CREDENTIAL = Credential("AWS", Secret(TOKEN), UNTIL - 43_200, UNTIL)
 
 
+def read(version: str, annotations: dict[str, str] | None, value: str) -> Content:
+    """What a read gives where the server has this."""
+    secret = {
+        "metadata": {"name": "ecr-pull", "resourceVersion": version, "annotations": annotations},
+        "type": document.TYPE,
+        "data": {"other": "eA==", document.KEY: value},
+    }
+    return document.read(answers.read(json.dumps(secret).encode(), answers.Secret))
+
+
 def content_of(body: dict[str, Any], version: str = "7", **more: str) -> Content:
     """What a read gives after this body was written."""
-    return document.read(document.TYPE, version, {**body["metadata"]["annotations"], **more}, body["data"])
+    return read(version, {**body["metadata"]["annotations"], **more}, body["data"][document.KEY])
 
 
 def config_of(body: dict[str, Any]) -> dict[str, Any]:
@@ -51,7 +61,7 @@ def test_no_annotation_quotes_the_token() -> None:
 def test_a_patch_applies_to_the_version_that_was_read_and_keeps_other_hosts_and_keys() -> None:
     others = {"auths": {"ghcr.io": {"auth": "b3RoZXI="}, f"{HOST}/team": {"auth": "eA=="}}, "experimental": "enabled"}
     value = base64.b64encode(json.dumps(others).encode()).decode()
-    body = document.patch(document.read(document.TYPE, "12", {}, {document.KEY: value}), {HOST: CREDENTIAL})
+    body = document.patch(read("12", None, value), {HOST: CREDENTIAL})
     assert body["metadata"]["resourceVersion"] == "12"
     config = config_of(body)
     assert config["experimental"] == "enabled"
@@ -82,7 +92,7 @@ def test_two_registries_of_one_secret_are_recorded_apart() -> None:
 )
 def test_what_a_kubelet_could_not_use_holds_nothing_and_is_replaced_by_something_it_can_use(value: str) -> None:
     kept = document.new("ecr-pull", {HOST: CREDENTIAL})["metadata"]["annotations"]
-    content = document.read(document.TYPE, "7", kept, {document.KEY: value})
+    content = read("7", kept, value)
     assert document.holding(content, HOST) == NOTHING
     renewed = document.patch(content, {HOST: CREDENTIAL})
     assert document.holding(content_of(renewed), HOST) == Holding(UNTIL)

@@ -1,0 +1,83 @@
+"""What a Kubernetes API server answers, as far as it is used. No I/O.
+
+The client's own types would hold the whole of it. Objects take up to twenty times the memory of their text, so texts
+are parsed one at a time.
+"""
+
+import threading
+from typing import TypeVar
+
+import msgspec
+from msgspec import Raw, Struct, field
+
+T = TypeVar("T")
+LIST_MAX = 1000  # imagePullSecrets of one ServiceAccount
+ONE_AT_A_TIME = threading.RLock()
+
+
+def read(text: bytes, type_: type[T]) -> T:
+    """Raises ValueError or RecursionError where the text is not of this type."""
+    with ONE_AT_A_TIME:
+        try:
+            return msgspec.json.decode(text, type=type_)
+        except msgspec.MsgspecError:
+            raise ValueError(type_.__name__) from None
+
+
+class Written(Struct):
+    class Metadata(Struct, rename="camel"):
+        resource_version: str
+        annotations: Raw = Raw(b"null")
+
+    metadata: Metadata
+
+
+class Secret(Written):
+    class Data(Struct):
+        config: str | None = field(default=None, name=".dockerconfigjson")
+
+    type: str = ""
+    data: Data | None = None
+
+
+class ServiceAccount(Written, rename="camel"):
+    class Reference(Struct):
+        name: str = ""
+
+    image_pull_secrets: list[Reference] | None = None
+
+    def __post_init__(self) -> None:
+        if len(self.image_pull_secrets or ()) > LIST_MAX:
+            raise ValueError
+
+
+class Namespaces(Struct):
+    class Metadata(Struct):
+        continue_: str = field(default="", name="continue")
+
+    class Namespace(Struct):
+        class Metadata(Struct, rename="camel"):
+            name: str
+            deletion_timestamp: str | None = None
+
+        metadata: Metadata
+
+    items: list[Namespace]
+    metadata: Metadata = field(default_factory=Metadata)
+
+
+class Review(Struct):
+    """Of what may be done, or of who asks."""
+
+    class Status(Struct, rename="camel"):
+        class User(Struct):
+            username: str = ""
+
+        allowed: bool = False
+        user_info: User = field(default_factory=User)
+
+    status: Status
+
+
+class Version(Struct, rename="camel"):
+    git_version: str
