@@ -8,7 +8,7 @@ import threading
 from typing import TypeVar
 
 import msgspec
-from msgspec import Raw, Struct, field
+from msgspec import Struct, field
 
 T = TypeVar("T")
 LIST_MAX = 1000  # imagePullSecrets of one ServiceAccount
@@ -27,17 +27,8 @@ def read(text: bytes, type_: type[T]) -> T:
 class Written(Struct):
     class Metadata(Struct, rename="camel"):
         resource_version: str
-        annotations: Raw = Raw(b"null")
 
     metadata: Metadata
-
-
-class Secret(Written):
-    class Data(Struct):
-        config: str | None = field(default=None, name=".dockerconfigjson")
-
-    type: str = ""
-    data: Data | None = None
 
 
 class ServiceAccount(Written, rename="camel"):

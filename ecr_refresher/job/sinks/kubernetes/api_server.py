@@ -69,8 +69,8 @@ class ApiServer:
         """The secret; None if there is none. Raises Failed."""
         what = f"get secrets/{name} in namespace {namespace}"
         ask = partial(self._core.read_namespaced_secret, name, namespace)
-        found = self._call(what, answers.Secret, ask, ignored=(NOT_FOUND,))
-        return None if found is None else document.read(found)
+        found: document.Content | None = self._call(what, document.Content, ask, ignored=(NOT_FOUND,))
+        return found
 
     def patch_secret(self, namespace: str, name: str, body: Mapping[str, Any]) -> bool:
         """Patch it; False if it has changed since it was read, or has gone. Raises Failed."""

@@ -8,11 +8,10 @@ import base64
 import hashlib
 from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import dataclass
 from typing import Any
 
 import msgspec
-from msgspec import Raw, Struct
+from msgspec import Raw, Struct, field
 
 from ....core.model import NOTHING, Credential, Holding
 from ....core.times import moment, rfc3339
@@ -25,14 +24,35 @@ LABEL = {"app.kubernetes.io/managed-by": "ecr-refresher"}
 _NAME_MAX = 63  # of an annotation's name behind its prefix (Kubernetes' rule for label keys)
 
 
-@dataclass(frozen=True, slots=True)
-class Content:
-    """A secret as it was read. `version` is its resourceVersion; `config` is None where the value is not valid."""
+class Content(Struct):
+    """A secret as the API server gives it."""
 
-    type: str
-    version: str
-    annotations: bytes  # JSON
-    config: bytes | None  # JSON
+    class Metadata(Struct, rename="camel"):
+        resource_version: str
+        annotations: Raw = Raw(b"null")
+
+    class Data(Struct):
+        config: str | None = field(default=None, name=KEY)
+
+    metadata: Metadata
+    type: str = ""
+    data: Data | None = None
+
+    def __post_init__(self) -> None:
+        self.metadata.annotations = self.metadata.annotations.copy()  # it kept the whole answer
+
+    @property
+    def config(self) -> bytes:
+        """A config.json; an empty one where a kubelet could not read it."""
+        with suppress(ValueError, RecursionError):
+            text = base64.b64decode((self.data and self.data.config) or "", validate=True)
+            answers.read(text, _Config)
+            return text
+        return b"{}"
+
+    @property
+    def size(self) -> int:
+        return len(self.metadata.annotations) + len((self.data and self.data.config) or "")
 
 
 class _Config(Struct):
@@ -47,22 +67,12 @@ class _Login(Struct):
     auth: str | None = None
 
 
-def read(secret: answers.Secret) -> Content:
-    """Read the parts of a secret; a value that a kubelet could not read is None."""
-    config = None
-    with suppress(ValueError, RecursionError):
-        text = base64.b64decode((secret.data and secret.data.config) or "", validate=True)
-        answers.read(text, _Config)
-        config = text
-    return Content(secret.type, secret.metadata.resource_version, bytes(secret.metadata.annotations), config)
-
-
 def holding(content: Content | None, host: str) -> Holding:
     """What the secret holds for this registry; nothing where a kubelet would find no login, or not the recorded one."""
     with answers.ONE_AT_A_TIME, suppress(KeyError, ValueError, RecursionError):
-        if content is not None and content.config is not None:
-            annotations = answers.read(content.annotations, dict[str, str])
-            login = answers.read(_auths(content.config)[host], _Login)
+        if content is not None:
+            annotations = answers.read(content.metadata.annotations, dict[str, str])
+            login = answers.read(auths(content.config)[host], _Login)
             if annotations[_annotation(FINGERPRINT, host)] == _fingerprint(login):
                 return Holding(moment(annotations.get(_annotation(UNTIL, host), "")))
     return NOTHING
@@ -70,8 +80,8 @@ def holding(content: Content | None, host: str) -> Holding:
 
 def patch(content: Content, logins: Mapping[str, Credential]) -> dict[str, Any]:
     """A merge patch that renews our entries, by host; it applies only to the version that was read."""
-    body = _body(content.config or b"{}", logins)
-    body["metadata"]["resourceVersion"] = content.version
+    body = _body(content.config, logins)
+    body["metadata"]["resourceVersion"] = content.metadata.resource_version
     return body
 
 
@@ -82,11 +92,6 @@ def new(name: str, logins: Mapping[str, Credential]) -> dict[str, Any]:
     return {"apiVersion": "v1", "kind": "Secret", "type": TYPE, **body}
 
 
-def keys(content: Content) -> list[str]:
-    """The keys of `auths`."""
-    return list(_auths(content.config or b"{}"))
-
-
 def _body(config: bytes, logins: Mapping[str, Credential]) -> dict[str, Any]:
     entries = {host: _login(credential) for host, credential in logins.items()}
     recorded = {}
@@ -95,12 +100,13 @@ def _body(config: bytes, logins: Mapping[str, Credential]) -> dict[str, Any]:
         recorded[_annotation(FINGERPRINT, host)] = _fingerprint(entries[host])
     with answers.ONE_AT_A_TIME:
         whole = answers.read(config, dict[str, Raw])
-        whole["auths"] = Raw(msgspec.json.encode({**_auths(config), **entries}))
+        whole["auths"] = Raw(msgspec.json.encode({**auths(config), **entries}))
         text = msgspec.json.encode(whole)
     return {"metadata": {"annotations": recorded}, "data": {KEY: base64.b64encode(text).decode()}}
 
 
-def _auths(config: bytes) -> dict[str, Raw]:
+def auths(config: bytes) -> dict[str, Raw]:
+    """Its entries."""
     return answers.read(config, _Config).auths
 
 

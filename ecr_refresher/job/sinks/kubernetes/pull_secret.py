@@ -93,7 +93,7 @@ class PullSecret:
         content = self._look()
         if content is None:
             return Examination(False)
-        longer = [key for key in document.keys(content) if document.bare(key).startswith(f"{host}/")]
+        longer = [key for key in document.auths(content.config) if document.bare(key).startswith(f"{host}/")]
         return Examination(True, document.holding(content, host).until, tuple(longer))
 
     def attach(self) -> None:
@@ -124,7 +124,7 @@ class PullSecret:
             what = f"{self._path} is of type {printable(content.type)[:100]}, which is not a pull secret"
             fix = f"Name another secret, or delete that one: its type must be {document.TYPE}"
             raise Failed(Reason.INVALID, what, fix)
-        held = content is None or len(content.annotations) + len(content.config or b"") <= LOOK_HELD_MAX
+        held = content is None or content.size <= LOOK_HELD_MAX
         self._seen = (content, ended + max(LOOK_HOLDS_S, ended - began)) if held else None
         return content
 

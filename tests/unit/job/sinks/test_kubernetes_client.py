@@ -188,7 +188,7 @@ def test_a_secret_as_large_as_kubernetes_allows_is_read(tmp_path: Path) -> None:
     with Scripted(lambda _method, _path: Reply.json(200, secret)) as server:
         found = api_server_at(server.url, tmp_path).secret("jobs", "s")
     assert found is not None
-    assert found.version == "1"
+    assert found.metadata.resource_version == "1"
 
 
 MANY = 150_000

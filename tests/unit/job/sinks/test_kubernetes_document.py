@@ -27,7 +27,7 @@ def read(version: str, annotations: dict[str, str] | None, value: str) -> Conten
         "type": document.TYPE,
         "data": {"other": "eA==", document.KEY: value},
     }
-    return document.read(answers.read(json.dumps(secret).encode(), answers.Secret))
+    return answers.read(json.dumps(secret).encode(), Content)
 
 
 def content_of(body: dict[str, Any], version: str = "7", **more: str) -> Content:
