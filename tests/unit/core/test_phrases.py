@@ -164,3 +164,21 @@ def test_the_whole_is_one_sentence(slots: list[dict[str, Any]], ready: bool, tex
 def test_a_daemon_that_hangs_is_said_first() -> None:
     status = {"live": False, "ready": True, "slots": [slot()]}
     assert phrases.summary(status, NOW) == "The daemon hangs: its loop does not turn."
+
+
+def test_thousands_of_slots_are_put_beside_their_registries_in_one_look_at_each() -> None:
+    asked = 0
+
+    class Counted(dict[str, Any]):
+        def __getitem__(self, key: str) -> Any:
+            nonlocal asked
+            asked += 1
+            return super().__getitem__(key)
+
+    names = [f"r{number}" for number in range(300)]
+    status = {"registries": [{"name": name} for name in names], "slots": [Counted(slot(registry=n)) for n in names]}
+    found = phrases.registries(status)
+    assert [(registry["name"], [number for number, _ in slots]) for registry, slots in found] == [
+        (name, [number]) for number, name in enumerate(names)
+    ]
+    assert asked <= 3 * len(names)

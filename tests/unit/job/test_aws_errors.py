@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from ecr_refresher import logs
 from ecr_refresher.core import budgets
 from ecr_refresher.core.model import Failed, Failure, Reason
 from ecr_refresher.core.plan import Principal, Role
@@ -320,3 +321,15 @@ def test_an_answer_of_sts_without_keys_is_invalid(ecr: EcrStandIn) -> None:
     ecr.next(Malformed(answer, 200, "text/xml"), action="AssumeRole")
     found = failure(ecr, roles=(Role(ROLE),))
     assert (found.reason, "holds no keys" in found.message) == (Reason.INVALID, True), found.message
+
+
+def test_words_that_sts_gives_for_keys_are_not_masked_in_the_log(
+    ecr: EcrStandIn, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    given = "".join(f"<{name}>registry</{name}>" for name in ("AccessKeyId", "SecretAccessKey", "SessionToken"))
+    text = f"<AssumeRoleResponse><AssumeRoleResult><Credentials>{given}</Credentials></AssumeRoleResult>"
+    answer = Reply(200, f"{text}</AssumeRoleResponse>".encode(), headers={"Content-Type": "text/xml"})
+    monkeypatch.setattr(ecr.sts, "answer", lambda *_: answer)
+    clock = AwsClock()
+    source.fetch(Aws(clock), clock, Principal("ecr", "us-east-1", (Role(ROLE),), endpoint_url=ecr.url))
+    assert logs.redact("the registry answered") == "the registry answered"
