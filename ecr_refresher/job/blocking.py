@@ -11,10 +11,12 @@ from concurrent.futures import Executor, Future
 from typing import Any, TypeVar
 
 from .. import logs
+from ..core import budgets
 from ..core.model import Failed, Failure, Reason
 
 T = TypeVar("T")
 MORE_TIME = "raise refresh.deadline"
+_THREAD = budgets.STACK + (1 << 20)  # bytes that a new thread takes: its stack, and memory for Python's objects
 
 
 class BlockingCalls:
@@ -102,6 +104,7 @@ class _DaemonThreads(Executor):
 
     def submit(self, function: Callable[..., T], /, *args: Any, **kwargs: Any) -> Future[T]:
         future: Future[T] = Future()
+        bytes(_THREAD)  # raises MemoryError here: a thread that dies of it as it begins is waited for without end
         threading.Thread(target=_work, args=(future, lambda: function(*args, **kwargs)), daemon=True).start()
         return future
 
