@@ -8,19 +8,21 @@ import base64
 import hashlib
 from collections.abc import Mapping
 from contextlib import suppress
-from typing import Any
+from typing import Any, TypeVar
 
 import msgspec
 from msgspec import Raw, Struct, field
 
-from ....core.model import NOTHING, Credential, Holding
+from ....core.model import NOTHING, Credential, Failed, Holding, Reason
 from ....core.times import moment, rfc3339
 from . import answers
 
+T = TypeVar("T")
 TYPE = "kubernetes.io/dockerconfigjson"
 KEY = ".dockerconfigjson"
 UNTIL, FINGERPRINT = "until.ecr-refresher", "sha256.ecr-refresher"  # prefixes of annotations; the host follows
 LABEL = {"app.kubernetes.io/managed-by": "ecr-refresher"}
+MEMBERS_MAX = 20_000  # ten times what fits into a secret of 1 MiB with tokens in it
 _NAME_MAX = 63  # of an annotation's name behind its prefix (Kubernetes' rule for label keys)
 
 
@@ -46,8 +48,8 @@ class Content(Struct):
         """A config.json; an empty one where a kubelet could not read it."""
         with suppress(ValueError, RecursionError):
             text = base64.b64decode((self.data and self.data.config) or "", validate=True)
-            answers.read(text, _Config)
-            return text
+            if bytes(answers.read(text, _Config).auths).startswith(b"{"):
+                return text
         return b"{}"
 
     @property
@@ -56,7 +58,7 @@ class Content(Struct):
 
 
 class _Config(Struct):
-    auths: dict[str, Raw] = {}
+    auths: Raw = Raw(b"{}")
 
 
 class _Login(Struct):
@@ -69,9 +71,9 @@ class _Login(Struct):
 
 def holding(content: Content | None, host: str) -> Holding:
     """What the secret holds for this registry; nothing where a kubelet would find no login, or not the recorded one."""
-    with answers.ONE_AT_A_TIME, suppress(KeyError, ValueError, RecursionError):
+    with suppress(KeyError, ValueError, RecursionError):
         if content is not None:
-            annotations = answers.read(content.metadata.annotations, dict[str, str])
+            annotations = _members(content.metadata.annotations, str)
             login = answers.read(auths(content.config)[host], _Login)
             if annotations[_annotation(FINGERPRINT, host)] == _fingerprint(login):
                 return Holding(moment(annotations.get(_annotation(UNTIL, host), "")))
@@ -98,16 +100,22 @@ def _body(config: bytes, logins: Mapping[str, Credential]) -> dict[str, Any]:
     for host, credential in logins.items():
         recorded[_annotation(UNTIL, host)] = rfc3339(credential.expires_at)
         recorded[_annotation(FINGERPRINT, host)] = _fingerprint(entries[host])
-    with answers.ONE_AT_A_TIME:
-        whole = answers.read(config, dict[str, Raw])
-        whole["auths"] = Raw(msgspec.json.encode({**auths(config), **entries}))
-        text = msgspec.json.encode(whole)
+    renewed: dict[str, Raw | _Login] = {**auths(config), **entries}
+    text = msgspec.json.encode({**_members(config, Raw), "auths": renewed})
     return {"metadata": {"annotations": recorded}, "data": {KEY: base64.b64encode(text).decode()}}
 
 
 def auths(config: bytes) -> dict[str, Raw]:
-    """Its entries."""
-    return answers.read(config, _Config).auths
+    """The entries of a config.json. Raises Failed for too many."""
+    return _members(answers.read(config, _Config).auths, Raw)
+
+
+def _members(text: bytes, kind: type[T]) -> dict[str, T]:
+    """An object's members, which take up to twenty times their text. Raises Failed for too many."""
+    if bytes(text).count(b":") > MEMBERS_MAX:
+        what = f"the secret has more than {MEMBERS_MAX:,} entries or annotations"
+        raise Failed(Reason.INVALID, what, "Remove those that do not belong there")
+    return answers.read(text, dict[str, kind])  # type: ignore[valid-type]
 
 
 def _login(credential: Credential) -> _Login:
