@@ -193,7 +193,7 @@ def test_a_secret_as_large_as_kubernetes_allows_is_read(tmp_path: Path) -> None:
 
 MANY = 150_000
 ENTRIES = json.dumps({"auths": {f"{number:x}": 0 for number in range(MANY)}}, separators=(",", ":")).encode()
-HOSTILE = {
+HOSTILE: dict[str, dict[str, Any]] = {
     "entries": {"data": {".dockerconfigjson": base64.b64encode(ENTRIES).decode()}},
     "keys of its data": {"data": {f"{number:x}": "" for number in range(MANY)}},
     "annotations": {"metadata": {"annotations": {f"{number:x}": "" for number in range(MANY)}}},
