@@ -5,6 +5,7 @@ end of the process.
 """
 
 import asyncio
+import mmap
 import threading
 from collections.abc import Callable, Hashable
 from concurrent.futures import Executor, Future
@@ -104,7 +105,10 @@ class _DaemonThreads(Executor):
 
     def submit(self, function: Callable[..., T], /, *args: Any, **kwargs: Any) -> Future[T]:
         future: Future[T] = Future()
-        bytes(_THREAD)  # raises MemoryError here: a thread that dies of it as it begins is waited for without end
+        try:  # a thread that dies as it begins, for want of memory, is waited for without end
+            mmap.mmap(-1, _THREAD, mmap.MAP_PRIVATE).close()
+        except OSError:
+            raise MemoryError from None
         threading.Thread(target=_work, args=(future, lambda: function(*args, **kwargs)), daemon=True).start()
         return future
 

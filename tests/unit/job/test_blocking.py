@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 import threading
 from concurrent.futures import ThreadPoolExecutor
 
@@ -59,3 +61,22 @@ def test_any_other_error_is_raised_too() -> None:
     shop = MadeOnce()
     with pytest.raises(ZeroDivisionError):
         shop.get("key", lambda: str(1 // 0))
+
+
+SHORT_OF_MEMORY = """
+import re, resource
+from ecr_refresher.job import blocking
+print(blocking.in_time(10, lambda: "once"))
+data = int(re.search(r"VmData:\\s+(\\d+)", open("/proc/self/status").read())[1]) << 10
+resource.setrlimit(resource.RLIMIT_DATA, (data + (1 << 20), data + (1 << 20)))
+try:
+    blocking.in_time(10, lambda: "again")
+except MemoryError:
+    print("too little memory")
+"""
+
+
+def test_without_memory_for_a_thread_a_call_fails_at_once() -> None:
+    command = [sys.executable, "-c", SHORT_OF_MEMORY]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=30, check=True)
+    assert done.stdout.splitlines() == ["once", "too little memory"]
