@@ -8,7 +8,7 @@ from ...boot_clock import boot_time
 from ...core.ecr import aliases
 from ...core.model import Failed, Failure
 from ...core.plan import OWN, Plan, Principal
-from ..blocking import in_time
+from ..blocking import failure_of, in_time
 
 
 def find_out(plan: Plan, own_host: Callable[[Principal], str], limit_s: float) -> tuple[dict[str, str], Failure | None]:
@@ -19,8 +19,8 @@ def find_out(plan: Plan, own_host: Callable[[Principal], str], limit_s: float) -
     for principal in dict.fromkeys(registry.principal for registry in plan.registries if not registry.host):
         try:
             found[principal.key] = in_time(ends_at - boot_time(), own_host, principal)
-        except Failed as error:
-            failure = error.failure
+        except (Failed, MemoryError) as error:
+            failure = failure_of(error)
     return found, failure
 
 

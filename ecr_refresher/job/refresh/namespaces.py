@@ -8,6 +8,7 @@ from ... import logs
 from ...core import wire
 from ...core.model import Failed, Failure
 from ...core.plan import KubernetesSecret, Plan
+from ..blocking import failure_of
 
 
 def wanted(job: wire.Job, plan: Plan) -> bool:
@@ -39,8 +40,8 @@ def resolved(
             continue
         try:
             found = list_namespaces(entry)
-        except Failed as failed:
-            failures[entry] = failed.failure
+        except (Failed, MemoryError) as failed:
+            failures[entry] = failure_of(failed)
             continue
         own = tuple(name for name in found if owners.setdefault(entry.sink(name), number) == number)
         if len(own) < len(found):

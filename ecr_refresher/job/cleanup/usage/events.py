@@ -199,7 +199,7 @@ class Stream:
 def kept(api: APIClient, until: float, since: float = 0.0) -> tuple[list[Event], float | None, int]:
     """The events that the engine has kept since then: the relevant ones, the time of the oldest, and their number."""
     raw: list[Mapping[str, Any]] = list(_events(api, since=f"{since:.9f}", until=f"{until:.9f}"))
-    times = [one["timeNano"] / 1e9 for one in raw if "timeNano" in one]
+    times = [one["timeNano"] / 1e9 for one in raw if isinstance(one.get("timeNano"), int)]
     found = [event for event in map(parse, raw) if event is not None]
     return found, min(times, default=None), len(times)
 

@@ -9,7 +9,6 @@ import msgspec
 from msgspec import Struct, field
 
 T = TypeVar("T")
-REFERENCES_MAX = 1000  # imagePullSecrets of one ServiceAccount
 
 
 def read(text: bytes, type_: type[T]) -> T:
@@ -17,7 +16,7 @@ def read(text: bytes, type_: type[T]) -> T:
     try:
         return msgspec.json.decode(text, type=type_)
     except msgspec.MsgspecError:
-        raise ValueError(type_.__name__) from None
+        raise ValueError("it is of another form") from None
 
 
 class Written(Struct):
@@ -28,14 +27,10 @@ class Written(Struct):
 
 
 class ServiceAccount(Written, rename="camel"):
-    class Reference(Struct):
-        name: str
+    class Reference(Struct, gc=False):
+        name: str = ""  # Kubernetes takes entries without
 
     image_pull_secrets: list[Reference] | None = None
-
-    def __post_init__(self) -> None:
-        if len(self.image_pull_secrets or ()) > REFERENCES_MAX:
-            raise ValueError
 
 
 class Namespaces(Struct):

@@ -30,6 +30,7 @@ TIMEOUTS_S = (3.05, 10.0)  # to connect, and to wait for an answer
 CONNECTIONS = 16
 LIMITS = http.Limits(*TIMEOUTS_S, total_s=20.0, answer_max=budgets.KUBERNETES_ANSWER_MAX)
 PAGE = 50  # namespaces in one answer: each may have long annotations
+REFERENCES_MAX = 1000  # imagePullSecrets of one ServiceAccount, which are written as a whole
 DNS_LABEL = re.compile("[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")
 _TRY_IT = "Try it with `kubectl --kubeconfig … auth can-i list secrets`"
 Send = Callable[..., Any]  # a method of the client
@@ -90,7 +91,11 @@ class ApiServer:
         found = self._call(what, answers.ServiceAccount, ask, ignored=(NOT_FOUND,))
         if found is None:
             return None
-        return found.metadata.resource_version, [entry.name for entry in found.image_pull_secrets or ()]
+        named = [entry.name for entry in found.image_pull_secrets or ()]
+        if len(named) > REFERENCES_MAX:
+            what = f"the ServiceAccount {account} in namespace {namespace} has {len(named)} imagePullSecrets"
+            raise Failed(Reason.INVALID, what, f"Leave {REFERENCES_MAX} at most")
+        return found.metadata.resource_version, named
 
     def set_pull_secrets(self, namespace: str, account: str, version: str, names: list[str]) -> bool:
         """Write the whole list, which is atomic; False if the account has changed since it was read. Raises Failed."""
@@ -109,7 +114,11 @@ class ApiServer:
         ask, more = partial(self._core.list_namespace, label_selector=selector, limit=PAGE), ""
         for _ in range(most // PAGE + 1):
             page = self._call("list namespaces", answers.Namespaces, partial(ask, _continue=more) if more else ask)
-            found += [one.metadata.name for one in page.items if one.metadata.deletion_timestamp is None]
+            names = [one.metadata.name for one in page.items if one.metadata.deletion_timestamp is None]
+            if not all(map(DNS_LABEL.fullmatch, names)):
+                what = f"{self.who} lists namespaces with a name that Kubernetes does not allow"
+                raise Failed(Reason.INVALID, what, "See whether it is a Kubernetes API server")
+            found += names
             more = page.metadata.continue_
             if not more or len(found) > most:
                 break
@@ -117,9 +126,6 @@ class ApiServer:
             what = f"{self.who} has more than {most} namespaces that match {selector}: too many for one selector"
             fix = "Name the namespaces, or share them out among entries by narrower selectors"
             raise Failed(Reason.INVALID, what, fix)
-        if not all(map(DNS_LABEL.fullmatch, found)):
-            what = f"{self.who} lists namespaces with a name that Kubernetes does not allow"
-            raise Failed(Reason.INVALID, what, "See whether it is a Kubernetes API server")
         return tuple(sorted(found))
 
     def may(self, verb: str, resource: str, namespace: str | None, name: str | None = None) -> bool:
@@ -150,7 +156,7 @@ class ApiServer:
         try:
             answer = send(_request_timeout=TIMEOUTS_S, _preload_content=False)
             return answers.read(answer.data, type_)
-        except Failed:
+        except (Failed, MemoryError):
             raise
         except ApiException as error:
             if error.status in ignored:

@@ -6,6 +6,7 @@ Its annotations record for each registry until when the token is valid, and a fi
 
 import base64
 import hashlib
+import sys
 from collections.abc import Mapping
 from contextlib import suppress
 from typing import Any, TypeVar
@@ -45,16 +46,23 @@ class Content(Struct):
 
     @property
     def config(self) -> bytes:
-        """A config.json; an empty one where a kubelet could not read it."""
-        with suppress(ValueError, RecursionError):
-            text = base64.b64decode((self.data and self.data.config) or "", validate=True)
-            if bytes(answers.read(text, _Config).auths).startswith(b"{"):
+        """A config.json; an empty one where a kubelet could not use it. Raises Failed where only we can't read it."""
+        text = b""
+        with suppress(ValueError):
+            text = base64.b64decode((self.data and self.data.config) or "", validate=True).strip()
+        try:
+            if bytes(answers.read(text, _Config).auths)[:1] in (b"{", b"n"):  # an object, or null
                 return text
+        except (ValueError, RecursionError):
+            if text.startswith(b"{") and text.endswith(b"}"):
+                raise _unreadable() from None
         return b"{}"
 
     @property
     def size(self) -> int:
-        return len(self.metadata.annotations) + len((self.data and self.data.config) or "")
+        """What it takes of memory, in bytes."""
+        texts = (self.metadata.resource_version, self.data and self.data.config)
+        return len(self.metadata.annotations) + sum(map(sys.getsizeof, texts))
 
 
 class _Config(Struct):
@@ -106,16 +114,25 @@ def _body(config: bytes, logins: Mapping[str, Credential]) -> dict[str, Any]:
 
 
 def auths(config: bytes) -> dict[str, Raw]:
-    """The entries of a config.json. Raises Failed for too many."""
+    """The entries of a config.json. Raises Failed."""
     return _members(answers.read(config, _Config).auths, Raw)
 
 
 def _members(text: bytes, kind: type[T]) -> dict[str, T]:
-    """An object's members, which take up to twenty times their text. Raises Failed for too many."""
+    """An object's members; none of null. Raises Failed, also for so many that they would fill the memory."""
     if bytes(text).count(b":") > MEMBERS_MAX:
         what = f"the secret has more than {MEMBERS_MAX:,} entries or annotations"
         raise Failed(Reason.INVALID, what, "Remove those that do not belong there")
-    return answers.read(text, dict[str, kind])  # type: ignore[valid-type]
+    try:
+        return answers.read(text, dict[str, kind] | None) or {}  # type: ignore[arg-type, valid-type]
+    except (ValueError, RecursionError):
+        raise _unreadable() from None
+
+
+def _unreadable() -> Failed:
+    """It is kept: what Go reads and we don't, an escape that stands for no character say, may hold others' logins."""
+    what = "the secret's value or annotations can't be read, and may hold logins of others"
+    return Failed(Reason.INVALID, what, "Correct it, or delete the secret: the next pass creates it again")
 
 
 def _login(credential: Credential) -> _Login:

@@ -76,11 +76,12 @@ class PullSecret:
     def _write_all(self, batch: Sequence[_Delivery]) -> Sequence[Outcome]:
         """Write those that are still wanted, in one change of the secret. Raises Failed."""
         for attempt in range(ROUNDS):
-            if attempt or self._seen is None or time.monotonic() > self._seen[1]:
+            seen = self._seen
+            if attempt or seen is None or time.monotonic() > seen[1]:
                 content = self._look()
                 wanted = [one for one in batch if one.still_wanted(document.holding(content, one.host))]
             else:
-                content, wanted = self._seen[0], list(batch)
+                content, wanted = seen[0], list(batch)
             self._seen = None
             if not wanted or self._write(content, {one.host: one.credential for one in wanted}):
                 return [Outcome.WRITTEN if one in wanted else Outcome.SKIPPED for one in batch]

@@ -70,6 +70,21 @@ def test_a_patch_applies_to_the_version_that_was_read_and_keeps_other_hosts_and_
     assert set(body["metadata"]) == {"annotations", "resourceVersion"}
 
 
+def test_what_others_wrote_keeps_its_very_text() -> None:
+    entry = rb'{"auth": "eA==", "a": 1.0, "b": 123456789012345678901234567890, "c": "\u003c\/"}'
+    text = rb'{"auths": {"ghcr.io": %s}, "HttpHeaders": {"x":  [1e2]}}' % entry
+    body = document.patch(read("7", None, base64.b64encode(text).decode()), {HOST: CREDENTIAL})
+    written = base64.b64decode(body["data"][document.KEY])
+    assert entry in written
+    assert b'{"x":  [1e2]}' in written
+
+
+def test_a_null_for_the_entries_is_none_and_other_keys_stay() -> None:
+    value = base64.b64encode(b'{"auths": null, "credHelpers": {"ghcr.io": "x"}}').decode()
+    config = config_of(document.patch(read("7", None, value), {HOST: CREDENTIAL}))
+    assert (list(config["auths"]), config["credHelpers"]) == ([HOST], {"ghcr.io": "x"})
+
+
 def test_two_registries_of_one_secret_are_recorded_apart() -> None:
     later = Credential("AWS", Secret("another"), UNTIL, UNTIL + 60)
     content = content_of(document.new("ecr-pull", {HOST: CREDENTIAL, "public.ecr.aws": later}))
