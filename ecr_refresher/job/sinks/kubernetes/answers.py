@@ -3,12 +3,13 @@
 The client's own types would hold the whole of it, in up to a thousand times the memory.
 """
 
-from typing import TypeVar
+from typing import Annotated, TypeVar
 
 import msgspec
-from msgspec import Struct, field
+from msgspec import Meta, Struct, field
 
 T = TypeVar("T")
+REFERENCES_MAX = 1000  # imagePullSecrets of one ServiceAccount, which are written as a whole
 
 
 def read(text: bytes, type_: type[T]) -> T:
@@ -30,7 +31,7 @@ class ServiceAccount(Written, rename="camel"):
     class Reference(Struct, gc=False):
         name: str = ""  # Kubernetes takes entries without
 
-    image_pull_secrets: list[Reference] | None = None
+    image_pull_secrets: Annotated[list[Reference], Meta(max_length=REFERENCES_MAX)] | None = None
 
 
 class Namespaces(Struct):

@@ -30,7 +30,6 @@ TIMEOUTS_S = (3.05, 10.0)  # to connect, and to wait for an answer
 CONNECTIONS = 16
 LIMITS = http.Limits(*TIMEOUTS_S, total_s=20.0, answer_max=budgets.KUBERNETES_ANSWER_MAX)
 PAGE = 50  # namespaces in one answer: each may have long annotations
-REFERENCES_MAX = 1000  # imagePullSecrets of one ServiceAccount, which are written as a whole
 DNS_LABEL = re.compile("[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")
 _TRY_IT = "Try it with `kubectl --kubeconfig … auth can-i list secrets`"
 Send = Callable[..., Any]  # a method of the client
@@ -91,11 +90,7 @@ class ApiServer:
         found = self._call(what, answers.ServiceAccount, ask, ignored=(NOT_FOUND,))
         if found is None:
             return None
-        named = [entry.name for entry in found.image_pull_secrets or ()]
-        if len(named) > REFERENCES_MAX:
-            what = f"the ServiceAccount {account} in namespace {namespace} has {len(named)} imagePullSecrets"
-            raise Failed(Reason.INVALID, what, f"Leave {REFERENCES_MAX} at most")
-        return found.metadata.resource_version, named
+        return found.metadata.resource_version, [entry.name for entry in found.image_pull_secrets or ()]
 
     def set_pull_secrets(self, namespace: str, account: str, version: str, names: list[str]) -> bool:
         """Write the whole list, which is atomic; False if the account has changed since it was read. Raises Failed."""
