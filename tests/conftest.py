@@ -20,9 +20,7 @@ pytest_plugins = ["tests.testbed.hunting"]
 
 hypothesis.settings.register_profile("dev", deadline=None)
 hypothesis.settings.register_profile("ci", deadline=None, derandomize=True, print_blob=True)
-hypothesis.settings.load_profile(
-    os.environ.get("HYPOTHESIS_PROFILE") or ("ci" if "CI" in os.environ or parts.real_is_required() else "dev")
-)
+hypothesis.settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE") or ("ci" if parts.real_is_required() else "dev"))
 
 
 @pytest.fixture(scope="session")

@@ -1,6 +1,6 @@
 """Which real parts this machine has, where they are, and the one rule about a missing one.
 
-On a user's machine a missing part is a skip with its reason. Under ECR_REFRESHER_TEST_REAL=1 it is a failure.
+On a user's machine a missing part is a skip with its reason; in CI, or under ECR_REFRESHER_TEST_REAL=1, a failure.
 Standard library only at import: `prepare.py` runs before anything is installed.
 """
 
@@ -39,8 +39,8 @@ class Missing(Exception):
 
 
 def real_is_required() -> bool:
-    """True where a missing part must fail the run."""
-    return os.environ.get("ECR_REFRESHER_TEST_REAL") == "1"
+    """True where a missing part must fail the run: in any CI, and where somebody asks for it."""
+    return bool(os.environ.get("CI")) or os.environ.get("ECR_REFRESHER_TEST_REAL") == "1"
 
 
 def give_up(reason: str) -> NoReturn:
@@ -48,7 +48,7 @@ def give_up(reason: str) -> NoReturn:
     import pytest
 
     if real_is_required():
-        pytest.fail(f"real part missing under ECR_REFRESHER_TEST_REAL=1: {reason}", pytrace=False)
+        pytest.fail(f"real part missing, and CI or ECR_REFRESHER_TEST_REAL=1 is set: {reason}", pytrace=False)
     pytest.skip(f"real part missing: {reason}")
 
 

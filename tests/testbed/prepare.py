@@ -1,7 +1,7 @@
 """Prepare what real parts this machine can have, into .testbed/ and by apt. One line for each part.
 
 Run as `python -m tests.testbed.prepare` (or `make prepare`). What is ready already costs nothing.
-Exit status 1 only under ECR_REFRESHER_TEST_REAL=1, if a part could not be had.
+Exit status 1 only in CI or under ECR_REFRESHER_TEST_REAL=1, if a part could not be had.
 """
 
 from __future__ import annotations
